@@ -1,0 +1,1 @@
+"""The syntax of reward programs: grammar, spans, diagnostics, types."""

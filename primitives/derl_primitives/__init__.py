@@ -1,0 +1,1 @@
+"""Atomic primitives and the suites of them."""

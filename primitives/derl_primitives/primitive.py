@@ -1,0 +1,110 @@
+"""What a primitive is: a typed, documented function over whole columns, and the suites of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from derl_grammar.types import Type, parse_type
+
+Cost = str
+COSTS: tuple[Cost, ...] = ("constant", "scan", "parse", "process")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a primitive."""
+
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """An atomic score of a rollout, computed for a whole column at once.
+
+    `fn` takes one sequence of B values per parameter (text: `list[str]`; numbers: float64 arrays;
+    a literal argument arrives as the plain value) and returns B values of type `returns`.
+    `cost` is `constant` (per text), `scan` (one pass), `parse` or `process` (a worker).
+    """
+
+    name: str
+    params: tuple[Parameter, ...]
+    returns: Type
+    doc: str
+    cost: Cost
+    source: str
+    fn: Callable[..., Any] = field(compare=False, repr=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.fn(*args, **kwargs)
+
+    @property
+    def signature(self) -> str:
+        """The declaration as text, such as `exact(completion: text, answer: text) -> bool`."""
+        params = ", ".join(f"{p.name}: {p.type}" for p in self.params)
+        return f"{self.name}({params}) -> {self.returns}"
+
+
+_SIGNATURE = re.compile(r"\s*\((?P<params>.*)\)\s*->\s*(?P<returns>.+)\s*", re.S)
+
+
+def _parameters(text: str) -> tuple[Parameter, ...]:
+    parts = re.findall(r"([A-Za-z_]\w*)\s*:\s*([^:]+?)\s*(?:,\s*(?=[A-Za-z_]\w*\s*:)|$)", text)
+    return tuple(Parameter(name, parse_type(kind)) for name, kind in parts)
+
+
+def primitive(
+    signature: str, *, cost: Cost = "scan", source: str = ""
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
+
+    The name and the documentation are the function's own.
+    Raises ValueError when the signature, the parameter names or the cost do not fit.
+    """
+    match = _SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ValueError(f"cannot read signature {signature!r}; write '(completion: text) -> bool'")
+    params, returns = _parameters(match["params"]), parse_type(match["returns"])
+    if cost not in COSTS:
+        raise ValueError(f"unknown cost {cost!r}; one of {', '.join(COSTS)}")
+
+    def declare(fn: Callable[..., Any]) -> Primitive:
+        names = tuple(inspect.signature(fn).parameters)
+        if names != tuple(p.name for p in params):
+            raise ValueError(f"{fn.__name__}: the function takes {names}, its signature {signature}")
+        doc = inspect.getdoc(fn) or ""
+        return Primitive(fn.__name__, params, returns, doc, cost, source, fn)
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A name of a suite that stands for a primitive applied to columns (`g1` of `derl-math`)."""
+
+    primitive: Primitive
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What a program may name: columns with types, primitives to call, bound names, the outcome.
+
+    `outcome` is source text of the expression that says a rollout was right.
+    """
+
+    name: str
+    doc: str
+    columns: Mapping[str, Type]
+    primitives: Mapping[str, Primitive]
+    bindings: Mapping[str, Binding] = field(default_factory=dict)
+    outcome: str | None = None
+
+
+def table(primitives: Sequence[Primitive]) -> dict[str, Primitive]:
+    """The primitives by name."""
+    return {p.name: p for p in primitives}

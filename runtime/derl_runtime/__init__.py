@@ -1,0 +1,1 @@
+"""Columns, limits and faults: what kernels run on."""

@@ -1,0 +1,1 @@
+"""Inner and outer GRPO training, tasks, executors and the run store."""
