@@ -40,6 +40,7 @@ class Primitive:
     fn: Callable[..., Any] = field(compare=False, repr=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the scores of whole columns."""
         return self.fn(*args, **kwargs)
 
     @property
@@ -75,7 +76,9 @@ def primitive(
     def declare(fn: Callable[..., Any]) -> Primitive:
         names = tuple(inspect.signature(fn).parameters)
         if names != tuple(p.name for p in params):
-            raise ValueError(f"{fn.__name__}: the function takes {names}, its signature {signature}")
+            raise ValueError(
+                f"{fn.__name__}: the function takes {names}, its signature {signature}"
+            )
         doc = inspect.getdoc(fn) or ""
         return Primitive(fn.__name__, params, returns, doc, cost, source, fn)
 

@@ -1,0 +1,208 @@
+r"""Reading the final answer out of a text and comparing two answers.
+
+What counts, in one place; `exact`, `numeric_equal` and `contains_answer` build on it.
+
+1. **Marked answer**: the content of a `\boxed{...}` (balanced braces, not blank) or the first line
+   after `####`, whichever starts last in the text. A leading "The answer is" is dropped.
+2. **Gold**: the marked answer of the `answer` column, or all of it when nothing is marked.
+3. **Number**: digits with optional sign, thousands commas, decimals, exponent, as `a/b` or
+   `\frac{a}{b}`, with currency and percent signs dropped and a unit after it ignored ("5 apples",
+   "12 cm"). Numbers compare by value, exactly: `90,000`, `90000` and `90000.0` are one number,
+   and `0.33` is not `1/3`.
+4. Anything else compares as text without white space, LaTeX spacing and a closing full stop;
+   case counts.
+
+Every step is linear in the text: completions are written by an adversary.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+from derl_primitives.patterns import pattern
+
+Value = Decimal | Fraction
+
+LONGEST_ANSWER = 300
+"""Longer answers are compared as they stand: no number or formula is that long."""
+
+_BOX = "\\boxed{"
+_HASHES = "####"
+_BRACES = pattern(r"\\[{}]|[{}]")
+_BOXES_AND_BRACES = pattern(r"\\boxed\{|\\[{}]|[{}]")
+_LEAD_IN = pattern(r"(?:the\s++)?(?:final\s++)?answer\b(?:\s++is\b)?+\s*+[:=]?\s*+", re.I)
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER_IN_TEXT = pattern(
+    rf"(?:(?<![\w)\]}}])[-\u2212])?\$?(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?"
+)
+_ANSWER_NUMBER = pattern(
+    rf"(?:[A-Za-z]\s?=)?\s*+(?P<sign>[-+]?)\s*+(?P<top>{_DECIMAL})"
+    rf"(?P<exponent>[eE][-+]?[0-9]{{1,3}})?(?:\s?/\s?(?P<bottom>{_DECIMAL}))?"
+    r"(?P<unit>\s[A-Za-z][A-Za-z ./-]*(?:\^[23])?"
+    r"|(?:km|cm|mm|kg|mg|ml|mph|lbs?|oz|ft|hrs?|mins?|secs?)(?:/[a-z]+|\^[23])?)?"
+)
+_LATEX_FRACTION = pattern(r"\\[dt]?frac(?:\{([^{}]*)\}\{([^{}]*)\}|([0-9])([0-9]))")
+_LATEX_TEXT = pattern(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf|mbox)\{([^{}]*)\}")
+_LATEX_SPACE = pattern(r"\\[!,;: ]|~")
+_NOISE = pattern(
+    r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[$%()\[\]]|\^\{?\\circ\}?|[$%\u00a3\u20ac\u00b0]"
+)
+_NO_UNIT = pattern(
+    r"\b(?:(?:hundred|thousand|million|billion|trillion|dozen|third|quarter)s?|half|halves|and|or"
+    r"|plus|minus|times|over|by|pi|sqrt|squared|cubed|factorial|mod|[eiknxyz])\b",
+    re.I,
+)
+"""Words after a number that change its value, so that they are no unit."""
+
+
+def marked_answer(text: str) -> str | None:
+    r"""The answer a text marks as final, or None when it marks none.
+
+    >>> marked_answer(r"So \boxed{\frac{1}{2}}."), marked_answer("...\n#### 90,000\n")
+    ('\\frac{1}{2}', '90,000')
+    """
+    hashes, box = text.rfind(_HASHES), text.rfind(_BOX)
+    if box >= 0:
+        content, start = _last_box(text, box)
+        if content is not None and start > hashes:
+            return _without_lead_in(content)
+    if hashes < 0:
+        return None
+    after = text[hashes + len(_HASHES) :].lstrip()
+    return _without_lead_in(after.partition("\n")[0].strip())
+
+
+def has_box(text: str) -> bool:
+    r"""Whether the text holds a `\boxed{...}` with balanced braces and something in it."""
+    last = text.rfind(_BOX)
+    return last >= 0 and _last_box(text, last)[0] is not None
+
+
+def gold_answer(answer: str) -> str:
+    """The answer a gold column holds: the marked one, or the whole text."""
+    marked = marked_answer(answer)
+    return answer.strip() if marked is None else marked
+
+
+def _without_lead_in(answer: str) -> str:
+    match = _LEAD_IN().match(answer)
+    return answer[match.end() :] if match else answer
+
+
+def _last_box(text: str, last: int) -> tuple[str | None, int]:
+    """The content and start of the last complete box; `last` is where the last box opens."""
+    depth = 1
+    start = last + len(_BOX)
+    for match in _BRACES().finditer(text, start):
+        token = match.group()
+        if len(token) == 1:
+            depth += 1 if token == "{" else -1
+        if depth == 0:
+            content = text[start : match.start()].strip()
+            if content:
+                return content, last
+            break
+    return _last_complete_box(text)
+
+
+def _last_complete_box(text: str) -> tuple[str | None, int]:
+    """The same in one pass over all boxes, for texts whose last one is cut off or blank."""
+    open_braces: list[int] = []
+    found: tuple[str | None, int] = (None, -1)
+    for match in _BOXES_AND_BRACES().finditer(text, text.find(_BOX)):
+        token = match.group()
+        if token == _BOX:
+            open_braces.append(match.start())
+        elif token == "{":
+            open_braces.append(-1)
+        elif token == "}" and open_braces:
+            start = open_braces.pop()
+            if start > found[1]:
+                content = text[start + len(_BOX) : match.start()].strip()
+                found = (content, start) if content else found
+    return found
+
+
+def tidy(answer: str) -> str:
+    r"""The answer without LaTeX dressing, currency and percent signs and closing punctuation.
+
+    >>> tidy(r"\$\dfrac{3}{4}\text{ cup}"), tidy("**18**."), tidy(r"50\%")
+    ('3/4 cup', '18', '50')
+    """
+    if "\\" in answer:
+        answer = _LATEX_FRACTION().sub(_plain_fraction, answer)
+        answer = _LATEX_TEXT().sub(r"\1", answer)
+        answer = _LATEX_SPACE().sub(" ", answer)
+    answer = _NOISE().sub("", answer.replace("{,}", ",")).replace("\u2212", "-")
+    return answer.strip(" \t\r\n*_`").rstrip(".").strip(" \t\r\n*_`")
+
+
+def _plain_fraction(match: re.Match[str]) -> str:
+    top, bottom = match[1] or match[3] or "", match[2] or match[4] or ""
+    plain = (top + bottom).replace(".", "").lstrip("-").isalnum()
+    # The space keeps the mixed number `3\frac{1}{2}` from reading as 31/2.
+    return f" {top}/{bottom}" if plain else f"({top})/({bottom})"
+
+
+def number_of(answer: str) -> Value | None:
+    r"""The number an answer states, or None when it is not one number.
+
+    >>> number_of("$90,000.0"), number_of(r"\frac{1}{2}"), number_of("5 or 6")
+    (Decimal('90000.0'), Fraction(1, 2), None)
+    """
+    if len(answer) > LONGEST_ANSWER:
+        return None
+    if answer.isdecimal() and answer.isascii():
+        return Decimal(answer)
+    match = _ANSWER_NUMBER().fullmatch(tidy(answer))
+    if match is None or not _is_unit(match["unit"]):
+        return None
+    value = Decimal(match["sign"] + match["top"].replace(",", "") + (match["exponent"] or ""))
+    if match["bottom"] is None:
+        return value
+    return _ratio(value, match["bottom"])
+
+
+def _ratio(top: Decimal, bottom: str) -> Value | None:
+    divisor = Decimal(bottom.replace(",", ""))
+    return Fraction(top) / Fraction(divisor) if divisor else None
+
+
+def _is_unit(unit: str | None) -> bool:
+    """Whether the words after a number leave its value alone ("apples", not "thousand")."""
+    return unit is None or _NO_UNIT().search(unit) is None
+
+
+def last_number(text: str) -> Value | None:
+    """The last number that occurs in a text; a minus counts unless something is taken from.
+
+    >>> last_number("He pays $1,250.50 in 3 parts, or 10-4"), last_number("none")
+    (Decimal('4'), None)
+    """
+    found = _NUMBER_IN_TEXT().findall(text)
+    if not found or len(found[-1]) > LONGEST_ANSWER:
+        return None
+    top, _, bottom = found[-1].replace("$", "").replace("\u2212", "-").partition("/")
+    value = Decimal(top.replace(",", ""))
+    return _ratio(value, bottom) if bottom else value
+
+
+def same_answer(given: str, gold: str) -> bool:
+    """Whether two answers are the same number, or the same text when neither is a number.
+
+    >>> same_answer("$90,000", "90000.0"), same_answer("( 1, 2 )", "(1,2)"), same_answer("", "")
+    (True, True, False)
+    """
+    if not gold.strip():
+        return False
+    if given == gold:
+        return True
+    if len(given) > LONGEST_ANSWER or len(gold) > LONGEST_ANSWER:
+        return given.strip() == gold.strip()
+    left, right = number_of(given), number_of(gold)
+    if left is not None or right is not None:
+        return left is not None and right is not None and left == right
+    return "".join(tidy(given).split()) == "".join(tidy(gold).split())

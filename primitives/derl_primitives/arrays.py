@@ -1,0 +1,60 @@
+"""Turning one Python value per rollout into the arrays primitives return.
+
+NumPy is imported when a primitive runs, not when its signature is read: checking a reward must
+start in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+
+
+def bools(values: Iterable[bool], size: int) -> Bools:
+    """`size` truth values as an array."""
+    import numpy as np
+
+    return np.fromiter(values, dtype=np.bool_, count=size)
+
+
+def floats(values: Iterable[float], size: int) -> Floats:
+    """`size` numbers as a float64 array."""
+    import numpy as np
+
+    return np.fromiter(values, dtype=np.float64, count=size)
+
+
+def two_valued(flags: Any, low: float, high: float) -> Floats:
+    """`high` where the flag is set, `low` elsewhere: exactly these two floats."""
+    import numpy as np
+
+    return np.where(np.asarray(flags, dtype=np.bool_), high, low)
+
+
+def segment_means(rows: Sequence[Sequence[float]], part: int, parts: int) -> Floats:
+    """The mean of the `part`-th of `parts` slices of each row (counted from 0); 0 if it is empty.
+
+    Slice k of n values is `values[k*n // parts : (k+1)*n // parts]`: the slices share no value,
+    leave none out, and a remainder goes to the later ones.
+    """
+    import numpy as np
+
+    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
+    if not lengths.any():
+        return np.zeros(len(rows))
+    values = np.concatenate([*(np.asarray(row, dtype=np.float64) for row in rows), [0.0]])
+    offsets = np.cumsum(lengths) - lengths
+    starts = offsets + part * lengths // parts
+    stops = offsets + (part + 1) * lengths // parts
+    # The closing 0.0 keeps every index valid; every second sum is a gap between two slices.
+    sums = np.add.reduceat(values, np.stack([starts, stops], axis=1).ravel())[::2]
+    counts = stops - starts
+    means: Floats = np.divide(sums, counts, out=np.zeros(len(rows)), where=counts > 0)
+    return means

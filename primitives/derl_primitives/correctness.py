@@ -1,0 +1,144 @@
+r"""Primitives that compare a completion with the gold answer; `answers` defines what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from derl_primitives.answers import (
+    Value,
+    gold_answer,
+    has_box,
+    last_number,
+    marked_answer,
+    number_of,
+    same_answer,
+)
+from derl_primitives.arrays import bools
+from derl_primitives.occurrence import finder
+from derl_primitives.primitive import primitive
+
+if TYPE_CHECKING:
+    from derl_primitives.arrays import Bools
+
+T = TypeVar("T")
+
+
+def per_gold(answer: Sequence[str], read: Callable[[str], T]) -> list[T]:
+    """What `read` makes of each gold text; a text that many rollouts share is read once."""
+    known = {text: read(text) for text in set(answer)}
+    return [known[text] for text in answer]
+
+
+@primitive(
+    "(completion: text, answer: text) -> bool",
+    cost="scan",
+    source="GSM8K and MATH scoring, as in DERL (arXiv 2512.13399), g1",
+)
+def exact(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+    r"""Whether the final answer of the completion equals the gold answer.
+
+    The final answer is the last marked one: the content of a `\boxed{...}` or the line after
+    `####`. A completion that marks none is read as a whole, and, when the gold answer is a number,
+    by its last number. Numbers compare by value (`90,000` = `90000.0`, `1/2` = `0.5`; currency,
+    percent signs and a unit are ignored), anything else as text without white space; a blank gold
+    answer is never equal.
+
+    >>> exact(["It costs\n#### $90,000", r"\boxed{18} or \boxed{19}", "so 7"],
+    ...       ["... #### 90000", "18", "7.0"]).tolist()
+    [True, False, True]
+    """
+    golds = per_gold(answer, _Gold)
+    return bools(map(_is_exact, completion, golds), len(completion))
+
+
+class _Gold:
+    """A gold answer, and its number when it is one."""
+
+    __slots__ = ("number", "text")
+
+    def __init__(self, answer: str) -> None:
+        self.text = gold_answer(answer)
+        self.number = number_of(self.text)
+
+
+def _is_exact(completion: str, gold: _Gold) -> bool:
+    marked = marked_answer(completion)
+    if marked is not None:
+        return same_answer(marked, gold.text)
+    if same_answer(completion, gold.text):
+        return True
+    return gold.number is not None and last_number(completion) == gold.number
+
+
+@primitive(
+    "(completion: text) -> bool",
+    cost="scan",
+    source="DERL (arXiv 2512.13399), g2",
+)
+def boxed(completion: Sequence[str]) -> Bools:
+    r"""Whether the completion gives an answer in `\boxed{...}`.
+
+    The braces must balance (`\{` and `\}` do not count) and hold more than white space.
+
+    >>> boxed([r"so \boxed{\frac{1}{2}}", r"so \boxed{}", r"so \boxed{1"]).tolist()
+    [True, False, False]
+    """
+    return bools(map(has_box, completion), len(completion))
+
+
+@primitive(
+    "(completion: text, answer: text) -> bool",
+    cost="scan",
+    source="flexible extraction of GSM8K answers, as in verl and lm-evaluation-harness",
+)
+def numeric_equal(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+    r"""Whether the final number of the completion equals the number of the gold answer.
+
+    More lenient than `exact`: the marked answer may hold other words, of which the last number
+    counts; when it holds no number, or nothing is marked, the last number of the whole completion
+    does. False when the gold answer holds no number.
+
+    >>> numeric_equal(["#### about 18 eggs, I think", "18 eggs, then 2 more", "none"],
+    ...               ["18", "18", "18"]).tolist()
+    [True, False, False]
+    """
+    golds = per_gold(answer, lambda text: _number_in(gold_answer(text)))
+    return bools(map(_is_numeric_equal, completion, golds), len(completion))
+
+
+def _number_in(answer: str) -> Value | None:
+    value = number_of(answer)
+    return last_number(answer) if value is None else value
+
+
+def _is_numeric_equal(completion: str, gold: Value | None) -> bool:
+    if gold is None:
+        return False
+    marked = marked_answer(completion)
+    value = None if marked is None else _number_in(marked)
+    if value is None:
+        value = _number_in(completion)
+    return value == gold
+
+
+@primitive(
+    "(completion: text, answer: text) -> bool",
+    cost="scan",
+    source="DERL (arXiv 2512.13399), g4",
+)
+def contains_answer(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+    """Whether the gold answer occurs anywhere in the completion.
+
+    It must stand there whole: a gold `5` occurs in `5.`, `5.0` and `x=5`, not in `15`, `5.25` or
+    `5,000`, and a gold word not inside a longer word. (DERL's own code looks for the bare
+    characters; nearly every text with some numbers in it then "contains" a one-digit answer.)
+    A number may be written with or without thousands commas. A blank gold occurs nowhere.
+
+    >>> contains_answer(["80,000 - 10,000 = 70,000 in total", "15 apples"], ["70000", "5"]).tolist()
+    [True, False]
+    """
+    finders = per_gold(answer, lambda text: finder(gold_answer(text)))
+    return bools(
+        (f.occurs_in(c) for c, f in zip(completion, finders, strict=True)), len(completion)
+    )

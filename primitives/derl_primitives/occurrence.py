@@ -1,0 +1,101 @@
+"""Finding the gold answer anywhere in a text, as a whole number or whole words.
+
+`5` does not occur in `15`, `5.25`, `1,500` or `5,000`; it does in `5.`, `5.0`, `$5`, `x=5` and
+`4,5`. A number may be written with or without thousands commas. A gold answer below zero needs
+its minus; above zero a minus before it is ignored, since `10-5` reads both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from derl_primitives.answers import number_of
+from derl_primitives.patterns import pattern
+
+_DECIMALS = pattern(r"\.([0-9]+)")
+_GROUP = pattern(r"[0-9]{3}(?![0-9])")
+_GROUP_AFTER = pattern(r",[0-9]{3}(?![0-9])")
+_ZEROS = pattern(r"0*+")
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """What to look for: the spellings of one gold answer."""
+
+    spellings: tuple[str, ...]
+    is_number: bool
+    negative: bool = False
+
+    def occurs_in(self, text: str) -> bool:
+        """Whether the answer stands in the text as a whole; linear in the text."""
+        fits = self._number_at if self.is_number else _words_at
+        for spelling in self.spellings:
+            at = text.find(spelling)
+            while at >= 0:
+                if fits(text, at, at + len(spelling)):
+                    return True
+                at = text.find(spelling, at + 1)
+        return False
+
+    def _number_at(self, text: str, start: int, stop: int) -> bool:
+        if not _number_starts(text, start) or not _number_ends(text, start, stop):
+            return False
+        return not self.negative or text[:start][-1:] in "-\u2212"
+
+
+def finder(gold: str) -> Finder:
+    """How to find a gold answer.
+
+    >>> finder("70000").spellings, finder("70000").occurs_in("profit: $70,000.00")
+    (('70000', '70,000'), True)
+    """
+    value = number_of(gold)
+    if not isinstance(value, Decimal):
+        return Finder((gold,) if gold else (), is_number=False)
+    digits = f"{abs(value):f}"
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    whole, dot, decimals = digits.partition(".")
+    grouped = f"{int(whole):,}{dot}{decimals}"
+    short = digits.removeprefix("0") if decimals else digits
+    return Finder(tuple(dict.fromkeys((digits, grouped, short))), True, value < 0)
+
+
+def _number_starts(text: str, start: int) -> bool:
+    """Whether no longer number runs into the digits at `start` from the left."""
+    before = text[max(0, start - 2) : start]
+    if not before:
+        return True
+    if _is_digit(before[-1]):
+        return False
+    runs_on = len(before) == 2 and _is_digit(before[0])
+    if before[-1] == ".":
+        return not runs_on
+    if before[-1] == "," and runs_on:  # `1,500` is one number, `4,5` a list
+        return _GROUP().match(text, start) is None
+    return True
+
+
+def _number_ends(text: str, start: int, stop: int) -> bool:
+    """Whether no longer number goes on after `stop`; closing zeros after the point belong to it."""
+    if "." in text[start:stop]:
+        zeros = _ZEROS().match(text, stop)
+        return zeros is None or not _is_digit(text[zeros.end() : zeros.end() + 1])
+    if _is_digit(text[stop : stop + 1]) or _GROUP_AFTER().match(text, stop):
+        return False
+    decimals = _DECIMALS().match(text, stop)
+    return decimals is None or not decimals[1].strip("0")
+
+
+def _is_digit(char: str) -> bool:
+    return "0" <= char <= "9"
+
+
+def _words_at(text: str, start: int, stop: int) -> bool:
+    """Whether no letter or digit runs into the text at `start` or out of it at `stop`."""
+    before, after = text[max(0, start - 1) : start], text[stop : stop + 1]
+    return not (
+        (before.isalnum() and text[start].isalnum())
+        or (after.isalnum() and text[stop - 1].isalnum())
+    )

@@ -1,0 +1,72 @@
+"""Primitives that measure how a completion is written: length and visible steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from derl_primitives.arrays import floats
+from derl_primitives.patterns import pattern
+from derl_primitives.primitive import primitive
+
+if TYPE_CHECKING:
+    from derl_primitives.arrays import Floats
+
+# Each begins with a literal, which `re` finds fast; what stands before it is looked at then.
+_STEP = pattern(r"tep(?<=\b[Ss]tep)[ \t]{1,4}[0-9]{1,4}[ \t]{0,4}[:.]")
+_STEP_CAPITALS = pattern(r"TEP(?<=\bSTEP)[ \t]{1,4}[0-9]{1,4}[ \t]{0,4}[:.]")
+_ITEM = pattern(
+    r"\n[ \t>*_#-]*+[0-9]{1,4}[.)][ \t]{1,4}+(?![*_]{0,3}[Ss](?:tep|TEP)[ \t]{1,4}[0-9])"
+)
+
+
+def count_step_markers(text: str) -> int:
+    r"""The number of step markers of one text, as `step_markers` defines them."""
+    items = len(_ITEM().findall("\n" + text))
+    return items + len(_STEP().findall(text)) + len(_STEP_CAPITALS().findall(text))
+
+
+@primitive(
+    "(completion: text) -> number[0, inf]",
+    cost="scan",
+    source="after DERL (arXiv 2512.13399), g3, and the reasoning-steps reward of open-r1",
+)
+def step_markers(completion: Sequence[str]) -> Floats:
+    r"""The number of step markers in the completion.
+
+    A marker is `Step 1:` or `Step 1.` anywhere, or an item number `1. ` or `1) ` at the start of a
+    line (after white space and Markdown marks such as `**` or `##`). `1. Step 1:` is one marker. A
+    number that ends a sentence is none.
+
+    >>> step_markers(["Step 1: add. Step 2: halve.", "1. add\n2. halve", "It is 5. Ok."]).tolist()
+    [2.0, 2.0, 0.0]
+    """
+    return floats(map(count_step_markers, completion), len(completion))
+
+
+@primitive(
+    "(completion: text) -> number[0, inf]",
+    cost="constant",
+    source="length in code points",
+)
+def chars(completion: Sequence[str]) -> Floats:
+    """The number of characters (Unicode code points) of the completion.
+
+    >>> chars(["", "naïve", "a\\n"]).tolist()
+    [0.0, 5.0, 2.0]
+    """
+    return floats(map(len, completion), len(completion))
+
+
+@primitive(
+    "(completion: text) -> number[0, inf]",
+    cost="scan",
+    source="length in words, as `wc -w` counts",
+)
+def words(completion: Sequence[str]) -> Floats:
+    """The number of words of the completion: runs of characters between Unicode white space.
+
+    >>> words(["", "so  it is\\n#### 18", "   "]).tolist()
+    [0.0, 5.0, 0.0]
+    """
+    return floats((len(text.split()) for text in completion), len(completion))

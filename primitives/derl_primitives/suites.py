@@ -1,0 +1,140 @@
+"""The suites: what a program may name when it is checked for one of them.
+
+`find_suite("math")` gives one; `find_suite("math+derl-agent")` the union of several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from derl_grammar.types import Bool, List, Number, Text, Type
+
+from derl_primitives import correctness, derl_agent, derl_math, shape
+from derl_primitives.primitive import Binding, Suite, table
+
+T = TypeVar("T")
+
+
+class SuiteError(ValueError):
+    """A suite name that cannot be used; the message says why and what to write instead."""
+
+
+class UnknownSuite(SuiteError):
+    """No suite has this name."""
+
+    def __init__(self, name: str) -> None:
+        import difflib  # 5 ms that only a mistake should cost
+
+        near = difflib.get_close_matches(name, SUITES, n=1, cutoff=0.5)
+        known = ", ".join(sorted(SUITES))
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {known}"
+        super().__init__(f"unknown suite {name!r}; {hint}")
+        self.name = name
+        self.suggestion = near[0] if near else None
+
+
+class SuiteConflict(SuiteError):
+    """Two suites give one name different meanings."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        super().__init__(
+            f"suites {first!r} and {second!r} do not combine: "
+            f"{name!r} means something else in each; use one of them"
+        )
+        self.name = name
+
+
+_TEXT_COLUMNS: dict[str, Type] = {"completion": Text(), "answer": Text()}
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            name="math",
+            doc="Math problems with a gold answer: is it right, how is it written, how long is it.",
+            columns=_TEXT_COLUMNS,
+            primitives=table(
+                [
+                    correctness.exact,
+                    correctness.boxed,
+                    correctness.numeric_equal,
+                    shape.step_markers,
+                    correctness.contains_answer,
+                    shape.chars,
+                    shape.words,
+                ]
+            ),
+            outcome="exact(completion, answer)",
+        ),
+        Suite(
+            name="derl-math",
+            doc="The math primitives of DERL: right, boxed, steps shown, gold answer mentioned.",
+            columns=_TEXT_COLUMNS,
+            primitives={},
+            bindings={
+                "g1": Binding(derl_math.g1, ("completion", "answer")),
+                "g2": Binding(derl_math.g2, ("completion",)),
+                "g3": Binding(derl_math.g3, ("completion",)),
+                "g4": Binding(derl_math.g4, ("completion", "answer")),
+            },
+            outcome="g1",
+        ),
+        Suite(
+            name="derl-agent",
+            doc="The agent primitives of DERL: solved, and the mean step score of each third.",
+            columns={"solved": Bool(), "step_scores": List(Number(0.0, 1.0))},
+            primitives={},
+            bindings={
+                "g1": Binding(derl_agent.g1, ("solved",)),
+                "g2": Binding(derl_agent.g2, ("step_scores",)),
+                "g3": Binding(derl_agent.g3, ("step_scores",)),
+                "g4": Binding(derl_agent.g4, ("step_scores",)),
+            },
+            outcome="g1",
+        ),
+    )
+}
+
+
+def find_suite(name: str) -> Suite:
+    """The suite of this name, or the union of several joined by `+`.
+
+    The outcome of a union is that of the first suite that has one.
+    Raises `UnknownSuite` for a name that is not in the table and `SuiteConflict` when two suites
+    give one name different meanings.
+
+    >>> find_suite("math+derl-agent").outcome, sorted(find_suite("derl-math").bindings)
+    ('exact(completion, answer)', ['g1', 'g2', 'g3', 'g4'])
+    """
+    parts = [part.strip() for part in name.split("+")]
+    for part in parts:
+        if part not in SUITES:
+            raise UnknownSuite(part)
+    suite = SUITES[parts[0]]
+    for part in parts[1:]:
+        suite = _union(suite, SUITES[part])
+    return suite
+
+
+def _union(first: Suite, second: Suite) -> Suite:
+    meanings: dict[str, object] = _meanings(first)
+    for name, meaning in _meanings(second).items():
+        if meanings.setdefault(name, meaning) != meaning:
+            raise SuiteConflict(name, first.name, second.name)
+    return Suite(
+        name=f"{first.name}+{second.name}",
+        doc=first.doc if first.doc == second.doc else f"{first.doc} {second.doc}",
+        columns=_merged(first.columns, second.columns),
+        primitives=_merged(first.primitives, second.primitives),
+        bindings=_merged(first.bindings, second.bindings),
+        outcome=first.outcome if first.outcome is not None else second.outcome,
+    )
+
+
+def _meanings(suite: Suite) -> dict[str, object]:
+    return {**suite.columns, **suite.primitives, **suite.bindings}
+
+
+def _merged(first: Mapping[str, T], second: Mapping[str, T]) -> dict[str, T]:
+    return {**first, **second}
