@@ -1,1 +1,31 @@
-"""The compiler of the reward language."""
+"""derl-dsl: rewards for language-model RL as small typed programs, proven before they run.
+
+    >>> import derl_dsl
+    >>> r = derl_dsl.compile("g1 + 0.2 * g2", suite="derl-math")
+    >>> r.certificate.finite, r.certificate.outcome_monotone
+    (True, True)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from derl_dsl.checker import check
+from derl_dsl.certificate import Certificate
+
+if TYPE_CHECKING:
+    from derl_dsl.reward import Reward, RewardError, Scores, compile
+
+# What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
+_LAZY = ("Reward", "RewardError", "Scores", "compile")
+
+__all__ = ["Certificate", "Reward", "RewardError", "Scores", "check", "compile"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from derl_dsl import reward
+
+        return getattr(reward, name)
+    raise AttributeError(f"module 'derl_dsl' has no attribute {name!r}")

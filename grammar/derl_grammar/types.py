@@ -23,10 +23,10 @@ class Number:
 
     def __str__(self) -> str:
         if self.values is not None:
-            return "number{" + ", ".join(f"{v:g}" for v in self.values) + "}"
+            return "number{" + ", ".join(f"{v:.12g}" for v in self.values) + "}"
         if self.lo == -INF and self.hi == INF:
             return "number"
-        return f"number[{self.lo:g}, {self.hi:g}]"
+        return f"number[{self.lo:.12g}, {self.hi:.12g}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""The certificate: what is proven of a reward before it runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Proven facts of one reward.
+
+    `finite`: never NaN or infinite. `lo`, `hi`: all values lie in [lo, hi]. `constant`: always the
+    same value. `outcome_monotone`: never falls when the outcome rises, all else equal (True), falls
+    somewhere (False), or not decided (None; also without an outcome). `margin`: the least reward of
+    a right rollout minus the largest of a wrong one (a lower bound unless `exact`); above 0 no wrong
+    answer outscores a right one. `vetoes`: inputs that at one of their values switch the outcome
+    off. `cost`: operations per rollout, primitives weighted by their class. `exact`: by enumeration
+    of all input values rather than by intervals.
+    """
+
+    finite: bool
+    lo: float
+    hi: float
+    constant: bool
+    outcome_monotone: bool | None
+    margin: float | None
+    vetoes: tuple[str, ...]
+    cost: int
+    exact: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of the JSON output; infinite bounds are null, for JSON has no infinity."""
+        record = asdict(self)
+        for key in ("lo", "hi", "margin"):
+            value = record[key]
+            record[key] = value if value is not None and math.isfinite(value) else None
+        return {**record, "vetoes": list(self.vetoes)}

@@ -1,0 +1,101 @@
+"""check: from text to a proven graph, with everything there is to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from derl_grammar.diagnostics import Diagnostic, Report
+from derl_grammar.limits import MODEL, Limits
+from derl_grammar.nodes import Program
+from derl_grammar.parser import parse
+from derl_grammar.spans import Source
+from derl_grammar.types import Type
+
+from derl_dsl.certificate import Certificate
+from derl_dsl.elaborate import Elaborator
+from derl_dsl.ir import Graph
+from derl_dsl.prove import Prover
+from derl_dsl.scope import Scope, build_scope
+
+
+class OutcomeError(ValueError):
+    """The outcome is no input of the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A program after all checks; `graph` and `certificate` are None when names or types failed.
+
+    `outcome` is the graph's node of the outcome, when one is known.
+    """
+
+    source: Source
+    scope: Scope
+    diagnostics: tuple[Diagnostic, ...]
+    program: Program | None = None
+    graph: Graph | None = None
+    outcome: int | None = None
+    certificate: Certificate | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no error was found."""
+        return all(d.severity != "error" for d in self.diagnostics)
+
+    @property
+    def reward(self) -> int:
+        """The graph's node of the reward."""
+        assert self.graph is not None
+        return self.graph.outputs["reward"]
+
+
+def outcome_node(scope: Scope, graph: Graph) -> int | None:
+    """The node of the scope's outcome expression, added to the graph when it is new."""
+    if scope.outcome is None:
+        return None
+    report = Report(Source(scope.outcome, "outcome"))
+    program = parse(scope.outcome, report)
+    value = Elaborator(scope, report, graph).expression(program.reward) if program else None
+    if report.failed or value is None:
+        raise OutcomeError(f"outcome {scope.outcome!r}: {report.found[0].message}")
+    if value.node is None or graph.nodes[value.node].op != "input":
+        raise OutcomeError(f"outcome {scope.outcome!r}: name a column or a primitive of columns")
+    return value.node
+
+
+def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checked:
+    """Parse, check and prove one program.
+
+    Raises OutcomeError when the scope's outcome is no input; mistakes in the program are
+    diagnostics.
+    """
+    report = Report(source)
+    graph = Graph()
+    program = parse(source.text, report, limits)
+    if program is None:
+        return Checked(source, scope, tuple(report.sorted()))
+    root = Elaborator(scope, report, graph).program(program)
+    if root is None:
+        return Checked(source, scope, tuple(report.sorted()), program)
+    outcome = outcome_node(scope, graph)
+    certificate = Prover(graph, root, outcome, report).certificate()
+    found = tuple(report.sorted())
+    return Checked(source, scope, found, program, graph, outcome, certificate)
+
+
+def check(
+    text: str,
+    suite: str | None = None,
+    columns: Mapping[str, str | Type] | None = None,
+    outcome: str | None = None,
+) -> list[Diagnostic]:
+    """All findings about a reward program, in the order of the text.
+
+    `suite` names what the program may use; `columns` types further inputs by hand
+    (`{"g1": "number[0, 1]"}`). Raises ValueError for an unknown suite or type.
+
+    >>> [d.code for d in check("g1 / (g3 - g4)", suite="derl-math")]
+    ['DRL301']
+    """
+    return list(check_source(Source(text), build_scope(suite, columns, outcome)).diagnostics)

@@ -1,0 +1,166 @@
+"""The codes of names (1xx), types (2xx), and ranges and proofs (3xx)."""
+
+from derl_grammar.diagnostics import define
+
+UNKNOWN_NAME = define(
+    "DRL101",
+    "unknown name",
+    stage="names",
+    why="Every name is a column, a name of the suite, or a part defined above.",
+    bad="g1 + g5",
+    good="g1 + g4",
+)
+UNKNOWN_FUNCTION = define(
+    "DRL102",
+    "unknown function",
+    stage="names",
+    why="Only the functions of the language and the primitives of the suite can be called.",
+    bad="maximum(g1, g2)",
+    good="max(g1, g2)",
+)
+TWICE = define(
+    "DRL103",
+    "name defined twice",
+    stage="names",
+    why="Each part is logged under its name, so a name means one thing.",
+    bad="a = g1\na = g2\nreward = a",
+    good="a = g1\nb = g2\nreward = a + b",
+)
+SHADOW = define(
+    "DRL104",
+    "name taken",
+    stage="names",
+    why="A part that hides a column, a primitive or a function reads as something it is not.",
+    bad="g1 = g2\nreward = g1",
+    good="part = g2\nreward = g1 + part",
+)
+UNCALLED = define(
+    "DRL105",
+    "function without arguments",
+    stage="names",
+    why="A primitive is a function of columns; its bare name has no value.",
+    bad="1 if exact else 0",
+    good="1 if exact(completion, answer) else 0",
+    suite="math",
+)
+ARITY = define(
+    "DRL106",
+    "wrong number of arguments",
+    stage="names",
+    why="Functions and primitives have fixed arguments.",
+    bad="clip(g1, 0)",
+    good="clip(g1, 0, 0.5)",
+)
+KEYWORD = define(
+    "DRL107",
+    "unknown keyword argument",
+    stage="names",
+    why="A misspelt keyword would otherwise be ignored.",
+    bad="ramp(g1, low=0, high=1)",
+    good="ramp(g1, 0, 1)",
+)
+
+OPERAND = define(
+    "DRL201",
+    "not a number",
+    stage="types",
+    why="Arithmetic works on numbers and conditions (1 or 0), not on text.",
+    bad="completion + 1",
+    good="words(completion) / 1000 + 1",
+    suite="math",
+)
+CONDITION = define(
+    "DRL202",
+    "not a condition",
+    stage="types",
+    why="A number is no condition: g1 of a suite may be 1e-6 for wrong, which Python calls true.",
+    bad="1 if g1 else 0",
+    good="1 if g1 > 0.5 else 0",
+)
+BRANCHES = define(
+    "DRL203",
+    "branches of different types",
+    stage="types",
+    why="Both branches of a conditional flow into the same place.",
+    bad='1 if exact(completion, answer) else "wrong"',
+    good="1 if exact(completion, answer) else 0",
+    suite="math",
+)
+ARGUMENT = define(
+    "DRL204",
+    "argument of the wrong type",
+    stage="types",
+    why="Primitives declare what they read.",
+    bad="1 * exact(completion, 3)",
+    good="1 * exact(completion, answer)",
+    suite="math",
+)
+COMPARED = define(
+    "DRL205",
+    "comparison of different types",
+    stage="types",
+    why="A text never equals a number; the comparison would be constant.",
+    bad="1 if answer == 3 else 0",
+    good='1 if answer == "3" else 0',
+    suite="math",
+)
+STAGED = define(
+    "DRL206",
+    "primitive of a computed value",
+    stage="types",
+    why="Primitives are evaluated once per batch, before the program's arithmetic.",
+    bad="words(completion) * numeric_equal(completion if boxed(completion) else answer, answer)",
+    good="words(completion) * numeric_equal(completion, answer)",
+    suite="math",
+)
+
+DIVISION = define(
+    "DRL301",
+    "possible division by zero",
+    stage="unsafe",
+    why="One infinite or NaN reward turns every advantage of its group into NaN.",
+    bad="g1 / (g3 - g4)",
+    good="guard(g1 / (g3 - g4), 0)",
+)
+OVERFLOW = define(
+    "DRL302",
+    "possible overflow",
+    stage="unsafe",
+    why="A value beyond 1.8e308 is infinite, and so is the reward.",
+    bad="exp(1000 * g1)",
+    good="exp(2 * g1)",
+)
+DOMAIN = define(
+    "DRL303",
+    "outside a function's domain",
+    stage="unsafe",
+    why="log of 0, sqrt of a negative number or a negative number to a fraction is no number.",
+    bad="log(g1 - 0.5)",
+    good="log(1 + g1)",
+)
+CONSTANT = define(
+    "DRL304",
+    "constant reward",
+    stage="degenerate",
+    why="Equal rewards in every group have zero advantage: nothing is learned.",
+    bad="g1 - g1 + 0.5",
+    good="g1 + 0.5",
+)
+INVERTED = define(
+    "DRL305",
+    "punishes being right",
+    stage="degenerate",
+    severity="warning",
+    why="A reward that falls when the outcome rises teaches the policy to be wrong.",
+    bad="-(g1 + g2)",
+    good="g1 + g2",
+)
+IGNORED = define(
+    "DRL306",
+    "ignores the outcome",
+    stage="degenerate",
+    severity="warning",
+    why="A reward without the outcome pays for form alone, which the policy will find out.",
+    bad="g2 + g3",
+    good="g1 + 0.1 * g2 + 0.1 * g3",
+)

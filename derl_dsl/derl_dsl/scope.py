@@ -1,0 +1,46 @@
+"""What a program may name: columns, primitives and bound names of a suite, the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from derl_grammar.types import Type, parse_type
+from derl_primitives.primitive import Primitive
+from derl_primitives.suites import find_suite
+from derl_runtime.sources import Apply, Column
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names of one program; `outcome` is the text of the expression that says it was right."""
+
+    names: Mapping[str, Column | Apply]
+    primitives: Mapping[str, Primitive]
+    outcome: str | None
+    suite: str | None
+
+
+def build_scope(
+    suite: str | None = None,
+    columns: Mapping[str, str | Type] | None = None,
+    outcome: str | None = None,
+) -> Scope:
+    """The scope of a suite (or `a+b`) with columns typed by hand added.
+
+    Raises ValueError for an unknown suite or an unreadable type.
+    """
+    names: dict[str, Column | Apply] = {}
+    primitives: dict[str, Primitive] = {}
+    if suite is not None:
+        found = find_suite(suite)
+        primitives.update(found.primitives)
+        for name, kind in found.columns.items():
+            names[name] = Column(name, kind)
+        for name, binding in found.bindings.items():
+            args = tuple(Column(c, found.columns[c]) for c in binding.columns)
+            names[name] = Apply(binding.primitive, args, name)
+        outcome = outcome if outcome is not None else found.outcome
+    for name, kind in (columns or {}).items():
+        names[name] = Column(name, parse_type(kind) if isinstance(kind, str) else kind)
+    return Scope(names, primitives, outcome, suite)

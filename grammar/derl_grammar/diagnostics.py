@@ -1,0 +1,141 @@
+"""Diagnostics: what the checker has to say, each with a stable code and a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from derl_grammar.spans import Source, Span
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A kind of diagnostic: its stable code, why it exists, and a program with and without it.
+
+    `stage` is how far a program came when it fails so: syntax, names, types, unsafe, degenerate,
+    limits; it grades the penalty of meta-training. `setting` are keyword arguments for `check`.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    stage: str
+    why: str
+    bad: str
+    good: str
+    suite: str | None = "derl-math"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: code, severity, message, place, hints that say the mend."""
+
+    code: str
+    severity: Severity
+    message: str
+    span: Span
+    hints: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """First line, from 1."""
+        return self.span.line
+
+    @property
+    def column(self) -> int:
+        """First column, from 1."""
+        return self.span.column
+
+    @property
+    def end_line(self) -> int:
+        """Last line, from 1."""
+        return self.span.end_line
+
+    @property
+    def end_column(self) -> int:
+        """The column after the last character, from 1."""
+        return self.span.end_column
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of the JSON output."""
+        record = asdict(self)
+        span = record.pop("span")
+        keys = ("line", "column", "end_line", "end_column")
+        return {**record, "hints": list(self.hints), **{key: span[key] for key in keys}}
+
+
+CODES: dict[str, Code] = {}
+
+
+def define(
+    code: str,
+    title: str,
+    *,
+    why: str,
+    bad: str,
+    good: str,
+    stage: str,
+    severity: Severity = "error",
+    suite: str | None = "derl-math",
+) -> Code:
+    """Add a code to the table; each is defined once, next to the stage that reports it."""
+    if code in CODES:
+        raise ValueError(f"{code} is defined twice")
+    CODES[code] = Code(code, title, severity, stage, why, bad, good, suite)
+    return CODES[code]
+
+
+class Report:
+    """Collects the diagnostics of one source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.found: list[Diagnostic] = []
+
+    def add(self, code: Code, place: tuple[int, int], message: str, *hints: str) -> None:
+        """Report `code` at the character offsets `place`."""
+        span = self.source.span(*place)
+        self.found.append(Diagnostic(code.code, code.severity, message, span, hints))
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was reported."""
+        return any(d.severity == "error" for d in self.found)
+
+    def sorted(self) -> list[Diagnostic]:
+        """All findings in the order of the text, repeats dropped."""
+        unique = dict.fromkeys(self.found)
+        return sorted(unique, key=lambda d: (d.span.start, d.span.end, d.code))
+
+
+def render(diagnostics: Iterable[Diagnostic], source: Source) -> str:
+    """The findings as text with the offending lines, one block each."""
+    return "\n".join(_render_one(d, source) for d in diagnostics)
+
+
+_SHOWN = 120
+
+
+def _render_one(found: Diagnostic, source: Source) -> str:
+    span = found.span
+    head = f"{source.path}:{span.line}:{span.column}: {found.severity} {found.code}: {found.message}"
+    text = source.line(span.line)
+    if not text.strip():
+        return "\n".join([head, *(f"  = {hint}" for hint in found.hints)])
+    last = span.end_column if span.end_line == span.line else len(text) + 1
+    first = max(0, span.column - 1 - _SHOWN // 2) if len(text) > _SHOWN else 0
+    shown = text[first : first + _SHOWN].replace("\t", " ")
+    width = max(1, min(last, first + _SHOWN + 1) - span.column)
+    margin = " " * len(str(span.line))
+    return "\n".join(
+        [
+            head,
+            f" {margin} |",
+            f" {span.line} | {shown}",
+            f" {margin} | {' ' * (span.column - 1 - first)}{'^' * width}",
+            *(f" {margin} = {hint}" for hint in found.hints),
+        ]
+    )

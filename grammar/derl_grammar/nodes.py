@@ -1,0 +1,152 @@
+"""The syntax tree of a reward program; every node knows its place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberLiteral:
+    """`0.5`, `1e-6`."""
+
+    value: float
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class TextLiteral:
+    """`"####"`."""
+
+    value: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class BoolLiteral:
+    """`True`, `False`."""
+
+    value: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A column, a part defined earlier, or a name of the suite."""
+
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-x`, `+x`, `not x`."""
+
+    op: str
+    operand: Expr
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`+ - * / % **` of two numbers, `and or` of two conditions."""
+
+    op: str
+    left: Expr
+    right: Expr
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`a < b <= c`: operators between neighbouring operands."""
+
+    ops: tuple[str, ...]
+    operands: tuple[Expr, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`then if test else other`."""
+
+    then: Expr
+    test: Expr
+    other: Expr
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """`name=value` inside a call."""
+
+    name: str
+    value: Expr
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the language or a primitive of the suite."""
+
+    name: str
+    args: tuple[Expr, ...]
+    keywords: tuple[Keyword, ...]
+    name_place: Place
+    place: Place
+
+
+Expr = (
+    NumberLiteral | TextLiteral | BoolLiteral | Name | Unary | Binary | Compare | Conditional | Call
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`name = value`."""
+
+    name: str
+    value: Expr
+    name_place: Place
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The named parts in order, and the reward."""
+
+    parts: tuple[Assignment, ...]
+    reward: Expr
+    place: Place
+
+
+def children(node: Expr) -> tuple[Expr, ...]:
+    """The operands of a node, in the order of the text's meaning."""
+    match node:
+        case Binary():
+            return (node.left, node.right)
+        case Unary():
+            return (node.operand,)
+        case Compare():
+            return node.operands
+        case Conditional():
+            return (node.test, node.then, node.other)
+        case Call():
+            return (*node.args, *(k.value for k in node.keywords))
+        case _:
+            return ()
+
+
+def postorder(root: Expr) -> Iterator[Expr]:
+    """Every node below `root`, operands before the node that uses them; without recursion."""
+    stack: list[tuple[Expr, bool]] = [(root, False)]
+    while stack:
+        node, seen = stack.pop()
+        below = () if seen else children(node)
+        if not below:
+            yield node
+            continue
+        stack.append((node, True))
+        stack.extend((child, False) for child in reversed(below))

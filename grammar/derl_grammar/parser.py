@@ -1,0 +1,300 @@
+"""From text to a syntax tree: limits, tokens, one statement after the other, all errors in one go."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Transformer, UnexpectedToken
+
+from derl_grammar import nodes as n
+from derl_grammar import syntax_codes as codes
+from derl_grammar.diagnostics import Report
+from derl_grammar.expected import expectation, mend
+from derl_grammar.limits import MODEL, Limits
+from derl_grammar.nodes import Place
+
+
+def grammar_text() -> str:
+    """The Lark grammar of the language."""
+    return files("derl_grammar").joinpath("reward.lark").read_text(encoding="utf-8")
+
+
+class _KeepUnknown:
+    """Tells Lark to keep the terminal that no rule uses, so that no character stops the lexer."""
+
+    always_accept = ("UNKNOWN",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+def _end(token: Token) -> int:
+    return int(token.end_pos or 0)
+
+
+def _start(token: Token) -> int:
+    return int(token.start_pos or 0)
+
+
+def place_of(token: Token) -> Place:
+    """The character offsets of a token."""
+    return (_start(token), _end(token))
+
+
+def _binary(items: list[Any]) -> n.Binary:
+    left, op, right = items
+    return n.Binary(str(op), left, right, (left.place[0], right.place[1]))
+
+
+class _Build(Transformer[Token, Any]):
+    """Builds nodes while Lark parses; no tree in between, no recursion."""
+
+    binary = staticmethod(_binary)
+
+    def number(self, items: list[Token]) -> n.NumberLiteral:
+        return n.NumberLiteral(float(items[0]), place_of(items[0]))
+
+    def string(self, items: list[Token]) -> n.TextLiteral:
+        return n.TextLiteral(ast.literal_eval(items[0]), place_of(items[0]))
+
+    def boolean(self, items: list[Token]) -> n.BoolLiteral:
+        return n.BoolLiteral(items[0] == "True", place_of(items[0]))
+
+    def name(self, items: list[Token]) -> n.Name:
+        return n.Name(str(items[0]), place_of(items[0]))
+
+    def group(self, items: list[Any]) -> n.Expr:
+        return replace(items[1], place=(_start(items[0]), _end(items[2])))
+
+    def unary(self, items: list[Any]) -> n.Unary:
+        return n.Unary(str(items[0]), items[1], (_start(items[0]), items[1].place[1]))
+
+    not_ = unary
+
+    def or_(self, items: list[Any]) -> n.Binary:
+        return _binary([items[0], "or", items[1]])
+
+    def and_(self, items: list[Any]) -> n.Binary:
+        return _binary([items[0], "and", items[1]])
+
+    def compare(self, items: list[Any]) -> n.Compare:
+        ops, operands = tuple(map(str, items[1::2])), tuple(items[0::2])
+        return n.Compare(ops, operands, (operands[0].place[0], operands[-1].place[1]))
+
+    def conditional(self, items: list[Any]) -> n.Conditional:
+        then, test, other = items
+        return n.Conditional(then, test, other, (then.place[0], other.place[1]))
+
+    def positional(self, items: list[Any]) -> n.Expr:
+        return items[0]
+
+    def keyword(self, items: list[Any]) -> n.Keyword:
+        return n.Keyword(str(items[0]), items[1], (_start(items[0]), items[1].place[1]))
+
+    def call(self, items: list[Any]) -> n.Call:
+        name, inner = items[0], [i for i in items[2:-1] if not isinstance(i, Token)]
+        return n.Call(
+            str(name),
+            tuple(i for i in inner if not isinstance(i, n.Keyword)),
+            tuple(i for i in inner if isinstance(i, n.Keyword)),
+            place_of(name),
+            (_start(name), _end(items[-1])),
+        )
+
+    def assignment(self, items: list[Any]) -> n.Assignment:
+        name, value = items
+        return n.Assignment(str(name), value, place_of(name), (_start(name), value.place[1]))
+
+    def bare(self, items: list[Any]) -> n.Expr:
+        return items[0]
+
+
+@cache
+def _lark() -> Lark:
+    return Lark(
+        grammar_text(),
+        parser="lalr",
+        lexer="basic",
+        start=["start", "statement"],
+        transformer=_Build(),
+        postlex=_KeepUnknown(),
+    )
+
+
+def _check_text(text: str, limits: Limits, report: Report) -> bool:
+    encoded = len(text.encode("utf-8", "surrogatepass"))
+    if encoded > limits.bytes:
+        end = min(len(text), limits.bytes)
+        report.add(
+            codes.TOO_LONG, (end, end), f"the program has {encoded} bytes, {limits.bytes} are allowed"
+        )
+        return False
+    if "\0" in text:
+        at = text.index("\0")
+        report.add(codes.CHARACTER, (at, at + 1), "the program contains a NUL character")
+        return False
+    return True
+
+
+def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | None:
+    """The tokens of each statement, or None when a limit or the brackets are broken."""
+    statements: list[list[Token]] = [[]]
+    opened: list[Token] = []
+    for count, token in enumerate(_lark().lex(text), 1):
+        place = place_of(token)
+        if count > limits.tokens:
+            report.add(codes.TOO_MANY_TOKENS, place, f"more than {limits.tokens} tokens")
+            return None
+        if len(token) > limits.literal:
+            kind = "name" if token.type == "NAME" else "literal"
+            message = f"a {kind} of {len(token)} characters, {limits.literal} are allowed"
+            report.add(codes.LITERAL_TOO_LONG, place, message)
+            return None
+        if token.type == "_NL":
+            if not opened:
+                statements.append([])
+            continue
+        statements[-1].append(token)
+        if token.type == "LPAR":
+            opened.append(token)
+            if len(opened) > limits.brackets:
+                report.add(codes.TOO_DEEP, place, f"brackets nest deeper than {limits.brackets}")
+                return None
+        elif token.type == "RPAR":
+            if not opened:
+                report.add(codes.BRACKET, place, "this ')' closes nothing", "remove it, or add '('")
+                return None
+            opened.pop()
+    if opened:
+        report.add(codes.BRACKET, place_of(opened[-1]), "this '(' is never closed", "add ')'")
+        return None
+    return [s for s in statements if s]
+
+
+def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
+    """Numbers and strings that the grammar's patterns let through but Python does not, or not so."""
+    fine = True
+    for token in tokens:
+        problem = None
+        if token.type == "NUMBER":
+            digits = token.lstrip("0")
+            whole = token.isdigit()
+            if whole and digits and len(digits) < len(token):
+                problem = (f"{token} starts with 0", f"write {digits}")
+            elif float(token) == float("inf"):
+                problem = (f"{token} is larger than any float64 number", "write a smaller number")
+        elif token.type == "STRING" and not token.startswith("r"):
+            bad = _bad_escape(str(token))
+            if bad:
+                problem = (f"unknown escape {bad} in a string", f"write \\{bad}, or r{token}")
+        if problem:
+            report.add(codes.LITERAL, place_of(token), *problem)
+            fine = False
+    return fine
+
+
+def _bad_escape(literal: str) -> str | None:
+    at = literal.find("\\")
+    while at >= 0:
+        if literal[at + 1] not in "\\'\"nt":
+            return literal[at : at + 2]
+        at = literal.find("\\", at + 2)
+    return None
+
+
+def _parse_statement(tokens: list[Token], report: Report) -> n.Assignment | n.Expr | None:
+    if not _literals_fit(tokens, report):
+        return None
+    parser = _lark().parse_interactive(start="statement")
+    try:
+        for token in tokens:
+            parser.feed_token(token)
+        return parser.feed_eof(tokens[-1])  # type: ignore[no-any-return]
+    except UnexpectedToken as error:
+        _report_unexpected(error.token, parser.accepts(), tokens, report)
+        return None
+
+
+def _report_unexpected(
+    token: Token, accepted: Iterable[str], tokens: list[Token], report: Report
+) -> None:
+    at_end = token.type == "$END"
+    index = len(tokens) if at_end else next(i for i, t in enumerate(tokens) if t is token)
+    place = (_end(tokens[-1]), _end(tokens[-1])) if at_end else place_of(token)
+    code, hint = mend(tokens, index)
+    wanted = expectation(accepted)
+    found = "the statement ends" if at_end else f"unexpected {str(token)!r}"
+    report.add(code, place, f"{found}, expected {wanted}", *([hint] if hint else []))
+
+
+def _fits_tree(statements: Iterable[Any], limits: Limits, report: Report) -> bool:
+    count = 0
+    for statement in statements:
+        root = statement.value if isinstance(statement, n.Assignment) else statement
+        depth: dict[int, int] = {}
+        for node in n.postorder(root):
+            count += 1
+            if count > limits.nodes:
+                report.add(codes.TOO_MANY_NODES, node.place, f"more than {limits.nodes} terms")
+                return False
+            below = [depth[id(child)] + 1 for child in n.children(node)]
+            # A chain such as a + b + c leans to the left and counts once.
+            if isinstance(node, n.Binary) and isinstance(node.left, n.Binary):
+                below[0] -= 1
+            depth[id(node)] = max(below, default=1)
+            if depth[id(node)] > limits.depth:
+                message = f"expressions nest deeper than {limits.depth}"
+                report.add(codes.TOO_DEEP, node.place, message, "name a part and use the name")
+                return False
+    return True
+
+
+def _program(statements: list[n.Assignment | n.Expr], report: Report) -> n.Program | None:
+    """Puts the statements together: parts, then the reward, or one bare expression."""
+    *before, last = statements
+    for statement in before:
+        if not isinstance(statement, n.Assignment):
+            report.add(
+                codes.BARE, statement.place, "an expression stands alone", "give it a name: part = …"
+            )
+        elif statement.name == "reward":
+            report.add(
+                codes.AFTER_REWARD, last.place, "a statement follows `reward = …`", "put it before"
+            )
+    if isinstance(last, n.Assignment) and last.name != "reward":
+        if not any(isinstance(s, n.Assignment) and s.name == "reward" for s in before):
+            place = (last.place[1], last.place[1])
+            report.add(codes.NO_REWARD, place, "the program defines no reward", "add: reward = …")
+    elif not isinstance(last, n.Assignment) and before:
+        report.add(codes.BARE, last.place, "the program defines no reward", "write: reward = …")
+    if report.failed:
+        return None
+    reward = last.value if isinstance(last, n.Assignment) else last
+    parts = tuple(s for s in before if isinstance(s, n.Assignment))
+    return n.Program(parts, reward, (statements[0].place[0], last.place[1]))
+
+
+def parse(text: str, report: Report, limits: Limits = MODEL) -> n.Program | None:
+    """Parse a program; what is wrong goes to `report`, all statements in one go.
+
+    Returns None when an error was reported.
+    """
+    if not _check_text(text, limits, report):
+        return None
+    chunks = _tokens(text, limits, report)
+    if chunks is None:
+        return None
+    if not chunks:
+        report.add(codes.EMPTY, (0, 0), "the program is empty", "write: reward = …")
+        return None
+    statements = [_parse_statement(chunk, report) for chunk in chunks]
+    parsed = [s for s in statements if s is not None]
+    if len(parsed) < len(statements) or not _fits_tree(parsed, limits, report):
+        return None
+    return _program(parsed, report)
+

@@ -1,0 +1,222 @@
+"""Columns in: any array or list of B rows becomes checked texts, numbers or lists, with a mask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
+from numpy.typing import NDArray
+
+from derl_runtime.faults import Fault, fault
+from derl_runtime.sources import Apply, Column, Literal, Source
+
+Mask = NDArray[np.bool_]
+LARGEST_TEXT = 10**9
+
+
+class ColumnError(ValueError):
+    """A column is missing or holds something else than the program needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """B values of one input and which of them are valid (None: all).
+
+    Numbers and conditions are float64 arrays; texts and lists are Python lists.
+    """
+
+    data: Any
+    valid: Mask | None
+
+
+def _plain(data: Any) -> Any:
+    """Arrow and torch columns as NumPy arrays or lists."""
+    if hasattr(data, "to_pylist"):
+        return data.to_pylist()
+    if hasattr(data, "detach"):
+        return data.detach().cpu().numpy()
+    if hasattr(data, "to_numpy"):
+        return data.to_numpy()
+    return data
+
+
+def rows_in(columns: Mapping[str, Any]) -> int:
+    """The number of rows B that all columns share; ColumnError when they differ."""
+    sizes = {name: len(values) for name, values in columns.items()}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+        raise ColumnError(f"the columns have different numbers of rows ({shown})")
+    return next(iter(sizes.values()), 0)
+
+
+def _where(mask: Mask) -> list[int]:
+    return [int(i) for i in np.flatnonzero(mask)]
+
+
+class Batch:
+    """One batch of rollouts: evaluates each input once and collects the faults."""
+
+    def __init__(self, columns: Mapping[str, Any], rows: int | None = None) -> None:
+        self.columns = columns
+        self.rows = rows_in(columns) if rows is None else rows
+        self.faults: list[Fault] = []
+        self._done: dict[Source, Values] = {}
+
+    def values(self, source: Column | Apply) -> Values:
+        """The values of an input, each computed once per batch."""
+        if source not in self._done:
+            self._done[source] = self._evaluate(source)
+        return self._done[source]
+
+    def _evaluate(self, source: Column | Apply) -> Values:
+        if isinstance(source, Column):
+            return self._read(source.name, source.type)
+        if source.name is not None and source.name in self.columns:
+            return self._read(source.name, source.type)
+        return self._apply(source)
+
+    def _read(self, name: str, kind: Type) -> Values:
+        if name not in self.columns:
+            have = ", ".join(sorted(self.columns)) or "none"
+            raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
+        data = _plain(self.columns[name])
+        optional = isinstance(kind, Optional)
+        inner = kind.item if isinstance(kind, Optional) else kind
+        if isinstance(inner, Text | List):
+            return self._objects(name, data, inner, optional)
+        return self._numbers(name, data, inner, optional)
+
+    def _objects(self, name: str, data: Sequence[Any], kind: Type, optional: bool) -> Values:
+        """Texts, or lists of steps; None is a missing value."""
+        wanted: Any = str if isinstance(kind, Text) else (list, tuple, np.ndarray)
+        missing = []
+        for row, value in enumerate(data):
+            if value is None:
+                missing.append(row)
+            elif not isinstance(value, wanted):
+                raise ColumnError(
+                    f"the column {name!r} must be {kind}, but row {row} holds "
+                    f"{type(value).__name__}: {value!r:.60}"
+                )
+            elif wanted is str and len(value) > LARGEST_TEXT:
+                raise ColumnError(f"the column {name!r}, row {row}: more than {LARGEST_TEXT} chars")
+        if not missing:
+            return Values(list(data), None)
+        if not optional:
+            self.faults.append(fault("missing", name, missing, "no value"))
+        valid = np.ones(self.rows, dtype=bool)
+        valid[missing] = False
+        return Values(list(data), valid)
+
+    def _numbers(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
+        try:
+            array = np.asarray(data)
+            if array.dtype == object:
+                array = np.array([math.nan if v is None else v for v in array], dtype=object)
+                if any(isinstance(v, str) for v in array):
+                    raise TypeError
+            elif array.dtype.kind not in "biuf":
+                raise TypeError
+            values = array.astype(np.float64)
+        except (TypeError, ValueError):
+            bad = next((i for i, v in enumerate(data) if not _is_number(v)), 0)
+            raise ColumnError(
+                f"the column {name!r} must be {kind}, but row {bad} holds "
+                f"{type(data[bad]).__name__}: {data[bad]!r:.60}"
+            ) from None
+        if values.ndim != 1:
+            raise ColumnError(f"the column {name!r} must be {kind}: one value a row, not a list")
+        missing = np.isnan(values)
+        if missing.any() and not optional:
+            self.faults.append(fault("missing", name, _where(missing), "no value (null or NaN)"))
+        return self._in_range(name, values, kind, ~missing)
+
+    def _in_range(self, name: str, values: NDArray[np.float64], kind: Type, valid: Mask) -> Values:
+        """Holds values to their declared range: what the checker assumed is made true here."""
+        infinite = np.isinf(values)
+        outside = np.zeros(len(values), dtype=bool)
+        if isinstance(kind, Bool):
+            outside = valid & (values != 0) & (values != 1)
+        elif isinstance(kind, Number) and kind.values is not None:
+            outside = valid & ~np.isin(values, np.asarray(kind.values))
+        elif isinstance(kind, Number):
+            outside = valid & ~infinite & ((values < kind.lo) | (values > kind.hi))
+        for bad, cls in ((infinite, "nonfinite"), (outside & ~infinite, "out_of_range")):
+            if bad.any():
+                first = values[np.argmax(bad)]
+                message = f"{first:.12g} is no value of {kind}"
+                self.faults.append(fault(cls, name, _where(bad), message))
+        valid = valid & ~infinite & ~outside
+        if valid.all():
+            return Values(values, None)
+        return Values(np.where(valid, values, np.nan), valid)
+
+    def _apply(self, source: Apply) -> Values:
+        """Calls a primitive once, on the rows where all its inputs are valid."""
+        inputs = [a.value if isinstance(a, Literal) else self.values(a) for a in source.args]
+        masks = [v.valid for v in inputs if isinstance(v, Values) and v.valid is not None]
+        valid = np.logical_and.reduce(masks) if masks else None
+        args = [_rows(v, valid) if isinstance(v, Values) else v for v in inputs]
+        count = self.rows if valid is None else int(valid.sum())
+        label = str(source)
+        if count == 0:
+            return self._nothing(source.type, valid)
+        try:
+            returned = source.primitive.fn(*args)
+        except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
+            rows = _where(valid) if valid is not None else list(range(self.rows))
+            message = f"{type(error).__name__}: {str(error)[:200]!r}"
+            self.faults.append(fault("crash", label, rows, message))
+            return self._nothing(source.type, np.zeros(self.rows, dtype=bool))
+        return self._returned(label, source.type, returned, valid, count)
+
+    def _nothing(self, kind: Type, valid: Mask | None) -> Values:
+        mask = np.zeros(self.rows, dtype=bool) if valid is None else valid
+        if isinstance(kind, Text | List):
+            return Values([None] * self.rows, mask)
+        return Values(np.full(self.rows, np.nan), mask)
+
+    def _returned(
+        self, label: str, kind: Type, returned: Any, valid: Mask | None, count: int
+    ) -> Values:
+        if len(returned) != count:
+            rows = _where(valid) if valid is not None else list(range(self.rows))
+            message = f"returned {len(returned)} values for {count} rows"
+            self.faults.append(fault("protocol", label, rows, message))
+            return self._nothing(kind, np.zeros(self.rows, dtype=bool))
+        optional = isinstance(kind, Optional)
+        inner = kind.item if isinstance(kind, Optional) else kind
+        if isinstance(inner, Text | List):
+            data: list[Any] = [None] * self.rows
+            for row, value in zip(_rows_of(valid, self.rows), returned, strict=True):
+                data[row] = value
+            return Values(data, valid)
+        values = np.full(self.rows, np.nan)
+        target = slice(None) if valid is None else valid
+        values[target] = np.asarray(returned, dtype=np.float64)
+        present = ~np.isnan(values)
+        expected = np.ones(self.rows, dtype=bool) if valid is None else valid
+        if not optional and not present[expected].all():
+            rows = _where(expected & ~present)
+            self.faults.append(fault("nonfinite", label, rows, "returned NaN"))
+        return self._in_range(label, values, inner, present)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | np.number | np.bool_)
+
+
+def _rows_of(valid: Mask | None, rows: int) -> list[int]:
+    return list(range(rows)) if valid is None else _where(valid)
+
+
+def _rows(values: Values, valid: Mask | None) -> Any:
+    if valid is None:
+        return values.data
+    if isinstance(values.data, np.ndarray):
+        return values.data[valid]
+    return [v for v, keep in zip(values.data, valid, strict=True) if keep]
