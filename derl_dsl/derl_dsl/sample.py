@@ -1,0 +1,204 @@
+"""Random programs: well typed over the names of a scope, drawn from the grammar's productions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from derl_grammar import nodes as n
+from derl_grammar.types import Bool, List, Number, Text, Type
+
+from derl_dsl.functions import FUNCTIONS
+from derl_dsl.scope import Scope
+from derl_dsl.unparse import program_text
+
+_NOWHERE = (0, 0)
+_NUMBERS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0)
+_CORNERS = (0.0, 1e-6, 10.0, 100.0)
+_WORDS = ("####", "\\boxed", "Step 1:", "the answer is", "42")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How programs are drawn: the most terms, the most parts, and the weight of each production.
+
+    Productions of numbers: name, number, sum, product, quotient, conditional, function, power,
+    negative, remainder.
+    """
+
+    terms: int
+    parts: int
+    weights: dict[str, float]
+    corners: float = 0.0
+
+
+FORMULAS = Profile(
+    terms=8,
+    parts=0,
+    weights={"sum": 6, "product": 4, "quotient": 1, "conditional": 0.3, "negative": 0.2},
+)
+EVERYTHING = Profile(
+    terms=14,
+    parts=3,
+    weights={
+        "sum": 4,
+        "product": 3,
+        "quotient": 2,
+        "conditional": 3,
+        "function": 6,
+        "power": 1,
+        "negative": 1,
+        "remainder": 1,
+    },
+    corners=0.2,
+)
+
+
+class Sampler:
+    """Draws programs over one scope."""
+
+    def __init__(self, scope: Scope, rng: random.Random, profile: Profile = FORMULAS) -> None:
+        self.rng = rng
+        self.profile = profile
+        self.leaves: dict[str, list[Callable[[], n.Expr]]] = {"number": [], "bool": [], "text": []}
+        self.number_parts: list[str] = []
+        for name, source in scope.names.items():
+            self._offer(source.type, lambda name=name: n.Name(name, _NOWHERE))  # type: ignore[misc]
+        for primitive in scope.primitives.values():
+            kinds = [_kind(p.type) for p in primitive.params]
+            columns = [[k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in kinds]
+            if all(columns):
+                names = (primitive.name, tuple(columns))
+                self._offer(primitive.returns, lambda names=names: self._call(*names))  # type: ignore[misc]
+
+    def _offer(self, kind: Type, leaf: Callable[[], n.Expr]) -> None:
+        self.leaves.setdefault(_kind(kind), []).append(leaf)
+
+    def _call(self, name: str, columns: tuple[list[str], ...]) -> n.Expr:
+        # A column each, in the declared order where the signature repeats a type.
+        taken: list[str] = []
+        for choices in columns:
+            free = [c for c in choices if c not in taken] or choices
+            taken.append(free[0])
+        args = tuple(n.Name(c, _NOWHERE) for c in taken)
+        return n.Call(name, args, (), _NOWHERE, _NOWHERE)
+
+    def program(self) -> n.Program:
+        """One program."""
+        rng, parts = self.rng, []
+        self.number_parts = []
+        for k in range(rng.randint(0, self.profile.parts)):
+            terms = rng.randint(1, max(2, self.profile.terms // 3))
+            part = n.Assignment(f"part{k + 1}", self.number(terms), _NOWHERE, _NOWHERE)
+            parts.append(part)
+            self.number_parts.append(part.name)
+        reward = self.number(rng.randint(2, self.profile.terms))
+        return n.Program(tuple(parts), reward, _NOWHERE)
+
+    def number(self, terms: int) -> n.Expr:
+        """A number of about `terms` names and literals."""
+        if terms <= 1:
+            return self._leaf()
+        kinds = list(self.profile.weights)
+        kind = self.rng.choices(kinds, [self.profile.weights[k] for k in kinds])[0]
+        return self._production(kind, terms)
+
+    def _production(self, kind: str, terms: int) -> n.Expr:
+        rng = self.rng
+        first = rng.randint(1, terms - 1)
+        rest = terms - first
+        match kind:
+            case "sum":
+                return self._binary(rng.choice("++-"), first, rest)
+            case "product":
+                if rng.random() < 0.6:
+                    return n.Binary("*", self._literal(), self.number(terms - 1), _NOWHERE)
+                return self._binary("*", first, rest)
+            case "quotient":
+                if rng.random() < 0.5:
+                    return n.Binary("/", self.number(terms - 1), self._literal(), _NOWHERE)
+                return self._binary("/", first, rest)
+            case "remainder":
+                return self._binary("%", first, rest)
+            case "power":
+                exponent = n.NumberLiteral(rng.choice((0.5, 2.0, 3.0, -1.0, 1.5)), _NOWHERE)
+                right = exponent if rng.random() < 0.8 else self.number(rest)
+                return n.Binary("**", self.number(first), right, _NOWHERE)
+            case "negative":
+                return n.Unary("-", self.number(terms - 1), _NOWHERE)
+            case "conditional":
+                third = max(1, terms // 3)
+                branches = (self.number(third), self.number(third))
+                return n.Conditional(branches[0], self.condition(third), branches[1], _NOWHERE)
+            case _:
+                return self._function(terms)
+
+    def _binary(self, op: str, first: int, rest: int) -> n.Expr:
+        return n.Binary(op, self.number(first), self.number(rest), _NOWHERE)
+
+    def _function(self, terms: int) -> n.Expr:
+        function = self.rng.choice(list(FUNCTIONS.values()))
+        count = len(function.params) + (self.rng.randint(0, 1) if function.variadic else 0)
+        if function.name in ("clip", "ramp"):
+            bounds = sorted((self._literal().value, self._literal().value))
+            ends = tuple(n.NumberLiteral(b, _NOWHERE) for b in bounds)
+            return n.Call(
+                function.name, (self.number(terms - 1), *ends), (), _NOWHERE, _NOWHERE
+            )
+        args = tuple(self.number(max(1, (terms - 1) // count)) for _ in range(count))
+        return n.Call(function.name, args, (), _NOWHERE, _NOWHERE)
+
+    def condition(self, terms: int) -> n.Expr:
+        """A condition of about `terms` names and literals."""
+        rng = self.rng
+        if terms > 2 and rng.random() < 0.3:
+            half = terms // 2
+            op = rng.choice(("and", "or"))
+            return n.Binary(op, self.condition(half), self.condition(terms - half), _NOWHERE)
+        if rng.random() < 0.15:
+            return n.Unary("not", self.condition(terms), _NOWHERE)
+        if self.leaves["bool"] and rng.random() < 0.3:
+            return rng.choice(self.leaves["bool"])()
+        if self.leaves["text"] and rng.random() < 0.1:
+            text = n.TextLiteral(rng.choice(_WORDS), _NOWHERE)
+            return n.Compare((rng.choice(("==", "!=")),), (self._text(), text), _NOWHERE)
+        op = rng.choices(("<", "<=", ">", ">=", "==", "!="), (3, 3, 3, 3, 1, 1))[0]
+        left, right = self.number(max(1, terms - 1)), self._literal()
+        return n.Compare((op,), (left, right), _NOWHERE)
+
+    def _text(self) -> n.Expr:
+        return self.rng.choice(self.leaves["text"])()
+
+    def _leaf(self) -> n.Expr:
+        rng = self.rng
+        named = [*self.leaves["number"], *self.leaves["bool"]]
+        if self.number_parts and rng.random() < 0.3:
+            return n.Name(rng.choice(self.number_parts), _NOWHERE)
+        if named and rng.random() < 0.75:
+            return rng.choice(named)()
+        return self._literal()
+
+    def _literal(self) -> n.NumberLiteral:
+        pool = _CORNERS if self.rng.random() < self.profile.corners else _NUMBERS
+        return n.NumberLiteral(self.rng.choice(pool), _NOWHERE)
+
+
+def _kind(kind: Type) -> str:
+    match kind:
+        case Number():
+            return "number"
+        case Bool():
+            return "bool"
+        case Text():
+            return "text"
+    return str(kind)
+
+
+def sample_program(scope: Scope, rng: random.Random, profile: Profile = FORMULAS) -> str:
+    """The text of one random program that parses and type-checks over `scope`.
+
+    `profile` is FORMULAS (arithmetic over the names, as in the paper) or EVERYTHING (all of the
+    language). What is drawn may still divide by zero or be constant: check it.
+    """
+    return program_text(Sampler(scope, rng, profile).program())
