@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+def per_row(*columns: Sequence[str] | str) -> tuple[Sequence[str], ...]:
+    """The columns, with a literal (a plain string) repeated for every row.
+
+    >>> per_row(["a", "b"], "5")
+    (['a', 'b'], ['5', '5'])
+    """
+    sizes = (len(column) for column in columns if not isinstance(column, str))
+    size = next(sizes, 1)
+    return tuple([c] * size if isinstance(c, str) else c for c in columns)
+
+
 def bools(values: Iterable[bool], size: int) -> Bools:
     """`size` truth values as an array."""
     import numpy as np

@@ -14,7 +14,7 @@ from derl_primitives.answers import (
     number_of,
     same_answer,
 )
-from derl_primitives.arrays import bools
+from derl_primitives.arrays import bools, per_row
 from derl_primitives.occurrence import finder
 from derl_primitives.primitive import primitive
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from derl_primitives.arrays import Bools
 
 T = TypeVar("T")
+Texts = Sequence[str] | str
 
 
 def per_gold(answer: Sequence[str], read: Callable[[str], T]) -> list[T]:
@@ -35,7 +36,7 @@ def per_gold(answer: Sequence[str], read: Callable[[str], T]) -> list[T]:
     cost="scan",
     source="GSM8K and MATH scoring, as in DERL (arXiv 2512.13399), g1",
 )
-def exact(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+def exact(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the final answer of the completion equals the gold answer.
 
     The final answer is the last marked one: the content of a `\boxed{...}` or the line after
@@ -48,6 +49,7 @@ def exact(completion: Sequence[str], answer: Sequence[str]) -> Bools:
     ...       ["... #### 90000", "18", "7.0"]).tolist()
     [True, False, True]
     """
+    completion, answer = per_row(completion, answer)
     golds = per_gold(answer, _Gold)
     return bools(map(_is_exact, completion, golds), len(completion))
 
@@ -76,7 +78,7 @@ def _is_exact(completion: str, gold: _Gold) -> bool:
     cost="scan",
     source="DERL (arXiv 2512.13399), g2",
 )
-def boxed(completion: Sequence[str]) -> Bools:
+def boxed(completion: Texts) -> Bools:
     r"""Whether the completion gives an answer in `\boxed{...}`.
 
     The braces must balance (`\{` and `\}` do not count) and hold more than white space.
@@ -84,6 +86,7 @@ def boxed(completion: Sequence[str]) -> Bools:
     >>> boxed([r"so \boxed{\frac{1}{2}}", r"so \boxed{}", r"so \boxed{1"]).tolist()
     [True, False, False]
     """
+    (completion,) = per_row(completion)
     return bools(map(has_box, completion), len(completion))
 
 
@@ -92,7 +95,7 @@ def boxed(completion: Sequence[str]) -> Bools:
     cost="scan",
     source="flexible extraction of GSM8K answers, as in verl and lm-evaluation-harness",
 )
-def numeric_equal(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+def numeric_equal(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the final number of the completion equals the number of the gold answer.
 
     More lenient than `exact`: the marked answer may hold other words, of which the last number
@@ -103,6 +106,7 @@ def numeric_equal(completion: Sequence[str], answer: Sequence[str]) -> Bools:
     ...               ["18", "18", "18"]).tolist()
     [True, False, False]
     """
+    completion, answer = per_row(completion, answer)
     golds = per_gold(answer, lambda text: _number_in(gold_answer(text)))
     return bools(map(_is_numeric_equal, completion, golds), len(completion))
 
@@ -127,7 +131,7 @@ def _is_numeric_equal(completion: str, gold: Value | None) -> bool:
     cost="scan",
     source="DERL (arXiv 2512.13399), g4",
 )
-def contains_answer(completion: Sequence[str], answer: Sequence[str]) -> Bools:
+def contains_answer(completion: Texts, answer: Texts) -> Bools:
     """Whether the gold answer occurs anywhere in the completion.
 
     It must stand there whole: a gold `5` occurs in `5.`, `5.0` and `x=5`, not in `15`, `5.25` or
@@ -138,6 +142,7 @@ def contains_answer(completion: Sequence[str], answer: Sequence[str]) -> Bools:
     >>> contains_answer(["80,000 - 10,000 = 70,000 in total", "15 apples"], ["70000", "5"]).tolist()
     [True, False]
     """
+    completion, answer = per_row(completion, answer)
     finders = per_gold(answer, lambda text: finder(gold_answer(text)))
     return bools(
         (f.occurs_in(c) for c, f in zip(completion, finders, strict=True)), len(completion)

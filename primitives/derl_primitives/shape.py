@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from derl_primitives.arrays import floats
+from derl_primitives.arrays import floats, per_row
 from derl_primitives.patterns import pattern
 from derl_primitives.primitive import primitive
 
@@ -31,7 +31,7 @@ def count_step_markers(text: str) -> int:
     cost="scan",
     source="after DERL (arXiv 2512.13399), g3, and the reasoning-steps reward of open-r1",
 )
-def step_markers(completion: Sequence[str]) -> Floats:
+def step_markers(completion: Sequence[str] | str) -> Floats:
     r"""The number of step markers in the completion.
 
     A marker is `Step 1:` or `Step 1.` anywhere, or an item number `1. ` or `1) ` at the start of a
@@ -41,6 +41,7 @@ def step_markers(completion: Sequence[str]) -> Floats:
     >>> step_markers(["Step 1: add. Step 2: halve.", "1. add\n2. halve", "It is 5. Ok."]).tolist()
     [2.0, 2.0, 0.0]
     """
+    (completion,) = per_row(completion)
     return floats(map(count_step_markers, completion), len(completion))
 
 
@@ -49,12 +50,13 @@ def step_markers(completion: Sequence[str]) -> Floats:
     cost="constant",
     source="length in code points",
 )
-def chars(completion: Sequence[str]) -> Floats:
+def chars(completion: Sequence[str] | str) -> Floats:
     """The number of characters (Unicode code points) of the completion.
 
     >>> chars(["", "naïve", "a\\n"]).tolist()
     [0.0, 5.0, 2.0]
     """
+    (completion,) = per_row(completion)
     return floats(map(len, completion), len(completion))
 
 
@@ -63,10 +65,11 @@ def chars(completion: Sequence[str]) -> Floats:
     cost="scan",
     source="length in words, as `wc -w` counts",
 )
-def words(completion: Sequence[str]) -> Floats:
+def words(completion: Sequence[str] | str) -> Floats:
     """The number of words of the completion: runs of characters between Unicode white space.
 
     >>> words(["", "so  it is\\n#### 18", "   "]).tolist()
     [0.0, 5.0, 0.0]
     """
+    (completion,) = per_row(completion)
     return floats((len(text.split()) for text in completion), len(completion))

@@ -274,3 +274,11 @@ def test_hostile_texts_take_linear_time(primitive):
 
     # 87 texts of 100 kB: a quadratic step would cost 1e10 operations, minutes not a second.
     assert seconds(100_000) < 5
+
+
+def test_a_literal_argument_holds_for_every_row():
+    assert correctness.exact(["#### 18", "#### 19"], "18").tolist() == [True, False]
+    assert correctness.contains_answer("1 or 18", ["18", "8"]).tolist() == [True, False]
+    assert shape.words("two words").tolist() == [2]
+    for p in TEXT_PRIMITIVES:
+        assert len(p(*["18"] * len(p.params))) == 1
