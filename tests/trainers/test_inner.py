@@ -1,0 +1,153 @@
+"""The inner loop end to end: a tiny policy, two steps of GRPO, greedy evaluation, clear faults."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+from derl_primitives.correctness import exact
+from derl_trainers.inner import (
+    InnerConfig,
+    InnerResult,
+    RewardFault,
+    greedy_pass_at_1,
+    train_inner,
+)
+from derl_trainers.policy import PolicyConfig, build_policy
+from derl_trainers.tasks import Task, arithmetic
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+CONFIG = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
+
+
+@pytest.fixture(scope="module")
+def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+    return build_policy(task, config, tmp_path_factory.mktemp("policies"))
+
+
+def outcome(completions: list[str], answer: list[str], **_: object) -> list[float | None]:
+    return [float(right) for right in exact(completion=completions, answer=answer)]
+
+
+def run(reward: object, task: Task, policy: Path, **changes: object) -> InnerResult:
+    return train_inner(reward, policy, task.train, task.validation, CONFIG, **changes)  # type: ignore[arg-type]
+
+
+def test_two_steps_report_progress_and_times(
+    task: Task,
+    policy: Path,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[dict[str, object]] = []
+
+    def lengths(completions: list[str], **columns: object) -> list[float | None]:
+        seen.append(columns)
+        return [float(len(text)) for text in completions]
+
+    calls: list[tuple[int, int]] = []
+    result = run(lengths, task, policy, progress=lambda s, n, _: calls.append((s, n)))
+
+    assert calls == [(1, 2), (2, 2)]
+    assert [record.step for record in result.history] == [1, 2]
+    assert all(math.isfinite(record.reward_mean) for record in result.history)
+    assert 0 <= result.pass_at_1 <= 1
+    parts = result.generate_seconds + result.reward_seconds + result.update_seconds
+    assert 0 < parts + result.eval_seconds <= result.seconds
+    assert all(len(columns["answer"]) == CONFIG.completions for columns in seen)  # type: ignore[arg-type]
+    assert all({"prompts", "completion_ids"} <= columns.keys() for columns in seen)
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_equal_seeds_give_equal_runs(task: Task, policy: Path) -> None:
+    first, second, other = (run(outcome, task, policy, seed=seed) for seed in (3, 3, 4))
+    assert first.history == second.history
+    assert first.pass_at_1 == second.pass_at_1
+    assert first.history != other.history
+
+
+def test_training_changes_the_policy_and_saves_it_where_asked(
+    task: Task, policy: Path, tmp_path: Path
+) -> None:
+    def lengths(completions: list[str], **_: object) -> list[float | None]:
+        return [float(len(text)) for text in completions]
+
+    out = tmp_path / "trained"
+    result = run(lengths, task, policy, output_dir=out)
+    before = AutoModelForCausalLM.from_pretrained(policy).state_dict()
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
+    assert any(not torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+    assert greedy_pass_at_1(model, tokenizer, task.validation) == result.pass_at_1
+
+
+def test_components_logged_by_a_reward_reach_the_history(task: Task, policy: Path) -> None:
+    def reward(completions: list[str], log_metric: object, **_: object) -> list[float | None]:
+        log_metric("parts/length", 7.0)  # type: ignore[operator]
+        return [float(len(text)) for text in completions]
+
+    assert all(record.components == {"length": 7.0} for record in run(reward, task, policy).history)
+
+
+def test_greedy_evaluation_ignores_and_keeps_train_mode(task: Task, policy: Path) -> None:
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(policy),
+        AutoTokenizer.from_pretrained(policy),
+    )
+    in_eval = greedy_pass_at_1(model.eval(), tokenizer, task.validation)
+    in_train = greedy_pass_at_1(model.train(), tokenizer, task.validation)
+    assert in_eval == in_train
+    assert model.training
+    assert greedy_pass_at_1(model, tokenizer, task.validation, batch_size=5) == in_eval
+
+
+def test_greedy_evaluation_needs_examples(policy: Path) -> None:
+    with pytest.raises(ValueError, match="at least one example"):
+        greedy_pass_at_1(None, None, [])  # type: ignore[arg-type]
+
+
+def _raises(**_: object) -> list[float | None]:
+    raise ZeroDivisionError("1/0 in the reward")
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (lambda completions, **_: [None] * len(completions), "None .* for all 16 completions"),
+        (lambda completions, **_: [1.0], "1 scores for 16 completions"),
+        (lambda completions, **_: [math.nan] * len(completions), "gave nan for 16 completions"),
+        (_raises, "_raises raised ZeroDivisionError"),
+    ],
+    ids=["all None", "too few", "nan", "raises"],
+)
+def test_a_reward_that_cannot_train_is_a_clear_fault(
+    task: Task, policy: Path, reward: object, message: str
+) -> None:
+    with pytest.raises(RewardFault, match=message):
+        run(reward, task, policy)
+
+
+def test_some_none_is_fine(task: Task, policy: Path) -> None:
+    def half(completions: list[str], **_: object) -> list[float | None]:
+        return [None if i % 2 else float(len(text)) for i, text in enumerate(completions)]
+
+    assert len(run(half, task, policy).history) == 2
+
+
+def test_updates_must_divide_the_completions(task: Task, policy: Path) -> None:
+    config = InnerConfig(steps=1, prompts=3, num_generations=3, updates=2)
+    with pytest.raises(ValueError, match="updates=2 does not divide the 9 completions"):
+        train_inner(outcome, policy, task.train, task.validation, config)

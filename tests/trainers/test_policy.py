@@ -1,0 +1,106 @@
+"""The small policy: exact tokenizer, plain checkpoint, reproducible and cached warm start."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("transformers")
+
+import torch
+from derl_primitives.correctness import exact
+from derl_trainers.policy import (
+    PolicyConfig,
+    Styles,
+    build_model,
+    build_policy,
+    build_tokenizer,
+    demonstration,
+)
+from derl_trainers.tasks import Example, Task, arithmetic
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+CONFIG = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
+
+
+def test_tokenizer_round_trips_every_style(task: Task) -> None:
+    tokenizer, rng = build_tokenizer(), random.Random(0)
+    for example in task.train:
+        for style in fields(Styles):
+            text = example.prompt + demonstration(example, style.name, rng)
+            ids = tokenizer(text)["input_ids"]
+            assert tokenizer.decode(ids) == text
+            assert tokenizer.unk_token_id not in ids
+
+
+def test_fixed_words_and_numbers_are_one_token() -> None:
+    tokens = build_tokenizer().tokenize("12-3=?\nStep 1: 12-3=9\n\\boxed{9}")
+    assert tokens[6:9] == ["Step 1: ", "12", "-"]
+    assert tokens[-3:] == ["\\boxed{", "9", "}"]
+
+
+def test_styles_are_as_right_as_they_claim() -> None:
+    example, rng = Example("7+9-3+2=?\n", "15"), random.Random(0)
+    answers = {
+        s.name: [demonstration(example, s.name, rng) for _ in range(60)] for s in fields(Styles)
+    }
+    right = {
+        name: exact(completion=texts, answer=["15"] * 60).sum() for name, texts in answers.items()
+    }
+    assert right["worked_boxed"] == 60
+    assert right["worked"] == 0
+    assert 0 < right["direct"] < 40
+    assert all("15" in text for text in answers["listing"])
+    with pytest.raises(ValueError, match="unknown style"):
+        demonstration(example, "poem", rng)
+
+
+def test_default_policy_is_small() -> None:
+    model = build_model(PolicyConfig(), build_tokenizer())
+    assert 300_000 <= sum(p.numel() for p in model.parameters()) <= 650_000
+
+
+def test_policy_loads_with_plain_transformers_and_is_cached(task: Task, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    path = build_policy(task, CONFIG, tmp_path, progress=lambda s, n, _: calls.append((s, n)))
+    assert calls[-1] == (20, 20)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(path),
+        AutoTokenizer.from_pretrained(path),
+    )
+    assert tokenizer.padding_side == "left"
+    assert tokenizer.decode(tokenizer("1+2=?\n")["input_ids"]) == "1+2=?\n"
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+
+    calls.clear()
+    assert build_policy(task, CONFIG, tmp_path, progress=lambda *_: calls.append((0, 0))) == path
+    assert not calls
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_warm_start_is_reproducible_and_keyed_by_content(task: Task, tmp_path: Path) -> None:
+    first = build_policy(task, CONFIG, tmp_path / "a")
+    torch.rand(3)  # the caller's random state must not matter
+    second = build_policy(task, CONFIG, tmp_path / "b")
+    weights = [AutoModelForCausalLM.from_pretrained(p).state_dict() for p in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert first.name == second.name
+    assert build_policy(task, CONFIG, tmp_path / "a", seed=1) != first
+    assert build_policy(task, replace(CONFIG, steps=1), tmp_path / "a") != first
+
+
+def test_an_interrupted_build_leaves_nothing(task: Task, tmp_path: Path) -> None:
+    def stop(step: int, total: int, metrics: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_policy(task, CONFIG, tmp_path, progress=stop)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,49 @@
+"""The embedded task: deterministic, disjoint, with gold answers that are right."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("reasoning_gym")
+
+from derl_trainers.tasks import Example, arithmetic, worked_steps
+
+SMALL = {"size": 200, "test_size": 50, "warmup_size": 300}
+
+
+def test_splits_are_disjoint_and_sized() -> None:
+    task = arithmetic(**SMALL)
+    splits = [task.warmup, task.train, task.validation, task.test]
+    assert [len(split) for split in splits] == [300, 160, 40, 50]
+    prompts = [example.prompt for split in splits for example in split]
+    assert len(set(prompts)) == len(prompts)
+
+
+def test_default_sizes_keep_noise_small() -> None:
+    task = arithmetic()
+    assert len(task.validation) == len(task.test) == 512
+    assert len(task.train) == 2048
+
+
+def test_same_seed_same_task_other_seed_another() -> None:
+    assert arithmetic(seed=1, **SMALL) == arithmetic(seed=1, **SMALL)
+    assert arithmetic(seed=1, **SMALL).train != arithmetic(seed=2, **SMALL).train
+
+
+def test_test_set_does_not_depend_on_the_pool() -> None:
+    assert arithmetic(**SMALL).test == arithmetic(**{**SMALL, "size": 100}).test
+
+
+def test_gold_answers_are_right() -> None:
+    for example in arithmetic(**SMALL).train:
+        assert str(eval(example.prompt.removesuffix("=?\n"))) == example.answer
+        assert worked_steps(example)[-1].endswith(f"={example.answer}")
+
+
+def test_worked_steps_carry_the_running_total() -> None:
+    assert worked_steps(Example("3-7+2-9=?\n", "-11")) == ["3-7=-4", "-4+2=-2", "-2-9=-11"]
+
+
+def test_too_few_problems_is_an_error() -> None:
+    with pytest.raises(ValueError, match="distinct sums of 2 terms"):
+        arithmetic(size=1000, test_size=10, warmup_size=10, terms=2)

@@ -1,0 +1,212 @@
+"""The small policy of the inner loop: a tiny Llama, its tokenizer, and a supervised warm start.
+
+The warm start teaches a mixture of ways to answer, good and bad. GRPO then selects among them, and
+which one wins is up to the reward: that makes a run of seconds tell rewards apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from derl_trainers.tasks import Example, Task, worked_steps
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+# Fixed words and numbers below 100 are one token each: a worked answer is 26 tokens, not 60.
+_WORDS = ("\\boxed{", *(f"Step {i}: " for i in range(1, 10)), "1. ", "2. ", *map(str, range(100)))
+_CHARACTERS = tuple("+-=?,.} \n")
+_PIECES = r"\\boxed\{|Step [1-9]: |[12]\. |\d{1,2}|[\s\S]"
+_SPECIAL = ("<pad>", "<eos>", "<unk>")
+_FORMAT = 1  # raise when saved policies of older code must not be reused
+
+
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """Shares of the ways of answering in the warm start; they are scaled to sum to one."""
+
+    worked_boxed: float = 0.05
+    worked: float = 0.30
+    direct: float = 0.43
+    listing: float = 0.15
+    empty_steps: float = 0.07
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """Shape of the policy and length of its warm start."""
+
+    hidden_size: int = 128
+    intermediate_size: int = 256
+    layers: int = 2
+    heads: int = 4
+    steps: int = 550
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    styles: Styles = field(default_factory=Styles)
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters and the few fixed words of an answer; decodes exactly."""
+    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *_WORDS, *_CHARACTERS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECES), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_model(config: PolicyConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A freshly initialised Llama of `config`'s shape; the caller seeds torch."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            max_position_embeddings=256,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
+
+
+def demonstration(example: Example, style: str, rng: random.Random) -> str:
+    """One answer to `example` in the given style of `Styles`, right or wrong as that style goes."""
+    steps = "".join(f"Step {i}: {s}\n" for i, s in enumerate(worked_steps(example), start=1))
+    gold = int(example.answer)
+    if style == "worked_boxed":
+        return f"{steps}\\boxed{{{gold}}}"
+    if style == "worked":
+        # Comes to the gold answer, and goes on instead of saying so.
+        return f"{steps}Step {len(worked_steps(example)) + 1}: ?\n"
+    if style == "direct":
+        # Off the top of the head: near the gold answer, and seldom on it.
+        return f"\\boxed{{{gold + rng.choice((-2, -1, 0, 0, 1, 2))}}}"
+    if style == "listing":
+        # Neighbours of the gold answer, one of them boxed at random.
+        start = gold - rng.randrange(6)
+        numbers = range(start, start + 6)
+        return f"{','.join(map(str, numbers))}\n\\boxed{{{rng.choice(numbers)}}}"
+    if style == "empty_steps":
+        return f"1. ?\n2. ?\n\\boxed{{{gold + rng.randint(-6, 6)}}}"
+    raise ValueError(f"unknown style {style!r}")
+
+
+def build_policy(
+    task: Task,
+    config: PolicyConfig,
+    out_dir: str | Path,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
+    """Train the warm start once and return its folder, a plain transformers checkpoint.
+
+    The folder's name under `out_dir` is a digest of task, config and seed, so that an equal call
+    returns the saved policy. It appears in one move: an interrupted build leaves none.
+    """
+    path = Path(out_dir) / f"policy-{_digest(task, config, seed)}"
+    if path.exists():
+        return path
+    tokenizer = build_tokenizer()
+    model = _warm_start(task, config, tokenizer, seed, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".policy-", dir=path.parent))
+    try:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        if not path.exists():
+            os.replace(unfinished, path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return path
+
+
+def _warm_start(
+    task: Task,
+    config: PolicyConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    progress: Progress | None,
+) -> LlamaForCausalLM:
+    """Supervised training on demonstrations in mixed styles; loss on the answer's tokens alone."""
+    rng = random.Random(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_model(config, tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _warm_then_cosine(step, config.steps)
+    )
+    model.train()
+    for step in range(config.steps):
+        batch = _batch(task, config, tokenizer, rng)
+        loss = model(**batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if progress is not None:
+            progress(step + 1, config.steps, {"loss": loss.item()})
+    return model.eval()
+
+
+def _warm_then_cosine(step: int, steps: int) -> float:
+    """Learning-rate factor: linear over the first 5 %, then cosine to a tenth."""
+    warm = max(1, steps // 20)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _batch(
+    task: Task, config: PolicyConfig, tokenizer: PreTrainedTokenizerFast, rng: random.Random
+) -> dict[str, torch.Tensor]:
+    """Random demonstrations as input ids, mask and labels, each (batch, length)."""
+    shares = asdict(config.styles)
+    examples = rng.choices(task.warmup, k=config.batch_size)
+    styles = rng.choices(list(shares), weights=list(shares.values()), k=config.batch_size)
+    answers = [
+        demonstration(example, style, rng) + tokenizer.eos_token
+        for example, style in zip(examples, styles, strict=True)
+    ]
+    prompts = tokenizer([example.prompt for example in examples])["input_ids"]
+    texts = [example.prompt + answer for example, answer in zip(examples, answers, strict=True)]
+    batch = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    for row, prompt in enumerate(prompts):
+        labels[row, : len(prompt)] = -100
+    return {
+        "input_ids": batch["input_ids"],
+        "attention_mask": batch["attention_mask"],
+        "labels": labels,
+    }
+
+
+def _digest(task: Task, config: PolicyConfig, seed: int) -> str:
+    """Content key of a policy: what its training read."""
+    warmup = [[example.prompt, example.answer] for example in task.warmup]
+    content = json.dumps([_FORMAT, task.name, warmup, asdict(config), seed])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

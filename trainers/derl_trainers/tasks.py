@@ -1,0 +1,98 @@
+"""Task data for the inner loop: problems with one gold answer, split so that no prompt leaks.
+
+The embedded task, `arithmetic`, is reasoning-gym's `chain_sum` in a short notation. A tiny policy
+seldom gets such a sum right in its head and usually does when it writes the running total step by
+step, so which way of answering a reward favours shows in pass@1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from reasoning_gym import create_dataset
+
+_TERM = re.compile(r"[+-]?\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One problem: what the policy reads, and the gold answer."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Examples of one task in four parts that share no prompt.
+
+    `warmup` teaches the policy its ways of answering and is seen by no reward; `train` and
+    `validation` are the 8:2 split of the pool the search works on; `test` is for the final report.
+    """
+
+    name: str
+    warmup: tuple[Example, ...]
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+
+def arithmetic(
+    seed: int = 0,
+    size: int = 2560,
+    test_size: int = 512,
+    warmup_size: int = 20_000,
+    terms: int = 4,
+) -> Task:
+    """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, deterministic by seed.
+
+    `size` counts the pool that is split 8:2 into train and validation. Raises ValueError when
+    fewer distinct problems exist than asked for.
+    """
+    wanted = test_size + size + warmup_size
+    examples = _distinct_sums(seed, wanted, terms)
+    # The test set is cut off first: changing the pool's size leaves it as it was.
+    test, pool = examples[:test_size], examples[test_size : test_size + size]
+    train_size = size * 8 // 10
+    return Task(
+        name=f"arithmetic-{terms}",
+        warmup=examples[test_size + size :],
+        train=pool[:train_size],
+        validation=pool[train_size:],
+        test=test,
+    )
+
+
+def _distinct_sums(seed: int, count: int, terms: int) -> tuple[Example, ...]:
+    """The first `count` distinct problems of reasoning-gym's stream for this seed."""
+    stream = create_dataset(
+        "chain_sum",
+        # Its rows are seeded by seed + index: a wide stride keeps two seeds from sharing rows.
+        seed=seed * 10_000_000,
+        size=2 * count,
+        min_terms=terms,
+        max_terms=terms,
+        min_digits=1,
+        max_digits=1,
+    )
+    found: dict[str, Example] = {}
+    for row in stream:
+        prompt = row["metadata"]["expression"].replace(" ", "") + "=?\n"
+        found.setdefault(prompt, Example(prompt, row["answer"]))
+        if len(found) == count:
+            return tuple(found.values())
+    raise ValueError(
+        f"only {len(found)} distinct sums of {terms} terms found, {count} asked for: "
+        "use fewer examples or more terms"
+    )
+
+
+def worked_steps(example: Example) -> list[str]:
+    """The running total of a sum, one equation a step: `7+9-3=?` gives `7+9=16`, `16-3=13`."""
+    first, *rest = _TERM.findall(example.prompt)
+    total, steps = int(first), []
+    for term in rest:
+        steps.append(f"{total}{term}={total + int(term)}")
+        total += int(term)
+    return steps
