@@ -2,11 +2,58 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(add_completion=False)
+from derl_dsl.cli.check import check_command
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from derl_dsl import __version__
+
+        typer.echo(f"derl-dsl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _derl_dsl(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Rewards for language-model RL: checked, compiled, evolved."""
+
+
+app.command("check")(check_command)
+
+# Commands that need NumPy or a trainer are registered only when one of them may be meant.
+_LIGHT = {"check"}
+
+
+def _register_rest() -> None:
+    from derl_dsl.cli.eval import eval_command
+
+    app.command("eval")(eval_command)
+    for point in entry_points(group="derl_dsl.commands"):
+        point.load()(app)
 
 
 def main() -> None:
-    """Run `derl-dsl`."""
-    app()
+    """Run `derl-dsl`; Ctrl-C ends it with exit code 130."""
+    if len(sys.argv) < 2 or sys.argv[1] not in _LIGHT:
+        _register_rest()
+    try:
+        app(prog_name="derl-dsl")
+    except KeyboardInterrupt:
+        typer.echo("derl-dsl: interrupted", err=True)
+        sys.exit(130)

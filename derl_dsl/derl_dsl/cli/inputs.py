@@ -1,0 +1,82 @@
+"""What several commands read: reward files, `-`, `-e TEXT`, column types; errors end with exit 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from derl_grammar.spans import Source
+
+from derl_dsl.scope import Scope, build_scope
+
+Suite = Annotated[
+    str | None, typer.Option("--suite", "-s", help="Suite of names, such as math or derl-math+math.")
+]
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", "-c", help="Type an input by hand: name:type.")
+]
+Outcome = Annotated[
+    str | None, typer.Option("--outcome", help="The input that says a rollout was right.")
+]
+Expression = Annotated[
+    str | None, typer.Option("--expression", "-e", help="The reward as text instead of a file.")
+]
+
+
+def fail(message: str) -> NoReturn:
+    """End with one clear message and exit code 2: usage or unreadable input."""
+    typer.echo(f"derl-dsl: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of the standard input for `-`."""
+    if path == "-":
+        try:
+            return sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            fail(f"standard input is not UTF-8 (byte {error.start})")
+    file = Path(path)
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        fail(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8")
+    except IsADirectoryError:
+        fail(f"{path} is a directory; name the files in it")
+    except OSError as error:
+        fail(f"cannot read {path}: {error.strerror}")
+
+
+def read_sources(files: Iterable[str], expression: str | None, lines: bool = False) -> list[Source]:
+    """The programs that a command names, in order; with `lines`, one program a line."""
+    files = list(files)
+    if not files and expression is None:
+        fail("name a reward file, - for standard input, or give the text with -e")
+    sources = [Source(read_text(path), "<stdin>" if path == "-" else path) for path in files]
+    if expression is not None:
+        sources.append(Source(expression, "<expression>"))
+    if not lines:
+        return sources
+    return [
+        Source(line, f"{source.path}:{number}")
+        for source in sources
+        for number, line in enumerate(source.text.splitlines(), 1)
+        if line.strip()
+    ]
+
+
+def read_scope(suite: str | None, columns: list[str] | None, outcome: str | None) -> Scope:
+    """The scope that --suite, --column and --outcome describe."""
+    typed: dict[str, str] = {}
+    for column in columns or []:
+        name, colon, kind = column.partition(":")
+        if not colon or not name.isidentifier():
+            fail(f"--column {column}: write name:type, such as 'g1:number[0,1]'")
+        typed[name] = kind
+    try:
+        return build_scope(suite, typed, outcome)
+    except ValueError as error:
+        fail(str(error))

@@ -1,0 +1,178 @@
+"""eval: a reward scored on a data file, component by component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from derl_grammar.limits import WIDE
+from derl_grammar.types import List, Text, Type
+from derl_primitives.suites import find_suite
+from derl_runtime.columns import Batch, ColumnError
+from derl_runtime.faults import Fault
+from numpy.typing import NDArray
+
+from derl_dsl.infer import infer_columns
+from derl_dsl.reward import Reward, RewardError, compile
+from derl_dsl.summary import Agreement, Summary, agree, group_codes, summarise
+
+Array = NDArray[np.float64]
+Data = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to evaluate; `outcome` is a data column or an expression, `group` a data column."""
+
+    text: str
+    suite: str | None = None
+    columns: Mapping[str, str] | None = None
+    outcome: str | None = None
+    group: str | None = None
+    backend: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One column of scores: an `input` of the program, a named `part`, or the `reward`."""
+
+    name: str
+    kind: str
+    values: Array
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out; `groups` is the number of groups, None without a group column."""
+
+    question: Question
+    rows: int
+    groups: int | None
+    components: tuple[Component, ...]
+    faults: tuple[Fault, ...]
+    agreement: Agreement | None
+
+
+def evaluate(question: Question, data: Data) -> Evaluation:
+    """Score the rows of `data` and summarise every component.
+
+    Raises RewardError for a program with errors, ColumnError for a missing or wrongly typed column,
+    ValueError for an unknown suite, type or backend.
+    """
+    reward = _compile(question, question.text, data)
+    scores = reward.score(data)
+    codes = None if question.group is None else group_codes(_keys(data, question.group))
+    columns = [
+        *(("input", name, values) for name, values in _inputs(reward, data).items()),
+        *(("part", name, values) for name, values in scores.parts.items()),
+        ("reward", "reward", scores.values),
+    ]
+    components = [Component(name, kind, v, summarise(v, codes)) for kind, name, v in columns]
+    return Evaluation(
+        question=question,
+        rows=len(scores.values),
+        groups=None if codes is None else int(codes.max(initial=-1)) + 1,
+        components=tuple(components),
+        faults=tuple(scores.faults),
+        agreement=_agreement(question, data, scores.values),
+    )
+
+
+def _compile(question: Question, text: str, data: Data) -> Reward:
+    declared = dict(question.columns or {})
+    known = set(declared)
+    if question.suite is not None:
+        suite = find_suite(question.suite)
+        known.update(suite.columns, suite.bindings, suite.primitives)
+    columns: dict[str, str | Type] = {**infer_columns(text, data, known), **declared}
+    return compile(text, question.suite, columns, backend=question.backend, limits=WIDE)
+
+
+def _inputs(reward: Reward, data: Data) -> dict[str, Array]:
+    """The numbers and conditions that the reward is made of, unless a part is just that."""
+    batch = Batch(data)
+    graph = reward.graph
+    parts = {i for name, i in graph.outputs.items() if name != "reward"}
+    found = {}
+    for i in graph.inputs(graph.outputs.values()):
+        source = graph.nodes[i].payload
+        assert source is not None
+        assert not isinstance(source, float)
+        if i in parts or isinstance(source.type, Text | List):
+            continue
+        found[str(source)] = np.asarray(batch.values(source).data, dtype=np.float64)
+    return found
+
+
+def column(data: Data, name: str) -> Sequence[Any]:
+    """One column of the data; ColumnError when it is not there."""
+    if name not in data:
+        raise ColumnError(
+            f"the column {name!r} is missing; the data has: {', '.join(sorted(data))}"
+        )
+    return data[name]
+
+
+def _keys(data: Data, name: str) -> Sequence[Any]:
+    keys = column(data, name)
+    for row, key in enumerate(keys):
+        if key is None or isinstance(key, list | dict) or key != key:
+            raise ColumnError(
+                f"the group column {name!r} must name a group in each row, "
+                f"but row {row} holds {key!r:.60}"
+            )
+    return keys
+
+
+def _agreement(question: Question, data: Data, reward: Array) -> Agreement | None:
+    if question.outcome is None:
+        return None
+    try:
+        outcome = _compile(question, question.outcome, data)
+    except RewardError as error:
+        first = error.diagnostics[0].message
+        raise ValueError(f"the outcome {question.outcome!r} cannot be used: {first}") from error
+    return agree(reward, outcome.score(data).values)
+
+
+def scores_table(evaluation: Evaluation, data: Data) -> dict[str, Sequence[Any]]:
+    """The columns to write: row (from 0), the group, then the components in order."""
+    table: dict[str, Sequence[Any]] = {"row": list(range(evaluation.rows))}
+    group = evaluation.question.group
+    if group is not None:
+        table[group] = data[group]
+    for component in evaluation.components:
+        name = component.name
+        table[name if name not in table else f"{name} ({component.kind})"] = component.values
+    return table
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as plain JSON values; what does not apply is null."""
+    question = evaluation.question
+    agreement = evaluation.agreement
+    record = {
+        "reward": question.text,
+        "suite": question.suite,
+        "rows": evaluation.rows,
+        "group": question.group,
+        "groups": evaluation.groups,
+        "components": [
+            {"name": c.name, "kind": c.kind, **asdict(c.summary)} for c in evaluation.components
+        ],
+        "faults": [asdict(fault) for fault in evaluation.faults],
+        "outcome": None if agreement is None else {"name": question.outcome, **asdict(agreement)},
+    }
+    plain: dict[str, Any] = _finite(record)
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
