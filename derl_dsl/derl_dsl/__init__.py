@@ -1,17 +1,17 @@
 """derl-dsl: rewards for language-model RL as small typed programs, proven before they run.
 
-    >>> import derl_dsl
-    >>> r = derl_dsl.compile("g1 + 0.2 * g2", suite="derl-math")
-    >>> r.certificate.finite, r.certificate.outcome_monotone
-    (True, True)
+>>> import derl_dsl
+>>> r = derl_dsl.compile("g1 + 0.2 * g2", suite="derl-math")
+>>> r.certificate.finite, r.certificate.outcome_monotone
+(True, True)
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derl_dsl.checker import check
 from derl_dsl.certificate import Certificate
+from derl_dsl.checker import check
 
 if TYPE_CHECKING:
     from derl_dsl.reward import Reward, RewardError, Scores, compile

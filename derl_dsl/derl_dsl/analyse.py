@@ -1,4 +1,4 @@
-"""Range analysis of a graph: what each node can be, sharpened inside the branches of conditionals."""
+"""Range analysis of a graph: what each node can be, sharpened inside conditional branches."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Analysis:
         if node.op == "not":
             return self._learn(node.args[0], not truth, known, facts)
         if node.op == ("and" if truth else "or"):
-            return any([self._learn(a, truth, known, facts) for a in node.args])
+            return any(self._learn(a, truth, known, facts) for a in node.args)
         if node.op in ("lt", "le"):
             a, b = node.args
             if not truth:

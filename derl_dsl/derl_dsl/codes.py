@@ -66,7 +66,7 @@ OPERAND = define(
     stage="types",
     why="Arithmetic works on numbers and conditions (1 or 0), not on text.",
     bad="completion + 1",
-    good="words(completion) / 1000 + 1",
+    good="exact(completion, answer) - words(completion) / 1e6",
     suite="math",
 )
 CONDITION = define(
@@ -101,7 +101,7 @@ COMPARED = define(
     stage="types",
     why="A text never equals a number; the comparison would be constant.",
     bad="1 if answer == 3 else 0",
-    good='1 if answer == "3" else 0',
+    good='exact(completion, answer) + (answer == "3")',
     suite="math",
 )
 STAGED = define(
@@ -109,8 +109,8 @@ STAGED = define(
     "primitive of a computed value",
     stage="types",
     why="Primitives are evaluated once per batch, before the program's arithmetic.",
-    bad="words(completion) * numeric_equal(completion if boxed(completion) else answer, answer)",
-    good="words(completion) * numeric_equal(completion, answer)",
+    bad="1 * exact(completion if boxed(completion) else answer, answer)",
+    good="exact(completion, answer) if boxed(completion) else 0",
     suite="math",
 )
 
@@ -120,7 +120,7 @@ DIVISION = define(
     stage="unsafe",
     why="One infinite or NaN reward turns every advantage of its group into NaN.",
     bad="g1 / (g3 - g4)",
-    good="guard(g1 / (g3 - g4), 0)",
+    good="g1 / (g3 + g4)",
 )
 OVERFLOW = define(
     "DRL302",

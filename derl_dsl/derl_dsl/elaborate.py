@@ -31,7 +31,7 @@ def same_text(left: list[str], right: list[str] | str) -> list[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an expression stands for: a node of the graph, or (text) an input; None after an error."""
+    """What an expression stands for: a node of the graph, or an input (texts), or neither."""
 
     kind: str
     node: int | None = None
@@ -68,7 +68,9 @@ class Elaborator:
                 self.parts[part.name] = value
                 if value.node is not None:
                     self.graph.outputs[part.name] = self._number(value, part.place)
-        reward = self._as_number(self.expression(program.reward), program.reward.place, "the reward")
+        reward = self._as_number(
+            self.expression(program.reward), program.reward.place, "the reward"
+        )
         if reward is None or self.report.failed:
             return None
         self.graph.outputs["reward"] = reward
@@ -88,7 +90,6 @@ class Elaborator:
             if name in table:
                 message = f"{name!r} is {what} already"
                 self.report.add(codes.SHADOW, place, message, "use another name")
-                return False
         return True
 
     # Expressions, operands first, without recursion
@@ -143,7 +144,9 @@ class Elaborator:
             return BROKEN
         hints = closest(name, [*self.scope.names, *self.parts])
         have = ", ".join([*self.scope.names, *self.parts]) or "none; give a suite or columns"
-        self.report.add(codes.UNKNOWN_NAME, place, f"unknown name {name!r}", *hints, f"names: {have}")
+        self.report.add(
+            codes.UNKNOWN_NAME, place, f"unknown name {name!r}", *hints, f"names: {have}"
+        )
         return BROKEN
 
     def _input(self, source: Column | Apply, place: Place) -> Value:
@@ -168,7 +171,9 @@ class Elaborator:
             return self._number(value, place)
         if value.kind != "broken":
             message = f"{what} must be a number, this is {_article(value.kind)}"
-            hint = ("use a primitive of the text, such as words(…)",) if value.kind == "text" else ()
+            hint = (
+                ("use a primitive of the text, such as words(…)",) if value.kind == "text" else ()
+            )
             self.report.add(codes.OPERAND, place, message, *hint)
         return None
 
@@ -205,7 +210,7 @@ class Elaborator:
         return Value("number", self.graph.add(ARITHMETIC[node.op], (left, right), node.place))
 
     def _power(self, base: int, exponent: int, literal: float, place: Place) -> int:
-        """Whole literal exponents 2, 3, 4 multiply, so that their rounding is the same everywhere."""
+        """Literal exponents 2, 3 and 4 multiply, so that their rounding is the same everywhere."""
         if literal not in (2.0, 3.0, 4.0):
             return self.graph.add("pow", (base, exponent), place)
         square = self.graph.add("mul", (base, base), place)
@@ -238,8 +243,10 @@ class Elaborator:
     ) -> int | None:
         place = (places[0][0], places[1][1])
         if left.kind == "text" and right.kind == "text" and op in ("==", "!="):
-            assert left.source is not None
-            assert right.source is not None
+            if left.source is None or right.source is None:
+                message = "texts are compared with columns, literals or primitives of them"
+                self.report.add(codes.STAGED, place, message, "compare first, then choose")
+                return None
             if isinstance(left.source, Literal) and isinstance(right.source, Literal):
                 return self._truth((left.source == right.source) == (op == "=="), place)
             # A literal goes to the right: primitives read a column first.
@@ -267,6 +274,8 @@ class Elaborator:
         kinds = {then.kind, other.kind}
         if kinds == {"bool"}:
             left, right, kind = then.node, other.node, "bool"
+        elif kinds == {"text"}:
+            return Value("text") if condition is not None else BROKEN
         else:
             if "text" in kinds and "broken" not in kinds and len(kinds) > 1:
                 message = f"the branches differ: {_article(then.kind)} and {_article(other.kind)}"
@@ -307,7 +316,8 @@ class Elaborator:
     def _unknown_function(self, node: n.Call) -> None:
         name = node.name
         if name in self.parts or name in self.scope.names:
-            message, hints = f"{name!r} is a value, not a function", ("products are written with *",)
+            message = f"{name!r} is a value, not a function"
+            hints: tuple[str, ...] = ("products are written with *",)
         else:
             message = f"unknown function {name!r}"
             hints = closest(name, [*FUNCTIONS, *self.scope.primitives])

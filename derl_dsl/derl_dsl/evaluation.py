@@ -95,7 +95,11 @@ def _inputs(reward: Reward, data: Data) -> dict[str, Array]:
     """The numbers and conditions that the reward is made of, unless a part is just that."""
     batch = Batch(data)
     graph = reward.graph
-    parts = {i for name, i in graph.outputs.items() if name != "reward"}
+    parts: set[int] = set()
+    for name, i in graph.outputs.items():
+        if name != "reward":
+            node = graph.nodes[i]
+            parts.update((i, *(node.args if node.op == "num" else ())))
     found = {}
     for i in graph.inputs(graph.outputs.values()):
         source = graph.nodes[i].payload
@@ -146,7 +150,8 @@ def scores_table(evaluation: Evaluation, data: Data) -> dict[str, Sequence[Any]]
         table[group] = data[group]
     for component in evaluation.components:
         name = component.name
-        table[name if name not in table else f"{name} ({component.kind})"] = component.values
+        name = name if name not in table else f"{name} ({component.kind})"
+        table[name] = component.values.tolist()
     return table
 
 

@@ -14,7 +14,7 @@ Lower = Callable[[Graph, list[int], Place], int]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function over numbers; `most` is None when it takes any number of arguments from `least`."""
+    """A function over numbers; a variadic one takes further arguments after `params`."""
 
     name: str
     params: tuple[str, ...]
@@ -68,7 +68,9 @@ def _ramp(graph: Graph, args: list[int], place: Place) -> int:
 _define("min", "x y", "The smallest of its arguments.", "min(g1, g2)", _fold("min"), variadic=True)
 _define("max", "x y", "The largest of its arguments.", "max(g1, g2)", _fold("max"), variadic=True)
 _define("abs", "x", "x without its sign.", "abs(g1 - g2)", _op("abs"))
-_define("clip", "x lo hi", "x held between lo and hi: min(max(x, lo), hi).", "clip(g1, 0, 1)", _clip)
+_define(
+    "clip", "x lo hi", "x held between lo and hi: min(max(x, lo), hi).", "clip(g1, 0, 1)", _clip
+)
 _define("exp", "x", "e to the power x.", "exp(-g1)", _op("exp"))
 _define("log", "x", "The natural logarithm; x must be above 0.", "log(1 + g1)", _op("log"))
 _define("sqrt", "x", "The square root; x must be 0 or more.", "sqrt(g1)", _op("sqrt"))

@@ -14,12 +14,33 @@ from fractions import Fraction
 
 from derl_dsl import points
 from derl_dsl.analyse import domain
-from derl_dsl.ir import Graph, Input
+from derl_dsl.ir import Graph
 from derl_dsl.prove import CORNERS
 
 _COMMUTATIVE = frozenset({"add", "mul", "min", "max", "and", "or", "eq", "ne"})
-_RATIONAL = frozenset({"const", "input", "neg", "add", "sub", "mul", "div", "num", "select", "min",
-                       "max", "abs", "lt", "le", "eq", "ne", "and", "or", "not"})
+_RATIONAL = frozenset(
+    {
+        "const",
+        "input",
+        "neg",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "num",
+        "select",
+        "min",
+        "max",
+        "abs",
+        "lt",
+        "le",
+        "eq",
+        "ne",
+        "and",
+        "or",
+        "not",
+    }
+)
 # Exact and float64 values may differ by rounding, not by more than this share of their spread.
 _AGREE = 1e-9
 
@@ -90,9 +111,7 @@ def _grid(
 
 def _close(exact: list[Fraction], floats: list[float]) -> bool:
     spread = max(floats) - min(floats)
-    return all(
-        abs(float(e) - f) <= _AGREE * spread for e, f in zip(exact, floats, strict=True)
-    )
+    return all(abs(float(e) - f) <= _AGREE * spread for e, f in zip(exact, floats, strict=True))
 
 
 def _exact_values(
@@ -118,7 +137,9 @@ def _exact_values(
             done[i] = [Fraction(v) for v in done[node.args[0]]]
         else:
             op = points.OPS[node.op]
-            done[i] = [op(*row) for row in zip(*(done[a] for a in node.args), strict=True)]
+            done[i] = [
+                Fraction(op(*row)) for row in zip(*(done[a] for a in node.args), strict=True)
+            ]
     return done[root]
 
 
@@ -131,8 +152,11 @@ def _without_idle(names: list[str], sizes: list[int], values: list[Fraction]) ->
                 inner *= s
             block = inner * sizes[k]
             slices = [
-                [v for start in range(0, len(values), block)
-                 for v in values[start + j * inner : start + (j + 1) * inner]]
+                [
+                    v
+                    for start in range(0, len(values), block)
+                    for v in values[start + j * inner : start + (j + 1) * inner]
+                ]
                 for j in range(sizes[k])
             ]
             if all(s == slices[0] for s in slices[1:]):

@@ -74,8 +74,12 @@ def _evaluate(graph: Graph, root: int, inputs: list[int]) -> Points:
     columns = {i: [row[k] for row in rows] for k, i in enumerate(inputs)}
     values = points.evaluate(graph, [root], columns, len(rows))
     # A comparison with NaN has no meaning; enumeration does not vouch for it.
-    compared = {a for i in values if graph.nodes[i].op in ("lt", "le", "eq", "ne")
-                for a in graph.nodes[i].args}
+    compared = {
+        a
+        for i in values
+        if graph.nodes[i].op in ("lt", "le", "eq", "ne")
+        for a in graph.nodes[i].args
+    }
     exact = exact and not any(math.isnan(v) for i in compared for v in values[i])
     return Points(inputs, rows, values, exact)
 
@@ -143,7 +147,9 @@ class Prover:
         for i in self.used:
             args = self.graph.nodes[i].args
             for k in bad:
-                if math.isfinite(values[i][k]) or not all(math.isfinite(values[a][k]) for a in args):
+                if math.isfinite(values[i][k]) or not all(
+                    math.isfinite(values[a][k]) for a in args
+                ):
                     continue
                 row = self.points.rows[k]
                 example = ", ".join(
@@ -262,7 +268,7 @@ class Prover:
         source = _sources(self.graph, [self.outcome])[0]
         bounds = input_range(source)
         values = domain(source) or (bounds.lo, (bounds.lo + bounds.hi) / 2, bounds.hi)
-        rows = [row[:at] + (v,) + row[at + 1 :] for row in self.points.rows for v in values]
+        rows = [(*row[:at], v, *row[at + 1 :]) for row in self.points.rows for v in values]
         columns = {i: [row[k] for row in rows] for k, i in enumerate(self.inputs)}
         found = points.evaluate(self.graph, [self.root], columns, len(rows))[self.root]
         steps = len(values)
@@ -320,7 +326,7 @@ class Prover:
         at = self.inputs.index(self.outcome)
         effects: dict[tuple[float, ...], list[float]] = {}
         for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
-            effects.setdefault(row[:at] + (math.nan,) + row[at + 1 :], []).append(value)
+            effects.setdefault((*row[:at], math.nan, *row[at + 1 :]), []).append(value)
         gaps = [(key, max(v) - min(v)) for key, v in effects.items()]
         largest = max(gap for _, gap in gaps)
         found = []

@@ -27,7 +27,7 @@ class Range(NamedTuple):
     @property
     def finite(self) -> bool:
         """Whether no value is infinite or NaN."""
-        return not self.nan and -INF < self.lo and self.hi < INF
+        return not self.nan and self.lo > -INF and self.hi < INF
 
     def meet(self, lo: float, hi: float) -> Range:
         """This range cut to [lo, hi]; unchanged when nothing would be left."""
@@ -136,7 +136,7 @@ def pow_(a: Range, b: Range) -> Range:
         lo, hi = _widen(min(ends), max(ends))
         return Range(max(0.0, lo), hi)
     if a.lo == 0:
-        return Range(0.0, INF)
+        return Range(-INF, INF)  # -0.0 to a negative odd power is -inf
     if b.lo == b.hi and b.lo.is_integer() and b.lo > 0:
         ends = [_signed_power(x, b.lo) for x in (a.lo, a.hi)]
         if a.lo <= 0 <= a.hi:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from derl_grammar import nodes as n
-from derl_grammar.types import Bool, List, Number, Text, Type
+from derl_grammar.types import Bool, Number, Text, Type
 
 from derl_dsl.functions import FUNCTIONS
 from derl_dsl.scope import Scope
@@ -67,7 +67,9 @@ class Sampler:
             self._offer(source.type, lambda name=name: n.Name(name, _NOWHERE))  # type: ignore[misc]
         for primitive in scope.primitives.values():
             kinds = [_kind(p.type) for p in primitive.params]
-            columns = [[k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in kinds]
+            columns = [
+                [k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in kinds
+            ]
             if all(columns):
                 names = (primitive.name, tuple(columns))
                 self._offer(primitive.returns, lambda names=names: self._call(*names))  # type: ignore[misc]
@@ -143,9 +145,7 @@ class Sampler:
         if function.name in ("clip", "ramp"):
             bounds = sorted((self._literal().value, self._literal().value))
             ends = tuple(n.NumberLiteral(b, _NOWHERE) for b in bounds)
-            return n.Call(
-                function.name, (self.number(terms - 1), *ends), (), _NOWHERE, _NOWHERE
-            )
+            return n.Call(function.name, (self.number(terms - 1), *ends), (), _NOWHERE, _NOWHERE)
         args = tuple(self.number(max(1, (terms - 1) // count)) for _ in range(count))
         return n.Call(function.name, args, (), _NOWHERE, _NOWHERE)
 

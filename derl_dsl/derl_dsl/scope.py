@@ -41,6 +41,6 @@ def build_scope(
             args = tuple(Column(c, found.columns[c]) for c in binding.columns)
             names[name] = Apply(binding.primitive, args, name)
         outcome = outcome if outcome is not None else found.outcome
-    for name, kind in (columns or {}).items():
-        names[name] = Column(name, parse_type(kind) if isinstance(kind, str) else kind)
+    for name, given in (columns or {}).items():
+        names[name] = Column(name, parse_type(given) if isinstance(given, str) else given)
     return Scope(names, primitives, outcome, suite)

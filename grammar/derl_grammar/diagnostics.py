@@ -121,7 +121,9 @@ _SHOWN = 120
 
 def _render_one(found: Diagnostic, source: Source) -> str:
     span = found.span
-    head = f"{source.path}:{span.line}:{span.column}: {found.severity} {found.code}: {found.message}"
+    head = (
+        f"{source.path}:{span.line}:{span.column}: {found.severity} {found.code}: {found.message}"
+    )
     text = source.line(span.line)
     if not text.strip():
         return "\n".join([head, *(f"  = {hint}" for hint in found.hints)])

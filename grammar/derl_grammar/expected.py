@@ -58,8 +58,6 @@ _CHARACTERS = {
     "?": "write: a if condition else b",
     "{": "the language has no braces",
     "}": "the language has no braces",
-    '"': "close the string with the same quote on its line",
-    "'": "close the string with the same quote on its line",
     "×": "products are written *",
     "÷": "quotients are written /",
     "−": "minus is the plain - character",
@@ -87,9 +85,15 @@ def mend(tokens: list[Token], index: int) -> tuple[Code, str | None]:
         return codes.SYNTAX, None
     token = tokens[index]
     if token.type == "UNKNOWN":
+        if str(token) in "\"'":
+            return codes.BRACKET, "close the string with the same quote on its line"
         return codes.CHARACTER, _CHARACTERS.get(str(token))
-    split = before is not None and before.type == "NUMBER" and token.lower() in ("e", "j")
-    if split and token.lower() == "e" and token.start_pos == before.end_pos:
+    if (
+        before is not None
+        and before.type == "NUMBER"
+        and token.lower() == "e"
+        and token.start_pos == before.end_pos
+    ):
         return codes.LITERAL, "write the number without spaces: 1e-6"
     if before is not None and before.type == "STAR" and token.type == "STAR":
         return codes.SYNTAX, "powers are written ** without a space"

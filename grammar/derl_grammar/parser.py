@@ -1,4 +1,4 @@
-"""From text to a syntax tree: limits, tokens, one statement after the other, all errors in one go."""
+"""From text to a syntax tree: limits, tokens, statement by statement, all errors in one go."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class _Build(Transformer[Token, Any]):
         return n.Name(str(items[0]), place_of(items[0]))
 
     def group(self, items: list[Any]) -> n.Expr:
-        return replace(items[1], place=(_start(items[0]), _end(items[2])))
+        inner: n.Expr = items[1]
+        return replace(inner, place=(_start(items[0]), _end(items[2])))
 
     def unary(self, items: list[Any]) -> n.Unary:
         return n.Unary(str(items[0]), items[1], (_start(items[0]), items[1].place[1]))
@@ -90,7 +91,7 @@ class _Build(Transformer[Token, Any]):
         then, test, other = items
         return n.Conditional(then, test, other, (then.place[0], other.place[1]))
 
-    def positional(self, items: list[Any]) -> n.Expr:
+    def positional(self, items: list[Any]) -> Any:
         return items[0]
 
     def keyword(self, items: list[Any]) -> n.Keyword:
@@ -110,7 +111,7 @@ class _Build(Transformer[Token, Any]):
         name, value = items
         return n.Assignment(str(name), value, place_of(name), (_start(name), value.place[1]))
 
-    def bare(self, items: list[Any]) -> n.Expr:
+    def bare(self, items: list[Any]) -> Any:
         return items[0]
 
 
@@ -131,7 +132,9 @@ def _check_text(text: str, limits: Limits, report: Report) -> bool:
     if encoded > limits.bytes:
         end = min(len(text), limits.bytes)
         report.add(
-            codes.TOO_LONG, (end, end), f"the program has {encoded} bytes, {limits.bytes} are allowed"
+            codes.TOO_LONG,
+            (end, end),
+            f"the program has {encoded} bytes, {limits.bytes} are allowed",
         )
         return False
     if "\0" in text:
@@ -177,7 +180,7 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
 
 
 def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
-    """Numbers and strings that the grammar's patterns let through but Python does not, or not so."""
+    """Reports literals that the grammar's patterns let through and Python does not."""
     fine = True
     for token in tokens:
         problem = None
@@ -214,9 +217,10 @@ def _parse_statement(tokens: list[Token], report: Report) -> n.Assignment | n.Ex
     try:
         for token in tokens:
             parser.feed_token(token)
-        return parser.feed_eof(tokens[-1])  # type: ignore[no-any-return]
+        return parser.feed_eof(tokens[-1])  # type: ignore[no-any-return, no-untyped-call]
     except UnexpectedToken as error:
-        _report_unexpected(error.token, parser.accepts(), tokens, report)
+        accepted = parser.accepts()  # type: ignore[no-untyped-call]
+        _report_unexpected(error.token, accepted, tokens, report)
         return None
 
 
@@ -260,7 +264,10 @@ def _program(statements: list[n.Assignment | n.Expr], report: Report) -> n.Progr
     for statement in before:
         if not isinstance(statement, n.Assignment):
             report.add(
-                codes.BARE, statement.place, "an expression stands alone", "give it a name: part = …"
+                codes.BARE,
+                statement.place,
+                "an expression stands alone",
+                "give it a name: part = …",
             )
         elif statement.name == "reward":
             report.add(
@@ -297,4 +304,3 @@ def parse(text: str, report: Report, limits: Limits = MODEL) -> n.Program | None
     if len(parsed) < len(statements) or not _fits_tree(parsed, limits, report):
         return None
     return _program(parsed, report)
-

@@ -20,7 +20,7 @@ CHARACTER = define(
 )
 BRACKET = define(
     "DRL003",
-    "unbalanced bracket",
+    "unbalanced bracket or quote",
     stage="syntax",
     why="Cut-off text is the most frequent failure of formulas that a model wrote.",
     bad="(g1 + g2 * (g3",
@@ -89,7 +89,7 @@ TOO_DEEP = define(
     stage="syntax",
     why="Deep nesting hides what a reward does; name the parts.",
     bad="-" * 40 + "g1",
-    good="-g1",
+    good="g1 - g2",
 )
 TOO_MANY_NODES = define(
     "DRL404",

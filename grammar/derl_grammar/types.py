@@ -95,7 +95,9 @@ class _TypeReader:
         token = self.tokens[self.at] if self.at < len(self.tokens) else ""
         if not token or (expected is not None and token != expected):
             found = repr(token) if token else "the end"
-            raise self.fail(f"expected {expected!r}, found {found}" if expected else "it ends early")
+            raise self.fail(
+                f"expected {expected!r}, found {found}" if expected else "it ends early"
+            )
         self.at += 1
         return token
 

@@ -1,4 +1,4 @@
-"""Inputs of a kernel as the program names them: a column, a literal, a primitive applied to them."""
+"""Inputs of a kernel as a program names them: a column, a literal, a primitive of them."""
 
 from __future__ import annotations
 

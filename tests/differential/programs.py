@@ -66,7 +66,9 @@ def wild_rows(graph: Graph, rows: int, rng: np.random.Generator) -> dict[int, ND
     return found
 
 
-def ranged_rows(graph: Graph, rows: int, rng: np.random.Generator) -> dict[int, NDArray[np.float64]]:
+def ranged_rows(
+    graph: Graph, rows: int, rng: np.random.Generator
+) -> dict[int, NDArray[np.float64]]:
     """Rows inside the declared ranges, their ends included."""
     found = {}
     for i in graph.inputs(graph.outputs.values()):

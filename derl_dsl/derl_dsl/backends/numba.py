@@ -96,9 +96,13 @@ def _compile(text: str) -> Any:
     if text not in _compiled:
         jit = numba.njit(error_model="numpy", fastmath=False)
         names: dict[str, Any] = {
-            "math": math, "np": np, "sigmoid": jit(_sigmoid), "log": jit(_log), "mod": jit(_mod)
+            "math": math,
+            "np": np,
+            "sigmoid": jit(_sigmoid),
+            "log": jit(_log),
+            "mod": jit(_mod),
         }
-        exec(text, names)  # noqa: S102 - the text is built above from a checked graph
+        exec(text, names)
         _compiled[text] = jit(names["kernel"])
     return _compiled[text]
 

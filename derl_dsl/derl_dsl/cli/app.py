@@ -40,7 +40,8 @@ app.command("check")(check_command)
 _LIGHT = {"check"}
 
 
-def _register_rest() -> None:
+def register_all() -> None:
+    """Register the commands that are imported on demand."""
     from derl_dsl.cli.eval import eval_command
 
     app.command("eval")(eval_command)
@@ -51,7 +52,7 @@ def _register_rest() -> None:
 def main() -> None:
     """Run `derl-dsl`; Ctrl-C ends it with exit code 130."""
     if len(sys.argv) < 2 or sys.argv[1] not in _LIGHT:
-        _register_rest()
+        register_all()
     try:
         app(prog_name="derl-dsl")
     except KeyboardInterrupt:

@@ -22,13 +22,19 @@ class Format(StrEnum):
 
 
 def check_command(
-    files: Annotated[list[str] | None, typer.Argument(help="Reward files; - reads from stdin.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Reward files; - reads from stdin.")
+    ] = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
     outcome: Outcome = None,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line is a program of its own.")] = False,
-    limits: Annotated[str, typer.Option(help="Size limits: default, or wide for long files.")] = "default",
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line is a program of its own.")
+    ] = False,
+    limits: Annotated[
+        str, typer.Option(help="Size limits: default, or wide for long files.")
+    ] = "default",
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
 ) -> None:
     """Check rewards: syntax, names, types, and proofs that they are finite, bounded, not constant.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from derl_grammar.diagnostics import render
+
+from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_columns, read_sources
 
 if TYPE_CHECKING:
+    from derl_grammar.spans import Source
     from rich.console import Console
     from rich.table import Table
 
@@ -23,7 +26,7 @@ _SHOWN_ROWS = 10
 _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How the result is shown."""
 
     text = "text"
@@ -31,22 +34,11 @@ class Format(str, Enum):
 
 
 def eval_command(
-    reward: Annotated[
-        Path | None, typer.Argument(help="File with the reward; - reads it from standard input.")
-    ] = None,
-    expression: Annotated[
-        str | None, typer.Option("-e", "--expression", metavar="TEXT", help="The reward itself.")
-    ] = None,
-    data: Annotated[
-        Path, typer.Option(help="Rows to score: .jsonl or .parquet.", show_default=False)
-    ] = ...,  # type: ignore[assignment]
-    suite: Annotated[str | None, typer.Option(help="Suite of primitives, or several: a+b.")] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME:TYPE", help="Type of a data column, read off the data if left out."
-        ),
-    ] = None,
+    data: Annotated[Path, typer.Option(help="Rows to score: .jsonl or .parquet.")],
+    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    expression: Expression = None,
+    suite: Suite = None,
+    column: Columns = None,
     outcome: Annotated[
         str | None, typer.Option(help="Column or expression to compare the reward with.")
     ] = None,
@@ -56,7 +48,7 @@ def eval_command(
     output: Annotated[
         Path | None, typer.Option(help="Write the scores of each row: .jsonl or .parquet.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to show the result.")] = Format.text,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
     backend: Annotated[str, typer.Option(help="auto, reference or numba.")] = "auto",
 ) -> None:
     """Score the rows of a data file and summarise each component.
@@ -71,69 +63,35 @@ def eval_command(
     from derl_dsl.evaluation import Question, evaluate, scores_table
     from derl_dsl.reward import RewardError
 
-    text, path = _reward_text(reward, expression)
-    columns = _columns(column or [])
+    if (reward is None) == (expression is None):
+        fail("give the reward either as a file or with -e TEXT")
+    (source,) = read_sources([] if reward is None else [reward], expression)
+    columns = read_columns(column)
     try:
         rows = read_rows(data)
-        question = Question(text, suite, columns, outcome, group, backend)
+        question = Question(source.text, suite, columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:
             write_rows(output, scores_table(evaluation, rows))
     except RewardError as error:
-        _show_errors(error, path, format)
+        _show_errors(error, source, format)
         raise typer.Exit(1) from None
     except ColumnError as error:
-        _fail(f"{data}: {error}")
+        fail(f"{data}: {error}")
     except (DataError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     if format is Format.json:
         _print_json(evaluation, output)
     else:
         _print_text(evaluation, data, output)
 
 
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(2)
-
-
-def _reward_text(file: Path | None, expression: str | None) -> tuple[str, str]:
-    """The reward's text and the name to report it under."""
-    if (file is None) == (expression is None):
-        _fail("give the reward either as a file or with -e TEXT")
-    if expression is not None:
-        return expression, "<text>"
-    assert file is not None
-    try:
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except OSError as error:
-        _fail(f"{file}: {(error.strerror or str(error)).lower()}")
-    except UnicodeDecodeError:
-        _fail(f"{file}: not UTF-8 text")
-    return text, "<stdin>" if str(file) == "-" else str(file)
-
-
-def _columns(declared: list[str]) -> dict[str, str]:
-    columns = {}
-    for item in declared:
-        name, colon, kind = item.partition(":")
-        if not colon or not name.strip() or not kind.strip():
-            _fail(f"--column {item!r}: write NAME:TYPE, such as 'score:number[0, 1]'")
-        columns[name.strip()] = kind.strip()
-    return columns
-
-
-def _show_errors(error: RewardError, path: str, format: Format) -> None:
-    from derl_grammar.diagnostics import render
-    from derl_grammar.spans import Source
-
+def _show_errors(error: RewardError, source: Source, format: Format) -> None:
     if format is Format.json:
         found = [d.to_json() for d in error.diagnostics]
-        record = {"path": path, "ok": False, "diagnostics": found, "certificate": None}
-        typer.echo(json.dumps({"files": [record]}, indent=2))
+        record = {"path": source.path, "ok": False, "diagnostics": found, "certificate": None}
+        typer.echo(json.dumps({"files": [record]}, ensure_ascii=False))
     else:
-        source = Source(error.checked.source.text, path)
         typer.echo(render(error.diagnostics, source), err=True)
 
 
@@ -141,7 +99,7 @@ def _print_json(evaluation: Evaluation, output: Path | None) -> None:
     from derl_dsl.evaluation import to_json
 
     record = {**to_json(evaluation), "output": None if output is None else str(output)}
-    typer.echo(json.dumps(record, indent=2))
+    typer.echo(json.dumps(record, ensure_ascii=False))
 
 
 def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None:
@@ -228,15 +186,12 @@ def _bars(histogram: Histogram, ramp: str) -> str:
 def _print_agreement(console: Console, name: str, found: Agreement) -> None:
     if found.agreement is not None and found.disagreements is not None:
         others = found.disagreements
-        rows = ", ".join(map(str, others[:_SHOWN_ROWS]))
+        listed = ", ".join(map(str, others[:_SHOWN_ROWS]))
         more = ", ..." if len(others) > _SHOWN_ROWS else ""
-        where = f": {rows}{more}" if others else ""
-        console.print(
-            f"agrees with {name} on {_exact_share(found.agreement)} of {found.rows:,} rows; "
-            f"differs on {len(others):,} (rows from 0{where})"
-            if others
-            else f"agrees with {name} on all {found.rows:,} rows"
-        )
+        where = f" (row {listed}{more}, counted from 0)" if others else ""
+        share = _exact_share(found.agreement)
+        console.print(f"agreement with {name}: {share} of {found.rows:,} rows")
+        console.print(f"disagreements: {len(others):,}{where}")
     if found.correlation is not None:
         console.print(f"correlation with {name}: {found.correlation:.3f}")
     if found.ranking is not None:

@@ -1,4 +1,4 @@
-"""What several commands read: reward files, `-`, `-e TEXT`, column types; errors end with exit 2."""
+"""What several commands read: reward files, `-`, `-e TEXT`, column types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from derl_grammar.spans import Source
 from derl_dsl.scope import Scope, build_scope
 
 Suite = Annotated[
-    str | None, typer.Option("--suite", "-s", help="Suite of names, such as math or derl-math+math.")
+    str | None,
+    typer.Option("--suite", "-s", help="Suite of names, such as math or derl-math+math."),
 ]
 Columns = Annotated[
     list[str] | None, typer.Option("--column", "-c", help="Type an input by hand: name:type.")
@@ -68,14 +69,20 @@ def read_sources(files: Iterable[str], expression: str | None, lines: bool = Fal
     ]
 
 
-def read_scope(suite: str | None, columns: list[str] | None, outcome: str | None) -> Scope:
-    """The scope that --suite, --column and --outcome describe."""
+def read_columns(columns: list[str] | None) -> dict[str, str]:
+    """The types that --column gives, by name."""
     typed: dict[str, str] = {}
     for column in columns or []:
         name, colon, kind = column.partition(":")
         if not colon or not name.isidentifier():
             fail(f"--column {column}: write name:type, such as 'g1:number[0,1]'")
         typed[name] = kind
+    return typed
+
+
+def read_scope(suite: str | None, columns: list[str] | None, outcome: str | None) -> Scope:
+    """The scope that --suite, --column and --outcome describe."""
+    typed = read_columns(columns)
     try:
         return build_scope(suite, typed, outcome)
     except ValueError as error:

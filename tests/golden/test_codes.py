@@ -1,0 +1,27 @@
+"""Every code has a page with an example that raises it and one that does not."""
+
+from __future__ import annotations
+
+import pytest
+from derl_dsl.reference_pages import load_codes
+from derl_grammar.diagnostics import Code
+
+import derl_dsl
+
+CODES = load_codes()
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda c: c.code)
+def test_bad_example_raises_the_code(code: Code) -> None:
+    found = derl_dsl.check(code.bad, suite=code.suite)
+    assert code.code in [d.code for d in found]
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda c: c.code)
+def test_good_example_is_clean(code: Code) -> None:
+    assert derl_dsl.check(code.good, suite=code.suite) == []
+
+
+def test_pages_say_why() -> None:
+    assert len(CODES) >= 25
+    assert all(len(code.why) > 20 for code in CODES)
