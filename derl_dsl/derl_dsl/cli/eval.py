@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from derl_dsl.reward import RewardError
     from derl_dsl.summary import Agreement, Histogram
 
-_NAME_WIDTH = 25
+_NARROWEST = 12
 _SHOWN_ROWS = 10
 _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
@@ -111,6 +111,9 @@ def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None
         grouped = f", {evaluation.groups:,} groups by {evaluation.question.group}"
     console.print(f"{evaluation.rows:,} rows of {data}{grouped}\n")
     console.print(_table(evaluation, console), soft_wrap=False)
+    if evaluation.groups is not None:
+        console.print("flat: share of groups whose scores are all equal")
+    console.print()
     if evaluation.agreement is not None:
         _print_agreement(console, str(evaluation.question.outcome), evaluation.agreement)
     for fault in evaluation.faults:
@@ -125,37 +128,32 @@ def _table(evaluation: Evaluation, console: Console) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    ascii_only = console.options.ascii_only
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    grouped = evaluation.groups is not None
+    heads = ["mean", "std", "min", "max", "n/a", *(["flat"] if grouped else []), "histogram"]
+    ramp = _ASCII if console.options.ascii_only else _BLOCKS
+    rows = [_cells(component, grouped, ramp) for component in evaluation.components]
+    taken = sum(1 + max(map(len, cells)) for cells in zip(heads, *rows, strict=True))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("component", no_wrap=True)
-    heads = ["mean", "std", "min", "max", "n/a"]
-    for head in heads if evaluation.groups is None else [*heads, "flat"]:
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("histogram", no_wrap=True)
-    for component in evaluation.components:
+    for head in heads:
+        left = head == "histogram"
+        table.add_column(head, justify="left" if left else "right", no_wrap=True)
+    for component, cells in zip(evaluation.components, rows, strict=True):
+        name = _shortened(component.name, max(_NARROWEST, console.width - taken))
         style = {"input": "dim", "reward": "bold"}.get(component.kind, "")
-        cells = _cells(component, evaluation.groups is not None, ascii_only)
-        table.add_row(*(Text(cell, style=style) for cell in cells))
-    if evaluation.groups is not None:
-        table.caption = "flat: share of groups whose scores are all equal"
-        table.caption_justify = "left"
+        table.add_row(*(Text(cell, style=style) for cell in (name, *cells)))
     return table
 
 
-def _cells(component: Component, grouped: bool, ascii_only: bool) -> list[str]:
+def _cells(component: Component, grouped: bool, ramp: str) -> list[str]:
     s = component.summary
     shares = [s.not_applicable, s.zero_variance_groups] if grouped else [s.not_applicable]
-    return [
-        _shortened(component.name, ascii_only),
-        *(_number(x) for x in (s.mean, s.std, s.min, s.max)),
-        *(_share(x) for x in shares),
-        _bars(s.histogram, _ASCII if ascii_only else _BLOCKS),
-    ]
+    numbers = [_number(x) for x in (s.mean, s.std, s.min, s.max)]
+    return [*numbers, *map(_share, shares), _bars(s.histogram, ramp)]
 
 
-def _shortened(name: str, ascii_only: bool) -> str:
-    end = "..." if ascii_only else "…"
-    return name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - len(end)] + end
+def _shortened(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - 2] + ".."
 
 
 def _number(value: float | None) -> str:
