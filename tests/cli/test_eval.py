@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,15 +205,16 @@ def test_bad_input_is_one_clear_message(data, tmp_path, monkeypatch, args, messa
     assert sorted(os.listdir()) == before
 
 
-def test_ascii_terminals(data):
-    runner = CliRunner(charset="ascii")
-    app = typer.Typer()
-    app.command()(eval_command)
-    args = ["-e", "exact(completion, answer)", "--suite", "math", "--data", str(data)]
-    result = runner.invoke(app, args)
-    assert result.exit_code == 0, result.output
-    assert result.stdout.isascii()
-    assert "-      @" in result.stdout
+def test_ascii_terminals(tmp_path):
+    data = tmp_path / "rows.jsonl"
+    write_rows(data, {"n": [0, 8, 8, *[None] * 9], "é": [1] * 12})
+    code = "import typer; from derl_dsl.cli.eval import eval_command; typer.run(eval_command)"
+    command = [sys.executable, "-c", code, "-e", "0.5 * n", "--data", str(data), "--group", "é"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"=      @" in done.stdout
+    assert b"fault: missing in n" in done.stdout
 
 
 def test_types_are_read_off_the_data():

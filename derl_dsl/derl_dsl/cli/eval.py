@@ -51,11 +51,11 @@ def eval_command(
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
     backend: Annotated[str, typer.Option(help="auto, reference or numba.")] = "auto",
 ) -> None:
-    """Score the rows of a data file and summarise each component.
+    """Score the rows of a data file and summarise each input, named part and the reward.
 
-    Shows mean, standard deviation, range and a histogram per input, named part and reward, the
-    share of rows where it is not applicable and, with --group, the share of groups whose scores are
-    all equal. Exit status: 0, 1 when the reward has errors, 2 when something cannot be read.
+    n/a is the share of rows that have no score, flat the share of groups with equal scores.
+
+    Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows, write_rows
@@ -106,10 +106,17 @@ def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    with console.capture() as shown:
+        _print_all(console, evaluation, str(data), output)
+    # Not printed directly: echo copes with what the terminal's encoding lacks.
+    typer.echo(shown.get(), nl=False)
+
+
+def _print_all(console: Console, evaluation: Evaluation, data: str, output: Path | None) -> None:
     grouped = ""
     if evaluation.groups is not None:
-        grouped = f", {evaluation.groups:,} groups by {evaluation.question.group}"
-    console.print(f"{evaluation.rows:,} rows of {data}{grouped}\n")
+        grouped = f", {_count(evaluation.groups, 'group')} by {evaluation.question.group}"
+    console.print(f"{_count(evaluation.rows, 'row')} of {data}{grouped}\n")
     console.print(_table(evaluation, console), soft_wrap=False)
     if evaluation.groups is not None:
         console.print("flat: share of groups whose scores are all equal")
@@ -122,6 +129,10 @@ def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None
         console.print("no faults")
     if output is not None:
         console.print(f"wrote {output}")
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _table(evaluation: Evaluation, console: Console) -> Table:
