@@ -15,9 +15,9 @@ class Certificate:
     same value. `outcome_monotone`: never falls when the outcome rises, all else equal (True), falls
     somewhere (False), or not decided (None; also without an outcome). `margin`: the least reward
     of a right rollout minus the largest of a wrong one (a lower bound unless `exact`); above 0 no
-    wrong answer outscores a right one. `vetoes`: inputs that at one of their values switch the outcome
-    off. `cost`: operations per rollout, primitives weighted by their class. `exact`: by enumeration
-    of all input values rather than by intervals.
+    wrong answer outscores a right one. `vetoes`: inputs that at one of their values switch the
+    outcome off. `cost`: operations per rollout, primitives weighted by their class. `exact`: by
+    enumeration of all input values rather than by intervals.
     """
 
     finite: bool

