@@ -38,6 +38,7 @@ _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER_IN_TEXT = pattern(
     rf"(?:(?<![\w)\]}}])[-\u2212])?\$?(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?"
 )
+_NUMBER_CHARS = "0123456789,./$-\u2212"
 _ANSWER_NUMBER = pattern(
     rf"(?:[A-Za-z]\s?=)?\s*+(?P<sign>[-+]?)\s*+(?P<top>{_DECIMAL})"
     rf"(?P<exponent>[eE][-+]?[0-9]{{1,3}})?(?:\s?/\s?(?P<bottom>{_DECIMAL}))?"
@@ -182,7 +183,13 @@ def last_number(text: str) -> Value | None:
     >>> last_number("He pays $1,250.50 in 3 parts, or 10-4"), last_number("none")
     (Decimal('4'), None)
     """
-    found = _NUMBER_IN_TEXT().findall(text)
+    # The last number lies in the last run of its characters: search there, not in the whole text.
+    stop = max(map(text.rfind, "0123456789")) + 1
+    start = max(0, stop - LONGEST_ANSWER)
+    start += len(text[start:stop].rstrip(_NUMBER_CHARS))
+    if start + LONGEST_ANSWER <= stop:
+        start = 0  # the run is longer than that
+    found = _NUMBER_IN_TEXT().findall(text, max(0, start - 1), stop)
     if not found or len(found[-1]) > LONGEST_ANSWER:
         return None
     top, _, bottom = found[-1].replace("$", "").replace("\u2212", "-").partition("/")

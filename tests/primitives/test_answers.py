@@ -1,9 +1,12 @@
 """Reading and comparing final answers, case by case."""
 
+import re
 from fractions import Fraction
 
 import pytest
 from derl_primitives.answers import has_box, last_number, marked_answer, number_of, same_answer
+from hypothesis import given
+from hypothesis import strategies as st
 
 MARKED = [
     ("#### 18", "18"),
@@ -154,3 +157,14 @@ def test_same_answer(given, gold, same):
     assert same_answer(given, gold) is same
     if gold.strip() and given.strip():
         assert same_answer(gold, given) is same
+
+
+@given(st.text("12,./$- x\u2212\n)", max_size=30), st.sampled_from(["", "1,", "12", " 3", "1/"]))
+def test_last_number_is_the_last_of_all(text, tail):
+    text += tail * 200
+    found = re.findall(
+        r"(?:(?<![\w)\]}])[-\u2212])?\$?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
+        r"(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?",
+        text,
+    )
+    assert last_number(text) == (last_number(f"({found[-1]}") if found else None)
