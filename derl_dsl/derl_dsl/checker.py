@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
@@ -13,7 +13,7 @@ from derl_grammar.spans import Source
 from derl_grammar.types import Type
 
 from derl_dsl.certificate import Certificate
-from derl_dsl.elaborate import Elaborator
+from derl_dsl.elaborate import Elaborator, Value
 from derl_dsl.ir import Graph
 from derl_dsl.prove import Prover
 from derl_dsl.scope import Scope, build_scope
@@ -27,7 +27,8 @@ class OutcomeError(ValueError):
 class Checked:
     """A program after all checks; `graph` and `certificate` are None when names or types failed.
 
-    `outcome` is the graph's node of the outcome, when one is known.
+    `outcome` is the graph's node of the outcome, when one is known; `values` what each expression
+    stands for, by the id of its syntax node; `prover` knows the ranges of the graph's nodes.
     """
 
     source: Source
@@ -37,6 +38,8 @@ class Checked:
     graph: Graph | None = None
     outcome: int | None = None
     certificate: Certificate | None = None
+    values: Mapping[int, Value] = field(default_factory=dict, repr=False, compare=False)
+    prover: Prover | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -75,13 +78,15 @@ def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checke
     program = parse(source.text, report, limits)
     if program is None:
         return Checked(source, scope, tuple(report.sorted()))
-    root = Elaborator(scope, report, graph).program(program)
+    elaborator = Elaborator(scope, report, graph)
+    root = elaborator.program(program)
     if root is None:
         return Checked(source, scope, tuple(report.sorted()), program)
     outcome = outcome_node(scope, graph)
-    certificate = Prover(graph, root, outcome, report).certificate()
+    prover = Prover(graph, root, outcome, report)
+    proven = prover.certificate()
     found = tuple(report.sorted())
-    return Checked(source, scope, found, program, graph, outcome, certificate)
+    return Checked(source, scope, found, program, graph, outcome, proven, elaborator.values, prover)
 
 
 def check(

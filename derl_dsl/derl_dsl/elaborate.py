@@ -57,6 +57,8 @@ class Elaborator:
         self.report = report
         self.graph = graph
         self.parts: dict[str, Value] = {}
+        # What each expression stands for, by the id of its syntax node; lints and hovers read it.
+        self.values: dict[int, Value] = {}
 
     # Statements
 
@@ -96,7 +98,7 @@ class Elaborator:
 
     def expression(self, root: n.Expr) -> Value:
         """The value of an expression; errors are reported, BROKEN stands for what they hide."""
-        values: dict[int, Value] = {}
+        values = self.values
         for node in n.postorder(root):
             values[id(node)] = self._one(node, [values[id(c)] for c in n.children(node)])
         return values[id(root)]

@@ -30,14 +30,32 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A mechanical mend: replace each stretch `(start, end)` of character offsets by a text.
+
+    The edits of one fix do not overlap; it keeps or mends the meaning as `message` says.
+    """
+
+    message: str
+    edits: tuple[tuple[int, int, str], ...]
+
+    def apply(self, text: str) -> str:
+        """The text with the mend made."""
+        for start, end, replacement in sorted(self.edits, reverse=True):
+            text = text[:start] + replacement + text[end:]
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: code, severity, message, place, hints that say the mend."""
+    """One finding: code, severity, message, place, hints that say the mend, perhaps a fix."""
 
     code: str
     severity: Severity
     message: str
     span: Span
     hints: tuple[str, ...] = ()
+    fix: Fix | None = None
 
     @property
     def line(self) -> int:
@@ -60,8 +78,9 @@ class Diagnostic:
         return self.span.end_column
 
     def to_json(self) -> dict[str, Any]:
-        """The record of the JSON output."""
+        """The record of the JSON output; editors ask for the fix, the record has none."""
         record = asdict(self)
+        del record["fix"]
         span = record.pop("span")
         keys = ("line", "column", "end_line", "end_column")
         return {**record, "hints": list(self.hints), **{key: span[key] for key in keys}}
@@ -95,10 +114,17 @@ class Report:
         self.source = source
         self.found: list[Diagnostic] = []
 
-    def add(self, code: Code, place: tuple[int, int], message: str, *hints: str) -> None:
+    def add(
+        self,
+        code: Code,
+        place: tuple[int, int],
+        message: str,
+        *hints: str,
+        fix: Fix | None = None,
+    ) -> None:
         """Report `code` at the character offsets `place`."""
         span = self.source.span(*place)
-        self.found.append(Diagnostic(code.code, code.severity, message, span, hints))
+        self.found.append(Diagnostic(code.code, code.severity, message, span, hints, fix))
 
     @property
     def failed(self) -> bool:
