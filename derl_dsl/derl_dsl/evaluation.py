@@ -46,7 +46,11 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out; `groups` is the number of groups, None without a group column."""
+    """What came out.
+
+    `groups` is the number of groups, None without a group column; `outcome` holds the (B,) values
+    of the question's outcome, None without one.
+    """
 
     question: Question
     rows: int
@@ -54,6 +58,7 @@ class Evaluation:
     components: tuple[Component, ...]
     faults: tuple[Fault, ...]
     agreement: Agreement | None
+    outcome: Array | None
 
 
 def evaluate(question: Question, data: Data) -> Evaluation:
@@ -71,13 +76,15 @@ def evaluate(question: Question, data: Data) -> Evaluation:
         ("reward", "reward", scores.values),
     ]
     components = [Component(name, kind, v, summarise(v, codes)) for kind, name, v in columns]
+    outcome = _outcome(question, data)
     return Evaluation(
         question=question,
         rows=len(scores.values),
         groups=None if codes is None else int(codes.max(initial=-1)) + 1,
         components=tuple(components),
         faults=tuple(scores.faults),
-        agreement=_agreement(question, data, scores.values),
+        agreement=None if outcome is None else agree(scores.values, outcome),
+        outcome=outcome,
     )
 
 
@@ -131,7 +138,7 @@ def _keys(data: Data, name: str) -> Sequence[Any]:
     return keys
 
 
-def _agreement(question: Question, data: Data, reward: Array) -> Agreement | None:
+def _outcome(question: Question, data: Data) -> Array | None:
     if question.outcome is None:
         return None
     try:
@@ -139,7 +146,7 @@ def _agreement(question: Question, data: Data, reward: Array) -> Agreement | Non
     except RewardError as error:
         first = error.diagnostics[0].message
         raise ValueError(f"the outcome {question.outcome!r} cannot be used: {first}") from error
-    return agree(reward, outcome.score(data).values)
+    return outcome.score(data).values
 
 
 def scores_table(evaluation: Evaluation, data: Data) -> dict[str, Sequence[Any]]:
@@ -171,13 +178,14 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "faults": [asdict(fault) for fault in evaluation.faults],
         "outcome": None if agreement is None else {"name": question.outcome, **asdict(agreement)},
     }
-    plain: dict[str, Any] = _finite(record)
+    plain: dict[str, Any] = finite(record)
     return plain
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Nested JSON values with null for what is no finite number."""
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

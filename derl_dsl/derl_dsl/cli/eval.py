@@ -74,7 +74,7 @@ def eval_command(
         if output is not None:
             write_rows(output, scores_table(evaluation, rows))
     except RewardError as error:
-        _show_errors(error, source, format)
+        show_errors(error, source, format)
         raise typer.Exit(1) from None
     except ColumnError as error:
         fail(f"{data}: {error}")
@@ -86,7 +86,8 @@ def eval_command(
         _print_text(evaluation, data, output)
 
 
-def _show_errors(error: RewardError, source: Source, format: Format) -> None:
+def show_errors(error: RewardError, source: Source, format: Format) -> None:
+    """List what is wrong with a reward, in the shape of `derl-dsl check`."""
     if format is Format.json:
         found = [d.to_json() for d in error.diagnostics]
         record = {"path": source.path, "ok": False, "diagnostics": found, "certificate": None}
