@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_type_hints
 from derl_primitives.suites import SuiteError, find_suite
 
 T = TypeVar("T")
+TASK_COLUMNS = ("prompt", "completion", "answer")
 
 
 class ConfigError(ValueError):
@@ -36,17 +37,12 @@ def setting(
     )
 
 
-def section(kind: type[T], doc: str) -> T:
-    """A field that holds another table of settings."""
-    return field(default_factory=kind, metadata={"doc": doc})
-
-
 @dataclass(frozen=True, slots=True)
 class TaskSection:
     """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
 
     seed: int = setting(0, "which problems are drawn", least=0)
-    size: int = setting(2560, "problems of the search, split 8:2 in training and validation", least=10)
+    size: int = setting(2560, "problems of the search, split 8:2 for validation", least=10)
     test_size: int = setting(512, "problems of the final comparison", least=1)
     warmup_size: int = setting(20_000, "problems that only the policy's warm start sees", least=1)
     terms: int = setting(4, "terms of a sum", least=2, most=9)
@@ -56,8 +52,8 @@ class TaskSection:
 class StylesSection:
     """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
 
-    worked_boxed: float = setting(0.09, "steps, then the boxed answer", least=0)
-    worked: float = setting(0.26, "steps, no boxed answer", least=0)
+    worked_boxed: float = setting(0.05, "steps, then the boxed answer", least=0)
+    worked: float = setting(0.30, "steps, no boxed answer", least=0)
     direct: float = setting(0.43, "a boxed guess, seldom right", least=0)
     listing: float = setting(0.15, "a list of guesses with the answer among them", least=0)
     empty_steps: float = setting(0.07, "step markers with nothing in them", least=0)
@@ -74,19 +70,19 @@ class PolicySection:
     steps: int = setting(550, "warm-start steps", least=1)
     batch_size: int = setting(64, "demonstrations a warm-start step", least=1)
     learning_rate: float = setting(2e-3, "of the warm start", least=0)
-    styles: StylesSection = section(StylesSection, "the mixture of demonstrations")
+    styles: StylesSection = field(default_factory=StylesSection)
 
 
 @dataclass(frozen=True, slots=True)
 class InnerSection:
     """The inner loop: GRPO on the policy with one reward; one run for each distinct formula."""
 
-    steps: int = setting(16, "samplings of prompts x num_generations completions", least=1)
-    prompts: int = setting(32, "problems a step", least=1)
+    steps: int = setting(24, "samplings of prompts x num_generations completions", least=1)
+    prompts: int = setting(16, "problems a step", least=1)
     num_generations: int = setting(8, "completions a problem: the group of GRPO", least=2)
     updates: int = setting(4, "optimizer steps on each sampling", least=1)
-    learning_rate: float = setting(3e-4, "of the policy", least=0)
-    max_completion_length: int = setting(34, "tokens a completion", least=1)
+    learning_rate: float = setting(5e-5, "of the policy", least=0)
+    max_completion_length: int = setting(32, "tokens a completion", least=1)
     temperature: float = setting(1.0, "of sampling", least=0.01)
     beta: float = setting(0.0, "weight of the KL term", least=0)
 
@@ -120,9 +116,14 @@ class MetaSection:
     steps: int = setting(4, "outer steps", least=1)
     formulas: int = setting(8, "formulas an outer step: the group of the outer GRPO", least=2)
     updates: int = setting(4, "optimizer steps on each group", least=1)
-    learning_rate: float = setting(5e-4, "of the meta-optimizer", least=0)
-    beta: float = setting(0.0, "weight of the KL term to the cold-started model", least=0)
+    learning_rate: float = setting(2e-4, "of the meta-optimizer", least=0)
+    beta: float = setting(0.05, "weight of the KL term to the cold-started model", least=0)
     temperature: float = setting(1.0, "of sampling formulas", least=0.01)
+    probe: int = setting(
+        128,
+        "formulas sampled and only checked, before and after the search, to see what it learnt",
+        least=1,
+    )
     max_tokens: int = setting(64, "tokens a formula", least=1)
     penalty: str = setting(
         "graded",
@@ -159,12 +160,12 @@ class RunConfig:
     name: str = setting("demo", "name of the run; part of its folder's name")
     seed: int = setting(0, "of every random choice: cold start, sampling, inner runs", least=0)
     suite: str = setting("derl-math", "names that the formulas may use")
-    task: TaskSection = section(TaskSection, "the problems")
-    policy: PolicySection = section(PolicySection, "the policy and its warm start")
-    inner: InnerSection = section(InnerSection, "one inner run")
-    meta: MetaSection = section(MetaSection, "the outer loop")
-    final: FinalSection = section(FinalSection, "the final comparison")
-    executor: ExecutorSection = section(ExecutorSection, "where inner runs are computed")
+    task: TaskSection = field(default_factory=TaskSection)
+    policy: PolicySection = field(default_factory=PolicySection)
+    inner: InnerSection = field(default_factory=InnerSection)
+    meta: MetaSection = field(default_factory=MetaSection)
+    final: FinalSection = field(default_factory=FinalSection)
+    executor: ExecutorSection = field(default_factory=ExecutorSection)
 
     def to_json(self) -> dict[str, Any]:
         """All settings as nested plain values."""
@@ -174,7 +175,8 @@ class RunConfig:
 def builtin_configs() -> list[str]:
     """Names of the configs that come with the package."""
     folder = resources.files("derl_trainers") / "configs"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def load_config(source: str | Path) -> RunConfig:
@@ -221,7 +223,7 @@ def _build(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T
             inner = f"{name}.{key}" if name else key
             if not isinstance(value, dict):
                 raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
-            values[key] = _build(hints[key], value, source, inner)  # type: ignore[arg-type]
+            values[key] = _build(hints[key], value, source, inner)
         else:
             values[key] = _value(value, hints[key], known[key].metadata, place)
     return kind(**values)
@@ -266,9 +268,15 @@ def _choice(choices: tuple[str, ...]) -> str:
 def _check_together(config: RunConfig, source: str) -> None:
     """Settings that are fine alone and not together."""
     try:
-        find_suite(config.suite)
+        suite = find_suite(config.suite)
     except SuiteError as error:
         raise ConfigError(f"{source}: suite: {error}") from None
+    unknown = [name for name in suite.columns if name not in TASK_COLUMNS]
+    if unknown or suite.outcome is None:
+        what = (
+            f"reads {unknown[0]!r}, which the task does not give" if unknown else "has no outcome"
+        )
+        raise ConfigError(f"{source}: suite: {config.suite!r} {what}; derl-math and math fit")
     if not config.name or not all(c.isalnum() or c in "-_." for c in config.name):
         raise ConfigError(
             f"{source}: name: expected letters, digits, '-', '_' and '.', not {config.name!r}"

@@ -191,7 +191,8 @@ def _work(pipe: Connection) -> None:
     # The owner is gone when the pipe is: there is nobody left to tell.
     with quiet(), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            _compute(*pipe.recv(), pipe.send)
+            name, job = pipe.recv()
+            _compute(name, job, pipe.send)
 
 
 def _compute(name: int, job: Job, listener: Listener) -> None:

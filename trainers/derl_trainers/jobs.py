@@ -92,7 +92,6 @@ class InnerJob:
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
         import derl_dsl
-
         from derl_trainers.inner import train_inner
 
         trained, scored = examples(load_task(self.task), self.split)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import derl_dsl
 from derl_grammar.diagnostics import CODES, Diagnostic
+
+import derl_dsl
 
 # The earliest stage first. Too long or too deep a text is as far from usable as one that does not
 # parse.

@@ -73,7 +73,7 @@ class MetaOptimizer:
 
 
 def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOptimizer:
-    """The untrained `tiny`, or the pretrained `smollm2`; raises ModelMissing without its weights."""
+    """The untrained `tiny`, or the pretrained `smollm2`; raises ModelMissing without weights."""
     if config.model == "smollm2":
         return _smollm2(suite)
     tokenizer = build_tokenizer()
@@ -155,7 +155,7 @@ def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
     found: list[str] = []
     while len(found) < count:
         text = sample_program(scope, rng)
-        if all(d.severity != "error" for d in check(text, suite)):
+        if _passes(text, suite):
             found.append(text)
     return found
 
@@ -188,7 +188,11 @@ def sample_formulas(meta: MetaOptimizer, config: MetaSection, count: int) -> lis
 
 def share_valid(formulas: list[str], suite: str) -> float:
     """Share of formulas without an error."""
-    return sum(all(d.severity != "error" for d in check(f, suite)) for f in formulas) / len(formulas)
+    return sum(_passes(f, suite) for f in formulas) / len(formulas)
+
+
+def _passes(formula: str, suite: str) -> bool:
+    return all(d.severity != "error" for d in check(formula, suite))
 
 
 def cold_start(
@@ -246,7 +250,7 @@ def _sft_config(config: MetaSection, seed: int, out_dir: Path) -> SFTConfig:
     )
 
 
-class _Probe(TrainerCallback):
+class _Probe(TrainerCallback):  # type: ignore[misc]
     """Samples now and then, and ends the cold start when enough of it passes the checker."""
 
     def __init__(
@@ -257,13 +261,17 @@ class _Probe(TrainerCallback):
         self.suite = suite
         self.progress = progress
         self.steps = 0
+        self.last = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.steps = state.global_step
         metrics: dict[str, float] = {}
         if self.steps % _PROBE_EVERY == 0:
             formulas = sample_formulas(self.meta, self.config, _PROBE)
-            metrics["valid"] = share_valid(formulas, self.suite)
+            share = share_valid(formulas, self.suite)
+            # Two probes in a row: one alone is right by luck too often.
+            metrics["valid"] = (self.last + share) / 2
+            self.last = share
             control.should_training_stop |= metrics["valid"] >= self.config.cold_valid
         if self.progress is not None:
             self.progress(self.steps, self.config.cold_steps, metrics)

@@ -7,7 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+from datasets.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
+)
 from transformers.utils import logging as transformers_logging
 
 

@@ -6,6 +6,8 @@
     proposals  every formula the meta-optimizer wrote: text, findings, key, meta-reward, and the job
                it was trained by (`trained`) or served from (`reused`)
     updates    what each outer step's optimizer saw: loss, KL, gradient norm
+    probes     what the meta-optimizer writes before (step 0) and after the search: how many sampled
+               formulas pass the checker, never fall when the outcome rises, differ by key
 
 The tables that a run prints are the views `steps`, `leaderboard` and `comparison` below: every
 number in them is a query over the rows above.
@@ -60,6 +62,10 @@ CREATE TABLE proposals (
 CREATE TABLE updates (
     step INTEGER PRIMARY KEY, loss REAL, kl REAL, grad_norm REAL, seconds REAL
 ) STRICT;
+CREATE TABLE probes (
+    step INTEGER PRIMARY KEY, formulas INTEGER NOT NULL, valid INTEGER NOT NULL,
+    monotone INTEGER NOT NULL, distinct_keys INTEGER NOT NULL
+) STRICT;
 CREATE INDEX jobs_by_key ON jobs (key, seed);
 
 CREATE VIEW steps AS
@@ -72,7 +78,7 @@ SELECT step,
     AVG(meta_reward) AS mean_reward,
     MAX(meta_reward) AS best_reward,
     (SELECT formula FROM proposals AS p
-     WHERE p.step = proposals.step AND p.meta_reward IS NOT NULL
+     WHERE p.step = proposals.step AND p.status IN ('trained', 'reused')
      ORDER BY p.meta_reward DESC, p.id LIMIT 1) AS best_formula
 FROM proposals GROUP BY step;
 
@@ -95,7 +101,10 @@ class StoreError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One row of the view `steps`: what one outer step proposed, and how it scored."""
+    """One row of the view `steps`: what one outer step proposed, and how it scored.
+
+    `best_formula` is None when no formula of the step could be used.
+    """
 
     step: int
     formulas: int
@@ -272,7 +281,10 @@ class Store:
         return ids
 
     def score_proposal(self, proposal: int, status: str, job: int, reward: float | None) -> None:
-        """A proposal was trained, served from an earlier run (reused), or its run broke (faulted)."""
+        """A proposal was `trained`, served from an earlier run (`reused`), or `faulted` with its run.
+
+        `job` is the run its score, `reward`, comes from.
+        """
         with self.db:
             self.db.execute(
                 "UPDATE proposals SET status = ?, job = ?, meta_reward = ? WHERE id = ?",
@@ -286,6 +298,15 @@ class Store:
                 "INSERT OR REPLACE INTO updates (step, loss, kl, grad_norm, seconds)"
                 " VALUES (:step, :loss, :kl, :grad_norm, :seconds)",
                 {"step": step, **metrics},
+            )
+
+    def add_probe(self, step: int, probe: dict[str, int]) -> None:
+        """How many of some sampled formulas pass the checker; they are not trained."""
+        with self.db:
+            self.db.execute(
+                "INSERT INTO probes (step, formulas, valid, monotone, distinct_keys)"
+                " VALUES (:step, :formulas, :valid, :monotone, :distinct_keys)",
+                {"step": step, **probe},
             )
 
     def steps(self) -> list[StepRow]:

@@ -1,0 +1,154 @@
+"""The trainers' commands of `derl-dsl`: meta-train and runs. Torch is imported by what needs it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+RUNS = Path("runs")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("meta-train")(meta_train_command)
+    app.add_typer(runs_app, name="runs")
+
+
+def fail(message: str) -> NoReturn:
+    """One message on stderr and exit code 2."""
+    typer.echo(f"derl-dsl: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def meta_train_command(
+    config: Annotated[
+        str, typer.Argument(help="A config: demo, smollm2, or a TOML file (trainers/CONFIG.md).")
+    ] = "demo",
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of this run, new or empty; runs/<name>-<time> by default."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed, instead of the config's.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
+) -> None:
+    """Let a language model learn to write rewards that train a policy well."""
+    from dataclasses import replace
+
+    from derl_trainers.config import ConfigError, load_config
+
+    try:
+        settings = load_config(config)
+    except ConfigError as error:
+        fail(str(error))
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    folder = run_dir or RUNS / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _check_writable(folder)
+    _check_extras()
+    _run(settings, folder, quiet)
+
+
+def _run(settings: Any, folder: Path, quiet: bool) -> None:
+    import os
+
+    from rich.console import Console
+
+    # Nothing is downloaded, and forked tokenizers have nothing to say about it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from derl_trainers.meta import meta_train
+    from derl_trainers.meta_optimizer import ModelMissing
+    from derl_trainers.runner import JobFailed
+    from derl_trainers.store import StoreError
+    from derl_trainers.ui import WIDTH, View
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    try:
+        meta_train(settings, folder, View(console, quiet))
+    except (StoreError, JobFailed, ModelMissing) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        typer.echo(f"derl-dsl: interrupted; what was done is in {folder}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _check_writable(folder: Path) -> None:
+    """Fail before the slow imports when the run folder cannot be made."""
+    import os
+
+    if folder.exists():
+        if not folder.is_dir():
+            fail(f"{folder}: the run folder is a file")
+        if any(folder.iterdir()):
+            fail(f"{folder}: the run folder is not empty; choose another with --run-dir")
+    nearest = next(p for p in [folder, *folder.absolute().parents] if p.exists())
+    if not nearest.is_dir():
+        fail(f"{folder}: cannot write the run folder: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        fail(f"{folder}: cannot write the run folder: no write access to {nearest}")
+
+
+def _check_extras() -> None:
+    """Fail when the training libraries are not installed."""
+    from importlib.util import find_spec
+
+    wanted = ("torch", "transformers", "trl", "datasets", "reasoning_gym", "tokenizers")
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        fail(f"meta-train needs {', '.join(missing)}: pip install 'derl-dsl[train]'")
+
+
+runs_app = typer.Typer(
+    invoke_without_command=True,
+    help="The runs of a folder, and every formula of one run.",
+)
+
+
+@runs_app.callback()
+def runs_command(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Option("--dir", help="Folder whose runs are listed.")] = RUNS,
+) -> None:
+    """List the runs of a folder: name, status, steps, best score and formula, when."""
+    if context.invoked_subcommand is not None:
+        return
+    from rich.console import Console
+
+    from derl_trainers.store import FILE, Store, StoreError
+    from derl_trainers.ui import WIDTH, runs_table
+
+    folders = sorted(p.parent for p in directory.glob(f"*/{FILE}"))
+    if not folders:
+        fail(f"{directory}: no runs here; start one with `derl-dsl meta-train`")
+    rows = []
+    for folder in folders:
+        try:
+            store = Store.open(folder)
+        except StoreError as error:
+            fail(str(error))
+        rows.append((folder, store.run(), store.steps(), store.best()))
+        store.close()
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(runs_table(rows))
+
+
+@runs_app.command("show")
+def show_command(
+    run: Annotated[Path, typer.Argument(help="The run's folder, or its name under runs/.")],
+) -> None:
+    """Every proposal of a run, and its tables, read from its store."""
+    from rich.console import Console
+
+    from derl_trainers.store import Store, StoreError
+    from derl_trainers.ui import WIDTH, show_run
+
+    folder = run if run.exists() else RUNS / run
+    try:
+        store = Store.open(folder)
+    except StoreError as error:
+        fail(str(error))
+    show_run(Console(width=None if sys.stdout.isatty() else WIDTH), store)
+    store.close()

@@ -1,0 +1,131 @@
+"""The final comparison: the best formula of a search against the baselines, on the test problems.
+
+Every reward trains fresh copies of the start policy on the whole training set (training and
+validation problems), the same steps, the same seeds. The best formula was chosen by validation
+alone; the test problems are seen here for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import derl_dsl
+from derl_trainers.config import InnerSection, RunConfig
+from derl_trainers.jobs import InnerJob, ScoreJob
+from derl_trainers.runner import Runner
+from derl_trainers.store import Store, interval
+
+BEST, START = "best formula", "start policy"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One reward's test pass@1 over seeds: mean and half width of the 95 % t-interval.
+
+    `difference` and its half width are against the first baseline, paired by seed. All are None
+    where there is nothing to compare: the start policy is one policy, scored once.
+    """
+
+    label: str
+    formula: str | None
+    scores: tuple[float, ...]
+    mean: float
+    half: float | None = None
+    difference: float | None = None
+    difference_half: float | None = None
+
+
+def compare(
+    config: RunConfig,
+    run_dir: Path,
+    runner: Runner,
+    policy: str,
+    baselines: Mapping[str, str],
+) -> None:
+    """Run the comparison; without any usable formula, the baselines alone.
+
+    Raises JobFailed when one of its runs breaks: a comparison with holes is none.
+    """
+    best = runner.store.best()
+    found = {BEST: best["formula"]} if best is not None else {}
+    formulas = {**found, **baselines}
+    with runner.store.phase("final comparison"):
+        runner.view.final(config, len(formulas))
+        start = ScoreJob(config.task, config.inner, policy, "final")
+        names = [runner.submit("final", START, config.seed, start)]
+        twins: list[tuple[str, str, int, int]] = []
+        for seed in final_seeds(config):
+            names += _submit_seed(config, run_dir, runner, policy, formulas, seed, twins)
+        for name in names:
+            runner.result(name)
+        for label, formula, seed, twin in twins:
+            _copy(runner.store, label, formula, seed, twin)
+
+
+def final_seeds(config: RunConfig) -> list[int]:
+    """Seeds of the final runs: others than the search's, the same for every reward."""
+    return [1000 + 100 * config.seed + i for i in range(config.final.seeds)]
+
+
+def _submit_seed(
+    config: RunConfig,
+    run_dir: Path,
+    runner: Runner,
+    policy: str,
+    formulas: Mapping[str, str],
+    seed: int,
+    twins: list[tuple[str, str, int, int]],
+) -> list[int]:
+    """Queue one run of each distinct reward; what equals another is noted in `twins`."""
+    inner: InnerSection = config.inner
+    if config.final.steps:
+        inner = replace(inner, steps=config.final.steps)
+    by_key: dict[str, int] = {}
+    for label, formula in formulas.items():
+        key = derl_dsl.compile(formula, suite=config.suite).key
+        if key in by_key:
+            twins.append((label, formula, seed, by_key[key]))
+            continue
+        save_to = str(run_dir / "policies" / f"best-{seed}") if label == BEST else None
+        job = InnerJob(
+            formula, config.suite, config.task, inner, policy, seed, "final", save_to
+        )  # fmt: skip
+        by_key[key] = runner.submit("final", label, seed, job, formula, key)
+    return list(by_key.values())
+
+
+def _copy(store: Store, label: str, formula: str, seed: int, twin: int) -> None:
+    """The row of a reward that equals another one: the same run, named as such."""
+    row = store.rows("SELECT key, pass_at_1 FROM jobs WHERE id = ?", (twin,))[0]
+    name = store.add_job("final", label, seed, formula, row["key"])
+    store.finish_job(name, row["pass_at_1"], 0.0, {"same_as_job": twin})
+
+
+def comparison(store: Store) -> list[ComparisonRow]:
+    """The table of the final comparison, from the store alone; the start policy comes last."""
+    jobs = store.rows(
+        "SELECT label, formula, seed, pass_at_1 FROM jobs"
+        " WHERE kind = 'final' AND status = 'done' ORDER BY seed, id"
+    )
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for job in jobs:
+        groups.setdefault(job["label"], []).append(job)
+    yard = {job["seed"]: job["pass_at_1"] for job in groups.get("outcome only", [])}
+    rows = [_row(label, group, yard) for label, group in groups.items()]
+    order = {BEST: 0, START: 2}
+    return sorted(rows, key=lambda row: order.get(row.label, 1))
+
+
+def _row(label: str, group: list[dict[str, Any]], yard: Mapping[int, float]) -> ComparisonRow:
+    scores = tuple(job["pass_at_1"] for job in group)
+    formula = group[0]["formula"]
+    if len(scores) < 2:
+        return ComparisonRow(label, formula, scores, sum(scores) / len(scores))
+    mean, half = interval(list(scores))
+    pairs = [job["pass_at_1"] - yard[job["seed"]] for job in group if job["seed"] in yard]
+    if label == "outcome only" or len(pairs) < 2:
+        return ComparisonRow(label, formula, scores, mean, half)
+    return ComparisonRow(label, formula, scores, mean, half, *interval(pairs))
