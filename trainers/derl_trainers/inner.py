@@ -49,12 +49,12 @@ class InnerConfig:
     The sampled batch is used for `updates` optimizer steps on a part of it each.
     """
 
-    steps: int = 28
+    steps: int = 24
     prompts: int = 16
     num_generations: int = 8
     updates: int = 4
     learning_rate: float = 5e-5
-    max_completion_length: int = 34
+    max_completion_length: int = 32
     temperature: float = 1.0
     beta: float = 0.0
     seed: int = 0
@@ -199,7 +199,7 @@ def greedy_pass_at_1(
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
     batch_size: int = 512,
-    max_new_tokens: int = 34,
+    max_new_tokens: int = 32,
 ) -> float:
     """Share of `examples` whose greedy completion is exactly right; leaves the mode as it was.
 

@@ -37,8 +37,8 @@ _FORMAT = 1  # raise when saved policies of older code must not be reused
 class Styles:
     """Shares of the ways of answering in the warm start; they are scaled to sum to one."""
 
-    worked_boxed: float = 0.05
-    worked: float = 0.30
+    worked_boxed: float = 0.07
+    worked: float = 0.28
     direct: float = 0.43
     listing: float = 0.15
     empty_steps: float = 0.07
