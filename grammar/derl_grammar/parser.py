@@ -286,6 +286,18 @@ def _program(statements: list[n.Assignment | n.Expr], report: Report) -> n.Progr
     return n.Program(parts, reward, (statements[0].place[0], last.place[1]))
 
 
+def statements(text: str, report: Report, limits: Limits = MODEL) -> list[list[Token]]:
+    """The tokens of each statement, none when one of them does not parse; see `report` for why.
+
+    Unlike `parse` it does not ask that the statements make up a program.
+    """
+    chunks = _tokens(text, limits, report) if _check_text(text, limits, report) else None
+    parsed = [s for s in (_parse_statement(c, report) for c in chunks or []) if s is not None]
+    if chunks is None or len(parsed) < len(chunks) or not _fits_tree(parsed, limits, report):
+        return []
+    return chunks
+
+
 def parse(text: str, report: Report, limits: Limits = MODEL) -> n.Program | None:
     """Parse a program; what is wrong goes to `report`, all statements in one go.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.check import check_command
+from derl_dsl.cli.fmt import fmt_command
 
 app = typer.Typer(
     add_completion=False,
@@ -35,9 +36,10 @@ def _derl_dsl(
 
 
 app.command("check")(check_command)
+app.command("fmt")(fmt_command)
 
 # Commands that need NumPy or a trainer are registered only when one of them may be meant.
-_LIGHT = {"check"}
+_LIGHT = {"check", "fmt"}
 
 
 def register_all() -> None:

@@ -1,0 +1,271 @@
+"""The tree that fmt lays out: pieces with their comments, chains of operators, brackets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from derl_grammar.parser import place_of
+from lark import Token, Tree
+from lark.visitors import Transformer_NonRecursive
+
+Comments = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Comments inside statements: on lines before the token that starts at an offset, and on the
+    line of the token that ends at an offset.
+    """
+
+    before: dict[int, Comments]
+    after: dict[int, Comments]
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A literal or a name."""
+
+    flat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """`-x`, `not x`, `name=x`; `op` has its space."""
+
+    op: str
+    operand: Node
+    flat: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Operands with the operators between them, all of one strength."""
+
+    level: str
+    ops: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    flat: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A call, whose head is `name(`, or brackets round one expression.
+
+    `opening` are comments behind the opening bracket, `closing` those before the closing one.
+    """
+
+    head: str
+    pieces: tuple[Piece, ...]
+    opening: Comments
+    closing: Comments
+    flat: str | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether these are mere brackets, without comments of their own."""
+        if self.head != "(" or self.opening or self.closing:
+            return False
+        return not (self.pieces[0].before or self.pieces[0].after)
+
+
+Node = Atom | Prefix | Chain | Bracket
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A node with the comments on lines before it and those at the end of its line.
+
+    Comments rise from the ends of a node to the piece round it, so that where a comment goes does
+    not depend on how deep the token next to it is.
+    """
+
+    node: Node
+    before: Comments = ()
+    after: Comments = ()
+
+    @property
+    def flat(self) -> str | None:
+        """The text in one line; None when a comment breaks it."""
+        return None if self.before or self.after else self.node.flat
+
+
+def bracket(
+    head: str, pieces: tuple[Piece, ...], opening: Comments = (), closing: Comments = ()
+) -> Bracket:
+    """A call or brackets, with the text in one line when there is one."""
+    texts = [p.flat for p in pieces if p.flat is not None]
+    broken = opening or closing or len(texts) < len(pieces)
+    return Bracket(
+        head, pieces, opening, closing, None if broken else head + ", ".join(texts) + ")"
+    )
+
+
+def _prefix(op: str, operand: Node) -> Prefix:
+    return Prefix(op, operand, None if operand.flat is None else op + operand.flat)
+
+
+def _chain(level: str, ops: tuple[str, ...], pieces: tuple[Piece, ...]) -> Piece:
+    """A chain, with the comments at its ends risen to its piece."""
+    first, last = pieces[0], pieces[-1]
+    inner = (Piece(first.node, (), first.after), *pieces[1:-1], Piece(last.node, last.before))
+    texts = [p.flat for p in inner if p.flat is not None]
+    flat = None
+    if len(texts) == len(inner):
+        flat = texts[0] + "".join(f" {op} {t}" for op, t in zip(ops, texts[1:], strict=True))
+    return Piece(Chain(level, ops, inner, flat), first.before, last.after)
+
+
+def _spread(piece: Piece, level: str) -> tuple[tuple[str, ...], tuple[Piece, ...]]:
+    """The operators and operands of a piece that is a chain of this level, or itself alone."""
+    node = piece.node
+    if not isinstance(node, Chain) or node.level != level:
+        return (), (piece,)
+    first, *middle, last = node.pieces
+    first = Piece(first.node, piece.before, first.after)
+    return node.ops, (first, *middle, Piece(last.node, last.before, piece.after))
+
+
+_LEVELS = {"+": "+", "-": "+", "*": "*", "/": "*", "%": "*"}
+
+
+def _number(text: str) -> str:
+    """`.5`, `5.` and `1E6` as 0.5, 5.0 and 1e6."""
+    whole, point, rest = text.lower().partition(".")
+    if not point:
+        return whole
+    digits, e, exponent = rest.partition("e")
+    return f"{whole or '0'}.{digits or '0'}{e}{exponent}"
+
+
+def _string(text: str) -> str:
+    """Double quotes, where the text has neither quotes nor backslashes."""
+    return re.sub(r"^(r?)'([^'\"\\]*)'$", r'\1"\2"', text)
+
+
+def layout(tree: Tree[Token], notes: Notes) -> tuple[str, Piece]:
+    """The head (`name = `, or nothing) and the value of a parsed statement."""
+    found: tuple[str, Piece] = _Layout(notes).transform(tree)
+    return found
+
+
+class _Layout(Transformer_NonRecursive[Token, Any]):
+    """Builds the tree from the leaves up."""
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__()
+        self.notes = notes
+
+    def _before(self, token: Token) -> Comments:
+        return self.notes.before.get(place_of(token)[0], ())
+
+    def _after(self, token: Token) -> Comments:
+        return self.notes.after.get(place_of(token)[1], ())
+
+    def _atom(self, token: Token, text: str) -> Piece:
+        return Piece(Atom(text), self._before(token), self._after(token))
+
+    def number(self, items: list[Token]) -> Piece:
+        return self._atom(items[0], _number(items[0]))
+
+    def string(self, items: list[Token]) -> Piece:
+        return self._atom(items[0], _string(items[0]))
+
+    def name(self, items: list[Token]) -> Piece:
+        return self._atom(items[0], str(items[0]))
+
+    boolean = name
+
+    # Statements and what passes through
+
+    def assignment(self, items: list[Any]) -> tuple[str, Piece]:
+        return f"{items[0]} = ", items[2]
+
+    def bare(self, items: list[Any]) -> tuple[str, Piece]:
+        return "", items[0]
+
+    def positional(self, items: list[Any]) -> Piece:
+        piece: Piece = items[0]
+        return piece
+
+    # Operators
+
+    def _joined(self, items: list[Any], level: str, merge: int | None) -> Piece:
+        """Operands and operators in turn; the first (0) or last (-1) operand may be the chain's."""
+        pieces: list[Piece] = items[0::2]
+        ops = [str(op) for op in items[1::2]]
+        for at, token in enumerate(items[1::2]):
+            left, right = pieces[at], pieces[at + 1]
+            pieces[at] = Piece(left.node, left.before, left.after + self._after(token))
+            pieces[at + 1] = Piece(right.node, self._before(token) + right.before, right.after)
+        if merge is not None:
+            inner, spread = _spread(pieces[merge], level)
+            ops = [*inner, *ops] if merge == 0 else [*ops, *inner]
+            pieces = [*spread, *pieces[1:]] if merge == 0 else [*pieces[:-1], *spread]
+        return _chain(level, tuple(ops), tuple(pieces))
+
+    def binary(self, items: list[Any]) -> Piece:
+        op = str(items[1])
+        if op == "**":
+            return self._joined(items, "**", -1)
+        return self._joined(items, _LEVELS[op], 0)
+
+    def or_(self, items: list[Any]) -> Piece:
+        return self._joined(items, "or", 0)
+
+    def and_(self, items: list[Any]) -> Piece:
+        return self._joined(items, "and", 0)
+
+    def compare(self, items: list[Any]) -> Piece:
+        return self._joined(items, "<", None)
+
+    def conditional(self, items: list[Any]) -> Piece:
+        return self._joined(items, "if", -1)
+
+    def _prefixed(self, op: str, tokens: list[Token], operand: Piece) -> Piece:
+        before, after = operand.before, operand.after
+        for token in reversed(tokens):
+            before, after = self._before(token) + before, self._after(token) + after
+        return Piece(_prefix(op, operand.node), before, after)
+
+    def unary(self, items: list[Any]) -> Piece:
+        return self._prefixed(str(items[0]), items[:1], items[1])
+
+    def not_(self, items: list[Any]) -> Piece:
+        return self._prefixed("not ", items[:1], items[1])
+
+    # Brackets
+
+    def keyword(self, items: list[Any]) -> Piece:
+        return self._prefixed(f"{items[0]}=", items[:2], items[2])
+
+    def call(self, items: list[Any]) -> Piece:
+        name, opened, *inner, closed = items
+        pieces: list[Piece] = []
+        waiting: Comments = ()
+        for item in inner:
+            if isinstance(item, Piece):
+                pieces.append(Piece(item.node, waiting + item.before, item.after))
+                waiting = ()
+            else:
+                last = pieces[-1]
+                pieces[-1] = Piece(last.node, last.before, last.after + self._after(item))
+                waiting = self._before(item)
+        if len(pieces) == 1 and isinstance(only := pieces[0].node, Bracket) and only.plain:
+            pieces = [Piece(only.pieces[0].node, pieces[0].before, pieces[0].after)]
+        opening = self._after(name) + self._after(opened)
+        closing = waiting + self._before(closed)
+        node = bracket(f"{name}(", tuple(pieces), opening, closing)
+        return Piece(node, self._before(name) + self._before(opened), self._after(closed))
+
+    def group(self, items: list[Any]) -> Piece:
+        opened, piece, closed = items
+        node = piece.node
+        found = bracket("(", (piece,), self._after(opened), self._before(closed))
+        if isinstance(node, Bracket) and node.plain:
+            inner = Piece(node.pieces[0].node, piece.before, piece.after)
+            found = bracket("(", (inner,), found.opening, found.closing)
+        elif found.plain and isinstance(node, Atom | Bracket):
+            return Piece(node, self._before(opened), self._after(closed))
+        return Piece(found, self._before(opened), self._after(closed))
