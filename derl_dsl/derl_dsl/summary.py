@@ -92,12 +92,22 @@ def zero_variance_groups(values: Array, groups: NDArray[np.int64]) -> float | No
     """The share of groups without two different applicable values; None when there is no group."""
     if not len(groups):
         return None
+    flat = flat_groups(values, groups)
+    return float(1 - np.count_nonzero(~flat) / len(flat))
+
+
+def flat_groups(values: Array, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each group, by its number, lacks two different applicable values.
+
+    >>> flat_groups(np.array([1.0, 0.0, 1.0]), group_codes(["a", "a", "b"])).tolist()
+    [False, True]
+    """
     applies = ~np.isnan(values)
-    count = int(groups.max()) + 1
+    count = int(groups.max(initial=-1)) + 1
     lows, highs = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(lows, groups[applies], values[applies])
     np.maximum.at(highs, groups[applies], values[applies])
-    return float(1 - np.count_nonzero(highs > lows) / count)
+    return ~(highs > lows)
 
 
 def histogram(present: Array, bins: int = BINS) -> Histogram:
