@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,7 +16,7 @@ RUNS = Path("runs")
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("meta-train")(meta_train_command)
-    app.add_typer(runs_app, name="runs")
+    app.command("runs")(runs_command)
 
 
 def fail(message: str) -> NoReturn:
@@ -102,53 +103,49 @@ def _check_extras() -> None:
         fail(f"meta-train needs {', '.join(missing)}: pip install 'derl-dsl[train]'")
 
 
-runs_app = typer.Typer(
-    invoke_without_command=True,
-    help="The runs of a folder, and every formula of one run.",
-)
-
-
-@runs_app.callback()
 def runs_command(
-    context: typer.Context,
-    directory: Annotated[Path, typer.Option("--dir", help="Folder whose runs are listed.")] = RUNS,
+    what: Annotated[
+        str, typer.Argument(help="A folder of runs; or `show`, with a run.", metavar="[DIR|show]")
+    ] = str(RUNS),
+    run: Annotated[
+        str | None, typer.Argument(help="The run to show: its folder, or its name under runs/.")
+    ] = None,
 ) -> None:
-    """List the runs of a folder: name, status, steps, best score and formula, when."""
-    if context.invoked_subcommand is not None:
-        return
+    """List the runs of a folder; `runs show RUN`: every formula of one run and its scores."""
     from rich.console import Console
 
-    from derl_trainers.store import FILE, Store, StoreError
-    from derl_trainers.ui import WIDTH, runs_table
+    from derl_trainers.store import StoreError
+    from derl_trainers.ui import WIDTH
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    try:
+        if what == "show" and run is not None:
+            _show(console, Path(run))
+        elif run is None and what != "show":
+            _list(console, Path(what))
+        else:
+            fail("usage: derl-dsl runs [DIR], or derl-dsl runs show RUN")
+    except StoreError as error:
+        fail(str(error))
+
+
+def _list(console: Any, directory: Path) -> None:
+    from derl_trainers.store import FILE, Store
+    from derl_trainers.ui import runs_table
 
     folders = sorted(p.parent for p in directory.glob(f"*/{FILE}"))
     if not folders:
         fail(f"{directory}: no runs here; start one with `derl-dsl meta-train`")
     rows = []
     for folder in folders:
-        try:
-            store = Store.open(folder)
-        except StoreError as error:
-            fail(str(error))
-        rows.append((folder, store.run(), store.steps(), store.best()))
-        store.close()
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(runs_table(rows))
+        with closing(Store.open(folder)) as store:
+            rows.append((folder, store.run(), store.steps(), store.best()))
+    console.print(runs_table(rows))
 
 
-@runs_app.command("show")
-def show_command(
-    run: Annotated[Path, typer.Argument(help="The run's folder, or its name under runs/.")],
-) -> None:
-    """Every proposal of a run, and its tables, read from its store."""
-    from rich.console import Console
+def _show(console: Any, run: Path) -> None:
+    from derl_trainers.store import Store
+    from derl_trainers.ui import show_run
 
-    from derl_trainers.store import Store, StoreError
-    from derl_trainers.ui import WIDTH, show_run
-
-    folder = run if run.exists() else RUNS / run
-    try:
-        store = Store.open(folder)
-    except StoreError as error:
-        fail(str(error))
-    show_run(Console(width=None if sys.stdout.isatty() else WIDTH), store)
-    store.close()
+    with closing(Store.open(run if run.exists() else RUNS / run)) as store:
+        show_run(console, store)

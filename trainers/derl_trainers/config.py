@@ -52,8 +52,8 @@ class TaskSection:
 class StylesSection:
     """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
 
-    worked_boxed: float = setting(0.05, "steps, then the boxed answer", least=0)
-    worked: float = setting(0.30, "steps, no boxed answer", least=0)
+    worked_boxed: float = setting(0.07, "steps, then the boxed answer", least=0)
+    worked: float = setting(0.28, "steps, no boxed answer", least=0)
     direct: float = setting(0.43, "a boxed guess, seldom right", least=0)
     listing: float = setting(0.15, "a list of guesses with the answer among them", least=0)
     empty_steps: float = setting(0.07, "step markers with nothing in them", least=0)

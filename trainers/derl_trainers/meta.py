@@ -58,6 +58,9 @@ def meta_train(config: RunConfig, run_dir: Path, view: View) -> None:
         with store.running(), view:
             executor = make_executor(config.executor)
             try:
+                if config.meta.model == "tiny":
+                    # Two threads on small matrices are slower than one, and fight the workers.
+                    torch.set_num_threads(1)
                 runner = Runner(store, executor, view)
                 view.begin(config, run_dir)
                 start = warm_start(config, run_dir, runner)

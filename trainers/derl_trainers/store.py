@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     name TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, version TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'interrupted')),
-    error TEXT, started REAL NOT NULL, ended REAL
+    error TEXT, pid INTEGER NOT NULL, started REAL NOT NULL, ended REAL
 ) STRICT;
 CREATE TABLE phases (
     name TEXT PRIMARY KEY, started REAL NOT NULL, seconds REAL
@@ -56,8 +57,9 @@ CREATE TABLE proposals (
     job INTEGER REFERENCES jobs (id),
     meta_reward REAL, proposed REAL NOT NULL,
     UNIQUE (step, idx),
-    CHECK (status != 'failed' OR (stage IS NOT NULL AND meta_reward < 0)),
-    CHECK (status NOT IN ('trained', 'reused') OR (job IS NOT NULL AND meta_reward >= 0))
+    CHECK (status != 'failed' OR (stage IS NOT NULL AND IFNULL(meta_reward < 0, 0))),
+    CHECK (status NOT IN ('trained', 'reused')
+        OR (job IS NOT NULL AND IFNULL(meta_reward >= 0, 0)))
 ) STRICT;
 CREATE TABLE updates (
     step INTEGER PRIMARY KEY, loss REAL, kl REAL, grad_norm REAL, seconds REAL
@@ -142,9 +144,9 @@ class Store:
         store = cls(path, db)
         with db:
             db.execute(
-                "INSERT INTO run (id, name, seed, config, version, status, started)"
-                " VALUES (1, ?, ?, ?, ?, 'running', ?)",
-                (name, seed, json.dumps(config), version, time.time()),
+                "INSERT INTO run (id, name, seed, config, version, status, pid, started)"
+                " VALUES (1, ?, ?, ?, ?, 'running', ?, ?)",
+                (name, seed, json.dumps(config), version, os.getpid(), time.time()),
             )
         return store
 
@@ -281,7 +283,7 @@ class Store:
         return ids
 
     def score_proposal(self, proposal: int, status: str, job: int, reward: float | None) -> None:
-        """A proposal was `trained`, served from an earlier run (`reused`), or `faulted` with its run.
+        """A proposal was `trained`, served from an earlier run (`reused`) or `faulted` with its run.
 
         `job` is the run its score, `reward`, comes from.
         """
@@ -318,12 +320,25 @@ class Store:
         return next(iter(self.rows("SELECT * FROM leaderboard LIMIT 1")), None)
 
     def run(self) -> dict[str, Any]:
-        """The run's own row."""
-        return self.rows("SELECT * FROM run")[0]
+        """The run's own row; a `running` one whose process is gone is shown as `died`."""
+        row = self.rows("SELECT * FROM run")[0]
+        if row["status"] == "running" and not _alive(row["pid"]):
+            row["status"] = "died"
+        return row
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """The rows of a query, as dicts."""
         return [dict(row) for row in self.db.execute(query, values)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:

@@ -1,0 +1,99 @@
+"""Configs: what is read, and what is said about mistakes."""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+from derl_trainers import config as c
+from derl_trainers.page import page
+
+
+def load(tmp_path: Path, text: str) -> c.RunConfig:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return c.load_config(path)
+
+
+def test_builtin_configs_load() -> None:
+    assert {"demo", "smollm2"} <= set(c.builtin_configs())
+    for name in c.builtin_configs():
+        assert c.load_config(name).name == name
+
+
+def test_values_reach_their_fields(tmp_path: Path) -> None:
+    found = load(tmp_path, "seed = 3\n[inner]\nlearning_rate = 1\n[policy.styles]\ndirect = 0.5\n")
+    assert (found.seed, found.inner.learning_rate, found.policy.styles.direct) == (3, 1.0, 0.5)
+    assert found.meta == c.MetaSection()
+
+
+def test_a_config_survives_its_own_json() -> None:
+    config = c.load_config("demo")
+    assert c.parse_config(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sead = 1", "unknown key 'sead'; did you mean 'seed'?"),
+        ("[inner]\nstep = 1", "unknown key 'step' in [inner]; did you mean 'steps'?"),
+        ("[iner]\nsteps = 1", "unknown section [iner]; did you mean 'inner'?"),
+        ("[policy.style]\ndirect = 1", "unknown section [policy.style]; did you mean 'styles'?"),
+        ("[final]\nzzz = 1", "unknown key 'zzz' in [final]; known: seeds, steps"),
+        ("inner = 3", "inner: expected a section [inner], not 3"),
+        ("[inner]\nsteps = 2.5", "[inner] steps: expected a whole number, not 2.5"),
+        ("[inner]\nsteps = true", "[inner] steps: expected a whole number, not True"),
+        ("[inner]\nlearning_rate = '1'", "[inner] learning_rate: expected a number, not '1'"),
+        ("[inner]\nlearning_rate = nan", "expected at least 0, not nan"),
+        ("[inner]\nlearning_rate = inf", "expected a finite number, not inf"),
+        ("[inner]\nsteps = 0", "[inner] steps: expected at least 1, not 0"),
+        ("[meta]\ncold_valid = 2", "[meta] cold_valid: expected at most 1, not 2"),
+        ("[meta]\npenalty = 'grade'", "expected 'graded' or 'flat', not 'grade'; did you mean"),
+        ("[inner]\nupdates = 3", "[inner] updates: expected a divisor of prompts x"),
+        ("[policy]\nhidden_size = 12", "[policy] hidden_size: expected a multiple of 2 x heads = 8"),
+        ("suite = 'derl-maths'", "unknown suite 'derl-maths'; did you mean 'derl-math'?"),
+        ("suite = 'derl-agent'", "which the task does not give"),
+        ("name = 'a/b'", "name: expected letters"),
+        ("[policy.styles]\n" + "\n".join(f"{f.name} = 0" for f in fields(c.StylesSection)),
+         "[policy.styles]: expected one share above 0"),
+        ("seed = ", "not valid TOML"),
+    ],
+)  # fmt: skip
+def test_mistakes_name_file_section_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(c.ConfigError) as error:
+        load(tmp_path, text)
+    assert said in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "run.toml"))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_config_says_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(c.ConfigError, match="did you mean 'demo'"):
+        c.load_config("deno")
+    with pytest.raises(c.ConfigError, match="built in: demo"):
+        c.load_config(tmp_path / "other.toml")
+    with pytest.raises(c.ConfigError, match="cannot be read"):
+        c.load_config(tmp_path)
+
+
+def test_every_setting_is_documented_and_within_its_own_limits() -> None:
+    text = page()
+    kinds = [c.RunConfig, *(k for k in vars(c).values() if str(k).endswith("Section'>"))]
+    assert len(kinds) == 8
+    for kind in kinds:
+        assert is_dataclass(kind)
+        for f in fields(kind):
+            if f.metadata:
+                assert f"| `{f.name}` |" in text
+                assert f.metadata["doc"]
+    assert c.parse_config(c.RunConfig().to_json()) == c.RunConfig()
+
+
+def test_sections_mirror_what_they_configure() -> None:
+    from derl_trainers.inner import InnerConfig
+    from derl_trainers.jobs import inner_config, load_task, policy_config
+    from derl_trainers.policy import PolicyConfig
+
+    assert inner_config(c.InnerSection()) == InnerConfig()
+    assert policy_config(c.PolicySection()) == PolicyConfig()
+    task = load_task(c.TaskSection(size=20, test_size=4, warmup_size=8))
+    assert (len(task.train), len(task.validation), len(task.test)) == (16, 4, 4)

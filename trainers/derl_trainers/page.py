@@ -1,0 +1,55 @@
+"""The reference page of the settings, generated from the config classes themselves."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from derl_trainers.config import RunConfig, builtin_configs
+
+_HEAD = """\
+# Settings of `derl-dsl meta-train`
+
+Generated from `derl_trainers/config.py` by `make docs`.
+
+A config is a TOML file; what it leaves out has the default below. Built in: {names}.
+An unknown key, a wrong type or a value out of range is an error that names file, section and key.
+"""
+_TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    names = ", ".join(f"`{name}`" for name in builtin_configs())
+    return _HEAD.format(names=names) + "".join(_section(RunConfig, ""))
+
+
+def _section(kind: type[Any], name: str) -> list[str]:
+    hints = get_type_hints(kind)
+    plain = [f for f in fields(kind) if not is_dataclass(hints[f.name])]
+    title = f"`[{name}]`" if name else "Top level"
+    lines = [f"\n## {title}\n\n{kind.__doc__}\n\n"]
+    lines += ["| key | default | what | expected |\n", "|---|---|---|---|\n"]
+    lines += [f"| {' | '.join(_row(f, hints[f.name]))} |\n" for f in plain]
+    for f in fields(kind):
+        if is_dataclass(hints[f.name]):
+            lines += _section(hints[f.name], f"{name}.{f.name}" if name else f.name)
+    return lines
+
+
+def _row(field: Field[Any], kind: type[Any]) -> tuple[str, str, str, str]:
+    assert field.default is not MISSING
+    default = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default:g}"
+    doc = field.metadata["doc"]
+    return f"`{field.name}`", f"`{default}`", doc, _expected(field.metadata, kind)
+
+
+def _expected(limits: Any, kind: type[Any]) -> str:
+    if limits["choices"]:
+        return " or ".join(f'`"{c}"`' for c in limits["choices"])
+    words = [_TYPES[kind]]
+    if limits["least"] is not None:
+        words.append(f"at least {limits['least']:g}")
+    if limits["most"] is not None:
+        words.append(f"at most {limits['most']:g}")
+    return ", ".join(words)
