@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from derl_grammar.diagnostics import render
-from derl_grammar.limits import LIMITS
+from derl_grammar.spans import Source
 
 from derl_dsl.checker import Checked, OutcomeError, check_source
-from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, read_scope, read_sources
-
-
-class Format(StrEnum):
-    """How findings are listed."""
-
-    text = "text"
-    json = "json"
+from derl_dsl.cli.formats import Format, github, sarif
+from derl_dsl.cli.inputs import (
+    Columns,
+    Expression,
+    Outcome,
+    Suite,
+    by_line,
+    fail,
+    read_settings,
+    read_sources,
+)
+from derl_dsl.cli.project import Settings
 
 
 def check_command(
@@ -32,28 +37,65 @@ def check_command(
     lines: Annotated[
         bool, typer.Option("--lines", help="Each line is a program of its own.")
     ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Also check that these rows have what the rewards need.")
+    ] = None,
     limits: Annotated[
-        str, typer.Option(help="Size limits: default, or wide for long files.")
-    ] = "default",
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+        str | None, typer.Option(help="Size limits: default, or wide for long files.")
+    ] = None,
+    format: Annotated[
+        Format, typer.Option("--format", help="text, json, github or sarif.")
+    ] = Format.text,
 ) -> None:
     """Check rewards: syntax, names, types, and proofs that they are finite, bounded, not constant.
 
     Exits 0 when no error was found, 1 when one was, 2 when an input could not be read.
     """
-    if limits not in LIMITS:
-        fail(f"unknown limits {limits!r}; one of {', '.join(LIMITS)}")
-    scope = read_scope(suite, column, outcome)
-    sources = read_sources(files or [], expression, lines)
+    found = []
+    for whole in read_sources(files or [], expression):
+        settings = read_settings(whole, suite, column, outcome, limits)
+        found += [_checked(source, settings) for source in (by_line(whole) if lines else [whole])]
+    if data is not None:
+        found = _on_data(found, data)
+    _show(found, format)
+    raise typer.Exit(0 if all(c.ok for c in found) else 1)
+
+
+def _checked(source: Source, settings: Settings) -> Checked:
     try:
-        found = [check_source(source, scope, LIMITS[limits]) for source in sources]
+        checked = check_source(source, settings.scope(), settings.sizes)
     except OutcomeError as error:
         fail(str(error))
-    if format is Format.json:
-        typer.echo(json.dumps({"files": [_record(c) for c in found]}, ensure_ascii=False))
-    else:
-        _print(found)
-    raise typer.Exit(0 if all(c.ok for c in found) else 1)
+    return replace(checked, diagnostics=settings.shown(checked.diagnostics))
+
+
+def _on_data(found: list[Checked], data: Path) -> list[Checked]:
+    """The programs with what the rows of a data file lack added to their diagnostics."""
+    from derl_runtime.columns import ColumnError
+    from derl_runtime.data import DataError, read_rows
+
+    from derl_dsl.audit.faults import check_data
+
+    try:
+        rows = read_rows(data)
+        return [check_data(checked, rows) for checked in found]
+    except DataError as error:
+        fail(str(error))
+    except ColumnError as error:
+        fail(f"{data}: {error}")
+
+
+def _show(found: list[Checked], format: Format) -> None:
+    findings = [(c.source, c.diagnostics) for c in found]
+    match format:
+        case Format.text:
+            _print(found)
+        case Format.json:
+            typer.echo(json.dumps({"files": [_record(c) for c in found]}, ensure_ascii=False))
+        case Format.github:
+            typer.echo(github(findings), nl=any(diagnostics for _, diagnostics in findings))
+        case Format.sarif:
+            typer.echo(json.dumps(sarif(findings), ensure_ascii=False, indent=2))
 
 
 def _record(checked: Checked) -> dict[str, Any]:

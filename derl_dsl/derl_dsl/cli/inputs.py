@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
 
+from derl_dsl.cli.project import Settings, settings_of
 from derl_dsl.scope import Scope, build_scope
 
 Suite = Annotated[
@@ -51,19 +54,21 @@ def read_text(path: str) -> str:
         fail(f"cannot read {path}: {error.strerror}")
 
 
-def read_sources(files: Iterable[str], expression: str | None, lines: bool = False) -> list[Source]:
-    """The programs that a command names, in order; with `lines`, one program a line."""
+def read_sources(files: Iterable[str], expression: str | None) -> list[Source]:
+    """The texts that a command names, in order."""
     files = list(files)
     if not files and expression is None:
         fail("name a reward file, - for standard input, or give the text with -e")
     sources = [Source(read_text(path), "<stdin>" if path == "-" else path) for path in files]
     if expression is not None:
         sources.append(Source(expression, "<expression>"))
-    if not lines:
-        return sources
+    return sources
+
+
+def by_line(source: Source) -> list[Source]:
+    """Each line of a text as a program of its own."""
     return [
         Source(line, f"{source.path}:{number}")
-        for source in sources
         for number, line in enumerate(source.text.splitlines(), 1)
         if line.strip()
     ]
@@ -78,6 +83,28 @@ def read_columns(columns: list[str] | None) -> dict[str, str]:
             fail(f"--column {column}: write name:type, such as 'g1:number[0,1]'")
         typed[name] = kind
     return typed
+
+
+def read_settings(
+    source: Source,
+    suite: str | None = None,
+    columns: list[str] | None = None,
+    outcome: str | None = None,
+    limits: str | None = None,
+) -> Settings:
+    """The settings of one source: flags over the file's header over the project's."""
+    typed = read_columns(columns)
+    if limits is not None and limits not in LIMITS:
+        fail(f"unknown limits {limits!r}; one of {', '.join(LIMITS)}")
+    flags = {"suite": suite, "outcome": outcome, "limits": limits}
+    try:
+        found = settings_of(source.path, source.text)
+        found = found.over({k: v for k, v in flags.items() if v is not None})
+        found = replace(found, columns={**found.columns, **typed}) if typed else found
+        found.scope()
+    except ValueError as error:
+        fail(str(error))
+    return found
 
 
 def read_scope(suite: str | None, columns: list[str] | None, outcome: str | None) -> Scope:

@@ -1,0 +1,220 @@
+"""Settings of a project: `[tool.derl]` of pyproject.toml, and the header of a reward file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from derl_grammar.diagnostics import CODES, Diagnostic
+from derl_grammar.limits import LIMITS, Limits
+
+from derl_dsl.scope import Scope, build_scope
+
+_HEADER = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*?[ \t]*#[ \t]*suite:[ \t]*(\S+)[ \t]*\r?$", re.M)
+
+
+class ProjectError(ValueError):
+    """A mistake in the settings; the message names the file and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a reward file is checked with.
+
+    `ignore` and `select` are codes or their beginnings (`DRL5`); errors are always shown.
+    """
+
+    suite: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    outcome: str | None = None
+    limits: str = "default"
+    ignore: tuple[str, ...] = ()
+    select: tuple[str, ...] | None = None
+
+    def over(self, given: Mapping[str, Any]) -> Settings:
+        """These settings with others over them.
+
+        Whoever names the suite names the columns and the outcome too.
+        """
+        base = replace(self, columns={}, outcome=None) if "suite" in given else self
+        return replace(base, **given)
+
+    @property
+    def sizes(self) -> Limits:
+        """The size limits."""
+        return LIMITS[self.limits]
+
+    def scope(self) -> Scope:
+        """The scope of the suite, the columns and the outcome.
+
+        Raises ValueError for an unknown suite or an unreadable type.
+        """
+        return _scope(self.suite, tuple(self.columns.items()), self.outcome)
+
+    def shown(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """The diagnostics that the settings neither ignore nor leave out; errors always."""
+        return tuple(
+            d
+            for d in diagnostics
+            if d.severity == "error"
+            or (
+                not d.code.startswith(self.ignore)
+                and (self.select is None or d.code.startswith(self.select))
+            )
+        )
+
+
+@cache
+def _scope(suite: str | None, columns: tuple[tuple[str, str], ...], outcome: str | None) -> Scope:
+    return build_scope(suite, dict(columns), outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The settings of one pyproject.toml: for all files, and by pattern."""
+
+    path: Path
+    settings: Settings
+    files: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+    def of(self, file: Path) -> Settings:
+        """The settings of a file below the project; of several patterns that fit, later ones win.
+
+        A pattern is relative to the folder of pyproject.toml; its `*` also matches `/`.
+        """
+        from fnmatch import fnmatchcase
+
+        settings = self.settings
+        below = self.path.parent
+        if file.is_relative_to(below):
+            name = file.relative_to(below).as_posix()
+            for pattern, given in self.files:
+                if fnmatchcase(name, pattern):
+                    settings = settings.over(given)
+        return settings
+
+
+def find_project(folder: Path) -> Project | None:
+    """The project whose pyproject.toml with a [tool.derl] table is nearest to `folder`.
+
+    Raises ProjectError when that table cannot be used.
+    """
+    for above in (folder, *folder.parents):
+        file = above / "pyproject.toml"
+        try:
+            stamp = file.stat().st_mtime_ns
+        except OSError:
+            continue
+        found = _read(file, stamp)
+        if found is not None:
+            return found
+    return None
+
+
+def settings_of(path: str, text: str = "") -> Settings:
+    """The settings of a reward file: its project's, and the `# suite: NAME` of its header.
+
+    A text without a file (`<stdin>`, `<expression>`) has those of the current folder.
+    Raises ProjectError.
+    """
+    file = Path(path).absolute() if not path.startswith("<") else None
+    project = find_project(file.parent if file else Path.cwd())
+    settings = Settings()
+    if project is not None:
+        settings = project.of(file) if file else project.settings
+    header = _HEADER.match(text)
+    if header is None:
+        return settings
+    try:
+        _scope(header[1], (), None)
+    except ValueError as error:
+        raise ProjectError(f"{path}: {error}") from None
+    return settings.over({"suite": header[1]})
+
+
+@cache
+def _read(file: Path, stamp: int) -> Project | None:
+    """The project of a pyproject.toml; `stamp` is its time, so that edits are seen."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ProjectError(f"cannot read {file}: {error.strerror}") from None
+    if b"derl" not in content:
+        return None
+    import tomllib  # 5 ms that only a project with settings should cost
+
+    try:
+        table = tomllib.loads(content.decode()).get("tool", {}).get("derl")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{file}: {error}") from None
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise ProjectError(f"{file}: tool.derl must be a table: [tool.derl]")
+    patterns = table.pop("files", {})
+    where = f"{file}: [tool.derl]"
+    settings = Settings().over(_settings(table, where, ["files"]))
+    if not isinstance(patterns, dict):
+        raise ProjectError(f"{where} files must be a table of patterns")
+    files = []
+    for pattern, given in patterns.items():
+        at = f"{file}: [tool.derl.files] {pattern!r}"
+        if not isinstance(given, dict):
+            raise ProjectError(f'{at} must be a table, such as {{ suite = "math" }}')
+        files.append((pattern, _settings(given, at, [])))
+    return Project(file, settings, tuple(files))
+
+
+def _settings(table: Mapping[str, Any], where: str, more: list[str]) -> dict[str, Any]:
+    """The settings of one table, each with the right type."""
+    known = [f.name for f in fields(Settings)]
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        at = f"{where} {key}"
+        if key not in known:
+            raise ProjectError(f"{where} unknown key {key!r}; {_near(key, [*known, *more])}")
+        if key in ("ignore", "select"):
+            found[key] = _codes(value, at)
+        elif key == "columns":
+            if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+                raise ProjectError(f'{at} must map names to types: {{ g1 = "number[0, 1]" }}')
+            found[key] = value
+        elif not isinstance(value, str):
+            raise ProjectError(f"{at} must be a text, not {value!r}")
+        else:
+            found[key] = value
+    if found.get("limits", "default") not in LIMITS:
+        near = _near(found["limits"], list(LIMITS))
+        raise ProjectError(f"{where} limits: unknown limits {found['limits']!r}; {near}")
+    try:
+        Settings().over({k: v for k, v in found.items() if k in ("suite", "columns")}).scope()
+    except ValueError as error:
+        raise ProjectError(f"{where} {error}") from None
+    return found
+
+
+def _codes(value: Any, where: str) -> tuple[str, ...]:
+    """Codes or their beginnings; each must stand for at least one that is no error."""
+    from derl_dsl.reference_pages import load_codes
+
+    load_codes()
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise ProjectError(f'{where} must be a list of codes, such as ["DRL306", "DRL5"]')
+    for entry in value:
+        meant = [c for c in CODES.values() if entry and c.code.startswith(entry)]
+        if not meant:
+            raise ProjectError(f"{where}: no code begins with {entry!r}; {_near(entry, CODES)}")
+        if where.endswith("ignore") and all(c.severity == "error" for c in meant):
+            raise ProjectError(f"{where}: {entry} is an error and cannot be ignored")
+    return tuple(value)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {found[0]!r}?" if found else f"one of {', '.join(known)}"
