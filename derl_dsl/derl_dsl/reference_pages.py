@@ -21,13 +21,21 @@ _FAMILIES = {
     "DRL2": "Types",
     "DRL3": "Ranges and proofs",
     "DRL4": "Limits",
+    "DRL6": "Audit on data",
+    "DRL7": "Faults in data",
 }
+_DEFINE_CODES = (
+    "derl_grammar.syntax_codes",
+    "derl_dsl.codes",
+    "derl_dsl.audit.codes",
+    "derl_dsl.audit.faults",
+)
 _LONGEST = 72
 
 
 def load_codes() -> list[Code]:
     """All codes, in order."""
-    for module in ("derl_grammar.syntax_codes", "derl_dsl.codes"):
+    for module in _DEFINE_CODES:
         importlib.import_module(module)
     return [CODES[code] for code in sorted(CODES)]
 

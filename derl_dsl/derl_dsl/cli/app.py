@@ -44,8 +44,10 @@ _LIGHT = {"check", "fmt"}
 
 def register_all() -> None:
     """Register the commands that are imported on demand."""
+    from derl_dsl.cli.audit import audit_command
     from derl_dsl.cli.eval import eval_command
 
+    app.command("audit")(audit_command)
     app.command("eval")(eval_command)
     for point in entry_points(group="derl_dsl.commands"):
         point.load()(app)

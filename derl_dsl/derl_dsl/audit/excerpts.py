@@ -1,0 +1,63 @@
+"""Short, harmless excerpts of completions: control and invisible characters are shown, not sent."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_COLUMNS = ("completion", "completions", "response", "output")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str, breaks: bool = False) -> str:
+    """The text with every control, format and unassigned character as an escape.
+
+    With `breaks`, line breaks stay what they are.
+
+    >>> print(visible("a\\n\\x1b[2J"))
+    a\\n\\x1b[2J
+    """
+    return "".join(c if breaks and c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    if unicodedata.category(char) not in _UNSEEN:
+        return char
+    code = ord(char)
+    short = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return _NAMED.get(char) or (short if code < 65536 else f"\\U{code:08x}")
+
+
+def excerpt(text: str, width: int, breaks: bool = False) -> str:
+    """Beginning and end of a text in at most `width` characters: the end is where answers are.
+
+    >>> excerpt("a long way to the answer 42", 15)
+    'a long … ver 42'
+    """
+    if len(text) > width:
+        text = text[:width] + text[-width:]  # no more than this is ever looked at
+        cut = True
+    else:
+        cut = False
+    text = visible(text, breaks)
+    if not cut and len(text) <= width:
+        return text
+    head = (width - 2) // 2
+    tail = width - 3 - head
+    return f"{text[:head].rstrip()} … {text[len(text) - tail :].lstrip()}"
+
+
+def texts(data: Mapping[str, Sequence[Any]]) -> Sequence[str | None] | None:
+    """The completion of each row, None where there is none; of messages the last one's content."""
+    for name in _COLUMNS:
+        if name in data:
+            return [_text(value) for value in data[name]]
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list) and value and isinstance(value[-1], dict):
+        value = value[-1].get("content")
+    return value if isinstance(value, str) else None
