@@ -8,7 +8,8 @@ from derl_grammar.diagnostics import Code
 
 import derl_dsl
 
-CODES = load_codes()
+# Codes of data (6xx, 7xx) have examples with rows: tests/audit.
+CODES = [code for code in load_codes() if not code.code.startswith(("DRL6", "DRL7"))]
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda c: c.code)
