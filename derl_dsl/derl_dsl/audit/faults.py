@@ -68,8 +68,8 @@ FAILED = define(
     "primitive failed",
     stage="data",
     why="A primitive raised an exception, or returned something else than one value a row.",
-    bad='def inverse(n):\n    return [1 / x for x in n]\n{"n": 0}',
-    good='def inverse(n):\n    return [1 / max(x, 1) for x in n]\n{"n": 0}',
+    bad='def points(n):\n    return [{1: 0.5}[x] for x in n]\n{"n": 0}',
+    good='def points(n):\n    return [{1: 0.5}.get(x, 0) for x in n]\n{"n": 0}',
     suite=None,
 )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.eval import Format, show_errors
-from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_columns, read_sources
+from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources
 
 
 def audit_command(
@@ -49,10 +49,13 @@ def audit_command(
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
     (source,) = read_sources([] if reward is None else [reward], expression)
-    columns = read_columns(column)
+    settings = read_settings(source, suite, column, outcome)
     try:
         rows = read_rows(data)
-        found = audit(Question(source.text, suite, columns, outcome, group, backend), rows)
+        question = Question(
+            source.text, settings.suite, settings.columns, settings.outcome, group, backend
+        )
+        found = audit(question, rows)
     except RewardError as error:
         show_errors(error, source, format)
         raise typer.Exit(1) from None
