@@ -49,7 +49,7 @@ def test_a_config_survives_its_own_json() -> None:
         ("[meta]\ncold_valid = 2", "[meta] cold_valid: expected at most 1, not 2"),
         ("[meta]\npenalty = 'grade'", "expected 'graded' or 'flat', not 'grade'; did you mean"),
         ("[inner]\nupdates = 3", "[inner] updates: expected a divisor of prompts x"),
-        ("[policy]\nhidden_size = 12", "[policy] hidden_size: expected a multiple of 2 x heads = 8"),
+        ("[policy]\nhidden_size = 12", "[policy] hidden_size: expected a multiple of 2 x heads"),
         ("suite = 'derl-maths'", "unknown suite 'derl-maths'; did you mean 'derl-math'?"),
         ("suite = 'derl-agent'", "which the task does not give"),
         ("name = 'a/b'", "name: expected letters"),

@@ -1,5 +1,6 @@
 """The outer loop with real, small pieces: what is trained, what is served, what the store says."""
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from derl_trainers.config import RunConfig, load_config, parse_config
 from derl_trainers.executor import InProcess
-from derl_trainers.store import Store
+from derl_trainers.store import Store, StoreError
 from derl_trainers.ui import View
 from rich.console import Console
 
@@ -269,11 +270,11 @@ def _wait_for_workers(folder: Path) -> list[int]:
     """The process ids of the workers, once both train a baseline."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        if (folder / "run.db").exists():
-            with closing(Store.open(folder)) as store:
-                found = store.rows(
-                    "SELECT worker FROM jobs WHERE kind = 'baseline' AND status = 'running'"
-                )
+        # Not there yet, or just being made.
+        with contextlib.suppress(StoreError), closing(Store.open(folder)) as store:
+            found = store.rows(
+                "SELECT worker FROM jobs WHERE kind = 'baseline' AND status = 'running'"
+            )
             if len(found) == 2:
                 return [row["worker"] for row in found]
         time.sleep(0.2)

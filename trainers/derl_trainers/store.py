@@ -283,7 +283,7 @@ class Store:
         return ids
 
     def score_proposal(self, proposal: int, status: str, job: int, reward: float | None) -> None:
-        """A proposal was `trained`, served from an earlier run (`reused`) or `faulted` with its run.
+        """A proposal was `trained`, served from an earlier run (`reused`) or `faulted` with it.
 
         `job` is the run its score, `reward`, comes from.
         """
