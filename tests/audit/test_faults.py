@@ -95,7 +95,7 @@ def test_one_wrong_column_is_told_once():
 
 def test_a_bound_name_may_stand_in_the_data():
     assert codes(on("g1 + g2", {"g1": [1.000001], "g2": [1e-6]}, "derl-math")) == []
-    found = on("g1 + g2", {"g1": [1.0]}, "derl-math")
+    found = on("g1 + g2", {"g1": [1.000001]}, "derl-math")
     assert [d.message for d in found.diagnostics] == ["the data has no column 'completion' (text)"]
 
 
