@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from derl_grammar.types import Number
+from derl_grammar.types import Bool, List, Number, Type
+from derl_runtime.sources import plain
 
 from derl_dsl import ranges
-from derl_dsl.ir import Graph, Input
+from derl_dsl.ir import GROUP, Graph, Input, Param
 from derl_dsl.ranges import LARGEST, Range
 
 # Work bound: branches are analysed again under their condition, at most this many nodes in all.
@@ -17,32 +18,69 @@ _BUDGET = 4000
 Facts = Mapping[int, Range]
 
 
+def _item(source: Input) -> Type:
+    kind = plain(source)
+    return kind.item if isinstance(kind, List) else kind
+
+
 def input_range(source: Input) -> Range:
-    """The declared range of an input; an open end means any finite float64."""
-    kind = source.type
+    """The declared range of an input (of a list: of its steps); an open end is any float64."""
+    kind = _item(source)
     if isinstance(kind, Number):
         return Range(max(kind.lo, -LARGEST), min(kind.hi, LARGEST))
     return ranges.UNIT
 
 
 def domain(source: Input) -> tuple[float, ...] | None:
-    """All values of an input, when they are finitely many."""
-    kind = source.type
+    """All values of an input with one value per rollout, when they are finitely many."""
+    kind = plain(source)
     if isinstance(kind, Number):
         return kind.values
-    return (0.0, 1.0)
+    return (0.0, 1.0) if isinstance(kind, Bool) else None
+
+
+def source_range(graph: Graph, node: int) -> Range:
+    """The range of a node that has no arguments: a constant, an input, a parameter."""
+    payload = graph.nodes[node].payload
+    if isinstance(payload, float):
+        return Range(payload, payload)
+    if isinstance(payload, Param):
+        return Range(payload.lo, payload.hi)
+    return ranges.UNIT if graph.nodes[node].op == "valid" else input_range(graph.source(node))
 
 
 class Analysis:
-    """The ranges of all nodes; `facts` fixes nodes to ranges known from elsewhere."""
+    """The ranges of all nodes below `roots`.
 
-    def __init__(self, graph: Graph, roots: list[int], facts: Facts | None = None) -> None:
+    `facts` fixes nodes to ranges known from elsewhere; `given` is a condition known to hold.
+    """
+
+    def __init__(
+        self, graph: Graph, roots: list[int], facts: Facts | None = None, given: int | None = None
+    ) -> None:
         self.graph = graph
         self.budget = _BUDGET
+        # Facts are of one rollout; a group function sees the others too, of which nothing is known.
+        self.groups: dict[int, Range] = {}
+        self.facts: dict[int, Range] = {}
+        used = graph.used(roots if given is None else [*roots, given])
+        grouped = [i for i in used if graph.nodes[i].op in GROUP]
+        if grouped:
+            everyone = self._all(grouped)
+            self.groups = {i: everyone[i] for i in grouped}
         self.facts = dict(facts or {})
-        self.ranges: dict[int, Range] = {}
-        for i in graph.used(roots):
-            self.ranges[i] = self._node(i, self.ranges, self.facts)
+        self.ranges = self._all(roots if given is None else [*roots, given])
+        if given is not None:
+            learned = dict(self.facts)
+            self._learn(given, True, self.ranges, learned)
+            self.facts = learned
+            self.ranges = self._all([*roots, given])
+
+    def _all(self, roots: list[int]) -> dict[int, Range]:
+        found: dict[int, Range] = {}
+        for i in self.graph.used(roots):
+            found[i] = self._node(i, found, self.facts)
+        return found
 
     def __getitem__(self, node: int) -> Range:
         return self.ranges[node]
@@ -55,13 +93,10 @@ class Analysis:
     def _compute(self, i: int, known: dict[int, Range], facts: Facts) -> Range:
         node = self.graph.nodes[i]
         self.budget -= 1
-        if node.op == "const":
-            assert isinstance(node.payload, float)
-            return Range(node.payload, node.payload)
-        if node.op == "input":
-            assert node.payload is not None
-            assert not isinstance(node.payload, float)
-            return input_range(node.payload)
+        if node.op in ("const", "input", "param", "valid"):
+            return source_range(self.graph, i)
+        if i in self.groups:
+            return self.groups[i]
         if node.op == "select":
             return self._select(node.args, known, facts)
         if node.op == "mul" and node.args[0] == node.args[1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
@@ -12,11 +12,14 @@ from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_grammar.types import Type
 
+from derl_dsl import lint
 from derl_dsl.certificate import Certificate
-from derl_dsl.elaborate import Elaborator, Value
+from derl_dsl.elaborate import Elaborator
 from derl_dsl.ir import Graph
 from derl_dsl.prove import Prover
 from derl_dsl.scope import Scope, build_scope
+from derl_dsl.suppress import suppressed
+from derl_dsl.values import Value
 
 
 class OutcomeError(ValueError):
@@ -62,7 +65,7 @@ def outcome_node(scope: Scope, graph: Graph) -> int | None:
     value = Elaborator(scope, report, graph).expression(program.reward) if program else None
     if report.failed or value is None:
         raise OutcomeError(f"outcome {scope.outcome!r}: {report.found[0].message}")
-    if value.node is None or graph.nodes[value.node].op != "input":
+    if value.node is None or graph.nodes[value.node].op != "input" or value.many:
         raise OutcomeError(f"outcome {scope.outcome!r}: name a column or a primitive of columns")
     return value.node
 
@@ -83,10 +86,14 @@ def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checke
     if root is None:
         return Checked(source, scope, tuple(report.sorted()), program)
     outcome = outcome_node(scope, graph)
-    prover = Prover(graph, root, outcome, report)
+    prover = Prover(graph, outcome, report)
     proven = prover.certificate()
     found = tuple(report.sorted())
-    return Checked(source, scope, found, program, graph, outcome, proven, elaborator.values, prover)
+    checked = Checked(
+        source, scope, found, program, graph, outcome, proven, elaborator.values, prover
+    )
+    lints = lint.run(checked) if checked.ok else []
+    return replace(checked, diagnostics=suppressed([*found, *lints], source))
 
 
 def check(

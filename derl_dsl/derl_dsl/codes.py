@@ -15,8 +15,8 @@ UNKNOWN_FUNCTION = define(
     "unknown function",
     stage="names",
     why="Only the functions of the language and the primitives of the suite can be called.",
-    bad="maximum(g1, g2)",
-    good="max(g1, g2)",
+    bad="g1 + maximum(g2, g3)",
+    good="g1 + max(g2, g3)",
 )
 TWICE = define(
     "DRL103",
@@ -32,7 +32,7 @@ SHADOW = define(
     stage="names",
     why="A part that hides a column, a primitive or a function reads as something it is not.",
     bad="g1 = g2\nreward = g1",
-    good="part = g2\nreward = g1 + part",
+    good="bonus = g2\nreward = g1 + bonus",
 )
 UNCALLED = define(
     "DRL105",
@@ -66,7 +66,7 @@ OPERAND = define(
     stage="types",
     why="Arithmetic works on numbers and conditions (1 or 0), not on text.",
     bad="completion + 1",
-    good="exact(completion, answer) - words(completion) / 1e6",
+    good="exact(completion, answer) + 0.1 * boxed(completion)",
     suite="math",
 )
 CONDITION = define(
@@ -110,7 +110,45 @@ STAGED = define(
     stage="types",
     why="Primitives are evaluated once per batch, before the program's arithmetic.",
     bad="1 * exact(completion if boxed(completion) else answer, answer)",
-    good="exact(completion, answer) if boxed(completion) else 0",
+    good="exact(completion, answer) + 0.1 * boxed(completion)",
+    suite="math",
+)
+
+MANY = define(
+    "DRL207",
+    "a list where one value is needed",
+    stage="types",
+    why="A rollout has one reward; a list has a value for each of its steps.",
+    bad="third(scores, 1)",
+    good="mean(third(scores, 1))",
+    suite=None,
+    columns=(("scores", "list[number[0, 1]]"),),
+)
+LENGTHS = define(
+    "DRL208",
+    "lists of different lengths",
+    stage="types",
+    why="Lists go together step by step; a third of an episode has other steps than the whole.",
+    bad="sum(scores * third(scores, 1))",
+    good="mean(scores * scores)",
+    suite=None,
+    columns=(("scores", "list[number[0, 1]]"),),
+)
+LIST = define(
+    "DRL209",
+    "not a list",
+    stage="types",
+    why="mean, sum, first, third and their like work on the steps of a rollout.",
+    bad="mean(g1)",
+    good="g1 + 0.1 * g2",
+)
+LITERAL_ONLY = define(
+    "DRL210",
+    "unsuitable literal argument",
+    stage="types",
+    why="Patterns, shares and parameters are written out, so that their cost and range are known.",
+    bad='exact(completion, answer) * matches(completion, "(a{30}){30}")',
+    good='exact(completion, answer) + 0.1 * matches(completion, "(a{8}){8}")',
     suite="math",
 )
 
@@ -119,8 +157,8 @@ DIVISION = define(
     "possible division by zero",
     stage="unsafe",
     why="One infinite or NaN reward turns every advantage of its group into NaN.",
-    bad="g1 / (g3 - g4)",
-    good="g1 / (g3 + g4)",
+    bad="g1 + g2 / (g3 - g4)",
+    good="g1 + g2 / (1 + g3 + g4)",
 )
 OVERFLOW = define(
     "DRL302",

@@ -12,10 +12,16 @@ from functools import reduce
 from derl_dsl import ranges
 from derl_dsl.analyse import Analysis, Facts
 from derl_dsl.ir import Graph
-from derl_dsl.ranges import Range
+from derl_dsl.ranges import UNIT, Range
 
 STILL = Range(0.0, 0.0)
 _RISING = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "floor", "round", "sign", "num"})
+# What takes its value from the steps of the list or the rollouts of the group: it moves by no more
+# than they do, and an empty list or a group of others does not move at all.
+_AMONG = frozenset(
+    {f"list_{name}" for name in ("mean", "min", "max", "first", "last", "any", "all")}
+    | {f"group_{name}" for name in ("mean", "min", "max", "quantile")}
+)
 
 
 class Differences:
@@ -29,10 +35,11 @@ class Differences:
         before: Range,
         after: Range,
         facts: Facts | None = None,
+        given: int | None = None,
     ) -> None:
         self.graph = graph
-        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before})
-        self.high = Analysis(graph, [root], {**(facts or {}), outcome: after})
+        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given)
+        self.high = Analysis(graph, [root], {**(facts or {}), outcome: after}, given)
         self.change: dict[int, Range] = {}
         for i in graph.used([root]):
             if i == outcome:
@@ -74,6 +81,16 @@ class Differences:
                 return self._select(args, moved)
             case "guard":
                 return self._guard(args, moved)
+            case "third" | "part":
+                return moved[0]
+            case "list_sum":
+                return ranges.list_sum(moved[0])
+            case "list_count":
+                return STILL
+            case "group_rank" | "group_std" if moved[1] == STILL:
+                return self._spread(op, moved[0])
+            case _ if op in _AMONG and all(m == STILL for m in moved[1:]):
+                return ranges.hull(moved[0], STILL)
             case _ if op in _RISING:
                 return self._rising(op, moved[0])
         return None
@@ -128,6 +145,15 @@ class Differences:
         if dc.lo < 0 and low.hi and not high.lo:
             found.append(ranges.sub(self.high[other], self.low[then]))
         return reduce(ranges.hull, found) if found else None
+
+    def _spread(self, op: str, dx: Range) -> Range | None:
+        """The rank of a rollout rises with its own x; the deviation moves by no more than x."""
+        if op == "group_rank":
+            if dx.lo >= 0:
+                return UNIT
+            return Range(-1.0, 0.0) if dx.hi <= 0 else None
+        far = max(abs(dx.lo), abs(dx.hi))
+        return Range(-far, far)
 
     def _guard(self, args: tuple[int, ...], moved: list[Range]) -> Range | None:
         x = args[0]

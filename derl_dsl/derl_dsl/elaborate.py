@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import reduce
 
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place
-from derl_grammar.types import Bool, Number, Text, Type
-from derl_primitives.primitive import Primitive, primitive
-from derl_runtime.sources import Apply, Column, Literal, Source
+from derl_grammar.types import Bool, List, Text
+from derl_primitives.primitive import primitive
+from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
 
 from derl_dsl import codes
-from derl_dsl.functions import FUNCTIONS, Function
+from derl_dsl.calls import Calls
+from derl_dsl.functions import FUNCTIONS
 from derl_dsl.ir import Graph
 from derl_dsl.scope import Scope
+from derl_dsl.values import BROKEN, SKIP, Value, closest
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": "pow"}
+COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
 
 
 @primitive("(left: text, right: text) -> bool", cost="constant")
@@ -29,26 +31,6 @@ def same_text(left: list[str], right: list[str] | str) -> list[bool]:
     return [a == b for a, b in zip(left, right, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What an expression stands for: a node of the graph, or an input (texts), or neither."""
-
-    kind: str
-    node: int | None = None
-    source: Source | None = None
-
-
-BROKEN = Value("broken")
-
-
-def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """A did-you-mean hint, when a known name is near."""
-    import difflib  # 5 ms that only a mistake should cost
-
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return (f"did you mean {found[0]!r}?",) if found else ()
-
-
 class Elaborator:
     """Elaborates one program over one scope into one graph."""
 
@@ -57,26 +39,38 @@ class Elaborator:
         self.report = report
         self.graph = graph
         self.parts: dict[str, Value] = {}
-        # What each expression stands for, by the id of its syntax node; lints and hovers read it.
+        # What each expression stands for, by the id of its syntax node.
         self.values: dict[int, Value] = {}
+        self.naming: str | None = None
+        self.calls = Calls(self)
 
     # Statements
 
     def program(self, program: n.Program) -> int | None:
         """Elaborates all parts and the reward; the reward's node, or None after an error."""
         for part in program.parts:
+            self.naming = part.name
             value = self.expression(part.value)
+            self.naming = None
             if self._definable(part):
                 self.parts[part.name] = value
-                if value.node is not None:
-                    self.graph.outputs[part.name] = self._number(value, part.place)
-        reward = self._as_number(
-            self.expression(program.reward), program.reward.place, "the reward"
-        )
+                if value.node is not None and not value.many:
+                    self._output(part.name, value, self.number(value, part.place))
+        place = program.reward.place
+        value = self.expression(program.reward)
+        reward = self.as_number(value, place, "the reward")
+        if reward is not None and value.many:
+            message = f"the reward must be one number per rollout, this is {value.words}"
+            self.report.add(codes.MANY, place, message, "reduce it: mean(…), sum(…), last(…)")
         if reward is None or self.report.failed:
             return None
-        self.graph.outputs["reward"] = reward
+        self._output("reward", value, reward)
         return reward
+
+    def _output(self, name: str, value: Value, node: int) -> None:
+        self.graph.outputs[name] = node
+        if value.valid is not None:
+            self.graph.valids[name] = value.valid
 
     def _definable(self, part: n.Assignment) -> bool:
         name, place = part.name, part.name_place
@@ -84,6 +78,7 @@ class Elaborator:
             self.report.add(codes.TWICE, place, f"{name!r} is defined twice", "use another name")
             return False
         taken = {
+            "a word of the language": ("skip",),
             "a function": FUNCTIONS,
             "a name of the suite or a column": self.scope.names,
             "a primitive": self.scope.primitives,
@@ -92,6 +87,7 @@ class Elaborator:
             if name in table:
                 message = f"{name!r} is {what} already"
                 self.report.add(codes.SHADOW, place, message, "use another name")
+                break
         return True
 
     # Expressions, operands first, without recursion
@@ -109,7 +105,7 @@ class Elaborator:
             case n.NumberLiteral():
                 return Value("number", graph.const(node.value, place), Literal(node.value))
             case n.BoolLiteral():
-                return Value("bool", self._truth(node.value, place), Literal(node.value))
+                return Value("bool", graph.truth(node.value, place), Literal(node.value))
             case n.TextLiteral():
                 return Value("text", source=Literal(node.value))
             case n.Name():
@@ -127,89 +123,115 @@ class Elaborator:
             case n.Conditional():
                 return self._conditional(node, below)
             case n.Call():
-                return self._call(node, below)
-
-    def _truth(self, value: bool, place: Place) -> int:
-        one, zero = self.graph.const(1.0, place), self.graph.const(0.0, place)
-        return self.graph.add("lt", (zero, one) if value else (one, zero), place)
+                return self.calls.call(node, below)
 
     def _name(self, node: n.Name) -> Value:
         name, place = node.name, node.place
         if name in self.parts:
             return self.parts[name]
         if name in self.scope.names:
-            return self._input(self.scope.names[name], place)
+            return self.input(self.scope.names[name], place)
+        if name == "skip":
+            return SKIP
         if name in FUNCTIONS or name in self.scope.primitives:
             table = FUNCTIONS.get(name) or self.scope.primitives[name]
             message = f"{name!r} is a function; it needs its arguments"
             self.report.add(codes.UNCALLED, place, message, f"write {table.signature}")
             return BROKEN
-        hints = closest(name, [*self.scope.names, *self.parts])
-        have = ", ".join([*self.scope.names, *self.parts]) or "none; give a suite or columns"
-        self.report.add(
-            codes.UNKNOWN_NAME, place, f"unknown name {name!r}", *hints, f"names: {have}"
-        )
+        known = [*self.scope.names, *self.parts]
+        shown = [k for k in known if k != "progress"]
+        have = ", ".join(shown) or "none; give a suite or columns"
+        message, hints = f"unknown name {name!r}", closest(name, known)
+        self.report.add(codes.UNKNOWN_NAME, place, message, *hints, f"names: {have}")
         return BROKEN
 
-    def _input(self, source: Column | Apply, place: Place) -> Value:
-        kind = source.type
-        if isinstance(kind, Text):
-            return Value("text", source=source)
-        if isinstance(kind, Number | Bool):
-            at = self.graph.add("input", (), place, source)
-            return Value("bool" if isinstance(kind, Bool) else "number", at, source)
-        return Value("list", source=source)
+    def input(self, source: Column | Apply, place: Place) -> Value:
+        """The value of a column, or of a primitive of columns."""
+        kind = plain(source)
+        item = kind.item if isinstance(kind, List) else kind
+        many = isinstance(kind, List)
+        valid = self.graph.add("valid", (), place, source) if is_optional(source) else None
+        if isinstance(item, Text):
+            return Value("text", source=source, valid=valid, many=many)
+        at = self.graph.add("input", (), place, source)
+        return Value("bool" if isinstance(item, Bool) else "number", at, source, valid, many)
 
-    # Conversions
+    # Operations and conversions
 
-    def _number(self, value: Value, place: Place) -> int:
+    def operation(
+        self, kind: str, op: str, args: tuple[int, ...], place: Place, below: Sequence[Value]
+    ) -> Value:
+        """A new value from `args`; lists must be of one length, optionals stay optional."""
+        nodes = self.graph.nodes
+        slicings = {self.graph.slicing(a) for a in args if nodes[a].is_list}
+        if len(slicings) > 1:
+            message = "these lists have different lengths: one is a part of the episode"
+            self.report.add(codes.LENGTHS, place, message, "cut both alike, or reduce one first")
+            return BROKEN
+        at = self.graph.add(op, args, place)
+        return Value(kind, at, valid=self.together(below, place), many=nodes[at].is_list)
+
+    def together(self, values: Sequence[Value], place: Place) -> int | None:
+        """The condition under which all of `values` apply; None when they always do."""
+        conditions = list(dict.fromkeys(v.valid for v in values if v.valid is not None))
+        if not conditions:
+            return None
+        return reduce(lambda a, b: self.graph.add("and", (a, b), place), conditions)
+
+    def number(self, value: Value, place: Place) -> int:
+        """The node of a value as a number; a condition counts 1 or 0."""
         assert value.node is not None
         if value.kind == "bool":
             return self.graph.add("num", (value.node,), place)
         return value.node
 
-    def _as_number(self, value: Value, place: Place, what: str) -> int | None:
+    def as_number(self, value: Value, place: Place, what: str) -> int | None:
+        """The node of a value as a number, or None after reporting that it is none."""
         if value.kind in ("number", "bool"):
-            return self._number(value, place)
+            return self.number(value, place)
         if value.kind != "broken":
-            message = f"{what} must be a number, this is {_article(value.kind)}"
-            hint = (
-                ("use a primitive of the text, such as words(…)",) if value.kind == "text" else ()
-            )
-            self.report.add(codes.OPERAND, place, message, *hint)
+            message = f"{what} must be a number, this is {value.words}"
+            hints = {
+                "text": "use a function of the text, such as words(…)",
+                "skip": "write: … if condition else skip",
+            }
+            self.report.add(codes.OPERAND, place, message, hints[value.kind])
         return None
 
-    def _as_condition(self, value: Value, place: Place, what: str) -> int | None:
+    def as_condition(self, value: Value, place: Place, what: str) -> int | None:
+        """The node of a condition, or None after reporting that it is none."""
         if value.kind == "bool":
             return value.node
         if value.kind != "broken":
-            message = f"{what} must be a condition, this is {_article(value.kind)}"
-            hint = "compare it: … > 0" if value.kind == "number" else 'compare it: … == "…"'
+            message = f"{what} must be a condition, this is {value.words}"
+            hint = 'compare it: … == "…"' if value.kind == "text" else "compare it: … > 0"
             self.report.add(codes.CONDITION, place, message, hint)
         return None
 
     # Operators
 
     def _unary(self, node: n.Unary, operand: Value) -> Value:
-        at = self._as_number(operand, node.operand.place, f"the operand of {node.op!r}")
+        at = self.as_number(operand, node.operand.place, f"the operand of {node.op!r}")
         if at is None:
             return BROKEN
         if node.op == "+":
-            return Value("number", at)
+            return Value("number", at, valid=operand.valid, many=operand.many)
         payload = self.graph.nodes[at].payload
         if isinstance(payload, float):
             return Value("number", self.graph.const(-payload, node.place), Literal(-payload))
-        return Value("number", self.graph.add("neg", (at,), node.place))
+        return self.operation("number", "neg", (at,), node.place, [operand])
 
     def _arithmetic(self, node: n.Binary, below: list[Value]) -> Value:
         what = f"the operand of {node.op!r}"
-        left = self._as_number(below[0], node.left.place, what)
-        right = self._as_number(below[1], node.right.place, what)
+        left = self.as_number(below[0], node.left.place, what)
+        right = self.as_number(below[1], node.right.place, what)
         if left is None or right is None:
             return BROKEN
         if node.op == "**" and isinstance(node.right, n.NumberLiteral):
-            return Value("number", self._power(left, right, node.right.value, node.place))
-        return Value("number", self.graph.add(ARITHMETIC[node.op], (left, right), node.place))
+            power = self._power(left, right, node.right.value, node.place)
+            many = self.graph.nodes[power].is_list
+            return Value("number", power, valid=self.together(below, node.place), many=many)
+        return self.operation("number", ARITHMETIC[node.op], (left, right), node.place, below)
 
     def _power(self, base: int, exponent: int, literal: float, place: Place) -> int:
         """Literal exponents 2, 3 and 4 multiply, so that their rounding is the same everywhere."""
@@ -222,154 +244,105 @@ class Elaborator:
     def _logic(self, op: str, below: list[Value], node: n.Unary | n.Binary) -> Value:
         places = [c.place for c in n.children(node)]
         found = [
-            self._as_condition(v, p, f"the operand of `{op}`")
+            self.as_condition(v, p, f"the operand of `{op}`")
             for v, p in zip(below, places, strict=True)
         ]
         args = tuple(a for a in found if a is not None)
         if len(args) < len(found):
             return BROKEN
-        return Value("bool", self.graph.add(op, args, node.place))
+        return self.operation("bool", op, args, node.place, below)
 
     def _compare(self, node: n.Compare, below: list[Value]) -> Value:
-        found: list[int | None] = []
+        found: list[Value] = []
         for i, op in enumerate(node.ops):
             places = (node.operands[i].place, node.operands[i + 1].place)
             found.append(self._compare_two(op, below[i], below[i + 1], places))
-        done = [f for f in found if f is not None]
-        if len(done) < len(found):
-            return BROKEN
-        return Value("bool", reduce(lambda a, b: self.graph.add("and", (a, b), node.place), done))
+        result = found[0]
+        for more in found[1:]:
+            if result.node is None or more.node is None:
+                return BROKEN
+            pair = (result.node, more.node)
+            result = self.operation("bool", "and", pair, node.place, [result, more])
+        return result
 
     def _compare_two(
         self, op: str, left: Value, right: Value, places: tuple[Place, Place]
-    ) -> int | None:
+    ) -> Value:
         place = (places[0][0], places[1][1])
         if left.kind == "text" and right.kind == "text" and op in ("==", "!="):
-            if left.source is None or right.source is None:
-                message = "texts are compared with columns, literals or primitives of them"
-                self.report.add(codes.STAGED, place, message, "compare first, then choose")
-                return None
-            if isinstance(left.source, Literal) and isinstance(right.source, Literal):
-                return self._truth((left.source == right.source) == (op == "=="), place)
-            # A literal goes to the right: primitives read a column first.
-            pair = (left.source, right.source)
-            first, second = pair[::-1] if isinstance(left.source, Literal) else pair
-            same = Apply(same_text, (first, second))
-            at = self.graph.add("input", (), place, same)
-            return at if op == "==" else self.graph.add("not", (at,), place)
+            return self._compare_texts(op, left, right, place)
         if {left.kind, right.kind} == {"text", "number"}:
             message = f"a text and a number cannot be compared with {op!r}"
             self.report.add(codes.COMPARED, place, message, "compare values of the same type")
-            return None
-        a = self._as_number(left, places[0], f"the operand of {op!r}")
-        b = self._as_number(right, places[1], f"the operand of {op!r}")
+            return BROKEN
+        a = self.as_number(left, places[0], f"the operand of {op!r}")
+        b = self.as_number(right, places[1], f"the operand of {op!r}")
         if a is None or b is None:
-            return None
-        if op in (">", ">="):
-            a, b = b, a
-        table = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
-        return self.graph.add(table[op], (a, b), place)
+            return BROKEN
+        args = (b, a) if op in (">", ">=") else (a, b)
+        return self.operation("bool", COMPARISONS[op], args, place, [left, right])
+
+    def _compare_texts(self, op: str, left: Value, right: Value, place: Place) -> Value:
+        if left.source is None or right.source is None:
+            message = "texts are compared with columns, literals or functions of them"
+            self.report.add(codes.STAGED, place, message, "compare first, then choose")
+            return BROKEN
+        if isinstance(left.source, Literal) and isinstance(right.source, Literal):
+            same = (left.source == right.source) == (op == "==")
+            return Value("bool", self.graph.truth(same, place))
+        # A literal goes to the right: primitives read a column first.
+        pair = (left.source, right.source)
+        first, second = pair[::-1] if isinstance(left.source, Literal) else pair
+        equal = self.input(Apply(same_text, (first, second)), place)
+        if op == "==":
+            return equal
+        assert equal.node is not None
+        return self.operation("bool", "not", (equal.node,), place, [equal])
 
     def _conditional(self, node: n.Conditional, below: list[Value]) -> Value:
         test, then, other = below
-        condition = self._as_condition(test, node.test.place, "the test of a conditional")
+        condition = self.as_condition(test, node.test.place, "the test of a conditional")
         kinds = {then.kind, other.kind}
-        if kinds == {"bool"}:
-            left, right, kind = then.node, other.node, "bool"
-        elif kinds == {"text"}:
-            return Value("text") if condition is not None else BROKEN
-        else:
-            if "text" in kinds and "broken" not in kinds and len(kinds) > 1:
-                message = f"the branches differ: {_article(then.kind)} and {_article(other.kind)}"
-                self.report.add(codes.BRANCHES, node.place, message, "give both the same type")
-                return BROKEN
-            left = self._as_number(then, node.then.place, "a branch")
-            right = self._as_number(other, node.other.place, "a branch")
-            kind = "number"
-        if condition is None or left is None or right is None:
+        if condition is None or "broken" in kinds:
             return BROKEN
-        return Value(kind, self.graph.add("select", (condition, left, right), node.place))
-
-    # Calls
-
-    def _call(self, node: n.Call, below: list[Value]) -> Value:
-        function = FUNCTIONS.get(node.name)
-        primitive = self.scope.primitives.get(node.name)
-        if function is None and primitive is None:
-            self._unknown_function(node)
+        if "skip" in kinds:
+            return self._skipping(node, condition, test, then, other)
+        if kinds == {"text"}:
+            return Value("text")
+        if "text" in kinds:
+            message = f"the branches differ: {then.words} and {other.words}"
+            self.report.add(codes.BRANCHES, node.place, message, "give both the same type")
             return BROKEN
-        signature = function.signature if function else primitive.signature  # type: ignore[union-attr]
-        for keyword in node.keywords:
-            message = f"{node.name} takes no argument named {keyword.name!r}"
-            self.report.add(codes.KEYWORD, keyword.place, message, f"write {signature}")
-        least = len(function.params if function else primitive.params)  # type: ignore[union-attr]
-        given = len(node.args)
-        if given < least or (given > least and not (function and function.variadic)):
-            message = f"{node.name} takes {_count(least)}, {given} given"
-            self.report.add(codes.ARITY, node.place, message, f"write {signature}")
+        kind = "bool" if kinds == {"bool"} else "number"
+        left = then.node if kind == "bool" else self.number(then, node.then.place)
+        right = other.node if kind == "bool" else self.number(other, node.other.place)
+        assert left is not None
+        assert right is not None
+        result = self.operation(kind, "select", (condition, left, right), node.place, below)
+        if result.node is None or (then.valid is None and other.valid is None) or test.many:
+            return result
+        valid = self._either(condition, then, other, node.place)
+        valid = valid if test.valid is None else self.graph.add("and", (test.valid, valid), (0, 0))
+        return Value(kind, result.node, valid=valid, many=result.many)
+
+    def _either(self, condition: int, then: Value, other: Value, place: Place) -> int:
+        """Whether the branch that is taken applies."""
+        always = self.graph.truth(True, place)
+        left = always if then.valid is None else then.valid
+        right = always if other.valid is None else other.valid
+        return self.graph.add("select", (condition, left, right), place)
+
+    def _skipping(
+        self, node: n.Conditional, condition: int, test: Value, then: Value, other: Value
+    ) -> Value:
+        """`x if c else skip`: x, which applies where c holds."""
+        kept = other if then.kind == "skip" else then
+        if kept.kind == "skip" or kept.kind == "text" or test.many:
+            message = "skip stands against a number or a condition, for whole rollouts"
+            self.report.add(codes.BRANCHES, node.place, message, "write: … if condition else skip")
             return BROKEN
-        if node.keywords:
-            return BROKEN
-        if function is not None:
-            return self._function(function, node, below)
-        assert primitive is not None
-        return self._primitive(primitive, node, below)
-
-    def _unknown_function(self, node: n.Call) -> None:
-        name = node.name
-        if name in self.parts or name in self.scope.names:
-            message = f"{name!r} is a value, not a function"
-            hints: tuple[str, ...] = ("products are written with *",)
-        else:
-            message = f"unknown function {name!r}"
-            hints = closest(name, [*FUNCTIONS, *self.scope.primitives])
-        self.report.add(codes.UNKNOWN_FUNCTION, node.name_place, message, *hints)
-
-    def _function(self, function: Function, node: n.Call, below: list[Value]) -> Value:
-        found = [
-            self._as_number(v, a.place, f"the argument of {function.name}")
-            for v, a in zip(below, node.args, strict=True)
-        ]
-        args = [f for f in found if f is not None]
-        if len(args) < len(found):
-            return BROKEN
-        return Value("number", function.lower(self.graph, args, node.place))
-
-    def _primitive(self, primitive: Primitive, node: n.Call, below: list[Value]) -> Value:
-        args: list[Source] = []
-        for param, value, arg in zip(primitive.params, below, node.args, strict=True):
-            if value.kind == "broken":
-                continue
-            if not _fits(value.kind, param.type):
-                message = f"{param.name} of {primitive.name} must be {param.type}, "
-                message += f"this is {_article(value.kind)}"
-                self.report.add(codes.ARGUMENT, arg.place, message, f"write {primitive.signature}")
-            elif value.source is None:
-                message = f"{primitive.name} needs a column, a literal or another primitive here"
-                hint = "primitives are computed before the program's own arithmetic"
-                self.report.add(codes.STAGED, arg.place, message, hint)
-            else:
-                args.append(value.source)
-        if len(args) < len(below):
-            return BROKEN
-        return self._input(Apply(primitive, tuple(args)), node.place)
-
-
-def _fits(kind: str, wanted: Type) -> bool:
-    match wanted:
-        case Text():
-            return kind == "text"
-        case Bool():
-            return kind == "bool"
-        case Number():
-            return kind in ("number", "bool")
-        case _:
-            return kind == "list"
-
-
-def _article(kind: str) -> str:
-    return {"bool": "a condition", "list": "a list"}.get(kind, f"a {kind}")
-
-
-def _count(n_args: int) -> str:
-    return f"{n_args} argument" + ("" if n_args == 1 else "s")
+        graph, place = self.graph, node.place
+        if then.kind == "skip":
+            condition = graph.add("not", (condition,), place)
+        valid = self.together([test, kept, Value("bool", valid=condition)], place)
+        return Value(kept.kind, kept.node, valid=valid, many=kept.many)

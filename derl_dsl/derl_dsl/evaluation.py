@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 from derl_grammar.limits import WIDE
-from derl_grammar.types import List, Text, Type
+from derl_grammar.types import Type
 from derl_primitives.suites import find_suite
-from derl_runtime.columns import Batch, ColumnError
+from derl_runtime.columns import ColumnError
 from derl_runtime.faults import Fault
 from numpy.typing import NDArray
 
 from derl_dsl.infer import infer_columns
-from derl_dsl.reward import Reward, RewardError, compile
+from derl_dsl.reward import Reward, RewardError, Scores, compile
 from derl_dsl.summary import Agreement, Summary, agree, group_codes, summarise
 
 Array = NDArray[np.float64]
@@ -68,10 +68,10 @@ def evaluate(question: Question, data: Data) -> Evaluation:
     ValueError for an unknown suite, type or backend.
     """
     reward = _compile(question, question.text, data)
-    scores = reward.score(data)
+    scores = reward.score(data, group=question.group)
     codes = None if question.group is None else group_codes(_keys(data, question.group))
     columns = [
-        *(("input", name, values) for name, values in _inputs(reward, data).items()),
+        *(("input", name, values) for name, values in _inputs(scores).items()),
         *(("part", name, values) for name, values in scores.parts.items()),
         ("reward", "reward", scores.values),
     ]
@@ -98,24 +98,14 @@ def _compile(question: Question, text: str, data: Data) -> Reward:
     return compile(text, question.suite, columns, backend=question.backend, limits=WIDE)
 
 
-def _inputs(reward: Reward, data: Data) -> dict[str, Array]:
+def _inputs(scores: Scores) -> dict[str, Array]:
     """The numbers and conditions that the reward is made of, unless a part is just that."""
-    batch = Batch(data)
-    graph = reward.graph
-    parts: set[int] = set()
-    for name, i in graph.outputs.items():
-        if name != "reward":
-            node = graph.nodes[i]
-            parts.update((i, *(node.args if node.op == "num" else ())))
-    found = {}
-    for i in graph.inputs(graph.outputs.values()):
-        source = graph.nodes[i].payload
-        assert source is not None
-        assert not isinstance(source, float)
-        if i in parts or isinstance(source.type, Text | List):
-            continue
-        found[str(source)] = np.asarray(batch.values(source).data, dtype=np.float64)
-    return found
+    parts = list(scores.parts.values())
+    return {
+        name: values
+        for name, values in scores.inputs.items()
+        if not any(np.array_equal(values, part, equal_nan=True) for part in parts)
+    }
 
 
 def column(data: Data, name: str) -> Sequence[Any]:

@@ -1,42 +1,71 @@
-"""The intermediate form: a hash-consed graph of float64 and boolean operations on inputs."""
+"""The intermediate form: a hash-consed graph of float64 and boolean operations on inputs.
+
+A node has one value per rollout, or (`is_list`) one per step of each rollout. What is not
+applicable for some rollouts is a pair of nodes: the value, and a condition that says whether it
+counts; every operation is total, so the graph itself knows no missing values.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from derl_grammar.nodes import Place
-from derl_grammar.types import Bool
-from derl_runtime.sources import Apply, Column
+from derl_grammar.types import Bool, List
+from derl_runtime.sources import Apply, Column, plain
 
 Input = Column | Apply
-Payload = float | Input | None
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A tunable constant: its name, its value, and the range it may be set to."""
+
+    name: str
+    value: float
+    lo: float
+    hi: float
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:g}"
+
+
+# A constant, an input, a parameter, or the literal arguments of third, part and group_quantile.
+Payload = float | Input | Param | tuple[float, ...] | None
 
 
 class Node(NamedTuple):
-    """One operation; `args` are indices of earlier nodes, `payload` a constant or an input."""
+    """One operation; `args` are indices of earlier nodes."""
 
     op: str
     args: tuple[int, ...]
     payload: Payload
     is_bool: bool
+    is_list: bool = False
 
 
-BOOLEAN = frozenset({"lt", "le", "eq", "ne", "and", "or", "not"})
+BOOLEAN = frozenset({"lt", "le", "eq", "ne", "and", "or", "not", "valid", "list_any", "list_all"})
+_REDUCTIONS = ("sum", "mean", "min", "max", "first", "last", "count", "any", "all")
+REDUCTIONS = frozenset(f"list_{name}" for name in _REDUCTIONS)
+SLICES = frozenset({"third", "part"})
+_GROUP = ("mean", "std", "min", "max", "rank", "quantile", "size")
+GROUP = frozenset(f"group_{name}" for name in _GROUP)
 
 
 @dataclass(slots=True)
 class Graph:
     """Nodes in an order where arguments come first, with the named outputs.
 
-    `places` holds the place in the text where each node was first written.
+    `places` holds the place in the text where each node was first written; `valids` the condition
+    under which an output counts, where it is optional.
     """
 
     nodes: list[Node] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     outputs: dict[str, int] = field(default_factory=dict)
+    valids: dict[str, int] = field(default_factory=dict)
     _index: dict[object, int] = field(default_factory=dict)
 
     def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
@@ -49,35 +78,70 @@ class Graph:
         found = self._index.get(key)
         if found is not None:
             return found
-        is_bool = op in BOOLEAN
-        if op == "select":
-            is_bool = self.nodes[args[1]].is_bool
-        elif op == "input":
-            assert isinstance(payload, Column | Apply)
-            is_bool = _is_bool(payload)
-        self.nodes.append(Node(op, args, payload, is_bool))
+        self.nodes.append(Node(op, args, payload, *self._kind(op, args, payload)))
         self.places.append(place)
         self._index[key] = len(self.nodes) - 1
         return len(self.nodes) - 1
+
+    def _kind(self, op: str, args: tuple[int, ...], payload: Payload) -> tuple[bool, bool]:
+        """Whether the node is a condition, and whether it has one value per step."""
+        if op == "input":
+            assert isinstance(payload, Column | Apply)
+            kind = plain(payload)
+            many = isinstance(kind, List)
+            return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
+        many = op not in REDUCTIONS and any(self.nodes[a].is_list for a in args)
+        if op == "select":
+            return self.nodes[args[1]].is_bool, many
+        if op in SLICES:
+            return self.nodes[args[0]].is_bool, many
+        return op in BOOLEAN, many
 
     def const(self, value: float, place: Place) -> int:
         """A constant."""
         return self.add("const", (), place, float(value))
 
-    def used(self, roots: Iterable[int]) -> list[int]:
-        """The nodes that `roots` depend on, themselves included, in order."""
+    def truth(self, value: bool, place: Place) -> int:
+        """A constant condition."""
+        one, zero = self.const(1.0, place), self.const(0.0, place)
+        return self.add("lt", (zero, one) if value else (one, zero), place)
+
+    def roots(self) -> list[int]:
+        """All nodes that an output needs: its value and its condition."""
+        return [*self.outputs.values(), *self.valids.values()]
+
+    def used(self, roots: Iterable[int], known: Container[int] = ()) -> list[int]:
+        """The nodes that `roots` depend on, themselves included, in order.
+
+        What only `known` nodes depend on is left out.
+        """
         seen: set[int] = set()
         stack = list(roots)
         while stack:
             at = stack.pop()
             if at not in seen:
                 seen.add(at)
-                stack.extend(self.nodes[at].args)
+                if at not in known:
+                    stack.extend(self.nodes[at].args)
         return sorted(seen)
 
     def inputs(self, roots: Iterable[int]) -> list[int]:
-        """The input nodes that `roots` depend on, in order."""
-        return [i for i in self.used(roots) if self.nodes[i].op == "input"]
+        """The input nodes (values and conditions) that `roots` depend on, in order."""
+        return [i for i in self.used(roots) if self.nodes[i].op in ("input", "valid")]
+
+    def source(self, node: int) -> Input:
+        """The input behind an `input` or `valid` node."""
+        payload = self.nodes[node].payload
+        assert isinstance(payload, Column | Apply)
+        return payload
+
+    def slicing(self, node: int) -> tuple[object, ...]:
+        """How a list node was cut from whole episodes; lists of one slicing go together."""
+        at = self.nodes[node]
+        if at.op in SLICES:
+            return (*self.slicing(at.args[0]), (at.op, at.payload))
+        lists = [a for a in at.args if self.nodes[a].is_list]
+        return self.slicing(lists[0]) if lists else ()
 
     def text(self) -> str:
         """The graph as readable lines, one node a line."""
@@ -86,9 +150,7 @@ class Graph:
             shown = [str(node.payload)] if node.payload is not None else []
             shown += [f"%{a}" for a in node.args]
             lines.append(f"%{i} = {node.op} {', '.join(shown)}")
-        lines += [f"{name}: %{i}" for name, i in self.outputs.items()]
+        for name, i in self.outputs.items():
+            condition = f" where %{self.valids[name]}" if name in self.valids else ""
+            lines.append(f"{name}: %{i}{condition}")
         return "\n".join(lines)
-
-
-def _is_bool(source: Input) -> bool:
-    return isinstance(source.type, Bool)

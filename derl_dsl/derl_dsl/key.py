@@ -14,33 +14,15 @@ from fractions import Fraction
 
 from derl_dsl import points
 from derl_dsl.analyse import domain
-from derl_dsl.ir import Graph
-from derl_dsl.prove import CORNERS
+from derl_dsl.ir import Graph, Param
+from derl_dsl.witness import CORNERS
 
 _COMMUTATIVE = frozenset({"add", "mul", "min", "max", "and", "or", "eq", "ne"})
-_RATIONAL = frozenset(
-    {
-        "const",
-        "input",
-        "neg",
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "num",
-        "select",
-        "min",
-        "max",
-        "abs",
-        "lt",
-        "le",
-        "eq",
-        "ne",
-        "and",
-        "or",
-        "not",
-    }
-)
+_RATIONAL = frozenset({"const", "input", "param", "neg", "add", "sub", "mul", "div", "num",
+                       "select", "min", "max", "abs", "lt", "le", "eq", "ne", "and", "or",
+                       "not"})  # fmt: skip
+_REAL = frozenset({"mod", "pow", "exp", "log", "sqrt", "tanh", "sigmoid", "cos", "floor", "round",
+                   "sign", "guard"})  # fmt: skip
 # Exact and float64 values may differ by rounding, not by more than this share of their spread.
 _AGREE = 1e-9
 
@@ -52,16 +34,12 @@ def key(graph: Graph, root: int) -> str:
 
     Different keys do not prove different rewards.
     """
-    table = _table(graph, root)
-    text = f"table {table}" if table is not None else f"form {_structure(graph, root)}"
+    valid = next((v for n, v in graph.valids.items() if graph.outputs[n] == root), None)
+    roots = [root] if valid is None else [root, valid]
+    tabular = all(graph.nodes[i].op in _RATIONAL | _REAL for i in graph.used(roots))
+    table = _table(graph, root) if tabular and valid is None else None
+    text = f"table {table}" if table is not None else f"form {_structure(graph, root, valid)}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _input_domain(graph: Graph, i: int) -> tuple[float, ...] | None:
-    payload = graph.nodes[i].payload
-    assert payload is not None
-    assert not isinstance(payload, float)
-    return domain(payload)
 
 
 def _exact(value: float) -> Fraction:
@@ -75,7 +53,7 @@ def _table(graph: Graph, root: int) -> str | None:
     domains = []
     size = 1
     for i in inputs:
-        values = _input_domain(graph, i)
+        values = domain(graph.source(i))
         if values is None:
             return None
         domains.append(values)
@@ -85,6 +63,11 @@ def _table(graph: Graph, root: int) -> str | None:
     if size == 1:
         return None
     columns = _grid(inputs, domains, size)
+    for i in graph.used([root]):
+        # A parameter counts with the value it has: what trains is this reward.
+        payload = graph.nodes[i].payload
+        if isinstance(payload, Param):
+            columns[i] = [payload.value] * size
     floats = points.evaluate(graph, [root], columns, size)[root]
     exact = _exact_values(graph, root, columns, size)
     if exact is None or not _close(exact, floats):
@@ -126,6 +109,8 @@ def _exact_values(
         if node.op == "const":
             assert isinstance(node.payload, float)
             done[i] = [_exact(node.payload)] * size
+        elif isinstance(node.payload, Param):
+            done[i] = [_exact(node.payload.value)] * size
         elif node.op == "input":
             done[i] = [_exact(v) for v in columns[i]]
         elif node.op == "div":
@@ -180,11 +165,13 @@ def _without_idle(names: list[str], sizes: list[int], values: list[Fraction]) ->
 # Structure
 
 
-def _structure(graph: Graph, root: int) -> str:
-    """A canonical text of the reward modulo a positive affine change."""
+def _structure(graph: Graph, root: int, valid: int | None = None) -> str:
+    """A canonical text of the reward modulo a positive affine change, and of when it applies."""
     forms: dict[int, Linear] = {}
-    for i in graph.used([root]):
+    for i in graph.used([root] if valid is None else [root, valid]):
         forms[i] = _linear(graph, i, forms)
+    if valid is not None:
+        return f"{_join(*forms[valid])} ? {_structure(graph, root)}"
     terms, _ = forms[root]
     if not terms:
         return "constant"
@@ -207,6 +194,9 @@ def _linear(graph: Graph, i: int, forms: dict[int, Linear]) -> Linear:
         case "const":
             assert isinstance(node.payload, float)
             return {}, _exact(node.payload)
+        case "param":
+            assert isinstance(node.payload, Param)
+            return {}, _exact(node.payload.value)
         case "add":
             return _combine(args[0], args[1], Fraction(1))
         case "sub":
@@ -223,7 +213,8 @@ def _linear(graph: Graph, i: int, forms: dict[int, Linear]) -> Linear:
     shown = [_join(*a) for a in args]
     if node.op in _COMMUTATIVE:
         shown.sort()
-    text = f"{node.op}({', '.join(shown)})" if node.op != "input" else f"input {node.payload}"
+    literal = "" if node.payload is None else f" {node.payload}"
+    text = f"{node.op}{literal}({', '.join(shown)})"
     if len(text) > 200:
         text = "#" + hashlib.sha256(text.encode()).hexdigest()
     return {text: Fraction(1)}, Fraction(0)

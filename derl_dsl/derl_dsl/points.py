@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from derl_dsl.ir import Graph
+from derl_dsl.ir import SLICES, Graph
 
 INF, NAN = math.inf, math.nan
 Values = list[float]
@@ -140,16 +141,67 @@ OPS: dict[str, Callable[..., float]] = {
 }
 
 
+def _mean(values: Values) -> float:
+    if not values:
+        return 0.0
+    return min(max(sum(values) / len(values), min(values)), max(values))
+
+
+REDUCE: dict[str, Callable[[Values], float]] = {
+    "list_sum": lambda v: float(sum(v)),
+    "list_mean": _mean,
+    "list_min": lambda v: min(v, default=0.0),
+    "list_max": lambda v: max(v, default=0.0),
+    "list_first": lambda v: v[0] if v else 0.0,
+    "list_last": lambda v: v[-1] if v else 0.0,
+    "list_count": lambda v: float(len(v)),
+    "list_any": any,
+    "list_all": all,
+}
+
+
+def cut(op: str, literals: tuple[float, ...], steps: int) -> tuple[int, int]:
+    """The first step and the end of a third or part of `steps` steps."""
+    if op == "third":
+        k = int(literals[0])
+        return (k - 1) * steps // 3, k * steps // 3
+    return math.floor(steps * literals[0]), math.floor(steps * literals[1])
+
+
+def _step(op: Callable[..., float], args: tuple[Any, ...]) -> Any:
+    """One operation on one rollout; lists go step by step, single values with every step."""
+    lists = [a for a in args if isinstance(a, list)]
+    if not lists:
+        return op(*args)
+    steps = min(map(len, lists))
+    return [op(*(a[k] if isinstance(a, list) else a for a in args)) for k in range(steps)]
+
+
 def evaluate(
-    graph: Graph, roots: Sequence[int], points: Mapping[int, Values], count: int
-) -> dict[int, Values]:
-    """The values of all nodes below `roots` at `count` points, given those of the inputs."""
-    done: dict[int, Values] = dict(points)
-    for i in graph.used(roots):
+    graph: Graph, roots: Sequence[int], points: Mapping[int, list[Any]], count: int
+) -> dict[int, list[Any]]:
+    """The values of all nodes below `roots` at `count` points.
+
+    `points` gives those of the inputs, and of every other node that is not to be computed (group
+    functions, which no single rollout decides).
+    """
+    done: dict[int, list[Any]] = dict(points)
+    for i in graph.used(roots, known=done.keys()):
+        if i in done:
+            continue
         node = graph.nodes[i]
+        args = [done[a] for a in node.args]
         if node.op == "const":
-            assert isinstance(node.payload, float)
             done[i] = [node.payload] * count
-        elif node.op != "input":
-            done[i] = list(map(OPS[node.op], *(done[a] for a in node.args)))
+        elif node.op in REDUCE:
+            done[i] = list(map(REDUCE[node.op], *args))
+        elif node.op in SLICES:
+            assert isinstance(node.payload, tuple)
+            payload = node.payload
+            done[i] = [v[slice(*cut(node.op, payload, len(v)))] for v in args[0]]
+        elif node.is_list:
+            op = OPS[node.op]
+            done[i] = [_step(op, row) for row in zip(*args, strict=True)]
+        else:
+            done[i] = list(map(OPS[node.op], *args))
     return done

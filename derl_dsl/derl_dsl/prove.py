@@ -4,106 +4,55 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from derl_grammar.diagnostics import Code, Report
+from derl_grammar.diagnostics import Report
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
-from derl_dsl import codes, points
-from derl_dsl.analyse import Analysis, domain, input_range
+from derl_dsl import codes
+from derl_dsl.analyse import Analysis, domain, input_range, source_range
 from derl_dsl.certificate import Certificate
+from derl_dsl.culprits import Culprits
 from derl_dsl.differences import Differences
-from derl_dsl.ir import Graph, Input
+from derl_dsl.ir import GROUP, Graph
 from derl_dsl.ranges import Range
+from derl_dsl.witness import at_rows, leaf_name, witness
 
-# Programs over finite domains with at most this many combinations are proven by enumeration.
-CORNERS = 1024
-_SAMPLES = 48
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
 _ROUNDED = frozenset({"exp", "log", "tanh", "sigmoid", "cos", "pow"})
 
 
-@dataclass(slots=True)
-class Points:
-    """Input combinations with the values of all nodes; `exact` when they are all there are."""
-
-    inputs: list[int]
-    rows: list[tuple[float, ...]]
-    values: dict[int, list[float]]
-    exact: bool
-
-
-def _sources(graph: Graph, inputs: list[int]) -> list[Input]:
-    found = []
-    for i in inputs:
-        payload = graph.nodes[i].payload
-        assert payload is not None
-        assert not isinstance(payload, float)
-        found.append(payload)
-    return found
-
-
-def _sampled(source: Input, rng: random.Random) -> float:
-    values = domain(source)
-    if values is not None:
-        return rng.choice(values)
-    lo, hi, _ = input_range(source)
-    near = [v for v in (lo, hi, 0.0, 1.0, 0.5) if lo <= v <= hi]
-    wide = hi - lo > 1e6
-    spread = rng.uniform(max(lo, -1e3), min(hi, 1e3)) if wide else rng.uniform(lo, hi)
-    return rng.choice([*near, min(max(spread, lo), hi)])
-
-
-def _rows(sources: list[Input]) -> tuple[list[tuple[float, ...]], bool]:
-    """All combinations of finite domains, or a fixed sample of the inputs' ranges."""
-    domains = [domain(s) for s in sources]
-    finite = [d for d in domains if d is not None]
-    if len(finite) == len(domains) and math.prod(len(d) for d in finite) <= CORNERS:
-        return list(itertools.product(*finite)), True
-    rng = random.Random(0)
-    return [tuple(_sampled(s, rng) for s in sources) for _ in range(_SAMPLES)], False
-
-
-def _evaluate(graph: Graph, root: int, inputs: list[int]) -> Points:
-    rows, exact = _rows(_sources(graph, inputs))
-    columns = {i: [row[k] for row in rows] for k, i in enumerate(inputs)}
-    values = points.evaluate(graph, [root], columns, len(rows))
-    # A comparison with NaN has no meaning; enumeration does not vouch for it.
-    compared = {
-        a
-        for i in values
-        if graph.nodes[i].op in ("lt", "le", "eq", "ne")
-        for a in graph.nodes[i].args
-    }
-    exact = exact and not any(math.isnan(v) for i in compared for v in values[i])
-    return Points(inputs, rows, values, exact)
-
-
 class Prover:
-    """Proves what it can about `root`; reports what is wrong at the place that causes it."""
+    """Proves what it can about the reward; reports what is wrong at the place that causes it."""
 
-    def __init__(self, graph: Graph, root: int, outcome: int | None, report: Report) -> None:
-        self.graph, self.root, self.outcome, self.report = graph, root, outcome, report
-        self.used = graph.used([root])
-        self.inputs = [i for i in self.used if graph.nodes[i].op == "input"]
-        self.points = _evaluate(graph, root, self.inputs)
-        self.analysis = None if self.points.exact else Analysis(graph, [root])
+    def __init__(self, graph: Graph, outcome: int | None, report: Report) -> None:
+        self.graph, self.outcome, self.report = graph, outcome, report
+        self.root = graph.outputs["reward"]
+        self.valid = graph.valids.get("reward")
+        self.used = graph.used([self.root])
+        self.inputs = graph.inputs([self.root])
+        self.points = witness(graph, self.root, self.valid)
+        self.analysis = (
+            None if self.points.exact else Analysis(graph, [self.root], given=self.valid)
+        )
+        self.range = self._range()
 
     def certificate(self) -> Certificate:
         """Runs all proofs."""
-        found = self._range()
+        found = self.range
         finite = found.finite
-        constant = finite and self._constant(found)
+        constant = finite and self._constant()
         monotone = self._monotone() if finite else None
-        if constant:
+        place = self.graph.places[self.root]
+        if not finite:
+            Culprits(self.graph, self.root, self.points, self.analysis, self.report).report_all()
+        elif constant:
             message = f"the reward is always {found.lo:.6g}"
-            self.report.add(codes.CONSTANT, self._place(), message, "equal rewards teach nothing")
-        elif finite:
+            self.report.add(codes.CONSTANT, place, message, "equal rewards teach nothing")
+        else:
             self._report_outcome(monotone)
         return Certificate(
             finite=finite,
@@ -117,127 +66,37 @@ class Prover:
             exact=self.points.exact,
         )
 
-    def _place(self) -> tuple[int, int]:
-        return self.graph.places[self.root]
-
-    # Finite and bounded
+    # Finite, bounded, constant
 
     def _range(self) -> Range:
         if self.analysis is not None:
-            found = self.analysis[self.root]
-            if not found.finite:
-                self._report_interval_culprits()
-            return found
+            return self.analysis[self.root]
         values = self.points.values[self.root]
-        bad = [k for k, v in enumerate(values) if not math.isfinite(v)]
-        if bad:
-            self._report_exact_culprits(bad)
-            fine = [v for v in values if not math.isnan(v)]
-            nan = len(fine) < len(values)
-            return Range(min(fine, default=-math.inf), max(fine, default=math.inf), nan)
-        lo, hi = min(values), max(values)
+        fine = [v for v in values if not math.isnan(v)]
+        lo, hi = min(fine, default=0.0), max(fine, default=0.0)
         if any(self.graph.nodes[i].op in _ROUNDED for i in self.used):
             slack = 1e-12 * max(abs(lo), abs(hi))
-            return Range(lo - slack, hi + slack)
-        return Range(lo, hi)
+            lo, hi = lo - slack, hi + slack
+        return Range(lo, hi, len(fine) < len(values))
 
-    def _report_exact_culprits(self, bad: list[int]) -> None:
-        """The operations that first turn finite numbers into NaN or infinity."""
-        values = self.points.values
-        for i in self.used:
-            args = self.graph.nodes[i].args
-            for k in bad:
-                if math.isfinite(values[i][k]) or not all(
-                    math.isfinite(values[a][k]) for a in args
-                ):
-                    continue
-                row = self.points.rows[k]
-                example = ", ".join(
-                    f"{s} = {v:.9g}"
-                    for s, v in zip(_sources(self.graph, self.inputs), row, strict=True)
-                )
-                self._report_culprit(i, f"for example at {example}")
-                break
-
-    def _report_interval_culprits(self) -> None:
-        assert self.analysis is not None
-        stack, seen = [self.root], set()
-        while stack:
-            i = stack.pop()
-            if i in seen or self.analysis[i].finite:
-                continue
-            seen.add(i)
-            node = self.graph.nodes[i]
-            args = node.args[1:] if node.op in ("guard", "select") else node.args
-            below = [a for a in args if not self.analysis[a].finite]
-            if node.op == "select" and self.analysis[node.args[0]].nan:
-                below.append(node.args[0])
-            if below:
-                stack.extend(below)
-            else:
-                self._report_culprit(i)
-
-    def _report_culprit(self, i: int, example: str | None = None) -> None:
-        node = self.graph.nodes[i]
-        code, message, hint = self._explain(i, node.op, node.args)
-        more = (example,) if example else ()
-        self.report.add(code, self.graph.places[i], message, hint, *more)
-
-    def _explain(self, i: int, op: str, args: tuple[int, ...]) -> tuple[Code, str, str]:
-        ranges = [self._shown(a) for a in args]
-        guarded = "give it a default: guard(…, 0)"
-        if op in ("div", "mod") and self._holds_zero(args[1]):
-            what = "this division" if op == "div" else "this remainder"
-            message = f"{what} can divide by zero: the divisor lies in {ranges[1]}"
-            return codes.DIVISION, message, guarded + ", or keep the divisor away from 0"
-        if op in ("log", "sqrt", "pow", "cos", "tanh"):
-            shown = " and ".join(ranges)
-            message = f"{op} is not defined, or infinite, on all of its arguments: {shown}"
-            return codes.DOMAIN, message, guarded + ", or max(…, a bound)"
-        message = f"this can overflow: its arguments lie in {' and '.join(ranges)}"
-        return codes.OVERFLOW, message, "hold it with clip(…), or declare the inputs' ranges"
-
-    def _bounds(self, i: int) -> Range:
-        if self.analysis is not None:
-            return self.analysis[i]
-        values = [v for v in self.points.values[i] if not math.isnan(v)]
-        return Range(min(values, default=-math.inf), max(values, default=math.inf))
-
-    def _holds_zero(self, i: int) -> bool:
-        bounds = self._bounds(i)
-        return bounds.lo <= 0 <= bounds.hi
-
-    def _shown(self, i: int) -> str:
-        bounds = self._bounds(i)
-        return f"[{bounds.lo:.6g}, {bounds.hi:.6g}]"
-
-    # Constant
-
-    def _constant(self, found: Range) -> bool:
+    def _constant(self) -> bool:
         if self.points.exact:
-            return len(set(self.points.values[self.root])) == 1
-        return found.lo == found.hi
+            return len(set(self.points.values[self.root])) <= 1
+        return self.range.lo == self.range.hi
 
     # The outcome
-
-    def _outcome_domain(self) -> tuple[float, ...] | None:
-        assert self.outcome is not None
-        return domain(_sources(self.graph, [self.outcome])[0])
 
     def _uses_outcome(self) -> bool:
         return self.outcome is not None and self.outcome in self.inputs
 
-    def _pairs(self) -> Iterator[tuple[float, float]]:
-        """Rewards before and after the outcome rises, all other inputs equal."""
+    def _outcome_values(self) -> tuple[float, ...] | None:
         assert self.outcome is not None
-        at = self.inputs.index(self.outcome)
-        groups: dict[tuple[float, ...], list[tuple[float, float]]] = {}
-        for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
-            rest = row[:at] + row[at + 1 :]
-            groups.setdefault(rest, []).append((row[at], value))
-        for members in groups.values():
-            ordered = [value for _, value in sorted(members)]
-            yield from itertools.pairwise(ordered)
+        return domain(self.graph.source(self.outcome))
+
+    def _place_of_outcome(self) -> int | None:
+        """Where the outcome stands in the witness rows; None when only group functions see it."""
+        leaves = self.points.leaves
+        return leaves.index(self.outcome) if self.outcome in leaves else None
 
     def _monotone(self) -> bool | None:
         if self.outcome is None:
@@ -251,26 +110,43 @@ class Prover:
             return True
         return False if change.hi < 0 or self._falls_at_a_sample() else None
 
+    def _pairs(self) -> Iterator[tuple[float, float]]:
+        """Rewards before and after the outcome rises, all other inputs equal."""
+        at = self._place_of_outcome()
+        assert at is not None
+        groups: dict[tuple[float, ...], list[tuple[float, float]]] = {}
+        for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
+            rest = row[:at] + row[at + 1 :]
+            groups.setdefault(rest, []).append((row[at], value))
+        for members in groups.values():
+            yield from itertools.pairwise(value for _, value in sorted(members))
+
     def _change(self, facts: dict[int, Range] | None = None) -> Range:
         """Bounds on the change of the reward from every lower to every higher outcome."""
         assert self.outcome is not None
-        values = self._outcome_domain()
+        values = self._outcome_values()
         if values is not None and len(values) == 2:
             before, after = (Range(v, v) for v in values)
         else:
-            before = after = input_range(_sources(self.graph, [self.outcome])[0])
-        return Differences(self.graph, self.root, self.outcome, before, after, facts).result
+            before = after = input_range(self.graph.source(self.outcome))
+        return Differences(
+            self.graph, self.root, self.outcome, before, after, facts, self.valid
+        ).result
 
     def _falls_at_a_sample(self) -> bool:
         """Whether raising the outcome alone lowers the reward at one of the sampled points."""
         assert self.outcome is not None
-        at = self.inputs.index(self.outcome)
-        source = _sources(self.graph, [self.outcome])[0]
-        bounds = input_range(source)
-        values = domain(source) or (bounds.lo, (bounds.lo + bounds.hi) / 2, bounds.hi)
+        at = self._place_of_outcome()
+        groups = [i for i in self.points.leaves if self.graph.nodes[i].op in GROUP]
+        # A group function that sees the outcome moves with it: sampling proves nothing then. So
+        # too when the outcome decides whether the reward applies at all.
+        behind = groups if self.valid is None else [*groups, self.valid]
+        if at is None or self.outcome in self.graph.used(behind):
+            return False
+        bounds = input_range(self.graph.source(self.outcome))
+        values = self._outcome_values() or (bounds.lo, (bounds.lo + bounds.hi) / 2, bounds.hi)
         rows = [(*row[:at], v, *row[at + 1 :]) for row in self.points.rows for v in values]
-        columns = {i: [row[k] for row in rows] for k, i in enumerate(self.inputs)}
-        found = points.evaluate(self.graph, [self.root], columns, len(rows))[self.root]
+        found = at_rows(self.graph, [self.root], self.points.leaves, rows)[self.root]
         steps = len(values)
         return any(
             found[k] > found[k + 1]
@@ -281,71 +157,70 @@ class Prover:
     def _report_outcome(self, monotone: bool | None) -> None:
         if self.outcome is None:
             return
-        name = str(_sources(self.graph, [self.outcome])[0])
+        name, place = leaf_name(self.graph, self.outcome), self.graph.places[self.root]
         if not self._uses_outcome():
             message = f"the reward does not depend on the outcome {name}"
-            self.report.add(codes.IGNORED, self._place(), message, f"add {name}")
+            self.report.add(codes.IGNORED, place, message, f"add {name}")
         elif monotone is False:
             message = f"the reward can fall when the outcome {name} rises"
-            self.report.add(codes.INVERTED, self._place(), message, "check the signs of its terms")
+            self.report.add(codes.INVERTED, place, message, "check the signs of its terms")
 
     def _margin(self) -> float | None:
         if self.outcome is None:
             return None
-        values = self._outcome_domain()
+        values = self._outcome_values()
         if not self._uses_outcome():
-            found = self._range()
-            return found.lo - found.hi
-        if self.points.exact:
-            at = self.inputs.index(self.outcome)
-            top = max(row[at] for row in self.points.rows)
+            return self.range.lo - self.range.hi
+        at = self._place_of_outcome()
+        if self.points.exact and at is not None:
+            top = max((row[at] for row in self.points.rows), default=0.0)
             scored = list(zip(self.points.rows, self.points.values[self.root], strict=True))
             right = [v for row, v in scored if row[at] == top]
             wrong = [v for row, v in scored if row[at] < top]
-            return min(right) - max(wrong)
+            return min(right) - max(wrong) if right and wrong else None
         if values is None:
             return None
-        right_range = self._given(values[-1], values[-1])
-        wrong_range = self._given(values[0], values[-2])
-        return right_range.lo - wrong_range.hi
+        return self._given(values[-1], values[-1]).lo - self._given(values[0], values[-2]).hi
 
     def _given(self, lo: float, hi: float) -> Range:
         assert self.outcome is not None
-        return Analysis(self.graph, [self.root], {self.outcome: Range(lo, hi)})[self.root]
+        facts = {self.outcome: Range(lo, hi)}
+        return Analysis(self.graph, [self.root], facts, self.valid)[self.root]
 
     def _vetoes(self) -> tuple[str, ...]:
         """Inputs that, at one of their values, leave nothing of the outcome's effect."""
         if not self._uses_outcome():
             return ()
-        others = [i for i in self.inputs if i != self.outcome]
-        found = self._exact_vetoes(others) if self.points.exact else self._interval_vetoes(others)
-        return tuple(str(_sources(self.graph, [i])[0]) for i in found)
+        exact = self.points.exact and self._place_of_outcome() is not None
+        found = self._exact_vetoes() if exact else self._interval_vetoes()
+        return tuple(leaf_name(self.graph, i) for i in found)
 
-    def _exact_vetoes(self, others: list[int]) -> list[int]:
-        assert self.outcome is not None
-        at = self.inputs.index(self.outcome)
+    def _exact_vetoes(self) -> list[int]:
+        at = self._place_of_outcome()
+        assert at is not None
         effects: dict[tuple[float, ...], list[float]] = {}
         for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
             effects.setdefault((*row[:at], math.nan, *row[at + 1 :]), []).append(value)
         gaps = [(key, max(v) - min(v)) for key, v in effects.items()]
         largest = max(gap for _, gap in gaps)
         found = []
-        for i in others:
-            k = self.inputs.index(i)
+        for k, i in enumerate(self.points.leaves):
             by_value: dict[float, float] = {}
             for key, gap in gaps:
                 by_value[key[k]] = max(by_value.get(key[k], 0.0), gap)
-            if min(by_value.values()) <= _VETO_SHARE * largest:
+            if k != at and min(by_value.values()) <= _VETO_SHARE * largest:
                 found.append(i)
         return found
 
-    def _interval_vetoes(self, others: list[int]) -> list[int]:
+    def _interval_vetoes(self) -> list[int]:
         whole = self._change()
         largest = max(abs(whole.lo), abs(whole.hi))
         found = []
-        for i in others:
-            bounds = input_range(_sources(self.graph, [i])[0])
-            for end in {bounds.lo, bounds.hi}:
+        for i in self.inputs:
+            if i == self.outcome or self.graph.nodes[i].is_list:
+                continue
+            bounds = source_range(self.graph, i)
+            for end in dict.fromkeys((bounds.lo, bounds.hi)):
                 change = self._change({i: Range(end, end)})
                 if max(abs(change.lo), abs(change.hi)) <= _VETO_SHARE * largest:
                     found.append(i)
@@ -356,7 +231,7 @@ class Prover:
         """Operations per rollout; each primitive counts by its cost class, once."""
         total = 0
         seen: set[Apply] = set()
-        stack: list[object] = list(_sources(self.graph, self.inputs))
+        stack: list[object] = [self.graph.source(i) for i in self.inputs]
         while stack:
             source = stack.pop()
             if isinstance(source, Apply) and source not in seen:
@@ -364,4 +239,5 @@ class Prover:
                 stack.extend(source.args)
                 primitive = source.primitive
                 total += _COST[primitive.cost] if isinstance(primitive, Primitive) else 100
-        return total + sum(self.graph.nodes[i].op not in ("const", "input") for i in self.used)
+        leaves = ("const", "input", "valid", "param")
+        return total + sum(self.graph.nodes[i].op not in leaves for i in self.used)

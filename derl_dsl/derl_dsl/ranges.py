@@ -287,6 +287,55 @@ def as_number(a: Range) -> Range:
     return a
 
 
+# The most steps of a rollout and rollouts of a group; the runtime refuses more.
+MOST_STEPS = 1e6
+MOST_ROLLOUTS = 1e6
+
+
+def list_sum(a: Range) -> Range:
+    """The sum of a list's values, with room for the rounding of a million additions."""
+    most = mul(a, Range(MOST_STEPS, MOST_STEPS * (1 + 1e-9)))
+    return Range(min(0.0, most.lo), max(0.0, most.hi), most.nan)
+
+
+def of_list(a: Range) -> Range:
+    """A mean, an end or an extreme of a list; 0 of an empty one."""
+    return hull(a, Range(0.0, 0.0, a.nan))
+
+
+def list_count(_: Range) -> Range:
+    """The number of steps."""
+    return Range(0.0, MOST_STEPS)
+
+
+def truth(a: Range) -> Range:
+    """Whether a condition holds at any or every step."""
+    return Range(0.0, 1.0, a.nan)
+
+
+def same(a: Range, *_: Range) -> Range:
+    """A part of a list; a mean, extreme or quantile over the group.
+
+    Kernels hold means and quantiles between the extremes, where rounding would leave them.
+    """
+    return a
+
+
+def group_std(a: Range, _: Range) -> Range:
+    """The standard deviation over the group: at most half the range (Popoviciu)."""
+    return Range(0.0, (a.hi - a.lo) / 2, not a.finite)
+
+
+def group_rank(a: Range, _: Range) -> Range:
+    """The rank over the group."""
+    return Range(0.0, 1.0, a.nan)
+
+
+def group_size(_: Range) -> Range:
+    """The number of rollouts of the group."""
+    return Range(0.0, MOST_ROLLOUTS)
+
+
 OPS: dict[str, Callable[..., Range]] = {
     "neg": neg,
     "add": add,
@@ -316,4 +365,22 @@ OPS: dict[str, Callable[..., Range]] = {
     "or": maximum,
     "not": logical_not,
     "num": as_number,
+    "list_sum": list_sum,
+    "list_mean": of_list,
+    "list_min": of_list,
+    "list_max": of_list,
+    "list_first": of_list,
+    "list_last": of_list,
+    "list_count": list_count,
+    "list_any": truth,
+    "list_all": truth,
+    "third": same,
+    "part": same,
+    "group_mean": same,
+    "group_std": group_std,
+    "group_min": same,
+    "group_max": same,
+    "group_rank": group_rank,
+    "group_quantile": same,
+    "group_size": group_size,
 }

@@ -17,10 +17,11 @@ from derl_runtime.faults import Fault, fault
 from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS
-from derl_dsl.backends.reference import Kernel
+from derl_dsl.backends.kernel import Kernel, Offsets
+from derl_dsl.binding import Binding, group_offsets, runs_of
 from derl_dsl.certificate import Certificate
 from derl_dsl.checker import Checked, check_source
-from derl_dsl.ir import Input
+from derl_dsl.ir import Param
 from derl_dsl.key import key
 from derl_dsl.scope import build_scope
 
@@ -44,11 +45,13 @@ class Scores:
     """The scores of one batch of B rollouts.
 
     `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
-    holds the named parts of the program, (B,) float64 each.
+    holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
+    and primitives, lists aside), (B,) float64 each.
     """
 
     values: Array
     parts: dict[str, Array]
+    inputs: dict[str, Array]
     faults: list[Fault]
 
 
@@ -82,41 +85,78 @@ class Reward:
         return BACKENDS[self.backend]()(self.graph)
 
     @cached_property
-    def _needs(self) -> dict[str, list[int]]:
-        """The input nodes that each output depends on."""
-        return {name: self.graph.inputs([i]) for name, i in self.graph.outputs.items()}
+    def _binding(self) -> Binding:
+        return Binding.of(self.graph)
 
-    @cached_property
-    def _inputs(self) -> dict[int, Input]:
-        found = {}
-        for i in self.graph.inputs(self.graph.outputs.values()):
-            payload = self.graph.nodes[i].payload
-            assert payload is not None
-            assert not isinstance(payload, float)
-            found[i] = payload
-        return found
+    @property
+    def params(self) -> dict[str, float]:
+        """The values of the program's parameters, by name."""
+        payloads = (node.payload for node in self.graph.nodes)
+        return {p.name: p.value for p in payloads if isinstance(p, Param)}
 
-    def score(self, columns: Mapping[str, Any], group_size: int | None = None) -> Scores:
+    @property
+    def uses_groups(self) -> bool:
+        """Whether the reward of a rollout depends on the others of its group."""
+        return self._binding.grouped
+
+    def score(
+        self,
+        columns: Mapping[str, Any],
+        group_size: int | None = None,
+        group: str | Sequence[Any] | None = None,
+    ) -> Scores:
         """Score a batch: `columns` maps names to B values each (texts, numbers, lists of steps).
 
-        `group_size` is the number of consecutive rollouts of one prompt; B must be a multiple.
+        Groups are `group_size` consecutive rollouts, or the rows with equal values of `group` (a
+        column's name, or B keys). A number stands for a column of equal values.
         Rows with a missing or out-of-range input score NaN and are listed in the faults.
-        Raises ColumnError when a column is missing or has the wrong type.
+        Raises ColumnError when a column is missing or has the wrong type, or when the program has
+        group functions and the groups are not known.
         """
         batch = Batch(columns)
-        if group_size is not None and (group_size < 1 or batch.rows % group_size):
-            raise ColumnError(f"{batch.rows} rows are no whole groups of {group_size}")
-        found = {i: batch.values(source) for i, source in self._inputs.items()}
-        arrays = {i: v.data for i, v in found.items()}
-        outputs = self._kernel(arrays, batch.rows)
-        for name, array in outputs.items():
-            masks = [found[i].valid for i in self._needs[name]]
-            for valid in masks:
-                if valid is not None:
-                    array[...] = np.where(valid, array, np.nan)
+        if group is not None:
+            return self._score_by_key(batch, columns, group)
+        if self._binding.grouped and group_size is None:
+            raise ColumnError(
+                "the reward has group functions: say how the rollouts are grouped, by group_size "
+                "or group"
+            )
+        return self._score(batch, group_offsets(batch.rows, group_size))
+
+    def _score_by_key(
+        self, batch: Batch, columns: Mapping[str, Any], group: str | Sequence[Any]
+    ) -> Scores:
+        """Groups that need not be neighbours: rows are sorted by key, scores put back."""
+        if isinstance(group, str) and group not in columns:
+            raise ColumnError(f"the group column {group!r} is missing")
+        keys = [str(k) for k in (columns[group] if isinstance(group, str) else group)]
+        if len(keys) != batch.rows:
+            raise ColumnError(f"{len(keys)} group keys for {batch.rows} rows")
+        order = sorted(range(batch.rows), key=keys.__getitem__)
+        offsets = runs_of([keys[k] for k in order])
+        return self._score(batch, offsets, np.array(order, dtype=np.int64))
+
+    def _score(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
+        bound, broken = self._binding.bind(batch, groups)
+        outputs = self._kernel(bound if order is None else bound.permuted(order))
+        if order is not None:
+            back = np.argsort(order)
+            outputs = {name: values[back] for name, values in outputs.items()}
+        for name, array in list(outputs.items()):
+            if name.startswith("?"):
+                outputs[name[1:]][outputs.pop(name) == 0] = np.nan
+                continue
+            for i in self._binding.needs[name]:
+                if i in broken:
+                    array[broken[i]] = np.nan
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
         values = outputs.pop("reward")
-        return Scores(values, outputs, faults)
+        inputs = {
+            str(self.graph.source(i)): _with_gaps(array, broken.get(i))
+            for i, array in bound.inputs.items()
+            if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
+        }
+        return Scores(values, outputs, inputs, faults)
 
     def _nonfinite(self, values: Array) -> list[Fault]:
         """The last wall: an infinite reward never leaves, whatever the proof said."""
@@ -142,20 +182,46 @@ class Reward:
         """Score completions as a TRL reward function; None stands for not applicable.
 
         `prompts` and `completions` become the columns `prompt` and `completion`; of messages, the
-        text of the last one. Named parts are logged through `log_metric`.
+        text of the last one. Group functions take neighbours with equal prompts for a group;
+        `progress` is read from the trainer's state. Named parts are logged through `log_metric`.
         """
         given: dict[str, Any] = dict(columns)
+        if trainer_state is not None and "progress" not in given:
+            given["progress"] = trainer_state.global_step / max(1, trainer_state.max_steps)
         for name, texts in (("prompt", prompts), ("completion", completions)):
             if texts is not None:
                 given[name] = [_text(t) for t in texts]
         if completion_ids is not None:
             given["completion_ids"] = completion_ids
-        scores = self.score(given)
+        scores = self._score_groups(given, prompts)
         if log_metric is not None:
             for name, part in scores.parts.items():
                 if not np.isnan(part).all():
                     log_metric(f"parts/{name}", float(np.nanmean(part)))
         return [None if v != v else v for v in scores.values.tolist()]
+
+    def _score_groups(self, columns: Mapping[str, Any], prompts: Sequence[Any] | None) -> Scores:
+        if not self.uses_groups:
+            return self.score(columns)
+        if prompts is None:
+            raise ColumnError("the reward has group functions: they need the prompts")
+        batch = Batch(columns)
+        groups = runs_of([_key(p) for p in prompts])
+        sizes = set(np.diff(groups).tolist())
+        if len(sizes) > 1:
+            raise ColumnError(
+                f"the batch holds groups of different sizes ({sorted(sizes)}): a group was cut, "
+                "and its statistics would be wrong; make batches of whole groups"
+            )
+        return self._score(batch, groups)
+
+
+def _with_gaps(array: Array, broken: Any) -> Array:
+    return array if broken is None else np.where(broken, np.nan, array)
+
+
+def _key(prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else repr(prompt)
 
 
 def _text(value: Any) -> Any:

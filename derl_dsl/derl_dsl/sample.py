@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from derl_grammar import nodes as n
-from derl_grammar.types import Bool, Number, Text, Type
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 
 from derl_dsl.functions import FUNCTIONS
-from derl_dsl.scope import Scope
+from derl_dsl.scope import PROGRESS, Scope
 from derl_dsl.unparse import program_text
 
 _NOWHERE = (0, 0)
@@ -24,7 +24,7 @@ class Profile:
     """How programs are drawn: the most terms, the most parts, and the weight of each production.
 
     Productions of numbers: name, number, sum, product, quotient, conditional, function, power,
-    negative, remainder.
+    negative, remainder; where the scope allows it reduction (of a list), group, optional, param.
     """
 
     terms: int
@@ -50,6 +50,10 @@ EVERYTHING = Profile(
         "power": 1,
         "negative": 1,
         "remainder": 1,
+        "reduction": 3,
+        "group": 2,
+        "optional": 1,
+        "param": 0.5,
     },
     corners=0.2,
 )
@@ -61,11 +65,16 @@ class Sampler:
     def __init__(self, scope: Scope, rng: random.Random, profile: Profile = FORMULAS) -> None:
         self.rng = rng
         self.profile = profile
-        self.leaves: dict[str, list[Callable[[], n.Expr]]] = {"number": [], "bool": [], "text": []}
+        kinds = ("number", "bool", "text", "numbers", "bools")
+        self.leaves: dict[str, list[Callable[[], n.Expr]]] = {kind: [] for kind in kinds}
         self.number_parts: list[str] = []
         for name, source in scope.names.items():
+            if source is PROGRESS and not profile.weights.get("param"):
+                continue
             self._offer(source.type, lambda name=name: n.Name(name, _NOWHERE))  # type: ignore[misc]
         for primitive in scope.primitives.values():
+            if any(p.literal is not None for p in primitive.params):
+                continue
             kinds = [_kind(p.type) for p in primitive.params]
             columns = [
                 [k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in kinds
@@ -133,14 +142,71 @@ class Sampler:
                 third = max(1, terms // 3)
                 branches = (self.number(third), self.number(third))
                 return n.Conditional(branches[0], self.condition(third), branches[1], _NOWHERE)
+            case "reduction" if self.leaves["numbers"] or self.leaves["bools"]:
+                return self._reduction(terms)
+            case "group":
+                return self._group(terms)
+            case "optional":
+                return self._optional(terms)
+            case "param":
+                value = self._literal().value
+                ends = (("min", value - rng.choice((0.0, 0.5))), ("max", value + 0.5))
+                limits = tuple(
+                    n.Keyword(k, n.NumberLiteral(abs(v), _NOWHERE), _NOWHERE) for k, v in ends
+                )
+                first = n.NumberLiteral(max(value, limits[0].value.value), _NOWHERE)  # type: ignore[union-attr]
+                return _call("param", (first,), limits)
             case _:
                 return self._function(terms)
+
+    def _reduction(self, terms: int) -> n.Expr:
+        rng = self.rng
+        if self.leaves["bools"] and rng.random() < 0.3:
+            steps = rng.choice(self.leaves["bools"])()
+            return _call(rng.choice(("sum", "mean", "any", "all", "count")), (steps,))
+        steps = self._steps(terms)
+        if rng.random() < 0.3:
+            k = n.NumberLiteral(float(rng.randint(1, 3)), _NOWHERE)
+            steps = _call("third", (steps, k))
+        elif rng.random() < 0.3:
+            ends = sorted(rng.choice((0.0, 0.2, 0.5, 0.6, 1.0)) for _ in range(2))
+            steps = _call("part", (steps, *(n.NumberLiteral(e, _NOWHERE) for e in ends)))
+        name = rng.choice(("sum", "mean", "min", "max", "first", "last", "count"))
+        return _call(name, (steps,))
+
+    def _steps(self, terms: int) -> n.Expr:
+        rng = self.rng
+        leaves = self.leaves["numbers"] or self.leaves["bools"]
+        steps = rng.choice(leaves)()
+        if terms > 2 and rng.random() < 0.5:
+            other = rng.choice(leaves)() if rng.random() < 0.4 else self.number(terms - 2)
+            return n.Binary(rng.choice("+-*"), steps, other, _NOWHERE)
+        return steps
+
+    def _group(self, terms: int) -> n.Expr:
+        rng = self.rng
+        name = rng.choice([f.name for f in FUNCTIONS.values() if f.kind == "group"])
+        args = () if name == "group_size" else (self.number(max(1, terms // 2)),)
+        if name == "group_quantile":
+            args = (*args, n.NumberLiteral(rng.choice((0.0, 0.25, 0.9, 1.0)), _NOWHERE))
+        if rng.random() < 0.6:
+            return _call(name, args)
+        where = n.Keyword("where", self.condition(1), _NOWHERE)
+        call = _call(name, args, (where,))
+        return call if rng.random() < 0.3 else _call("default", (call, self._literal()))
+
+    def _optional(self, terms: int) -> n.Expr:
+        half = max(1, terms // 2)
+        skip = n.Name("skip", _NOWHERE)
+        value = n.Conditional(self.number(half), self.condition(half), skip, _NOWHERE)
+        return value if self.rng.random() < 0.3 else _call("default", (value, self._literal()))
 
     def _binary(self, op: str, first: int, rest: int) -> n.Expr:
         return n.Binary(op, self.number(first), self.number(rest), _NOWHERE)
 
     def _function(self, terms: int) -> n.Expr:
-        function = self.rng.choice(list(FUNCTIONS.values()))
+        choices = [f for f in FUNCTIONS.values() if f.kind == "elementwise"]
+        function = self.rng.choice(choices)
         count = len(function.params) + (self.rng.randint(0, 1) if function.variadic else 0)
         if function.name in ("clip", "ramp"):
             bounds = sorted((self._literal().value, self._literal().value))
@@ -184,6 +250,10 @@ class Sampler:
         return n.NumberLiteral(self.rng.choice(pool), _NOWHERE)
 
 
+def _call(name: str, args: tuple[n.Expr, ...], keywords: tuple[n.Keyword, ...] = ()) -> n.Call:
+    return n.Call(name, args, keywords, _NOWHERE, _NOWHERE)
+
+
 def _kind(kind: Type) -> str:
     match kind:
         case Number():
@@ -192,6 +262,10 @@ def _kind(kind: Type) -> str:
             return "bool"
         case Text():
             return "text"
+        case Optional(item=item):
+            return _kind(item)
+        case List(item=Number() | Bool() as item):
+            return f"{_kind(item)}s"
     return str(kind)
 
 

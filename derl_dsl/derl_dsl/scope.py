@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from derl_grammar.types import Type, parse_type
+from derl_grammar.types import Number, Type, parse_type
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import find_suite
+from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column
+
+# The share of training that is done; known to every program.
+PROGRESS = Column("progress", Number(0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ def build_scope(
 
     Raises ValueError for an unknown suite or an unreadable type.
     """
-    names: dict[str, Column | Apply] = {}
-    primitives: dict[str, Primitive] = {}
+    names: dict[str, Column | Apply] = {PROGRESS.name: PROGRESS}
+    primitives: dict[str, Primitive] = dict(TEXT_FUNCTIONS)
     if suite is not None:
         found = find_suite(suite)
         primitives.update(found.primitives)

@@ -15,8 +15,9 @@ Severity = Literal["error", "warning", "info"]
 class Code:
     """A kind of diagnostic: its stable code, why it exists, and a program with and without it.
 
-    `stage` is how far a program came when it fails so: syntax, names, types, unsafe, degenerate,
-    limits; it grades the penalty of meta-training. `setting` are keyword arguments for `check`.
+    `stage` is how far a program came when it fails so: syntax, names, types, unsafe or
+    degenerate; it grades the penalty of meta-training. The examples are programs over `suite`
+    and `columns`.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Code:
     bad: str
     good: str
     suite: str | None = "derl-math"
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ def define(
     stage: str,
     severity: Severity = "error",
     suite: str | None = "derl-math",
+    columns: tuple[tuple[str, str], ...] = (),
 ) -> Code:
     """Add a code to the table; each is defined once, next to the stage that reports it."""
     if code in CODES:
         raise ValueError(f"{code} is defined twice")
-    CODES[code] = Code(code, title, severity, stage, why, bad, good, suite)
+    CODES[code] = Code(code, title, severity, stage, why, bad, good, suite, columns)
     return CODES[code]
 
 

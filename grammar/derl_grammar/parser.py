@@ -127,6 +127,11 @@ def _lark() -> Lark:
     )
 
 
+def tokens(text: str) -> list[Token]:
+    """All tokens of any text; characters that start none are tokens of the type UNKNOWN."""
+    return list(_lark().lex(text))
+
+
 def _check_text(text: str, limits: Limits, report: Report) -> bool:
     encoded = len(text.encode("utf-8", "surrogatepass"))
     if encoded > limits.bytes:

@@ -31,8 +31,8 @@ LITERAL = define(
     "malformed literal",
     stage="syntax",
     why="Numbers and strings are Python's; `1e - 6` reads as a name after a number.",
-    bad="g1 / (g2 + 1e - 6)",
-    good="g1 / (g2 + 1e-6)",
+    bad="g1 + 1e - 1 * g2",
+    good="g1 + 1e-1 * g2",
 )
 EMPTY = define(
     "DRL005",
@@ -47,24 +47,24 @@ NO_REWARD = define(
     "no reward",
     stage="syntax",
     why="A program of named parts ends with `reward = …`, which is what the trainer receives.",
-    bad="part = g1 + g2",
-    good="part = g1 + g2\nreward = part",
+    bad="bonus = g1 + g2",
+    good="bonus = g1 + g2\nreward = bonus",
 )
 AFTER_REWARD = define(
     "DRL007",
     "statement after the reward",
     stage="syntax",
     why="`reward = …` comes last, so that a reader finds it and no part is forgotten behind it.",
-    bad="reward = g1\npart = g2",
-    good="part = g2\nreward = g1 + part",
+    bad="reward = g1\nbonus = g2",
+    good="bonus = g2\nreward = g1 + bonus",
 )
 BARE = define(
     "DRL008",
     "expression without a name",
     stage="syntax",
     why="In a program of several statements each has a name: a part, or the reward.",
-    bad="part = g2\ng1 + part",
-    good="part = g2\nreward = g1 + part",
+    bad="bonus = g2\ng1 + bonus",
+    good="bonus = g2\nreward = g1 + bonus",
 )
 
 TOO_LONG = define(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from derl_grammar.types import Type, parse_type
@@ -16,10 +16,15 @@ COSTS: tuple[Cost, ...] = ("constant", "scan", "parse", "process")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a primitive."""
+    """One argument of a primitive.
+
+    `literal`, when set, means that the program must write the argument out; the function returns
+    what is wrong with a value, or None.
+    """
 
     name: str
     type: Type
+    literal: Callable[[str], str | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +64,25 @@ def _parameters(text: str) -> tuple[Parameter, ...]:
 
 
 def primitive(
-    signature: str, *, cost: Cost = "scan", source: str = ""
+    signature: str,
+    *,
+    cost: Cost = "scan",
+    source: str = "",
+    literals: Mapping[str, Callable[[str], str | None]] | None = None,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
-    The name and the documentation are the function's own.
+    The name and the documentation are the function's own. `literals` names the parameters that a
+    program must write out, with a function that says what is wrong with a value.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
     if match is None:
         raise ValueError(f"cannot read signature {signature!r}; write '(completion: text) -> bool'")
-    params, returns = _parameters(match["params"]), parse_type(match["returns"])
+    params = tuple(
+        replace(p, literal=(literals or {}).get(p.name)) for p in _parameters(match["params"])
+    )
+    returns = parse_type(match["returns"])
     if cost not in COSTS:
         raise ValueError(f"unknown cost {cost!r}; one of {', '.join(COSTS)}")
 

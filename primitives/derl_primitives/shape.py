@@ -27,7 +27,7 @@ def count_step_markers(text: str) -> int:
 
 
 @primitive(
-    "(completion: text) -> number[0, inf]",
+    "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="after DERL (arXiv 2512.13399), g3, and the reasoning-steps reward of open-r1",
 )
@@ -46,7 +46,7 @@ def step_markers(completion: Sequence[str] | str) -> Floats:
 
 
 @primitive(
-    "(completion: text) -> number[0, inf]",
+    "(completion: text) -> number[0, 1e9]",
     cost="constant",
     source="length in code points",
 )
@@ -61,7 +61,7 @@ def chars(completion: Sequence[str] | str) -> Floats:
 
 
 @primitive(
-    "(completion: text) -> number[0, inf]",
+    "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="length in words, as `wc -w` counts",
 )

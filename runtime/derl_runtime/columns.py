@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from numpy.typing import NDArray
 
 from derl_runtime.faults import Fault, fault
-from derl_runtime.sources import Apply, Column, Literal, Source
+from derl_runtime.sources import Apply, Column, Literal, Source, plain
 
 Mask = NDArray[np.bool_]
+Offsets = NDArray[np.int64]
 LARGEST_TEXT = 10**9
+LONGEST_LIST = 10**6
 
 
 class ColumnError(ValueError):
     """A column is missing or holds something else than the program needs."""
+
+
+class Ragged(NamedTuple):
+    """Lists of B rollouts: all values behind one another, and where each list starts (B + 1)."""
+
+    values: Any
+    offsets: Offsets
+
+    @property
+    def lengths(self) -> Offsets:
+        """The number of steps of each rollout, (B,)."""
+        return np.diff(self.offsets)
+
+    def permuted(self, order: NDArray[np.int64]) -> Ragged:
+        """The same lists in another order."""
+        lengths = self.lengths[order]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.repeat(self.offsets[:-1][order] - offsets[:-1], lengths)
+        return Ragged(self.values[index + np.arange(len(index))], offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +53,14 @@ class Values:
 
     data: Any
     valid: Mask | None
+
+    def ragged(self) -> Ragged:
+        """Lists of numbers or conditions as one array with offsets; invalid rows are empty."""
+        valid = [True] * len(self.data) if self.valid is None else self.valid.tolist()
+        rows = [v if ok else () for v, ok in zip(self.data, valid, strict=True)]
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        flat = np.array([x for row in rows for x in row], dtype=np.float64)
+        return Ragged(flat, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _plain(data: Any) -> Any:
@@ -46,7 +76,7 @@ def _plain(data: Any) -> Any:
 
 def rows_in(columns: Mapping[str, Any]) -> int:
     """The number of rows B that all columns share; ColumnError when they differ."""
-    sizes = {name: len(values) for name, values in columns.items()}
+    sizes = {name: len(values) for name, values in columns.items() if hasattr(values, "__len__")}
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{name}: {size}" for name, size in sizes.items())
         raise ColumnError(f"the columns have different numbers of rows ({shown})")
@@ -84,6 +114,8 @@ class Batch:
             have = ", ".join(sorted(self.columns)) or "none"
             raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
         data = _plain(self.columns[name])
+        if np.ndim(data) == 0 and not isinstance(data, str):
+            data = np.full(self.rows, data)
         optional = isinstance(kind, Optional)
         inner = kind.item if isinstance(kind, Optional) else kind
         if isinstance(inner, Text | List):
@@ -104,13 +136,38 @@ class Batch:
                 )
             elif wanted is str and len(value) > LARGEST_TEXT:
                 raise ColumnError(f"the column {name!r}, row {row}: more than {LARGEST_TEXT} chars")
-        if not missing:
-            return Values(list(data), None)
-        if not optional:
+        if missing and not optional:
             self.faults.append(fault("missing", name, missing, "no value"))
+        data = list(data)
+        bad = self._check_items(name, data, kind) if isinstance(kind, List) else []
+        return Values(data, self._all_but([*missing, *bad]))
+
+    def _all_but(self, rows: list[int]) -> Mask | None:
+        if not rows:
+            return None
         valid = np.ones(self.rows, dtype=bool)
-        valid[missing] = False
-        return Values(list(data), valid)
+        valid[rows] = False
+        return valid
+
+    def _check_items(self, name: str, data: list[Any], kind: List) -> list[int]:
+        """The rows whose list holds a value that is none of the declared; they are reported."""
+        item = kind.item
+        lengths = np.fromiter((0 if v is None else len(v) for v in data), np.int64, self.rows)
+        if (lengths > LONGEST_LIST).any():
+            raise ColumnError(f"{name!r} has a list of more than {LONGEST_LIST} values")
+        flat = [x for v in data if v is not None for x in v]
+        owners = np.repeat(np.arange(self.rows), lengths)
+        if isinstance(item, Text):
+            wrong = np.array([not isinstance(x, str) for x in flat], dtype=bool)
+        else:
+            numbers = [float(x) if _is_number(x) and x is not None else math.nan for x in flat]
+            wrong = _outside(np.array(numbers, dtype=np.float64), item)
+        rows = sorted({int(r) for r in owners[wrong]}) if wrong.any() else []
+        if rows:
+            first = flat[int(np.argmax(wrong))]
+            message = f"a list holds {first!r:.60}, which is no value of {item}"
+            self.faults.append(fault("out_of_range", name, rows, message))
+        return rows
 
     def _numbers(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
         try:
@@ -138,13 +195,7 @@ class Batch:
     def _in_range(self, name: str, values: NDArray[np.float64], kind: Type, valid: Mask) -> Values:
         """Holds values to their declared range: what the checker assumed is made true here."""
         infinite = np.isinf(values)
-        outside = np.zeros(len(values), dtype=bool)
-        if isinstance(kind, Bool):
-            outside = valid & (values != 0) & (values != 1)
-        elif isinstance(kind, Number) and kind.values is not None:
-            outside = valid & ~np.isin(values, np.asarray(kind.values))
-        elif isinstance(kind, Number):
-            outside = valid & ~infinite & ((values < kind.lo) | (values > kind.hi))
+        outside = valid & _outside(values, kind)
         for bad, cls in ((infinite, "nonfinite"), (outside & ~infinite, "out_of_range")):
             if bad.any():
                 first = values[np.argmax(bad)]
@@ -161,12 +212,13 @@ class Batch:
         masks = [v.valid for v in inputs if isinstance(v, Values) and v.valid is not None]
         valid = np.logical_and.reduce(masks) if masks else None
         args = [_rows(v, valid) if isinstance(v, Values) else v for v in inputs]
+        call = _by_step(source) if source.lifted else source.primitive.fn
         count = self.rows if valid is None else int(valid.sum())
         label = str(source)
         if count == 0:
             return self._nothing(source.type, valid)
         try:
-            returned = source.primitive.fn(*args)
+            returned = call(*args)
         except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
             rows = _where(valid) if valid is not None else list(range(self.rows))
             message = f"{type(error).__name__}: {str(error)[:200]!r}"
@@ -194,7 +246,12 @@ class Batch:
             data: list[Any] = [None] * self.rows
             for row, value in zip(_rows_of(valid, self.rows), returned, strict=True):
                 data[row] = value
-            return Values(data, valid)
+            if isinstance(inner, Text):
+                return Values(data, valid)
+            bad = self._all_but(self._check_items(label, data, inner))
+            if bad is None or valid is None:
+                return Values(data, valid if bad is None else bad)
+            return Values(data, valid & bad)
         values = np.full(self.rows, np.nan)
         target = slice(None) if valid is None else valid
         values[target] = np.asarray(returned, dtype=np.float64)
@@ -204,6 +261,40 @@ class Batch:
             rows = _where(expected & ~present)
             self.faults.append(fault("nonfinite", label, rows, "returned NaN"))
         return self._in_range(label, values, inner, present)
+
+
+def _by_step(source: Apply) -> Callable[..., list[Any]]:
+    """A primitive of one text, applied to every text of every list; lists come back."""
+    lists = [not isinstance(a, Literal) and isinstance(plain(a), List) for a in source.args]
+
+    def call(*args: Any) -> list[Any]:
+        first = next(a for a, many in zip(args, lists, strict=True) if many)
+        lengths = [len(v) for v in first]
+        flat = [
+            [x for row in a for x in row] if many
+            else a if isinstance(a, str | float | bool)
+            else [x for x, steps in zip(a, lengths, strict=True) for _ in range(steps)]
+            for a, many in zip(args, lists, strict=True)
+        ]  # fmt: skip
+        returned = list(source.primitive.fn(*flat)) if sum(lengths) else []
+        ends = itertools.accumulate(lengths, initial=0)
+        return [returned[a:b] for a, b in itertools.pairwise(ends)]
+
+    return call
+
+
+def _outside(values: NDArray[np.float64], kind: Type) -> Mask:
+    """Which numbers are no value of their type; NaN is none of any."""
+    found: Mask
+    if isinstance(kind, Bool):
+        found = (values != 0) & (values != 1)
+    elif isinstance(kind, Number) and kind.values is not None:
+        found = ~np.isin(values, np.asarray(kind.values))
+    elif isinstance(kind, Number):
+        found = ~((values >= kind.lo) & (values <= kind.hi) & np.isfinite(values))
+    else:
+        found = np.isnan(values)
+    return found
 
 
 def _is_number(value: Any) -> bool:

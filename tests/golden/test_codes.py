@@ -14,13 +14,14 @@ CODES = [code for code in load_codes() if not code.code.startswith(("DRL6", "DRL
 
 @pytest.mark.parametrize("code", CODES, ids=lambda c: c.code)
 def test_bad_example_raises_the_code(code: Code) -> None:
-    found = derl_dsl.check(code.bad, suite=code.suite)
+    found = derl_dsl.check(code.bad, suite=code.suite, columns=dict(code.columns))
     assert code.code in [d.code for d in found]
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda c: c.code)
 def test_good_example_is_clean(code: Code) -> None:
-    assert derl_dsl.check(code.good, suite=code.suite) == []
+    found = derl_dsl.check(code.good, suite=code.suite, columns=dict(code.columns))
+    assert [d for d in found if d.severity != "info" or d.code == code.code] == []
 
 
 def test_pages_say_why() -> None:

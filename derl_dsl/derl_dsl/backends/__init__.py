@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from derl_dsl.backends.reference import Kernel
+    from derl_dsl.backends.kernel import Kernel
     from derl_dsl.ir import Graph
 
 Emit = Callable[["Graph"], "Kernel"]

@@ -1,22 +1,21 @@
 """The reference backend: plain NumPy, one operation after the other; it defines the meaning.
 
 Transcendental functions come from the C library through `points`, element by element, so that
-their last bit is the same as in compiled code.
+their last bit is the same as in compiled code. Sums run from left to right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl import points
-from derl_dsl.ir import Graph
-
-Array = NDArray[np.float64]
-Kernel = Callable[[Mapping[int, Array], int], dict[str, Array]]
+from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
+from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Node, Param
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
@@ -52,24 +51,163 @@ OPS: dict[str, Callable[..., Any]] = {
 }
 
 
-def emit(graph: Graph) -> Kernel:
-    """A kernel that runs the graph's operations over whole columns.
+def ordered_sum(values: list[float]) -> float:
+    """The sum from left to right, as a loop computes it."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
-    The kernel takes float64 arrays (B,) by input node and B, and returns (B,) arrays by output.
+
+def held_mean(values: list[float]) -> float:
+    """The mean, held between the extremes; 0 of nothing."""
+    if not len(values):
+        return 0.0
+    mean = ordered_sum(values) / len(values)
+    return min(max(mean, min(values)), max(values))
+
+
+def deviation(values: list[float]) -> float:
+    """The standard deviation (divisor n), exactly 0 of equal values, at most half the spread.
+
+    The first value is taken off before summing: rewards that differ little keep their digits.
     """
-    order = graph.used(graph.outputs.values())
+    if len(values) < 2:
+        return 0.0
+    moved = [v - values[0] for v in values]
+    mean = ordered_sum(moved) / len(moved)
+    spread = max(values) - min(values)
+    variance = ordered_sum([(m - mean) * (m - mean) for m in moved]) / len(moved)
+    return min(float(np.sqrt(variance)), spread / 2)
 
-    def kernel(inputs: Mapping[int, Array], rows: int) -> dict[str, Array]:
+
+def quantile(values: list[float], q: float) -> float:
+    """The q-quantile, linear between neighbours."""
+    ordered = np.sort(values).tolist()
+    if not ordered:
+        return 0.0
+    at = q * (len(ordered) - 1)
+    below = int(at)
+    above = min(below + 1, len(ordered) - 1)
+    value = ordered[below] + (at - below) * (ordered[above] - ordered[below])
+    value = max(ordered[below], value)
+    return float(min(ordered[above], value))
+
+
+LISTS: dict[str, Callable[[Any], float]] = {
+    "list_sum": ordered_sum,
+    "list_mean": held_mean,
+    "list_min": lambda v: min(v, default=0.0),
+    "list_max": lambda v: max(v, default=0.0),
+    "list_first": lambda v: v[0] if len(v) else 0.0,
+    "list_last": lambda v: v[-1] if len(v) else 0.0,
+    "list_count": lambda v: float(len(v)),
+    "list_any": any,
+    "list_all": all,
+}
+
+GROUPS: dict[str, Callable[[Any], float]] = {
+    "group_mean": held_mean,
+    "group_std": deviation,
+    "group_min": lambda v: min(v, default=0.0),
+    "group_max": lambda v: max(v, default=0.0),
+    "group_size": lambda v: float(len(v)),
+}
+
+
+def _spread(values: list[Any], many: bool) -> tuple[list[Any], Offsets | None]:
+    """Single values repeated for every step of the lists they stand with."""
+    if not many:
+        return values, None
+    offsets = next(v.offsets for v in values if isinstance(v, Ragged))
+    lengths = np.diff(offsets)
+    spread = [v.values if isinstance(v, Ragged) else np.repeat(v, lengths) for v in values]
+    return spread, offsets
+
+
+def _reduce(op: str, ragged: Ragged) -> NDArray[Any]:
+    values, offsets = ragged.values.tolist(), ragged.offsets.tolist()
+    found = [LISTS[op](values[a:b]) for a, b in itertools.pairwise(offsets)]
+    return np.array(found, dtype=bool if op in ("list_any", "list_all") else np.float64)
+
+
+def _cut(op: str, literals: tuple[float, ...], ragged: Ragged) -> Ragged:
+    starts, ends = [], []
+    for start, steps in zip(ragged.offsets.tolist(), ragged.lengths.tolist(), strict=False):
+        first, last = points.cut(op, literals, steps)
+        starts.append(start + first)
+        ends.append(start + last)
+    chosen = [np.arange(a, b) for a, b in zip(starts, ends, strict=True)]
+    index = np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+    lengths = np.array([len(c) for c in chosen], dtype=np.int64)
+    return Ragged(ragged.values[index], np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _grouped(node: Node, args: list[Any], bound: Bound) -> Array:
+    *values, where = args
+    counted = where & bound.live
+    out = np.zeros(bound.rows)
+    for start, end in zip(bound.groups.tolist(), bound.groups[1:].tolist(), strict=False):
+        rows = slice(start, end)
+        column = values[0][rows] if values else counted[rows].astype(np.float64)
+        chosen = column[counted[rows]].tolist()
+        if node.op == "group_rank":
+            out[rows] = _ranks(column.tolist(), counted[rows].tolist())
+        elif node.op == "group_quantile":
+            assert isinstance(node.payload, tuple)
+            out[rows] = quantile(chosen, node.payload[0])
+        else:
+            out[rows] = GROUPS[node.op](chosen)
+    return out
+
+
+def _ranks(column: list[float], counted: list[bool]) -> list[float]:
+    """For each rollout the share of the others that count with a smaller value, ties half."""
+    found = []
+    for k, x in enumerate(column):
+        others = [v for j, v in enumerate(column) if j != k and counted[j]]
+        below = sum(v < x for v in others) + 0.5 * sum(v == x for v in others)
+        found.append(below / len(others) if others else 0.5)
+    return found
+
+
+def _node(node: Node, args: list[Any], bound: Bound) -> Any:
+    if node.op in GROUP:
+        return _grouped(node, args, bound)
+    if node.op in REDUCTIONS:
+        return _reduce(node.op, args[0])
+    if node.op in SLICES:
+        assert isinstance(node.payload, tuple)
+        return _cut(node.op, node.payload, args[0])
+    spread, offsets = _spread(args, node.is_list)
+    result = OPS[node.op](*spread)
+    return result if offsets is None else Ragged(result, offsets)
+
+
+def _leaf(node: Node, value: Any, rows: int) -> Any:
+    if isinstance(node.payload, float):
+        return np.full(rows, node.payload)
+    if isinstance(node.payload, Param):
+        return np.full(rows, node.payload.value)
+    if isinstance(value, Ragged):
+        return Ragged(value.values != 0, value.offsets) if node.is_bool else value
+    return value != 0 if node.is_bool else value
+
+
+def emit(graph: Graph) -> Kernel:
+    """A kernel that runs the graph's operations over whole columns."""
+    order = graph.used(graph.roots())
+    outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
+
+    def kernel(bound: Bound) -> dict[str, Array]:
         done: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             for i in order:
                 node = graph.nodes[i]
-                if node.op == "const":
-                    done[i] = np.full(rows, node.payload)
-                elif node.op == "input":
-                    done[i] = inputs[i] != 0 if node.is_bool else inputs[i]
+                if node.op in ("const", "input", "valid", "param"):
+                    done[i] = _leaf(node, bound.inputs.get(i), bound.rows)
                 else:
-                    done[i] = OPS[node.op](*(done[a] for a in node.args))
-        return {name: done[i] for name, i in graph.outputs.items()}
+                    done[i] = _node(node, [done[a] for a in node.args], bound)
+        return {name: np.array(done[i], dtype=np.float64) for name, i in outputs.items()}
 
     return kernel

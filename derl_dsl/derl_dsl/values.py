@@ -1,0 +1,43 @@
+"""What an expression stands for while it is elaborated, and words for it in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from derl_runtime.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What an expression stands for.
+
+    `kind` is number, bool, text, skip (not applicable) or broken (after an error); `node` its node
+    of the graph (none for texts), `source` the input or literal it is, `valid` the condition under
+    which it applies (None: always), and `many` whether it has one value per step.
+    """
+
+    kind: str
+    node: int | None = None
+    source: Source | None = None
+    valid: int | None = None
+    many: bool = False
+
+    @property
+    def words(self) -> str:
+        """Its type in words."""
+        if self.many:
+            return {"bool": "a list of conditions"}.get(self.kind, f"a list of {self.kind}s")
+        return {"bool": "a condition", "skip": "skip"}.get(self.kind, f"a {self.kind}")
+
+
+BROKEN = Value("broken")
+SKIP = Value("skip")
+
+
+def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """A did-you-mean hint, when a known name is near."""
+    import difflib  # 5 ms that only a mistake should cost
+
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return (f"did you mean {found[0]!r}?",) if found else ()
