@@ -10,6 +10,7 @@ import typer
 
 from derl_dsl.cli.check import check_command
 from derl_dsl.cli.fmt import fmt_command
+from derl_dsl.cli.lsp import lsp_command
 
 app = typer.Typer(
     add_completion=False,
@@ -37,9 +38,10 @@ def _derl_dsl(
 
 app.command("check")(check_command)
 app.command("fmt")(fmt_command)
+app.command("lsp")(lsp_command)
 
 # Commands that need NumPy or a trainer are registered only when one of them may be meant.
-_LIGHT = {"check", "fmt"}
+_LIGHT = {"check", "fmt", "lsp"}
 
 
 def register_all() -> None:
