@@ -12,15 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from derl_trainers.config import RunConfig
 from derl_trainers.executor import Event
-from derl_trainers.store import StepRow, Store
+from derl_trainers.store import FILE, StepRow, Store
 
 WIDTH = 100
 _FORMULA = 44
@@ -78,7 +80,8 @@ class View:
     def begin(self, config: RunConfig, run_dir: Path) -> None:
         """The run begins."""
         self.steps = config.meta.steps
-        self.say(f"[bold]meta-train {config.name}[/]  seed {config.seed}, store {run_dir}/run.db")
+        where = escape(str(run_dir / FILE))
+        self.say(f"[bold]meta-train {config.name}[/]  seed {config.seed}, store {where}")
         self.say(
             f"  {config.meta.steps} outer steps x {config.meta.formulas} formulas over "
             f"{config.suite}; an inner run is {config.inner.steps} GRPO steps of "
@@ -154,8 +157,8 @@ class View:
         self.say(steps_table(self.rows))
         self.console.print()
         self.console.print(comparison_table(store))
-        self.say(f"\n[dim]{timing_line(store)}; every proposal: derl-dsl runs show "
-                 f"{store.path.parent}[/]")  # fmt: skip
+        where = escape(str(store.path.parent))
+        self.say(f"\n[dim]{timing_line(store)}[/]\n[dim]all of it: derl-dsl runs show {where}[/]")
 
     # Bars.
 
@@ -186,8 +189,8 @@ class View:
             return
         note = "  ".join(f"{key} {value:.3g}" for key, value in metrics.items())
         if name not in self.bars:
-            text = _short(label or str(name), 34)
-            self.bars[name] = self.progress.add_task(f"{text:<34}", total=total or 1, note="")
+            text = escape(f"{_short(label or str(name), 34):<34}")
+            self.bars[name] = self.progress.add_task(text, total=total or 1, note="")
         self.progress.update(self.bars[name], completed=step, total=total or 1)
         if note:
             self.progress.update(self.bars[name], note=note)
@@ -219,8 +222,10 @@ def _short(text: str, width: int = _FORMULA) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", width=WIDTH, box=None,
-                 header_style="dim", padding=(0, 1), pad_edge=False)  # fmt: skip
+    return Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim",
+        box=box.SIMPLE_HEAD, show_edge=False, width=WIDTH, padding=(0, 1), pad_edge=False,
+    )  # fmt: skip
 
 
 def proposal_lines(store: Store, step: int) -> Iterable[Text]:
@@ -277,7 +282,7 @@ def steps_table(rows: list[StepRow]) -> Table:
 
 def comparison_table(store: Store) -> Table:
     """The table of the final comparison."""
-    from derl_trainers.final import comparison
+    from derl_trainers.final import BEST, comparison
 
     rows = comparison(store)
     seeds = max((len(row.scores) for row in rows), default=0)
@@ -295,7 +300,8 @@ def comparison_table(store: Store) -> Table:
         if row.difference is not None:
             versus = f"{row.difference:+.3f} ± {row.difference_half:.3f}"
         formula = Text(_short(row.formula or "(not trained)", 60))
-        table.add_row(Text(row.label), formula, mean, each, versus)
+        style = "bold green" if row.label == BEST else ""
+        table.add_row(Text(row.label), formula, mean, each, versus, style=style)
     return table
 
 
