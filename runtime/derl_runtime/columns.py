@@ -114,7 +114,8 @@ class Batch:
             have = ", ".join(sorted(self.columns)) or "none"
             raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
         data = _plain(self.columns[name])
-        if np.ndim(data) == 0 and not isinstance(data, str):
+        # Not np.ndim: it copies a list, and fails on a ragged one.
+        if isinstance(data, int | float) or getattr(data, "ndim", None) == 0:
             data = np.full(self.rows, data)
         optional = isinstance(kind, Optional)
         inner = kind.item if isinstance(kind, Optional) else kind

@@ -175,7 +175,7 @@ BAD_INPUT = [
     (("-e", "n", "--column", "n", "--data", "rows.jsonl"), "--column n: write name:type"),
     (("-e", "n", "--column", "n:nmber", "--data", "rows.jsonl"), "unknown type 'nmber'"),
     ((*EXACT, "--data", "rows.jsonl", "--backend", "fast"), "unknown backend 'fast'"),
-    ((*EXACT, "--data", "rows.jsonl", "--group", "idd"), "the column 'idd' is missing"),
+    ((*EXACT, "--data", "rows.jsonl", "--group", "idd"), "column 'idd' is missing"),
     ((*EXACT, "--data", "rows.jsonl", "--group", "n"), "but row 3 holds None"),
     ((*EXACT, "--data", "rows.jsonl", "--outcome", "nope"), "the outcome 'nope' cannot be used"),
     ((*EXACT, "--data", "rows.jsonl", "--output", "no/x.jsonl"), "no/x.jsonl: cannot write"),
