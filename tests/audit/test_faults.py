@@ -9,7 +9,7 @@ import pytest
 from derl_dsl.audit.faults import check_data
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope
-from derl_grammar.diagnostics import CODES
+from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.spans import Source
 from derl_primitives.primitive import Primitive, primitive
 
@@ -20,8 +20,12 @@ def on(text: str, data: dict[str, list], suite: str | None = None, **columns: st
     return check_data(check_source(Source(text), build_scope(suite, columns)), data)
 
 
+def of_data(checked: Checked) -> list[Diagnostic]:
+    return [d for d in checked.diagnostics if d.code.startswith("DRL7")]
+
+
 def codes(checked: Checked) -> list[str]:
-    return [d.code for d in checked.diagnostics if d.code.startswith("DRL7")]
+    return [d.code for d in of_data(checked)]
 
 
 def run_example(text: str) -> Checked:
@@ -63,24 +67,24 @@ def test_a_failing_primitive(kind):
     found = check_data(checked, data)
     assert codes(found) == (["DRL706"] if kind == "bad" else [])
     if kind == "bad":
-        assert "KeyError" in found.diagnostics[-1].message
+        assert "KeyError" in of_data(found)[-1].message
 
 
 def test_all_that_is_missing_is_told_where_it_is_needed():
     text = "a = exact(completion, answer)\nreward = a + 0.1 * boxed(completion) + n"
     found = on(text, {"solution": ["x"]}, "math", n="number[0, 1]")
-    told = [(d.line, d.column, d.message) for d in found.diagnostics]
+    told = [(d.line, d.column, d.message) for d in of_data(found)]
     assert told == [
         (1, 5, "the data has no column 'completion' (text)"),
         (1, 5, "the data has no column 'answer' (text)"),
         (2, 40, "the data has no column 'n' (number[0, 1])"),
     ]
-    assert found.diagnostics[0].hints == ("its columns: solution",)
+    assert of_data(found)[0].hints == ("its columns: solution",)
 
 
 def test_rows_of_values_outside_their_range_and_the_range_they_need():
     found = on("0.5 * n", {"n": [0, 5, 12, 1, -3]}, n="number[0, 9]")
-    (d,) = found.diagnostics
+    (d,) = of_data(found)
     assert d.message == "n: 12 is no value of number[0, 9] in 2 of 5 rows (row 2, 4, from 0)"
     assert d.hints == ("the data spans number[-3, 12]: declare that, or mend the rows",)
 
@@ -88,7 +92,7 @@ def test_rows_of_values_outside_their_range_and_the_range_they_need():
 def test_one_wrong_column_is_told_once():
     text = "boxed(completion) + exact(completion, answer)"
     found = on(text, {"completion": ["x", 5], "answer": ["1", "2"]}, "math")
-    (d,) = found.diagnostics
+    (d,) = of_data(found)
     assert d.code == "DRL702"
     assert "must be text, but row 1 holds int: 5" in d.message
 
@@ -96,7 +100,7 @@ def test_one_wrong_column_is_told_once():
 def test_a_bound_name_may_stand_in_the_data():
     assert codes(on("g1 + g2", {"g1": [1.000001], "g2": [1e-6]}, "derl-math")) == []
     found = on("g1 + g2", {"g1": [1.000001]}, "derl-math")
-    assert [d.message for d in found.diagnostics] == ["the data has no column 'completion' (text)"]
+    assert [d.message for d in of_data(found)] == ["the data has no column 'completion' (text)"]
 
 
 def test_an_undeclared_column_of_the_data_is_offered():
@@ -112,3 +116,15 @@ def test_messages_are_safe_to_print():
     assert all(d.message.isprintable() for d in found.diagnostics)
     found = on("0.5 * n", {"\x1b]0;x\x07": [1]}, n="number")
     assert all(hint.isprintable() for d in found.diagnostics for hint in d.hints)
+
+
+def test_lists_of_steps_and_optional_columns():
+    text = "mean(xs) + default(n, 0)"
+    kinds = {"xs": "list[number[0, 1]]", "n": "number[0, 1]?"}
+    assert codes(on(text, {"xs": [[0.5, 1], []], "n": [None, 1]}, **kinds)) == []
+    found = on(text, {"xs": [[0.5, 3], [], [1]], "n": [None, 1, 2]}, **kinds)
+    assert codes(found) == ["DRL704", "DRL704"]
+    assert "in 1 of 3 rows (row 0, from 0)" in of_data(found)[0].message
+    assert codes(on(text, {"xs": [[0.5], None], "n": [0, 0]}, **kinds)) == ["DRL703"]
+    assert codes(on(text, {"n": [0, 0]}, **kinds)) == ["DRL701"]
+    assert codes(on(text, {"xs": [1, 2], "n": [0, 0]}, **kinds)) == ["DRL702"]

@@ -258,3 +258,27 @@ def test_gsm8k_length_bonus_lets_wrong_answers_outscore_right_ones(shared_data):
     safe = audit(Question("exact(completion, answer)", "math", outcome="is_correct"), rows)
     assert safe.ok
     assert one(safe, "DRL606").figure == 0
+
+
+def test_histograms_split_by_outcome_share_their_bins():
+    import numpy as np
+    from derl_dsl.audit.plots import histogram
+
+    values = np.array([0.0, 1.0, 0.0, 1.0, np.nan])
+    svg = histogram("x", values, np.array([1.0, 1.0, 0.0, 0.0, 1.0]))
+    assert svg.count('class="right"') == svg.count('class="wrong"') == 2
+    assert svg.count("<title>right: 50.0%</title>") == 2
+    # One class holds two of many values: its bars must stand over the same bins.
+    values = np.array([0.0, 10.0, *np.arange(10.0)])
+    svg = histogram("x", values, np.array([1.0] * 2 + [0.0] * 10))
+    assert svg.count("<title>right: 50.0%</title>") == 2
+    assert svg.count('class="wrong"') == 6
+    assert "no values" in histogram("x", np.array([np.nan]), None)
+    assert histogram("x", np.array([-1e308, 1e308]), None).count("<rect") == 2
+
+
+def test_a_reward_that_compares_within_the_group_found():
+    data = {"prompt": list("abab"), "ok": [1, 1, 0, 0], "s": [0.1, 0.9, 0.2, 0.8]}
+    found = run("s - group_mean(s)", data)
+    assert found.context.reward.values.tolist() == pytest.approx([-0.05, 0.05, 0.05, -0.05])
+    assert [(p.right.row, p.wrong.row) for p in found.pairs] == [(0, 2)]

@@ -176,7 +176,7 @@ BAD_INPUT = [
     (("-e", SAFE, "--data", "none.jsonl"), "none.jsonl: no such file"),
     (("-e", SAFE), "--data"),
     (("--data", "rows.jsonl"), "give the reward either as a file or with -e TEXT"),
-    (("-e", SAFE, "--data", "rows.jsonl", "--group", "idd"), "the column 'idd' is missing"),
+    (("-e", SAFE, "--data", "rows.jsonl", "--group", "idd"), "column 'idd' is missing"),
     (("-e", SAFE, "--data", "rows.jsonl", "--outcome", "nope"), "the outcome 'nope' cannot be"),
     (("-e", SAFE, "--data", "rows.jsonl", "--outcome", "problem_id"), "row 2 holds 2"),
     (("-e", SAFE, "--data", "rows.jsonl", "--html", "no/x.html"), "cannot write no/x.html"),

@@ -87,9 +87,9 @@ SATURATED = _audit(
     "warning",
     why="A component that nearly always sits at one end tells almost no rollout from another.",
     mend="move the bounds of its clip or ramp to where the rollouts are",
-    bad='part = clip(n / 200, 0, 1)\nreward = ok + part\n{"ok": 1, "n": 900}  × 40\n'
+    bad='size = clip(n / 200, 0, 1)\nreward = ok + size\n{"ok": 1, "n": 900}  × 40\n'
     '{"ok": 0, "n": 100}',
-    good='part = clip(n / 1000, 0, 1)\nreward = ok + part\n{"ok": 1, "n": 900}  × 20\n'
+    good='size = clip(n / 1000, 0, 1)\nreward = ok + size\n{"ok": 1, "n": 900}  × 20\n'
     '{"ok": 0, "n": 100}  × 20',
 )
 OUTLIERS = _audit(

@@ -108,10 +108,8 @@ def _findings(checked: Checked, data: Data) -> Iterator[Diagnostic]:
     assert graph is not None
     batch = Batch(data)
     told: set[str] = set()
-    for i in graph.inputs(graph.outputs.values()):
-        source = graph.nodes[i].payload
-        if not isinstance(source, Column | Apply):
-            continue
+    for i in graph.inputs(graph.roots()):
+        source = graph.source(i)
         span = checked.source.span(*graph.places[i])
         absent = [c for c in _columns(source, data) if c.name not in data]
         for column in absent:

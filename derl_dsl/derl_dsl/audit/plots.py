@@ -5,6 +5,7 @@ Colours are CSS classes (`right`, `wrong`, `all`), so that the page decides ligh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -13,7 +14,7 @@ import numpy as np
 from derl_dsl.audit.findings import number
 from derl_dsl.audit.statistics import Array, Rows
 
-_BINS = 24
+_MOST_BINS = 24
 _WIDTH, _HEIGHT = 280, 120
 _BASE = _HEIGHT - 18
 _POINTS = 1500
@@ -39,9 +40,9 @@ def histogram(name: str, values: Array, outcome: Array | None) -> str:
         return '<p class="none">no values</p>'
     together = np.concatenate([v for _, v in classes])
     low, high = float(together.min()), float(together.max())
-    shares = [(c, _shares(v, low, high)) for c, v in classes]
+    bins = _bins(together, low, high)
+    shares = [(c, _shares(v, low, high, bins)) for c, v in classes]
     top = max(s.max() for _, s in shares)
-    bins = len(shares[0][1])
     slot = _WIDTH / bins
     wide = max(1.0, (min(slot, 40) - 2) / len(shares))
     bars = []
@@ -60,9 +61,17 @@ def histogram(name: str, values: Array, outcome: Array | None) -> str:
     return _svg(_WIDTH, _HEIGHT, f"Histogram of {name}", [*bars, *axis, tallest])
 
 
-def _shares(values: Array, low: float, high: float) -> Array:
-    """The share of values in each bin; one bin for one value, two for 0/1."""
-    bins = 1 if low == high else 2 if np.isin(values, (low, high)).all() else _BINS
+def _bins(values: Array, low: float, high: float) -> int:
+    """One bin for one value, two for two values, else as many as the rows fill (Rice's rule)."""
+    if low == high:
+        return 1
+    if np.isin(values, (low, high)).all():
+        return 2
+    return min(_MOST_BINS, max(6, round(2 * math.cbrt(len(values)))))
+
+
+def _shares(values: Array, low: float, high: float, bins: int) -> Array:
+    """The share of values in each bin."""
     if bins == 1:
         return np.ones(1)
     # Halved first: the width of a range may exceed the largest float.
