@@ -21,12 +21,15 @@ _FAMILIES = {
     "DRL2": "Types",
     "DRL3": "Ranges and proofs",
     "DRL4": "Limits",
+    "DRL5": "Reward design",
     "DRL6": "Audit on data",
     "DRL7": "Faults in data",
 }
 _DEFINE_CODES = (
     "derl_grammar.syntax_codes",
     "derl_dsl.codes",
+    "derl_dsl.lint",
+    "derl_dsl.suppress",
     "derl_dsl.audit.codes",
     "derl_dsl.audit.faults",
 )

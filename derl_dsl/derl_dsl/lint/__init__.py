@@ -1,0 +1,102 @@
+"""Lints: what is sound but a doubtful reward; one rule a file, listed here.
+
+A lint runs only on programs without errors. It never changes whether a program is accepted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from derl_grammar.diagnostics import Diagnostic
+
+from derl_dsl.lint import (
+    affine,
+    constant_branch,
+    constant_part,
+    double_negation,
+    drowned,
+    duplicated_term,
+    empty_answer,
+    epsilon,
+    equality,
+    group_target,
+    idle_bounds,
+    idle_extreme,
+    idle_guard,
+    inverted_component,
+    magic_number,
+    opposite_signs,
+    outscored,
+    punished_sign,
+    redundant_condition,
+    repeated_condition,
+    reversed_bounds,
+    same_operands,
+    switched_off,
+    threshold,
+    tiny_scale,
+    unbounded,
+    unused_part,
+    veto,
+)
+from derl_dsl.lint.context import Context, Rule
+from derl_dsl.suppress import named_target
+
+if TYPE_CHECKING:
+    from derl_dsl.checker import Checked
+
+# In this order: a rule may leave out what an earlier one has told.
+RULES: tuple[Rule, ...] = (
+    # Expressions, operands first
+    same_operands.RULE,
+    threshold.RULE,
+    equality.RULE,
+    constant_branch.RULE,
+    repeated_condition.RULE,
+    redundant_condition.RULE,
+    epsilon.RULE,
+    reversed_bounds.RULE,
+    idle_bounds.RULE,
+    idle_extreme.RULE,
+    idle_guard.RULE,
+    double_negation.RULE,
+    group_target.RULE,
+    # The program
+    constant_part.RULE,
+    unused_part.RULE,
+    veto.RULE,
+    inverted_component.RULE,
+    punished_sign.RULE,
+    unbounded.RULE,
+    drowned.RULE,
+    switched_off.RULE,
+    outscored.RULE,
+    empty_answer.RULE,
+    duplicated_term.RULE,
+    opposite_signs.RULE,
+    affine.RULE,
+    tiny_scale.RULE,
+    magic_number.RULE,
+)
+
+_BY_NODE: dict[type, list[Rule]] = defaultdict(list)
+for _rule in RULES:
+    for _node in _rule.nodes:
+        _BY_NODE[_node].append(_rule)
+_PROGRAM = tuple(rule for rule in RULES if not rule.nodes)
+
+
+def run(checked: Checked, target: str | None = None) -> list[Diagnostic]:
+    """All lint findings of a program without errors.
+
+    `target` names the trainer the reward is meant for ("verl"); without it a comment of the
+    program may, `# derl: target[verl]`.
+    """
+    context = Context(checked, target or named_target(checked.source))
+    for node in context.nodes:
+        for rule in _BY_NODE.get(type(node), ()):
+            rule.look(context, node)
+    for rule in _PROGRAM:
+        rule.look(context, context.program)
+    return context.found

@@ -1,0 +1,395 @@
+"""What the rules share about one program; everything is computed when the first rule asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from derl_grammar import nodes as n
+from derl_grammar.diagnostics import Code, Diagnostic, Fix
+from derl_grammar.nodes import Place
+from derl_primitives.primitive import Primitive
+from derl_runtime.sources import Apply
+
+from derl_dsl import ranges
+from derl_dsl.analyse import domain
+from derl_dsl.ir import GROUP, Node
+from derl_dsl.ranges import Range
+from derl_dsl.witness import at_rows, leaf_name
+
+if TYPE_CHECKING:
+    from derl_dsl.certificate import Certificate
+    from derl_dsl.checker import Checked
+
+# Primitives that a better rollout scores higher on; lengths are neither good nor bad.
+GOOD_SIGNS = frozenset(
+    {"exact", "numeric_equal", "boxed", "contains_answer", "step_markers", "g1", "g2", "g3", "g4"}
+)
+LENGTHS = frozenset({"words", "chars", "tokens"})
+WHOLE_NUMBERED = LENGTHS | {"step_markers", "count", "count_matches"}
+# A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
+NOTHING = 1e-3
+_WHOLE_OPS = frozenset({"floor", "round", "sign", "num", "group_size", "list_count"})
+_KEEP_WHOLE = frozenset({"add", "sub", "mul", "neg", "abs", "min", "max", "select"})
+# Sums with more terms than this (a part used twice counts twice) are not taken apart.
+_MOST_TERMS = 64
+_PLAIN_SIZE = 1e4
+_TRIED = 16
+
+
+class Term(NamedTuple):
+    """One summand of the reward: `factor * atom`; `range` is that of the whole summand."""
+
+    place: Place
+    atom: int
+    factor: float
+    range: Range
+
+    @property
+    def width(self) -> float:
+        """How far the summand can move the reward."""
+        return self.range.hi - self.range.lo
+
+
+class Samples(NamedTuple):
+    """Input combinations with the values of all nodes the reward needs; `exact` when all."""
+
+    inputs: list[int]
+    rows: list[tuple[float, ...]]
+    values: Mapping[int, list[float]]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A lint: its code, the function that looks, and the syntax nodes it looks at.
+
+    Without `nodes` it looks at the program once; otherwise at every expression of these classes.
+    """
+
+    code: Code
+    look: Callable[[Context, Any], None]
+    nodes: tuple[type, ...] = ()
+
+
+class Context:
+    """One checked program without errors, as the rules see it.
+
+    `target` names the trainer the reward is meant for, when one is known (such as "verl").
+    """
+
+    def __init__(self, checked: Checked, target: str | None = None) -> None:
+        assert checked.program is not None
+        assert checked.graph is not None
+        assert checked.certificate is not None
+        assert checked.prover is not None
+        self.checked = checked
+        self.program = checked.program
+        self.graph = checked.graph
+        self.certificate: Certificate = checked.certificate
+        self.prover = checked.prover
+        self.outcome = checked.outcome
+        self.target = target
+        self.reported = {d.code for d in checked.diagnostics}
+        self.found: list[Diagnostic] = []
+        self._ranges: dict[int, Range | None] = {}
+
+    # Findings
+
+    def add(
+        self, code: Code, place: Place, message: str, *hints: str, fix: Fix | None = None
+    ) -> None:
+        """Report a finding at the character offsets `place`."""
+        span = self.checked.source.span(*place)
+        self.found.append(Diagnostic(code.code, code.severity, message, span, hints, fix))
+        self.reported.add(code.code)
+
+    def replaced(self, message: str, place: Place, text: str) -> Fix:
+        """The fix that replaces one stretch."""
+        return Fix(message, ((*place, text),))
+
+    def text(self, expr: n.Expr) -> str:
+        """The source text of an expression."""
+        return self.checked.source.text[slice(*expr.place)]
+
+    def bracketed(self, expr: n.Expr) -> bool:
+        """Whether the text of an expression holds together anywhere."""
+        if isinstance(expr, n.NumberLiteral | n.BoolLiteral | n.TextLiteral | n.Name | n.Call):
+            return True
+        if isinstance(expr, n.Unary):
+            return self.text(expr).startswith("(")
+        return min(c.place[0] for c in n.children(expr)) > expr.place[0]
+
+    def operand(self, expr: n.Expr) -> str:
+        """The text of an expression, in brackets where it needs them."""
+        return self.text(expr) if self.bracketed(expr) else f"({self.text(expr)})"
+
+    def shown(self, place: Place, most: int = 40) -> str:
+        """A stretch of the text on one line, shortened for a message."""
+        text = " ".join(self.checked.source.text[slice(*place)].split())
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+    # The program
+
+    @cached_property
+    def parts(self) -> dict[str, n.Expr]:
+        """The values of the named parts."""
+        return {part.name: part.value for part in self.program.parts}
+
+    @cached_property
+    def roots(self) -> list[n.Expr]:
+        """The expression of each statement."""
+        return [*(part.value for part in self.program.parts), self.program.reward]
+
+    @cached_property
+    def nodes(self) -> list[n.Expr]:
+        """All expressions, operands before what uses them."""
+        return [node for root in self.roots for node in n.postorder(root)]
+
+    @cached_property
+    def used(self) -> list[int]:
+        """The graph's nodes that the reward depends on."""
+        return self.graph.used([self.checked.reward])
+
+    def node(self, expr: n.Expr) -> int | None:
+        """The graph's node of an expression; None of texts and lists of texts."""
+        value = self.checked.values.get(id(expr))
+        return None if value is None else value.node
+
+    def at(self, expr: n.Expr) -> Node | None:
+        """The operation of an expression."""
+        node = self.node(expr)
+        return None if node is None else self.graph.nodes[node]
+
+    def applies_alike(self, one: n.Expr, two: n.Expr) -> bool:
+        """Whether two expressions are not applicable for the same rollouts, if for any."""
+        values = self.checked.values
+        return values[id(one)].valid == values[id(two)].valid
+
+    def constant(self, expr: n.Expr) -> float | None:
+        """The number an expression always is because it is written so: `0.5`, `-1`, a named one."""
+        found = self.at(expr)
+        return found.payload if found is not None and isinstance(found.payload, float) else None
+
+    def input_name(self, node: int) -> str:
+        """How the program names an input."""
+        return leaf_name(self.graph, node)
+
+    def primitive(self, node: int) -> Primitive | None:
+        """The primitive of an input node, when it is one."""
+        payload = self.graph.nodes[node].payload
+        if isinstance(payload, Apply) and isinstance(payload.primitive, Primitive):
+            return payload.primitive
+        return None
+
+    def _named(self, node: int, names: frozenset[str]) -> bool:
+        primitive = self.primitive(node)
+        return primitive is not None and primitive.name in names
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """The reward's inputs that measure the length of a text."""
+        return [i for i in self.inputs if self._named(i, LENGTHS)]
+
+    @cached_property
+    def good_signs(self) -> list[int]:
+        """The reward's inputs, other than the outcome, that a better rollout scores higher on."""
+        return [i for i in self.inputs if i != self.outcome and self._named(i, GOOD_SIGNS)]
+
+    @cached_property
+    def inputs(self) -> list[int]:
+        """The reward's input nodes."""
+        return [i for i in self.used if self.graph.nodes[i].op == "input"]
+
+    @property
+    def uses_outcome(self) -> bool:
+        """Whether the reward depends on a known outcome."""
+        return self.outcome is not None and self.outcome in self.inputs
+
+    # Ranges
+
+    def range(self, node: int | None) -> Range | None:
+        """What a node can be; None for what the reward does not use."""
+        if node is None:
+            return None
+        if node not in self._ranges:
+            self._ranges[node] = self._range(node)
+        return self._ranges[node]
+
+    def _range(self, node: int) -> Range | None:
+        analysis, values = self.prover.analysis, self.prover.points.values.get(node)
+        if analysis is not None:
+            found: Range | None = analysis.ranges.get(node)
+            return found
+        if not values:
+            return None
+        total = sum(values)
+        if total == total:
+            return Range(float(min(values)), float(max(values)))
+        known = [v for v in values if v == v] or [-math.inf, math.inf]
+        return Range(min(known), max(known), len(known) != len(values))
+
+    @cached_property
+    def whole(self) -> set[int]:
+        """The nodes that are known to be whole numbers, so that == means what it says."""
+        found: set[int] = set()
+        for i, at in enumerate(self.graph.nodes):
+            below = at.args[1:] if at.op == "select" else at.args
+            kept = at.op in _KEEP_WHOLE and found.issuperset(below)
+            if kept or at.is_bool or at.op in _WHOLE_OPS or self._whole_leaf(i, at):
+                found.add(i)
+        return found
+
+    def _whole_leaf(self, node: int, at: Node) -> bool:
+        if isinstance(at.payload, float):
+            return at.payload.is_integer()
+        if at.op != "input":
+            return False
+        values = domain(self.graph.source(node))
+        counted = self._named(node, WHOLE_NUMBERED)
+        return counted or (values is not None and all(v.is_integer() for v in values))
+
+    # The reward as a sum
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        """The reward's summands, constants left out; empty when there are too many."""
+        found: list[Term] = []
+        stack: list[tuple[n.Expr, float, Place | None]] = [(self.program.reward, 1.0, None)]
+        while stack:
+            expr, factor, place = stack.pop()
+            below = self._summands(expr, factor)
+            if below is not None:
+                kept = None if len(below) > 1 else place or expr.place
+                stack.extend((b, f, kept) for b, f in reversed(below))
+                if len(stack) > _MOST_TERMS:
+                    return []
+                continue
+            node = self.node(expr)
+            bounds = self.range(node)
+            if node is None or bounds is None or self.constant(expr) is not None:
+                continue
+            whole = ranges.mul(bounds, Range(factor, factor))
+            found.append(Term(place or expr.place, node, factor, whole))
+            if len(found) > _MOST_TERMS:
+                return []
+        return found
+
+    def _summands(self, expr: n.Expr, factor: float) -> list[tuple[n.Expr, float]] | None:
+        """The expressions a sum is made of, each with its factor; None of what is no sum."""
+        match expr:
+            case n.Binary(op="+" | "-"):
+                sign = factor if expr.op == "+" else -factor
+                return [(expr.left, factor), (expr.right, sign)]
+            case n.Unary(op="+" | "-"):
+                return [(expr.operand, factor if expr.op == "+" else -factor)]
+            case n.Binary(op="*" | "/"):
+                right = self.constant(expr.right)
+                if right:
+                    return [(expr.left, factor * right if expr.op == "*" else factor / right)]
+                left = self.constant(expr.left)
+                return [(expr.right, factor * left)] if left and expr.op == "*" else None
+            case n.Name() if expr.name in self.parts:
+                return [(self.parts[expr.name], factor)]
+        return None
+
+    # Sampled inputs
+
+    @cached_property
+    def samples(self) -> Samples | None:
+        """The prover's input combinations; None where single rollouts do not decide the reward."""
+        nodes, known = self.graph.nodes, self.prover.points
+        many = any(nodes[i].is_list or nodes[i].op in GROUP for i in known.leaves)
+        if many or not known.rows:
+            return None
+        return Samples(known.leaves, known.rows, known.values, known.exact)
+
+    def rises(self, node: int, source: int) -> list[tuple[int, float, float]]:
+        """(row, before, after) of a node when one input alone rises, over the samples.
+
+        Over all combinations when the samples are exact; otherwise from the smallest to the
+        largest plain value of the input at each plain row.
+        """
+        samples = self.samples
+        if samples is None or source not in samples.inputs:
+            return []
+        at = samples.inputs.index(source)
+        if samples.exact:
+            values = samples.values[node]
+            return [(a, values[a], values[b]) for a, b in self._neighbours(at)]
+        lo, hi = self._plain_ends(source)
+        kept = [(k, row) for k, row in enumerate(samples.rows) if plain(row)][:_TRIED]
+        rows = [(*row[:at], end, *row[at + 1 :]) for _, row in kept for end in (lo, hi)]
+        found = self.evaluate(node, rows)
+        return [(k, found[2 * j], found[2 * j + 1]) for j, (k, _) in enumerate(kept)]
+
+    @cached_property
+    def outcome_moves(self) -> list[tuple[int, float]]:
+        """(row, change of the reward) when the outcome alone rises, over the samples."""
+        if self.outcome is None:
+            return []
+        rises = self.rises(self.checked.reward, self.outcome)
+        return [(row, after - before) for row, before, after in rises]
+
+    @property
+    def outcome_idle(self) -> bool:
+        """Whether the outcome is proven to change nothing, though the reward names it."""
+        exact = self.samples is not None and self.samples.exact
+        return exact and not any(change for _, change in self.outcome_moves)
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        """How many values each input takes in the samples."""
+        assert self.samples is not None
+        return [len(set(self.samples.values[i])) for i in self.samples.inputs]
+
+    def _neighbours(self, at: int) -> list[tuple[int, int]]:
+        """Rows of an exact table that differ in one input alone, by one step of its values."""
+        assert self.samples is not None
+        rows = self.samples.rows
+        sizes = self._sizes
+        step = math.prod(sizes[at + 1 :])
+        if len(rows) == math.prod(sizes):  # all combinations, the last input changing fastest
+            top = step * (sizes[at] - 1)
+            block = step * sizes[at]
+            return [(k, k + step) for k in range(len(rows)) if k % block < top]
+        last: dict[tuple[float, ...], int] = {}
+        found = []
+        for k, row in enumerate(rows):
+            rest = (*row[:at], 0.0, *row[at + 1 :])
+            if rest in last:
+                found.append((last[rest], k))
+            last[rest] = k
+        return found
+
+    def _plain_ends(self, source: int) -> tuple[float, float]:
+        bounds = self.range(source)
+        assert bounds is not None
+        return max(bounds.lo, -_PLAIN_SIZE), min(bounds.hi, _PLAIN_SIZE)
+
+    def evaluate(self, node: int, rows: list[tuple[float, ...]]) -> list[float]:
+        """The values of a node at further input combinations."""
+        assert self.samples is not None
+        found = at_rows(self.graph, [self.checked.reward], self.samples.inputs, rows)
+        return found[node]
+
+    def holding(self, *sources: int) -> Place:
+        """The place of the first summand that depends on all of these inputs, or the reward."""
+        for term in self.terms:
+            if set(sources) <= set(self.graph.used([term.atom])):
+                return term.place
+        return self.program.reward.place
+
+    def example(self, row: tuple[float, ...]) -> str:
+        """An input combination as text."""
+        assert self.samples is not None
+        names = map(self.input_name, self.samples.inputs)
+        return ", ".join(f"{name} = {value:.6g}" for name, value in zip(names, row, strict=True))
+
+
+def plain(row: tuple[float, ...]) -> bool:
+    """Whether a sampled row has only sizes that occur, no ends of open ranges."""
+    return all(math.isfinite(v) and abs(v) <= _PLAIN_SIZE for v in row)

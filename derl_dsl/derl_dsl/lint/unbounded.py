@@ -1,0 +1,54 @@
+"""DRL504: a summand that outgrows everything else."""
+
+from __future__ import annotations
+
+from derl_grammar.diagnostics import define
+from derl_grammar.nodes import Program
+
+from derl_dsl.lint.context import Context, Rule, Term
+
+CODE = define(
+    "DRL504",
+    "component grows without bound",
+    stage="degenerate",
+    severity="warning",
+    why="One rollout with a huge value sets the mean and the deviation of its whole group, and "
+    "whatever else the reward pays for disappears.",
+    bad="g1 + g2 / g3",
+    good="g1 + 0.5 * g2 / (g2 + g3)",
+)
+HUGE = 1e6
+LARGE = 1e2
+SHARE = 1e2
+_OPEN = 1e300
+_SMALL = 1e-2
+
+
+def look(ctx: Context, program: Program) -> None:
+    """Finds summands beyond 1e6, or beyond 100 and a hundred times as wide as all the others."""
+    total = sum(t.width for t in ctx.terms)
+    for term in ctx.terms:
+        size = max(abs(term.range.lo), abs(term.range.hi))
+        if size <= LARGE:
+            continue
+        divisors = _small_divisors(ctx, term)
+        # A lone summand may have any scale, unless a quotient blows it up.
+        towers = term.width > SHARE * (total - term.width) and (divisors or len(ctx.terms) > 1)
+        if size > HUGE or towers:
+            how = "grows without bound" if size > _OPEN else f"can reach {size:.3g}"
+            hint = "hold it: clip(…), ramp(…), or divide by a known maximum"
+            ctx.add(CODE, term.place, f"`{ctx.shown(term.place)}` {how}", hint, *divisors)
+
+
+def _small_divisors(ctx: Context, term: Term) -> list[str]:
+    """What makes a quotient large."""
+    for i in ctx.graph.used([term.atom]):
+        at = ctx.graph.nodes[i]
+        below = ctx.range(at.args[1]) if at.op == "div" else None
+        least = min(abs(below.lo), abs(below.hi)) if below and below.lo * below.hi > 0 else 1.0
+        if least < _SMALL:
+            return [f"the divisor of `{ctx.shown(ctx.graph.places[i])}` can be {least:.3g}"]
+    return []
+
+
+RULE = Rule(CODE, look)
