@@ -246,6 +246,17 @@ def test_gsm8k_length_bonus_lets_wrong_answers_outscore_right_ones(shared_data):
     f = one(found, "DRL606")
     assert f.verdict == "bad"
     assert above > 0
+    lowest = {
+        key: min((reward[i] for i in group if rows["is_correct"][i]), default=math.inf)
+        for key, group in members.items()
+    }
+    over = [
+        i
+        for i, key in enumerate(rows["problem_id"])
+        if not rows["is_correct"][i] and reward[i] > lowest[key]
+    ]
+    assert f.count == len(over)
+    assert set(f.rows) <= set(over)
     assert f.figure == above / pairs
     assert found.pairs
     for pair in found.pairs:

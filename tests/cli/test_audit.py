@@ -213,8 +213,8 @@ def test_check_data_adds_its_findings(data):
 
 def test_check_needs_numpy_for_data_alone(data):
     program = (
-        "import sys; from derl_dsl.cli.app import app\n"
-        "try: app(sys.argv[1:])\n"
+        "import sys; from derl_dsl.cli.app import main\n"
+        "try: main()\n"
         "except SystemExit: print('numpy' in sys.modules)"
     )
     base = [sys.executable, "-c", program, "check", "-e", SAFE, "--suite", "math"]

@@ -34,7 +34,7 @@ def excerpt(text: str, width: int, breaks: bool = False) -> str:
     """Beginning and end of a text in at most `width` characters: the end is where answers are.
 
     >>> excerpt("a long way to the answer 42", 15)
-    'a long … ver 42'
+    'a long … wer 42'
     """
     if len(text) > width:
         text = text[:width] + text[-width:]  # no more than this is ever looked at

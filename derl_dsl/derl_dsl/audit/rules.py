@@ -146,8 +146,7 @@ def misordered(context: Context) -> list[Finding]:
         f"outscores the right one; in {pairs.tied:,} they tie"
     )
     measure = Measure(rate, share(rate), MISORDERED_BAD, f"<= {MISORDERED_BAD:.0%}")
-    rows = list(dict.fromkeys(wrong for _, wrong in pairs.examples))
-    return [finding(codes.MISORDERED, verdict, REWARD, measure, message, rows)]
+    return [finding(codes.MISORDERED, verdict, REWARD, measure, message, pairs.rows)]
 
 
 def saturated(context: Context) -> list[Finding]:

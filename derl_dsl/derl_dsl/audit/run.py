@@ -58,7 +58,7 @@ def audit(question: Question, data: Data) -> Audit:
     >>> rows = {"ok": [1, 0], "long": [0.1, 0.9]}
     >>> found = audit(Question("0.2 * ok + 0.8 * long", outcome="ok"), rows)
     >>> found.ok, [f.code for f in found.findings if f.verdict == "bad"]
-    (False, ['DRL606', 'DRL605'])
+    (False, ['DRL606'])
     """
     context = build_context(question, data)
     found = [f for rule in RULES for f in rule(context)]

@@ -36,13 +36,15 @@ class Relation:
 class Misorder:
     """The pairs of a right and a wrong row of one group.
 
-    In `above` of the `pairs` the wrong row scores higher, in `tied` the same. `examples` are rows
-    (right, wrong), the widest gap first, one pair a group.
+    In `above` of the `pairs` the wrong row scores higher, in `tied` the same. `rows` are the wrong
+    rows above a right one, `examples` pairs of rows (right, wrong), one pair a group; both with
+    the widest gap first.
     """
 
     pairs: int
     above: int
     tied: int
+    rows: tuple[int, ...]
     examples: tuple[tuple[int, int], ...]
 
 
@@ -74,7 +76,7 @@ def relate(x: Array, y: Array) -> Relation:
     """Correlate two (B,) columns, NaN = not applicable.
 
     >>> r = relate(np.array([1.0, 2.0, 30.0, np.nan]), np.array([0.0, 1.0, 2.0, 3.0]))
-    >>> r.n, r.spearman
+    >>> r.n, round(r.spearman, 12)
     (3, 1.0)
     """
     both = ~np.isnan(x) & ~np.isnan(y)
@@ -88,11 +90,11 @@ def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Miso
     """Count the pairs in which a wrong row outscores a right one; all (B,), NaN = left out.
 
     >>> misorder(np.array([0.2, 0.9]), np.array([1.0, 0.0]), np.array([0, 0]), 5)
-    Misorder(pairs=1, above=1, tied=0, examples=((0, 1),))
+    Misorder(pairs=1, above=1, tied=0, rows=(1,), examples=((0, 1),))
     """
     rows = np.flatnonzero(~np.isnan(reward) & ~np.isnan(outcome))
     if not len(rows):
-        return Misorder(0, 0, 0, ())
+        return Misorder(0, 0, 0, (), ())
     group, right = groups[rows], outcome[rows] > 0.5
     _, level = np.unique(reward[rows], return_inverse=True)
     # One key orders by group, then by reward: a group's wrong rows are one stretch of it.
@@ -107,8 +109,18 @@ def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Miso
         pairs=int((last - first).sum()),
         above=int((last - not_above).sum()),
         tied=int((not_above - below).sum()),
+        rows=_above(rows, reward[rows], group, right),
         examples=_widest(rows, reward[rows], group, right, examples),
     )
+
+
+def _above(rows: Rows, reward: Array, group: Rows, right: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The wrong rows that outscore the lowest right one of their group."""
+    lowest = np.full(int(group.max()) + 1, np.inf)
+    np.minimum.at(lowest, group[right], reward[right])
+    found = np.flatnonzero(~right & (reward > lowest[group]))
+    widest = np.argsort(lowest[group[found]] - reward[found], kind="stable")
+    return tuple(rows[found[widest]].tolist())
 
 
 def _widest(
