@@ -137,6 +137,8 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert "http:" not in text
     assert "default-src 'none'" in text
     assert "prefers-color-scheme: dark" in text
+    for verdict in ("bad", "look", "ok"):
+        assert f".{verdict} .badge {{ color: var(--{verdict}); }}" in text
     shown = "".join(page.words)
     assert "</pre><script>alert(1)</script>\\x1b[2J\\u202e<img" in shown
     assert not {"\x1b", "\u202e"} & set(text)
