@@ -1,22 +1,26 @@
-"""The command line: one command a file, registered here; the trainers' come by entry point."""
+"""The command line: one command a file, named in the table; the trainers' come by entry point."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.check import check_command
-from derl_dsl.cli.fmt import fmt_command
-from derl_dsl.cli.lsp import lsp_command
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+# A command's module is imported when it is called, so that `check` starts without NumPy.
+COMMANDS = {
+    "check": "derl_dsl.cli.check:check_command",
+    "fmt": "derl_dsl.cli.fmt:fmt_command",
+    "explain": "derl_dsl.cli.explain:explain_command",
+    "eval": "derl_dsl.cli.eval:eval_command",
+    "audit": "derl_dsl.cli.audit:audit_command",
+    "lsp": "derl_dsl.cli.lsp:lsp_command",
+}
 
 
 def _version(wanted: bool) -> None:
@@ -36,28 +40,26 @@ def _derl_dsl(
     """Rewards for language-model RL: checked, compiled, evolved."""
 
 
-app.command("check")(check_command)
-app.command("fmt")(fmt_command)
-app.command("lsp")(lsp_command)
-
-# Commands that need NumPy or a trainer are registered only when one of them may be meant.
-_LIGHT = {"check", "fmt", "lsp"}
+def register(names: Iterable[str]) -> None:
+    """Add commands of the table to the application."""
+    for name in names:
+        module, function = COMMANDS[name].split(":")
+        app.command(name)(getattr(import_module(module), function))
 
 
 def register_all() -> None:
-    """Register the commands that are imported on demand."""
-    from derl_dsl.cli.audit import audit_command
-    from derl_dsl.cli.eval import eval_command
-
-    app.command("audit")(audit_command)
-    app.command("eval")(eval_command)
+    """Add all commands, those of installed extensions included."""
+    register(COMMANDS)
     for point in entry_points(group="derl_dsl.commands"):
         point.load()(app)
 
 
 def main() -> None:
     """Run `derl-dsl`; Ctrl-C ends it with exit code 130."""
-    if len(sys.argv) < 2 or sys.argv[1] not in _LIGHT:
+    called = sys.argv[1] if len(sys.argv) > 1 else ""
+    if called in COMMANDS:
+        register([called])
+    else:
         register_all()
     try:
         app(prog_name="derl-dsl")

@@ -1,0 +1,106 @@
+"""`derl-dsl explain`: what is proven of a reward, and why."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from derl_grammar.diagnostics import render
+from derl_grammar.limits import WIDE
+
+from derl_dsl.checker import OutcomeError, check_source
+from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, read_scope, read_sources
+from derl_dsl.explain import Explanation, explain
+
+
+class Format(StrEnum):
+    """How the explanation is shown."""
+
+    text = "text"
+    json = "json"
+
+
+_ARROWS = {"rises": "↑ rises", "falls": "↓ falls", "none": "no effect", "mixed": "either way"}
+_MONOTONE = {True: "never falls", False: "can fall", None: "not decided"}
+
+
+def explain_command(
+    file: Annotated[str | None, typer.Argument(help="A reward file; - reads from stdin.")] = None,
+    expression: Expression = None,
+    suite: Suite = None,
+    column: Columns = None,
+    outcome: Outcome = None,
+    graph: Annotated[bool, typer.Option("--graph", help="Show the operations as well.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+) -> None:
+    """Explain a reward: typed parts with ranges, influence of each input, certificate, operations.
+
+    Exits 1 when the program has errors, which are shown, and 2 when an input could not be read.
+    """
+    source = read_sources([file] if file else [], expression)[0]
+    try:
+        checked = check_source(source, read_scope(suite, column, outcome), WIDE)
+    except OutcomeError as error:
+        fail(str(error))
+    if not checked.ok:
+        typer.echo(render(checked.diagnostics, checked.source), err=True)
+        raise typer.Exit(1)
+    found = explain(checked)
+    if format is Format.json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        _print(found, graph)
+
+
+def _print(found: Explanation, with_graph: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+
+    def table(*columns: str) -> Table:
+        result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in columns:
+            result.add_column(column, overflow="fold", header_style="bold")
+        return result
+
+    parts = table("part", "type", "range", "text")
+    for part in found.parts:
+        span = "" if part.lo is None else f"[{part.lo:.6g}, {part.hi:.6g}]"
+        parts.add_row(*map(_plain, (part.name, part.type, span, part.text)))
+    console.print(parts)
+    inputs = table("input", "type", "when it rises, the reward")
+    for one in found.influences:
+        inputs.add_row(*map(_plain, (one.name, one.type, _ARROWS[one.direction])))
+    console.print()
+    console.print(inputs)
+    console.print()
+    for line in _certificate(found):
+        console.print(_plain(line))
+    if with_graph:
+        console.print()
+        console.print(_plain(found.graph))
+
+
+def _certificate(found: Explanation) -> list[str]:
+    certificate = found.certificate
+    how = "by enumeration of all input values" if certificate.exact else "by intervals"
+    lines = [
+        f"finite       yes, in [{certificate.lo:.6g}, {certificate.hi:.6g}] ({how})",
+        f"constant     {'yes' if certificate.constant else 'no'}",
+        f"outcome      {_MONOTONE[certificate.outcome_monotone]} when the outcome rises",
+    ]
+    if certificate.margin is not None:
+        lines.append(f"margin       {certificate.margin:.6g} between right and wrong")
+    lines.append(f"vetoes       {', '.join(certificate.vetoes) or 'none'}")
+    lines.append(f"cost         {certificate.cost} operations per rollout")
+    lines.append(f"key          {found.key}")
+    return lines
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)
