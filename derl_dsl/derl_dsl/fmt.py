@@ -9,9 +9,10 @@ from functools import cache
 
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE, Limits
+from derl_grammar.machine import Token
 from derl_grammar.parser import grammar_text, place_of, statements
 from derl_grammar.spans import Source
-from lark import Lark, Token
+from lark import Lark
 
 from derl_dsl.fmt_tree import Atom, Bracket, Chain, Node, Notes, Piece, Prefix, bracket, layout
 
@@ -105,15 +106,18 @@ def _comment(text: str) -> str:
 def _statement(tokens: list[Token], notes: Notes) -> list[str]:
     parser = _lark().parse_interactive()
     for token in tokens:
-        parser.feed_token(token)
-    tree = parser.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]
+        parser.feed_token(token)  # type: ignore[arg-type]
+    tree = parser.feed_eof()  # type: ignore[no-untyped-call]
     head, piece = layout(tree, notes)
     node = piece.node
     if isinstance(node, Bracket) and node.plain:
         node = node.pieces[0].node
-    if isinstance(node, Chain | Prefix) and not _fits(node, len(head), 0):
-        node = bracket("(", (Piece(node),))
-    lines = _broken(node, 0, len(head), 0)
+    if node.flat is not None and piece.after and piece.after[0].startswith("# derl:"):
+        lines = [node.flat]  # such a comment is about its line
+    elif isinstance(node, Chain | Prefix) and not _fits(node, len(head), 0):
+        lines = _broken(bracket("(", (Piece(node),)), 0, len(head), 0)
+    else:
+        lines = _broken(node, 0, len(head), 0)
     lines[0] = head + lines[0]
     _end_of_line(lines, piece.after, 0)
     return lines

@@ -90,7 +90,7 @@ def cli_page() -> str:
 
 def _command(command: Any, name: str) -> list[str]:
     usage = [
-        p.human_readable_name.upper() for p in command.params if p.param_type_name == "argument"
+        (p.metavar or p.name).upper() for p in command.params if p.param_type_name == "argument"
     ]
     out = [f"## `{' '.join([name, *usage])}`\n", (command.help or "").strip() + "\n"]
     rows = []
@@ -116,6 +116,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "grammar/CODES.md": codes_page,
     "derl_dsl/FUNCTIONS.md": functions_page,
     "derl_dsl/CLI.md": cli_page,
+    "derl_dsl/SETTINGS.md": _page_of("derl_dsl.cli.project"),
     "primitives/PRIMITIVES.md": _page_of("derl_primitives.page"),
     "trainers/CONFIG.md": _page_of("derl_trainers.page"),
 }

@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from derl_dsl.cli.app import app
+import typer
+from derl_dsl.cli.fmt import fmt_command
 from derl_dsl.fmt import WIDTH, format_source
 from derl_dsl.sample import EVERYTHING, sample_program
 from derl_dsl.scope import build_scope
@@ -20,6 +21,9 @@ from derl_grammar.spans import Source
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
+
+APP = typer.Typer()
+APP.command()(fmt_command)
 
 SCOPE = build_scope(
     columns={"g1": "number[0, 1]", "a_rather_long_name": "number", "ok": "bool", "answer": "text"}
@@ -182,6 +186,12 @@ reward = (
     )
 
 
+def test_a_line_that_is_spoken_to_stays_one_line():
+    line = f"reward = {' + '.join(['g1'] * 30)}"
+    assert formatted(f"{line} #derl: ignore[DRL506]") == f"{line}  # derl: ignore[DRL506]\n"
+    assert formatted(line).count("\n") == 32
+
+
 def test_a_statement_fits_exactly():
     name = "x" * (WIDTH - len("reward = g1 + "))
     fits = f"reward = g1 + {name}\n"
@@ -209,7 +219,7 @@ def test_large_files_take_no_time():
 
 
 def run(*args: object, stdin: str | None = None):
-    return CliRunner().invoke(app, ["fmt", *map(str, args)], input=stdin)
+    return CliRunner().invoke(APP, list(map(str, args)), input=stdin)
 
 
 @pytest.fixture

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from derl_dsl.checker import check
-from derl_dsl.cli.app import app
+from derl_dsl.cli.check import check_command
 from derl_dsl.cli.formats import github, sarif
 from derl_grammar.diagnostics import CODES
 from derl_grammar.spans import Source
 from typer.testing import CliRunner
+
+APP = typer.Typer()
+APP.command()(check_command)
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +30,7 @@ def findings(text: str, path: str = "r.derl"):
 
 
 def run(*args: object, stdin: str | None = None):
-    return CliRunner().invoke(app, ["check", "-s", "derl-math", *map(str, args)], input=stdin)
+    return CliRunner().invoke(APP, ["-s", "derl-math", *map(str, args)], input=stdin)
 
 
 def test_github_commands_are_escaped():

@@ -300,6 +300,15 @@ async def test_did_you_mean_is_a_quick_fix(file):
     assert not await actions(file, 2)
 
 
+async def test_the_fix_of_a_lint_is_a_quick_fix(file):
+    (found,) = await file.open("# suite: derl-math\n2 * (g1 + 0.2 * g2) + 1")
+    assert (found.code, found.severity) == ("DRL506", lsp.DiagnosticSeverity.Information)
+    (action,) = await actions(file, 1)
+    text = file.applied(action.edit.changes[file.uri])
+    assert text == "# suite: derl-math\n(g1 + 0.2 * g2)"
+    assert await file.change(text) == []
+
+
 async def test_settings_of_the_project(file, tmp_path):
     config = tmp_path / "pyproject.toml"
     config.write_text('[tool.derl]\nsuite = "derl-math"\nignore = ["DRL306"]\n')

@@ -11,7 +11,15 @@ from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
 
 from derl_dsl.checker import OutcomeError, check_source
-from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, read_scope, read_sources
+from derl_dsl.cli.inputs import (
+    Columns,
+    Expression,
+    Outcome,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
+)
 from derl_dsl.explain import Explanation, explain
 
 
@@ -41,7 +49,8 @@ def explain_command(
     """
     source = read_sources([file] if file else [], expression)[0]
     try:
-        checked = check_source(source, read_scope(suite, column, outcome), WIDE)
+        settings = read_settings(source, suite, column, outcome)
+        checked = check_source(source, settings.scope(), WIDE)
     except OutcomeError as error:
         fail(str(error))
     if not checked.ok:

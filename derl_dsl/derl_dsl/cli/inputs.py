@@ -13,7 +13,6 @@ from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
 
 from derl_dsl.cli.project import Settings, settings_of
-from derl_dsl.scope import Scope, build_scope
 
 Suite = Annotated[
     str | None,
@@ -105,12 +104,3 @@ def read_settings(
     except ValueError as error:
         fail(str(error))
     return found
-
-
-def read_scope(suite: str | None, columns: list[str] | None, outcome: str | None) -> Scope:
-    """The scope that --suite, --column and --outcome describe."""
-    typed = read_columns(columns)
-    try:
-        return build_scope(suite, typed, outcome)
-    except ValueError as error:
-        fail(str(error))

@@ -21,19 +21,35 @@ class ProjectError(ValueError):
     """A mistake in the settings; the message names the file and the mend."""
 
 
+def _told(doc: str) -> dict[str, str]:
+    return {"doc": doc}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a reward file is checked with.
+    """What a reward file is checked with."""
 
-    `ignore` and `select` are codes or their beginnings (`DRL5`); errors are always shown.
-    """
-
-    suite: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    outcome: str | None = None
-    limits: str = "default"
-    ignore: tuple[str, ...] = ()
-    select: tuple[str, ...] | None = None
+    suite: str | None = field(
+        default=None,
+        metadata=_told('Names the files may use: `"math"`, or several as `"math+length"`.'),
+    )
+    columns: Mapping[str, str] = field(
+        default_factory=dict, metadata=_told('Types of further inputs: `{ ok = "bool" }`.')
+    )
+    outcome: str | None = field(
+        default=None,
+        metadata=_told("The input that says a rollout was right; default: the suite's."),
+    )
+    limits: str = field(
+        default="default", metadata=_told('Size limits: `"default"`, or `"wide"` for long files.')
+    )
+    ignore: tuple[str, ...] = field(
+        default=(),
+        metadata=_told('Warnings and infos to hide, as codes or beginnings: `["DRL506"]`.'),
+    )
+    select: tuple[str, ...] | None = field(
+        default=None, metadata=_told('The only warnings and infos to show: `["DRL3", "DRL511"]`.')
+    )
 
     def over(self, given: Mapping[str, Any]) -> Settings:
         """These settings with others over them.
@@ -218,3 +234,38 @@ def _near(name: str, known: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {found[0]!r}?" if found else f"one of {', '.join(known)}"
+
+
+_PAGE = """\
+# Settings of a project
+
+`derl-dsl` reads `[tool.derl]` of the `pyproject.toml` nearest to a reward file:
+
+```toml
+[tool.derl]
+suite = "math"
+ignore = ["DRL506"]
+
+[tool.derl.files]
+"rewards/agent/*.derl" = { suite = "derl-agent" }
+```
+
+| key | meaning |
+|---|---|
+"""
+_MORE = """\
+| `files` | The same keys for the files that fit a pattern, relative to the folder of \
+`pyproject.toml`; `*` also matches `/`, and later patterns win. |
+
+A comment above the first statement names the suite of one file: `# suite: derl-math`. Flags win \
+over that comment, it wins over patterns, and they win over `[tool.derl]`. Whoever names the suite \
+names the columns and the outcome too: those of `[tool.derl]` belong to its own suite.
+
+Errors can be neither ignored nor left out.
+"""
+
+
+def page() -> str:
+    """The reference page of the settings."""
+    rows = [f"| `{f.name}` | {f.metadata['doc']} |\n" for f in fields(Settings)]
+    return _PAGE + "".join(rows) + _MORE
