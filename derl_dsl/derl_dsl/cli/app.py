@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "derl_dsl.cli.explain:explain_command",
     "eval": "derl_dsl.cli.eval:eval_command",
     "audit": "derl_dsl.cli.audit:audit_command",
+    "primitives": "derl_dsl.cli.primitives:primitives_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 

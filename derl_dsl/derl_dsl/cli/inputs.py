@@ -59,6 +59,9 @@ def read_sources(files: Iterable[str], expression: str | None) -> list[Source]:
     if not files and expression is None:
         fail("name a reward file, - for standard input, or give the text with -e")
     sources = [Source(read_text(path), "<stdin>" if path == "-" else path) for path in files]
+    for source in sources:
+        if not source.text.strip():
+            fail(f"{source.path} is empty; write a reward into it: reward = …")
     if expression is not None:
         sources.append(Source(expression, "<expression>"))
     return sources
