@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
@@ -32,6 +31,7 @@ from derl_trainers.meta_optimizer import (
     cold_start,
     formula_text,
     sample_formulas,
+    scores,
 )
 from derl_trainers.quiet import quiet
 from derl_trainers.runner import JobFailed, Runner
@@ -100,11 +100,7 @@ def warm_start(config: RunConfig, run_dir: Path, runner: Runner) -> Start:
 def baselines(suite: str) -> dict[str, str]:
     """The rewards that every search is measured against, as formulas of the suite."""
     found = find_suite(suite)
-    names = list(found.bindings) or [
-        f"{p.name}({', '.join(parameter.name for parameter in p.params)})"
-        for p in found.primitives.values()
-        if p.returns == Bool() and all(q.name in found.columns for q in p.params)
-    ]
+    names = scores(suite)
     assert found.outcome is not None
     mean = f"({' + '.join(names)}) / {len(names)}"
     # A condition counts 1 or 0 in arithmetic; alone it is no reward.

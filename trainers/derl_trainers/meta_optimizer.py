@@ -12,7 +12,7 @@ import random
 import re
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import torch
 from datasets import Dataset
 from derl_dsl.checker import check
 from derl_dsl.sample import FORMULAS, Profile, sample_program
-from derl_dsl.scope import build_scope
+from derl_dsl.scope import Scope, build_scope
+from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -50,11 +51,11 @@ _PROBE_EVERY = 10  # cold-start steps
 _SHORT = Profile(
     terms=5, parts=0, weights={k: w for k, w in FORMULAS.weights.items() if k != "conditional"}
 )
+_SYSTEM = "You write reward formulas for reinforcement learning."
 _INSTRUCTION = """\
-Write a reward formula for reinforcement learning. It scores one answer of a language model to a \
-math problem. Use numbers, + - * / and brackets, and these names:
+Combine these scores of an answer with numbers, + - * / and brackets:
 {names}
-Reply with the formula alone, on one line, like: {example}"""
+Reply with one formula alone, like: {example}"""
 
 
 class ModelMissing(RuntimeError):
@@ -128,22 +129,45 @@ def _smollm2(suite: str) -> MetaOptimizer:
         )
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    # The weights are plain floats once loaded; the mark of the quantized file forbids training.
+    model.is_quantized, model.hf_quantizer = False, None
+    del model.config.quantization_config
     tokenizer.padding_side = "left"
-    return MetaOptimizer(model, tokenizer, [{"role": "user", "content": instruction(suite)}])
+    messages = [
+        {"role": "system", "content": _SYSTEM},
+        {"role": "user", "content": instruction(suite)},
+    ]
+    return MetaOptimizer(model, tokenizer, messages)
 
 
 def instruction(suite: str) -> str:
-    """What a model that reads English is asked: the task and the names of the suite."""
-    scope = build_scope(suite)
-    columns = set(find_suite(suite).columns)
-    named = {name: source for name, source in scope.names.items() if name not in columns}
-    docs = {
-        **{name: find_suite(suite).bindings[name].primitive for name in named},
-        **{p.signature: p for p in scope.primitives.values()},
-    }
-    lines = [f"{name}: {p.doc.splitlines()[0]}" for name, p in docs.items()]
-    example = sample_program(scope, random.Random(0))
+    """What a model that reads English is asked: the suite's names, and one example."""
+    found = find_suite(suite)
+    docs = {name: binding.primitive.doc for name, binding in found.bindings.items()}
+    docs |= {p.signature: p.doc for p in found.primitives.values()}
+    # The sentence up to its first colon says what; the rest, the exact values.
+    lines = [f"{name}: {re.split('[:.]', doc)[0]}" for name, doc in docs.items()]
+    first, second = scores(suite)[:2]
+    example = f"0.7 * {first} + 0.3 * {second}"
     return _INSTRUCTION.format(names="\n".join(lines), example=example)
+
+
+def scores(suite: str) -> list[str]:
+    """The 0/1 scores of a suite as expressions: its bound names, or its calls of the columns."""
+    found = find_suite(suite)
+    return list(found.bindings) or [
+        f"{p.name}({', '.join(parameter.name for parameter in p.params)})"
+        for p in found.primitives.values()
+        if p.returns == Bool() and all(q.name in found.columns for q in p.params)
+    ]
+
+
+def _suite_scope(suite: str) -> Scope:
+    """The names of the suite alone, without those that every program may use."""
+    scope, found = build_scope(suite), find_suite(suite)
+    own = found.bindings.keys() | found.columns.keys()
+    names = {name: source for name, source in scope.names.items() if name in own}
+    return replace(scope, names=names, primitives=found.primitives)
 
 
 def formula_text(completion: Any) -> str:
@@ -155,7 +179,7 @@ def formula_text(completion: Any) -> str:
 
 def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
     """`count` random formulas of the suite that pass the checker; equal ones may occur."""
-    scope, rng = build_scope(suite), random.Random(seed)
+    scope, rng = _suite_scope(suite), random.Random(seed)
     found: list[str] = []
     while len(found) < count:
         text = sample_program(scope, rng, _SHORT)
