@@ -30,6 +30,9 @@ def look(ctx: Context, node: n.Binary) -> None:
         value = ctx.constant(constant)
         if value is None or not 0 < value <= EPSILON or ctx.constant(rest) is not None:
             continue
+        at = ctx.at(rest)
+        if at is not None and at.op == "group_std":  # a z-score: both are 0 together
+            continue
         bounds = ctx.range(ctx.node(rest))
         if bounds is not None and (bounds.lo > 100 * value or bounds.hi < -100 * value):
             message = f"the epsilon is not needed: `{ctx.shown(rest.place)}` is never near 0"

@@ -35,9 +35,16 @@ def look(ctx: Context, program: Program) -> None:
         # A lone summand may have any scale, unless a quotient blows it up.
         towers = term.width > SHARE * (total - term.width) and (divisors or len(ctx.terms) > 1)
         if size > HUGE or towers:
-            how = "grows without bound" if size > _OPEN else f"can reach {size:.3g}"
             hint = "hold it: clip(…), ramp(…), or divide by a known maximum"
-            ctx.add(CODE, term.place, f"`{ctx.shown(term.place)}` {how}", hint, *divisors)
+            message = f"`{ctx.shown(term.place)}` {_how(ctx, size)}"
+            ctx.add(CODE, term.place, message, hint, *divisors)
+
+
+def _how(ctx: Context, size: float) -> str:
+    if size > _OPEN:
+        return "has no bound"
+    # Ranges of related values (n and its group's mean) are wider than what can happen.
+    return f"can reach {size:.3g}" if ctx.certificate.exact else f"has no bound below {size:.3g}"
 
 
 def _small_divisors(ctx: Context, term: Term) -> list[str]:
