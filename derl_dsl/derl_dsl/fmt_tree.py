@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from derl_grammar.machine import Token
 from derl_grammar.parser import place_of
-from lark import Token, Tree
+from lark import Tree
 from lark.visitors import Transformer_NonRecursive
 
 Comments = tuple[str, ...]
@@ -144,13 +145,13 @@ def _string(text: str) -> str:
     return re.sub(r"^(r?)'([^'\"\\]*)'$", r'\1"\2"', text)
 
 
-def layout(tree: Tree[Token], notes: Notes) -> tuple[str, Piece]:
+def layout(tree: Tree[Any], notes: Notes) -> tuple[str, Piece]:
     """The head (`name = `, or nothing) and the value of a parsed statement."""
     found: tuple[str, Piece] = _Layout(notes).transform(tree)
     return found
 
 
-class _Layout(Transformer_NonRecursive[Token, Any]):
+class _Layout(Transformer_NonRecursive[Any, Any]):
     """Builds the tree from the leaves up."""
 
     def __init__(self, notes: Notes) -> None:

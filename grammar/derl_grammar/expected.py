@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lark import Token
-
 from derl_grammar import syntax_codes as codes
 from derl_grammar.diagnostics import Code
+from derl_grammar.machine import Token
 
 _EXPRESSION = {"NUMBER", "NAME", "LPAR", "STRING", "MINUS"}
 _WORDS = {

@@ -3,47 +3,58 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
-
-from lark import Lark, Token, Transformer, UnexpectedToken
 
 from derl_grammar import nodes as n
 from derl_grammar import syntax_codes as codes
 from derl_grammar.diagnostics import Report
 from derl_grammar.expected import expectation, mend
 from derl_grammar.limits import MODEL, Limits
+from derl_grammar.machine import END, Machine, Token, Unexpected, load
 from derl_grammar.nodes import Place
 
 
 def grammar_text() -> str:
     """The Lark grammar of the language."""
-    return files("derl_grammar").joinpath("reward.lark").read_text(encoding="utf-8")
-
-
-class _KeepUnknown:
-    """Tells Lark to keep the terminal that no rule uses, so that no character stops the lexer."""
-
-    always_accept = ("UNKNOWN",)
-
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        return stream
-
-
-def _end(token: Token) -> int:
-    return int(token.end_pos or 0)
-
-
-def _start(token: Token) -> int:
-    return int(token.start_pos or 0)
+    return Path(__file__).with_name("reward.lark").read_text(encoding="utf-8")
 
 
 def place_of(token: Token) -> Place:
     """The character offsets of a token."""
-    return (_start(token), _end(token))
+    return (token.start_pos, token.end_pos)
+
+
+# What each production stands for, from the values of its symbols.
+
+
+def _number(items: list[Token]) -> n.NumberLiteral:
+    return n.NumberLiteral(float(items[0]), place_of(items[0]))
+
+
+def _string(items: list[Token]) -> n.TextLiteral:
+    return n.TextLiteral(ast.literal_eval(items[0]), place_of(items[0]))
+
+
+def _boolean(items: list[Token]) -> n.BoolLiteral:
+    return n.BoolLiteral(items[0] == "True", place_of(items[0]))
+
+
+def _name(items: list[Token]) -> n.Name:
+    return n.Name(str(items[0]), place_of(items[0]))
+
+
+def _group(items: list[Any]) -> n.Expr:
+    inner: n.Expr = items[1]
+    return replace(inner, place=(items[0].start_pos, items[2].end_pos))
+
+
+def _unary(items: list[Any]) -> n.Unary:
+    op, operand = items
+    return n.Unary(str(op), operand, (op.start_pos, operand.place[1]))
 
 
 def _binary(items: list[Any]) -> n.Binary:
@@ -51,85 +62,69 @@ def _binary(items: list[Any]) -> n.Binary:
     return n.Binary(str(op), left, right, (left.place[0], right.place[1]))
 
 
-class _Build(Transformer[Token, Any]):
-    """Builds nodes while Lark parses; no tree in between, no recursion."""
+def _compare(items: list[Any]) -> n.Compare:
+    ops, operands = tuple(map(str, items[1::2])), tuple(items[0::2])
+    return n.Compare(ops, operands, (operands[0].place[0], operands[-1].place[1]))
 
-    binary = staticmethod(_binary)
 
-    def number(self, items: list[Token]) -> n.NumberLiteral:
-        return n.NumberLiteral(float(items[0]), place_of(items[0]))
+def _conditional(items: list[Any]) -> n.Conditional:
+    then, test, other = items
+    return n.Conditional(then, test, other, (then.place[0], other.place[1]))
 
-    def string(self, items: list[Token]) -> n.TextLiteral:
-        return n.TextLiteral(ast.literal_eval(items[0]), place_of(items[0]))
 
-    def boolean(self, items: list[Token]) -> n.BoolLiteral:
-        return n.BoolLiteral(items[0] == "True", place_of(items[0]))
+def _keyword(items: list[Any]) -> n.Keyword:
+    name, value = items
+    return n.Keyword(str(name), value, (name.start_pos, value.place[1]))
 
-    def name(self, items: list[Token]) -> n.Name:
-        return n.Name(str(items[0]), place_of(items[0]))
 
-    def group(self, items: list[Any]) -> n.Expr:
-        inner: n.Expr = items[1]
-        return replace(inner, place=(_start(items[0]), _end(items[2])))
+def _call(items: list[Any]) -> n.Call:
+    name, inner = items[0], [i for i in items[2:-1] if not isinstance(i, Token)]
+    return n.Call(
+        str(name),
+        tuple(i for i in inner if not isinstance(i, n.Keyword)),
+        tuple(i for i in inner if isinstance(i, n.Keyword)),
+        place_of(name),
+        (name.start_pos, items[-1].end_pos),
+    )
 
-    def unary(self, items: list[Any]) -> n.Unary:
-        return n.Unary(str(items[0]), items[1], (_start(items[0]), items[1].place[1]))
 
-    not_ = unary
+def _assignment(items: list[Any]) -> n.Assignment:
+    name, value = items
+    return n.Assignment(str(name), value, place_of(name), (name.start_pos, value.place[1]))
 
-    def or_(self, items: list[Any]) -> n.Binary:
-        return _binary([items[0], "or", items[1]])
 
-    def and_(self, items: list[Any]) -> n.Binary:
-        return _binary([items[0], "and", items[1]])
-
-    def compare(self, items: list[Any]) -> n.Compare:
-        ops, operands = tuple(map(str, items[1::2])), tuple(items[0::2])
-        return n.Compare(ops, operands, (operands[0].place[0], operands[-1].place[1]))
-
-    def conditional(self, items: list[Any]) -> n.Conditional:
-        then, test, other = items
-        return n.Conditional(then, test, other, (then.place[0], other.place[1]))
-
-    def positional(self, items: list[Any]) -> Any:
-        return items[0]
-
-    def keyword(self, items: list[Any]) -> n.Keyword:
-        return n.Keyword(str(items[0]), items[1], (_start(items[0]), items[1].place[1]))
-
-    def call(self, items: list[Any]) -> n.Call:
-        name, inner = items[0], [i for i in items[2:-1] if not isinstance(i, Token)]
-        return n.Call(
-            str(name),
-            tuple(i for i in inner if not isinstance(i, n.Keyword)),
-            tuple(i for i in inner if isinstance(i, n.Keyword)),
-            place_of(name),
-            (_start(name), _end(items[-1])),
-        )
-
-    def assignment(self, items: list[Any]) -> n.Assignment:
-        name, value = items
-        return n.Assignment(str(name), value, place_of(name), (_start(name), value.place[1]))
-
-    def bare(self, items: list[Any]) -> Any:
-        return items[0]
+def _only(items: list[Any]) -> Any:
+    return items[0]
 
 
 @cache
-def _lark() -> Lark:
-    return Lark(
-        grammar_text(),
-        parser="lalr",
-        lexer="basic",
-        start=["start", "statement"],
-        transformer=_Build(),
-        postlex=_KeepUnknown(),
+def _machine() -> Machine:
+    return load(
+        {
+            "number": _number,
+            "string": _string,
+            "boolean": _boolean,
+            "name": _name,
+            "group": _group,
+            "unary": _unary,
+            "not_": _unary,
+            "binary": _binary,
+            "or_": lambda items: _binary([items[0], "or", items[1]]),
+            "and_": lambda items: _binary([items[0], "and", items[1]]),
+            "compare": _compare,
+            "conditional": _conditional,
+            "keyword": _keyword,
+            "positional": _only,
+            "call": _call,
+            "assignment": _assignment,
+            "bare": _only,
+        }
     )
 
 
 def tokens(text: str) -> list[Token]:
     """All tokens of any text; characters that start none are tokens of the type UNKNOWN."""
-    return list(_lark().lex(text))
+    return _machine().lex(text)
 
 
 def _check_text(text: str, limits: Limits, report: Report) -> bool:
@@ -153,7 +148,7 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
     """The tokens of each statement, or None when a limit or the brackets are broken."""
     statements: list[list[Token]] = [[]]
     opened: list[Token] = []
-    for count, token in enumerate(_lark().lex(text), 1):
+    for count, token in enumerate(_machine().lex(text), 1):
         place = place_of(token)
         if count > limits.tokens:
             report.add(codes.TOO_MANY_TOKENS, place, f"more than {limits.tokens} tokens")
@@ -218,23 +213,19 @@ def _bad_escape(literal: str) -> str | None:
 def _parse_statement(tokens: list[Token], report: Report) -> n.Assignment | n.Expr | None:
     if not _literals_fit(tokens, report):
         return None
-    parser = _lark().parse_interactive(start="statement")
     try:
-        for token in tokens:
-            parser.feed_token(token)
-        return parser.feed_eof(tokens[-1])  # type: ignore[no-any-return, no-untyped-call]
-    except UnexpectedToken as error:
-        accepted = parser.accepts()  # type: ignore[no-untyped-call]
-        _report_unexpected(error.token, accepted, tokens, report)
+        return _machine().parse(tokens)  # type: ignore[no-any-return]
+    except Unexpected as error:
+        _report_unexpected(error.token, error.accepted, tokens, report)
         return None
 
 
 def _report_unexpected(
     token: Token, accepted: Iterable[str], tokens: list[Token], report: Report
 ) -> None:
-    at_end = token.type == "$END"
+    at_end = token.type == END
     index = len(tokens) if at_end else next(i for i, t in enumerate(tokens) if t is token)
-    place = (_end(tokens[-1]), _end(tokens[-1])) if at_end else place_of(token)
+    place = place_of(token)
     code, hint = mend(tokens, index)
     wanted = expectation(accepted)
     found = "the statement ends" if at_end else f"unexpected {str(token)!r}"

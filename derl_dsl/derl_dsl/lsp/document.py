@@ -9,10 +9,10 @@ from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE
 from derl_grammar.nodes import Place
+from derl_grammar.machine import Token
 from derl_grammar.parser import parse, place_of, tokens
 from derl_grammar.spans import Source
 from derl_grammar.syntax_codes import EMPTY, NO_REWARD
-from lark import Token
 
 from derl_dsl.analyse import Analysis
 from derl_dsl.checker import Checked, check_source
@@ -111,7 +111,7 @@ class Document:
             if token.type != "NAME" or not self.followed_by(i, "EQUAL"):
                 continue
             first = i == 0 or self.tokens[i - 1].type == "_NL"
-            if first and (depth <= 0 or token.column == 1):
+            if first and (depth <= 0 or self.source.line_column(token.start_pos)[1] == 1):
                 found.setdefault(str(token), place_of(token))
         return found
 
