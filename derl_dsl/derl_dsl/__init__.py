@@ -14,12 +14,12 @@ from derl_dsl.certificate import Certificate
 from derl_dsl.checker import check
 
 if TYPE_CHECKING:
-    from derl_dsl.reward import Reward, RewardError, Scores, compile
+    from derl_dsl.reward import Reward, RewardError, Scores, compile, score_many
 
 # What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
-_LAZY = ("Reward", "RewardError", "Scores", "compile")
+_LAZY = ("Reward", "RewardError", "Scores", "compile", "score_many")
 
-__all__ = ["Certificate", "Reward", "RewardError", "Scores", "check", "compile"]
+__all__ = ["Certificate", "Reward", "RewardError", "Scores", "check", "compile", "score_many"]
 __version__ = "0.1.0"
 
 

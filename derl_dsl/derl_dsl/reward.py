@@ -26,18 +26,21 @@ from derl_dsl.key import key
 from derl_dsl.scope import build_scope
 
 Array = NDArray[np.float64]
+_UNGROUPED = (
+    "the reward has group functions: say how the rollouts are grouped, by group_size or group"
+)
 
 
 class RewardError(ValueError):
     """A program with errors; `diagnostics` has them all."""
 
-    def __init__(self, checked: Checked) -> None:
-        self.diagnostics: tuple[Diagnostic, ...] = checked.diagnostics
-        self.checked = checked
-        super().__init__("\n" + render(checked.diagnostics, checked.source))
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], source: Source) -> None:
+        self.diagnostics = diagnostics
+        self.source = source
+        super().__init__("\n" + render(diagnostics, source))
 
-    def __reduce__(self) -> tuple[type[RewardError], tuple[Checked]]:
-        return (RewardError, (self.checked,))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RewardError, (self.diagnostics, self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,8 @@ class Reward:
         if group is not None:
             return self._score_by_key(batch, columns, group)
         if self._binding.grouped and group_size is None:
-            raise ColumnError(
-                "the reward has group functions: say how the rollouts are grouped, by group_size "
-                "or group"
-            )
-        return self._score(batch, group_offsets(batch.rows, group_size))
+            raise ColumnError(_UNGROUPED)
+        return self.score_batch(batch, group_offsets(batch.rows, group_size))
 
     def _score_by_key(
         self, batch: Batch, columns: Mapping[str, Any], group: str | Sequence[Any]
@@ -134,9 +134,10 @@ class Reward:
             raise ColumnError(f"{len(keys)} group keys for {batch.rows} rows")
         order = sorted(range(batch.rows), key=keys.__getitem__)
         offsets = runs_of([keys[k] for k in order])
-        return self._score(batch, offsets, np.array(order, dtype=np.int64))
+        return self.score_batch(batch, offsets, np.array(order, dtype=np.int64))
 
-    def _score(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
+    def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
+        """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
         bound, broken = self._binding.bind(batch, groups)
         outputs = self._kernel(bound if order is None else bound.permuted(order))
         if order is not None:
@@ -213,7 +214,7 @@ class Reward:
                 f"the batch holds groups of different sizes ({sorted(sizes)}): a group was cut, "
                 "and its statistics would be wrong; make batches of whole groups"
             )
-        return self._score(batch, groups)
+        return self.score_batch(batch, groups)
 
 
 def _with_gaps(array: Array, broken: Any) -> Array:
@@ -229,6 +230,26 @@ def _text(value: Any) -> Any:
     if isinstance(value, list) and value and isinstance(value[-1], Mapping):
         return value[-1].get("content")
     return value
+
+
+def score_many(
+    rewards: Sequence[Reward], columns: Mapping[str, Any], group_size: int | None = None
+) -> Array:
+    """Score one batch with K rewards: (K, B) float64, NaN where not applicable.
+
+    Each column is read and each primitive evaluated once, however many rewards name it. Raises
+    ColumnError as `Reward.score` does.
+
+    >>> many = [compile(text, columns={"a": "number[0, 1]"}) for text in ("a", "1 - a")]
+    >>> score_many(many, {"a": [0.25, 1.0]}).tolist()
+    [[0.25, 1.0], [0.75, 0.0]]
+    """
+    batch = Batch(columns)
+    if group_size is None and any(r.uses_groups for r in rewards):
+        raise ColumnError(_UNGROUPED)
+    groups = group_offsets(batch.rows, group_size)
+    found = [r.score_batch(batch, groups).values for r in rewards]
+    return np.stack(found) if found else np.zeros((0, batch.rows))
 
 
 def compile(
@@ -255,5 +276,5 @@ def compile(
         raise ValueError(f"unknown backend {backend!r}; one of {', '.join(BACKENDS)}")
     checked = check_source(Source(text), build_scope(suite, columns, outcome), limits)
     if not checked.ok:
-        raise RewardError(checked)
+        raise RewardError(checked.diagnostics, checked.source)
     return Reward(checked, backend, (text, suite, columns, outcome, backend, limits))
