@@ -1,6 +1,8 @@
 """Lints: what is sound but a doubtful reward; one rule a file, listed here.
 
 A lint runs only on programs without errors. It never changes whether a program is accepted.
+To add one: a file with CODE (why, a bad and a good program), `look` and RULE; a line in RULES; a
+chunk in tests/golden/programs/lint_*.derl that it fires on, and one that it leaves alone.
 """
 
 from __future__ import annotations

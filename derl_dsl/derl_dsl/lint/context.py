@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from derl_dsl.checker import Checked
 
 # Primitives that a better rollout scores higher on; lengths are neither good nor bad.
-GOOD_SIGNS = frozenset(
-    {"exact", "numeric_equal", "boxed", "contains_answer", "step_markers", "g1", "g2", "g3", "g4"}
-)
+_RIGHT = frozenset({"exact", "numeric_equal", "contains_answer"})
+_FORM = frozenset({"boxed", "step_markers", "think_format", "has_block", "valid_json"})
+GOOD_SIGNS = _RIGHT | _FORM | {"g1", "g2", "g3", "g4"}
 LENGTHS = frozenset({"words", "chars", "tokens"})
-WHOLE_NUMBERED = LENGTHS | {"step_markers", "count", "count_matches"}
+WHOLE_NUMBERED = LENGTHS | {"step_markers", "count", "count_matches", "code_blocks"}
 # A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
 NOTHING = 1e-3
 _WHOLE_OPS = frozenset({"floor", "round", "sign", "num", "group_size", "list_count"})
