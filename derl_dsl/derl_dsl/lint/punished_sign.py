@@ -27,8 +27,10 @@ def look(ctx: Context, program: Program) -> None:
     if "DRL305" in ctx.reported:
         return
     for sign in ctx.good_signs:
+        if not _only_costs(ctx, sign):
+            continue
         name = ctx.input_name(sign)
-        if name not in ctx.certificate.vetoes and _only_costs(ctx, sign):
+        if name not in ctx.certificate.vetoes:
             message = f"the reward falls when {name} rises, which better rollouts score higher on"
             ctx.add(CODE, ctx.holding(sign), message, f"check the sign of {name}")
 

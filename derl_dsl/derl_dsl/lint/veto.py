@@ -21,12 +21,13 @@ CODE = define(
 
 def look(ctx: Context, program: Program) -> None:
     """Reports the certificate's vetoes where they happen, one finding a summand."""
-    if "DRL305" in ctx.reported or ctx.outcome is None or ctx.outcome_idle:
+    vetoes = ctx.certificate.vetoes
+    if not vetoes or "DRL305" in ctx.reported or ctx.outcome is None or ctx.outcome_idle:
         return
     places: dict[tuple[int, int], list[str]] = {}
     for source in ctx.inputs:
         name = ctx.input_name(source)
-        if name in ctx.certificate.vetoes:
+        if name in vetoes:
             places.setdefault(ctx.holding(ctx.outcome, source), []).append(name)
     outcome = ctx.input_name(ctx.outcome)
     for place, names in places.items():
