@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
@@ -56,12 +57,18 @@ class Checked:
         return self.graph.outputs["reward"]
 
 
+@lru_cache(maxsize=64)
+def _outcome_program(text: str) -> Program | None:
+    """The tree of an outcome, which all programs of a scope share; None when it does not parse."""
+    return parse(text, Report(Source(text)))
+
+
 def outcome_node(scope: Scope, graph: Graph) -> int | None:
     """The node of the scope's outcome expression, added to the graph when it is new."""
     if scope.outcome is None:
         return None
     report = Report(Source(scope.outcome, "outcome"))
-    program = parse(scope.outcome, report)
+    program = _outcome_program(scope.outcome) or parse(scope.outcome, report)
     value = Elaborator(scope, report, graph).expression(program.reward) if program else None
     if report.failed or value is None:
         raise OutcomeError(f"outcome {scope.outcome!r}: {report.found[0].message}")

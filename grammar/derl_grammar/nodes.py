@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 Place = tuple[int, int]
 
@@ -122,21 +123,19 @@ class Program:
     place: Place
 
 
+_BELOW: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Binary: lambda node: (node.left, node.right),
+    Unary: lambda node: (node.operand,),
+    Compare: lambda node: node.operands,
+    Conditional: lambda node: (node.test, node.then, node.other),
+    Call: lambda node: (*node.args, *(k.value for k in node.keywords)),
+}
+
+
 def children(node: Expr) -> tuple[Expr, ...]:
     """The operands of a node, in the order of the text's meaning."""
-    match node:
-        case Binary():
-            return (node.left, node.right)
-        case Unary():
-            return (node.operand,)
-        case Compare():
-            return node.operands
-        case Conditional():
-            return (node.test, node.then, node.other)
-        case Call():
-            return (*node.args, *(k.value for k in node.keywords))
-        case _:
-            return ()
+    below = _BELOW.get(type(node))
+    return below(node) if below else ()
 
 
 def postorder(root: Expr) -> Iterator[Expr]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from derl_grammar.types import List, Optional, Text, Type
@@ -44,6 +44,9 @@ class Column:
     name: str
     type: Type
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def __str__(self) -> str:
         return self.name
 
@@ -60,32 +63,41 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A primitive applied to inputs; `name` is set when a suite gives the whole a name (`g1`)."""
+    """A primitive applied to inputs; `name` is set when a suite gives the whole a name (`g1`).
+
+    `lifted` says whether a primitive of one text is applied to each step's text, `type` is the
+    declared type of the values.
+    """
 
     primitive: Applicable
     args: tuple[Source, ...]
     name: str | None = None
+    lifted: bool = field(init=False, compare=False, repr=False)
+    type: Type = field(init=False, compare=False, repr=False)
 
-    @property
-    def lifted(self) -> bool:
-        """Whether a primitive of one text is applied to each step's text."""
-        kinds = zip(self.primitive.params, self.args, strict=True)
-        return any(
-            isinstance(p.type, Text) and isinstance(plain(a), List)
-            for p, a in kinds
-            if not isinstance(a, Literal)
-        )
+    def __post_init__(self) -> None:
+        # Both are asked for at every use of the input: worked out once.
+        lifted, kind = _type_of(self.primitive, self.args)
+        object.__setattr__(self, "lifted", lifted)
+        object.__setattr__(self, "type", kind)
 
-    @property
-    def type(self) -> Type:
-        """The declared type of the values."""
-        returns = self.primitive.returns
-        result: Type = List(returns) if self.lifted else returns
-        absent = any(not isinstance(a, Literal) and is_optional(a) for a in self.args)
-        return Optional(result) if absent and not isinstance(result, Optional) else result
+    def __hash__(self) -> int:
+        return hash((self.name, self.primitive.name, self.args))
 
     def __str__(self) -> str:
         return self.name or f"{self.primitive.name}({', '.join(map(str, self.args))})"
+
+
+def _type_of(primitive: Applicable, args: tuple[Source, ...]) -> tuple[bool, Type]:
+    inputs = [
+        (p.type, a)
+        for p, a in zip(primitive.params, args, strict=True)
+        if not isinstance(a, Literal)
+    ]
+    lifted = any(isinstance(kind, Text) and isinstance(plain(a), List) for kind, a in inputs)
+    result: Type = List(primitive.returns) if lifted else primitive.returns
+    absent = any(is_optional(a) for _, a in inputs)
+    return lifted, Optional(result) if absent and not isinstance(result, Optional) else result
 
 
 Source = Column | Literal | Apply
