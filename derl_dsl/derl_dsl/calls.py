@@ -8,7 +8,7 @@ from derl_grammar import nodes as n
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_primitives.primitive import Parameter, Primitive
-from derl_runtime.sources import Apply, Literal, Source
+from derl_runtime.sources import Apply, Column, Literal, Source
 
 from derl_dsl import codes
 from derl_dsl.functions import FUNCTIONS, Function
@@ -244,7 +244,24 @@ class Calls:
                 args.append(source)
         if len(args) < len(below):
             return BROKEN
+        if primitive.beside:
+            return self._beside(primitive, args, node)
         return self.at.input(Apply(primitive, tuple(args)), node.place)
+
+    def _beside(self, primitive: Primitive, args: list[Source], node: n.Call) -> Value:
+        """A primitive whose first argument names a column and is read from the one beside it."""
+        column = args[0]
+        companion = primitive.beside.get(column.name) if isinstance(column, Column) else None
+        if companion is None:
+            known = ", ".join(f"{c.name} beside {name}" for name, c in primitive.beside.items())
+            message = f"{primitive.name} reads {known}; {column} has no such column beside it"
+            wanted = " or ".join(f"{primitive.name}({name}, …)" for name in primitive.beside)
+            wanted = wanted if len(args) > 1 else wanted.replace(", …", "")
+            self.report.add(codes.ARGUMENT, node.args[0].place, message, f"write {wanted}")
+            return BROKEN
+        told = f"{primitive.name}({', '.join(map(str, args))})"
+        read = (Column(companion.name, companion.type), *args[1:])
+        return self.at.input(Apply(primitive.reading(companion), read, told), node.place)
 
     def _argument(
         self, primitive: Primitive, param: Parameter, value: Value, arg: n.Expr

@@ -30,7 +30,7 @@ SHADOW = define(
     "DRL104",
     "name taken",
     stage="names",
-    why="A part that hides a column, a primitive or a function reads as something it is not.",
+    why="A part that hides a column or a primitive reads as something it is not.",
     bad="g1 = g2\nreward = g1",
     good="bonus = g2\nreward = g1 + bonus",
 )

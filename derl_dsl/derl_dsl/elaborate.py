@@ -79,7 +79,6 @@ class Elaborator:
             return False
         taken = {
             "a word of the language": ("skip",),
-            "a function": FUNCTIONS,
             "a name of the suite or a column": self.scope.names,
             "a primitive": self.scope.primitives,
         }

@@ -75,10 +75,12 @@ class Sampler:
         for primitive in scope.primitives.values():
             if any(p.literal is not None for p in primitive.params):
                 continue
-            kinds = [_kind(p.type) for p in primitive.params]
+            wanted = [_kind(p.type) for p in primitive.params]
             columns = [
-                [k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in kinds
+                [k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in wanted
             ]
+            if primitive.beside:
+                columns[0] = [k for k in columns[0] if k in primitive.beside]
             if all(columns):
                 names = (primitive.name, tuple(columns))
                 self._offer(primitive.returns, lambda names=names: self._call(*names))  # type: ignore[misc]
@@ -150,12 +152,12 @@ class Sampler:
                 return self._optional(terms)
             case "param":
                 value = self._literal().value
-                ends = (("min", value - rng.choice((0.0, 0.5))), ("max", value + 0.5))
+                low = abs(value - rng.choice((0.0, 0.5)))
+                ends = (("min", low), ("max", abs(value + 0.5)))
                 limits = tuple(
-                    n.Keyword(k, n.NumberLiteral(abs(v), _NOWHERE), _NOWHERE) for k, v in ends
+                    n.Keyword(k, n.NumberLiteral(v, _NOWHERE), _NOWHERE) for k, v in ends
                 )
-                first = n.NumberLiteral(max(value, limits[0].value.value), _NOWHERE)  # type: ignore[union-attr]
-                return _call("param", (first,), limits)
+                return _call("param", (n.NumberLiteral(max(value, low), _NOWHERE),), limits)
             case _:
                 return self._function(terms)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from derl_primitives.primitive import Primitive, Suite
 from derl_primitives.suites import SUITES
+from derl_primitives.text import TEXT_FUNCTIONS
 
 _HEAD = """\
 # Primitives
@@ -22,7 +23,15 @@ def page() -> str:
     >>> page().splitlines()[0]
     '# Primitives'
     """
-    return "\n".join([_HEAD, *(line for suite in SUITES.values() for line in _suite(suite))])
+    suites = (line for suite in SUITES.values() for line in _suite(suite))
+    return "\n".join([_HEAD, *suites, *_text_functions()])
+
+
+def _text_functions() -> Iterator[str]:
+    yield "## In every program: functions of a text\n"
+    yield "They take a column or another of these functions; of a list of texts, step by step.\n"
+    for primitive in TEXT_FUNCTIONS.values():
+        yield from _primitive(primitive.signature, primitive)
 
 
 def _suite(suite: Suite) -> Iterator[str]:
@@ -43,4 +52,6 @@ def _primitive(heading: str, primitive: Primitive) -> Iterator[str]:
     text, _, example = primitive.doc.partition(">>> ")
     yield f"### `{heading}`\n\n{text.strip()}\n"
     yield f"Cost: {primitive.cost}. Source: {primitive.source}.\n"
+    for column, companion in primitive.beside.items():
+        yield f"Of `{column}` the column `{companion.name}: {companion.type}` is read.\n"
     yield f"```python\n>>> {example.strip()}\n```\n"

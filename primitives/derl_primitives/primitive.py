@@ -34,6 +34,8 @@ class Primitive:
     `fn` takes one sequence of B values per parameter (text: `list[str]`; numbers: float64 arrays;
     a literal argument arrives as the plain value) and returns B values of type `returns`.
     `cost` is `constant` (per text), `scan` (one pass), `parse` or `process` (a worker).
+    `beside` maps columns that may be named to the column that is read in their place: a program
+    writes `tokens(completion)`, and `fn` gets `completion_ids`, which trainers pass beside it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Primitive:
     cost: Cost
     source: str
     fn: Callable[..., Any] = field(compare=False, repr=False)
+    beside: Mapping[str, Parameter] = field(default_factory=dict, compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the scores of whole columns."""
@@ -53,6 +56,10 @@ class Primitive:
         """The declaration as text, such as `exact(completion: text, answer: text) -> bool`."""
         params = ", ".join(f"{p.name}: {p.type}" for p in self.params)
         return f"{self.name}({params}) -> {self.returns}"
+
+    def reading(self, companion: Parameter) -> Primitive:
+        """The primitive with its first parameter read from a companion column."""
+        return replace(self, params=(companion, *self.params[1:]), beside={})
 
 
 _SIGNATURE = re.compile(r"\s*\((?P<params>.*)\)\s*->\s*(?P<returns>.+)\s*", re.S)
@@ -69,11 +76,14 @@ def primitive(
     cost: Cost = "scan",
     source: str = "",
     literals: Mapping[str, Callable[[str], str | None]] | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
     The name and the documentation are the function's own. `literals` names the parameters that a
-    program must write out, with a function that says what is wrong with a value.
+    program must write out, with a function that says what is wrong with a value. `beside` maps a
+    column that may be named first to the one read in its place: `{"completion": "completion_ids:
+    list[number]"}`.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
@@ -83,6 +93,7 @@ def primitive(
         replace(p, literal=(literals or {}).get(p.name)) for p in _parameters(match["params"])
     )
     returns = parse_type(match["returns"])
+    companions = {name: _parameters(text)[0] for name, text in (beside or {}).items()}
     if cost not in COSTS:
         raise ValueError(f"unknown cost {cost!r}; one of {', '.join(COSTS)}")
 
@@ -93,7 +104,7 @@ def primitive(
                 f"{fn.__name__}: the function takes {names}, its signature {signature}"
             )
         doc = inspect.getdoc(fn) or ""
-        return Primitive(fn.__name__, params, returns, doc, cost, source, fn)
+        return Primitive(fn.__name__, params, returns, doc, cost, source, fn, companions)
 
     return declare
 

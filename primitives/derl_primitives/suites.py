@@ -10,7 +10,16 @@ from typing import TypeVar
 
 from derl_grammar.types import Bool, List, Number, Text, Type
 
-from derl_primitives import correctness, derl_agent, derl_math, shape
+from derl_primitives import (
+    correctness,
+    derl_agent,
+    derl_math,
+    episode,
+    layout,
+    repetition,
+    shape,
+    tokens,
+)
 from derl_primitives.primitive import Binding, Suite, table
 
 T = TypeVar("T")
@@ -92,6 +101,47 @@ SUITES: dict[str, Suite] = {
                 "g4": Binding(derl_agent.g4, ("step_scores",)),
             },
             outcome="g1",
+        ),
+        Suite(
+            name="format",
+            doc="How a completion is laid out: think blocks, tagged blocks, code fences, JSON.",
+            columns={"completion": Text()},
+            primitives=table(
+                [
+                    layout.think_format,
+                    layout.has_block,
+                    layout.code_blocks,
+                    layout.last_code,
+                    layout.valid_json,
+                ]
+            ),
+        ),
+        Suite(
+            name="length",
+            doc="How long a completion is and how much it repeats itself.",
+            columns={"completion": Text()},
+            primitives=table(
+                [
+                    tokens.tokens,
+                    shape.words,
+                    shape.chars,
+                    tokens.token_repetition,
+                    repetition.repetition,
+                ]
+            ),
+        ),
+        Suite(
+            name="agent",
+            doc="The steps of an agent's episode: its actions, their tags, validity and scores.",
+            columns={
+                "solved": Bool(),
+                "actions": List(Text()),
+                "tags": List(Text()),
+                "valid": List(Bool()),
+                "step_scores": List(Number(0.0, 1.0)),
+            },
+            primitives=table([episode.is_new, episode.changes, episode.previous]),
+            outcome="solved",
         ),
     )
 }

@@ -10,6 +10,7 @@ import pytest
 from derl_primitives.page import page
 from derl_primitives.primitive import COSTS, Primitive
 from derl_primitives.suites import SUITES
+from derl_primitives.text import TEXT_FUNCTIONS
 
 PRIMITIVES = [
     pytest.param(p, id=f"{suite.name}:{name}")
@@ -18,7 +19,7 @@ PRIMITIVES = [
         *suite.primitives.items(),
         *((name, binding.primitive) for name, binding in suite.bindings.items()),
     ]
-]
+] + [pytest.param(p, id=name) for name, p in TEXT_FUNCTIONS.items()]
 MODULES = [f"derl_primitives.{m.name}" for m in pkgutil.iter_modules(derl_primitives.__path__)]
 
 
@@ -56,4 +57,5 @@ def test_bindings_fit_their_columns():
 
 def test_the_page_is_up_to_date():
     path = Path(__file__).parents[2] / "primitives" / "PRIMITIVES.md"
-    assert path.read_text(encoding="utf-8") == page(), "run `make docs`"
+    shown = path.read_text(encoding="utf-8")
+    assert shown.endswith(page().rstrip("\n") + "\n"), "run `make docs`"

@@ -56,9 +56,9 @@ def test_conflicting_names_do_not_combine():
     [
         ("mth", "unknown suite 'mth'; did you mean 'math'?"),
         ("math+derl-agnt", "unknown suite 'derl-agnt'; did you mean 'derl-agent'?"),
-        ("zzzz", "unknown suite 'zzzz'; one of derl-agent, derl-math, math"),
-        ("", "unknown suite ''; one of derl-agent, derl-math, math"),
-        ("math+", "unknown suite ''; one of derl-agent, derl-math, math"),
+        ("zzzz", "unknown suite 'zzzz'; one of agent, derl-agent, derl-math, format, length, math"),
+        ("", "unknown suite ''; one of agent, derl-agent, derl-math, format, length, math"),
+        ("math+", "unknown suite ''; one of agent, derl-agent, derl-math, format, length, math"),
     ],
 )
 def test_unknown_suite_says_what_was_meant(name, message):

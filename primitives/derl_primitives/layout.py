@@ -1,0 +1,151 @@
+r"""Primitives of a completion's layout: think blocks, tagged blocks, code fences, JSON.
+
+Tags are literal and case counts: `<think>`, not `<Think>` or `<think >`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from derl_primitives.arrays import bools, floats, per_row
+from derl_primitives.patterns import pattern
+from derl_primitives.primitive import primitive
+
+if TYPE_CHECKING:
+    from derl_primitives.arrays import Bools, Floats
+
+Texts = Sequence[str] | str
+_TAG = pattern(r"[A-Za-z_][A-Za-z0-9_-]{0,31}")
+_FENCE = pattern(r"^ {0,3}```([^`\n]*)$", re.M)
+
+
+def tag_name(value: str) -> str | None:
+    """What is wrong with a tag's name, or None.
+
+    >>> tag_name("answer"), tag_name("<answer>")
+    (None, 'write the name alone: letters, digits, _ and -, at most 32')
+    """
+    if _TAG().fullmatch(value):
+        return None
+    return "write the name alone: letters, digits, _ and -, at most 32"
+
+
+@primitive(
+    "(completion: text) -> bool",
+    cost="scan",
+    source="think_format_reward of TRL; DeepSeek-R1 (arXiv 2501.12948)",
+)
+def think_format(completion: Texts) -> Bools:
+    r"""Whether the completion is one think block and then an answer.
+
+    It starts with `<think>` (white space may stand before it), holds `<think>` and `</think>` once
+    each, and something other than white space follows `</think>`.
+
+    >>> think_format(["<think>2+2</think>4", "<think>2+2</think> ", "4"]).tolist()
+    [True, False, False]
+    """
+    (completion,) = per_row(completion)
+    return bools(map(_thinks_first, completion), len(completion))
+
+
+def _thinks_first(text: str) -> bool:
+    once = text.count("<think>") == 1 and text.count("</think>") == 1
+    if not once or not text.lstrip().startswith("<think>"):
+        return False
+    return bool(text.partition("</think>")[2].strip())
+
+
+@primitive(
+    "(completion: text, tag: text) -> bool",
+    cost="scan",
+    source="tag rewards of open-r1",
+    literals={"tag": tag_name},
+)
+def has_block(completion: Texts, tag: str) -> Bools:
+    """Whether `<tag>` and, after it, `</tag>` occur exactly once, with something between them.
+
+    White space alone is nothing.
+
+    >>> has_block(["<answer>4</answer>", "<answer> </answer>", "</answer>4<answer>"], "answer"
+    ...           ).tolist()
+    [True, False, False]
+    """
+    (completion,) = per_row(completion)
+    start, end = f"<{tag}>", f"</{tag}>"
+    return bools((_one_block(text, start, end) for text in completion), len(completion))
+
+
+def _one_block(text: str, start: str, end: str) -> bool:
+    if text.count(start) != 1 or text.count(end) != 1:
+        return False
+    inner, closed, _ = text.partition(start)[2].partition(end)
+    return bool(closed) and bool(inner.strip())
+
+
+@primitive(
+    "(completion: text) -> number[0, 1e9]", cost="scan", source="fenced code blocks of CommonMark"
+)
+def code_blocks(completion: Texts) -> Floats:
+    r"""The number of closed code blocks: a line that starts with three backticks up to a bare one.
+
+    >>> code_blocks(["```python\nx = 1\n```\n", "```\nnever closed", ""]).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    (completion,) = per_row(completion)
+    return floats((len(_fenced(text)) for text in completion), len(completion))
+
+
+@primitive("(completion: text) -> text", cost="scan", source="fenced code blocks of CommonMark")
+def last_code(completion: Texts) -> list[str]:
+    r"""The text of the last closed code block; empty when there is none.
+
+    >>> last_code(["```python\nx = 1\n```\nSo it is.", "x = 1"])
+    ['x = 1\n', '']
+    """
+    (completion,) = per_row(completion)
+    found = []
+    for text in completion:
+        blocks = _fenced(text)
+        found.append(text[slice(*blocks[-1])] if blocks else "")
+    return found
+
+
+def _fenced(text: str) -> list[tuple[int, int]]:
+    """Where the content of each closed code block starts and ends."""
+    found, start = [], -1
+    for fence in _FENCE().finditer(text):
+        if start < 0:
+            start = min(fence.end() + 1, len(text))
+        elif not fence[1].strip():
+            found.append((start, max(start, fence.start())))
+            start = -1
+    return found
+
+
+@primitive("(text: text) -> bool", cost="parse", source="RFC 8259")
+def valid_json(text: Texts) -> Bools:
+    """Whether the whole text is one JSON value; NaN and Infinity are none.
+
+    Values nested deeper than Python's parser goes (about a thousand levels) count as invalid.
+
+    >>> valid_json(['{"answer": [1, 2]}', "{'answer': 1}", "NaN"]).tolist()
+    [True, False, False]
+    """
+    (text,) = per_row(text)
+    return bools(map(_is_json, text), len(text))
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        # Integers as floats: reading a long one as an integer takes quadratic time.
+        json.loads(text, parse_int=float, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
