@@ -19,6 +19,7 @@ COMMANDS = {
     "eval": "derl_dsl.cli.eval:eval_command",
     "audit": "derl_dsl.cli.audit:audit_command",
     "primitives": "derl_dsl.cli.primitives:primitives_command",
+    "grammar": "derl_dsl.cli.grammar:grammar_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 
@@ -49,6 +50,8 @@ def register(names: Iterable[str]) -> None:
 
 def register_all() -> None:
     """Add all commands, those of installed extensions included."""
+    from importlib.metadata import entry_points  # 15 ms that the commands themselves save
+
     register(COMMANDS)
     for point in entry_points(group="derl_dsl.commands"):
         point.load()(app)
