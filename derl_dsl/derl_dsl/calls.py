@@ -30,8 +30,9 @@ class Calls:
 
     def call(self, node: n.Call, below: list[Value]) -> Value:
         """The value of a call."""
-        function = FUNCTIONS.get(node.name)
-        primitive = self.scope.primitives.get(node.name)
+        hidden = node.name in self.at.parts
+        function = None if hidden else FUNCTIONS.get(node.name)
+        primitive = None if hidden else self.scope.primitives.get(node.name)
         if function is not None and primitive is not None:
             # count(xs) of a list, count(text, part) of a text.
             if len(node.args) == len(function.params):
@@ -49,7 +50,9 @@ class Calls:
         name = node.name
         if name in self.at.parts or name in self.scope.names:
             message = f"{name!r} is a value, not a function"
-            hints: tuple[str, ...] = ("products are written with *",)
+            hides = name in FUNCTIONS or name in self.scope.primitives
+            mend = "it hides the function; rename the part" if hides else "products need a *"
+            hints: tuple[str, ...] = (mend,)
         else:
             message = f"unknown function {name!r}"
             hints = closest(name, [*FUNCTIONS, *self.scope.primitives])

@@ -10,6 +10,7 @@ from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List, Text
 from derl_primitives.primitive import primitive
+from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
 
 from derl_dsl import codes
@@ -77,10 +78,11 @@ class Elaborator:
         if name in self.parts:
             self.report.add(codes.TWICE, place, f"{name!r} is defined twice", "use another name")
             return False
+        # A function of the language may give its name to a part: `floor = param(…)`.
         taken = {
             "a word of the language": ("skip",),
             "a name of the suite or a column": self.scope.names,
-            "a primitive": self.scope.primitives,
+            "a primitive": self.scope.primitives.keys() - TEXT_FUNCTIONS.keys(),
         }
         for what, table in taken.items():
             if name in table:

@@ -110,6 +110,15 @@ class Prover:
             return True
         return False if change.hi < 0 or self._falls_at_a_sample() else None
 
+    def _effect(self) -> bool:
+        """Whether the outcome changes anything; not when the reward only names it."""
+        if not self._uses_outcome():
+            return False
+        if self.points.exact and self._place_of_outcome() is not None:
+            return any(before != after for before, after in self._pairs())
+        change = self._change()
+        return change.lo != 0 or change.hi != 0
+
     def _pairs(self) -> Iterator[tuple[float, float]]:
         """Rewards before and after the outcome rises, all other inputs equal."""
         at = self._place_of_outcome()
@@ -158,7 +167,7 @@ class Prover:
         if self.outcome is None:
             return
         name, place = leaf_name(self.graph, self.outcome), self.graph.places[self.root]
-        if not self._uses_outcome():
+        if not self._effect():
             message = f"the reward does not depend on the outcome {name}"
             self.report.add(codes.IGNORED, place, message, f"add {name}")
         elif monotone is False:
@@ -189,7 +198,7 @@ class Prover:
 
     def _vetoes(self) -> tuple[str, ...]:
         """Inputs that, at one of their values, leave nothing of the outcome's effect."""
-        if not self._uses_outcome():
+        if not self._effect():
             return ()
         exact = self.points.exact and self._place_of_outcome() is not None
         found = self._exact_vetoes() if exact else self._interval_vetoes()
