@@ -200,7 +200,7 @@ def sample_formulas(meta: MetaOptimizer, config: MetaSection, count: int) -> lis
             [meta.prompt], add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
     tokens = meta.model.generate(
-        **batch,
+        **batch.to(meta.model.device),
         do_sample=True,
         temperature=config.temperature,
         top_k=0,
@@ -298,7 +298,7 @@ class _Probe(TrainerCallback):  # type: ignore[misc]
             formulas = sample_formulas(self.meta, self.config, _PROBE)
             share = share_valid(formulas, self.suite)
             # Two probes in a row: one alone is right by luck too often.
-            metrics["valid"] = (self.last + share) / 2
+            metrics["valid"] = (share + self.last) / 2
             self.last = share
             control.should_training_stop |= metrics["valid"] >= self.config.cold_valid
         if self.progress is not None:

@@ -295,7 +295,7 @@ def comparison_table(store: Store) -> Table:
     table.add_column("vs outcome only", justify="right", no_wrap=True)
     for row in rows:
         mean = f"{row.mean:.3f}" + ("" if row.half is None else f" ± {row.half:.3f}")
-        each = " ".join(f"{s:.3f}" for s in row.scores[:4]) if row.half is not None else ""
+        each = _each(row.scores) if row.half is not None else ""
         versus = ""
         if row.difference is not None:
             versus = f"{row.difference:+.3f} ± {row.difference_half:.3f}"
@@ -303,6 +303,12 @@ def comparison_table(store: Store) -> Table:
         style = "bold green" if row.label == BEST else ""
         table.add_row(Text(row.label), formula, mean, each, versus, style=style)
     return table
+
+
+def _each(scores: tuple[float, ...]) -> str:
+    if len(scores) > 5:
+        return f"{min(scores):.2f} to {max(scores):.2f}"
+    return " ".join(f"{s:.2f}".removeprefix("0") for s in scores)
 
 
 def _problems(store: Store) -> int:
