@@ -106,7 +106,7 @@ def test_the_examples_of_outscoring_are_real() -> None:
 
 
 def test_an_outcome_that_changes_nothing_is_told() -> None:
-    assert "DRL526" in codes("1 + g2 if g1 > 0 else 0.1 * g3", severity="warning")
+    assert "DRL306" in codes("1 + g2 if g1 > 0 else 0.1 * g3", severity="warning")
 
 
 def test_units_of_length_go_together() -> None:
