@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from derl_grammar.types import Bool, List, Number, Type
-from derl_runtime.sources import plain
-
 from derl_dsl import ranges
 from derl_dsl.ir import GROUP, Graph, Input, Param
 from derl_dsl.ranges import LARGEST, Range
+from derl_grammar.types import Bool, List, Number, Type
+from derl_runtime.sources import plain
 
 # Work bound: branches are analysed again under their condition, at most this many nodes in all.
 _BUDGET = 4000

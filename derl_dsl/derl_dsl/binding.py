@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from derl_grammar.types import List, Number
-from derl_runtime.columns import Batch, ColumnError, Values
-from derl_runtime.faults import fault
-from derl_runtime.sources import is_optional, plain
 from numpy.typing import NDArray
 
 from derl_dsl.analyse import input_range
 from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
 from derl_dsl.ir import GROUP, Graph, Input
+from derl_grammar.types import List, Number
+from derl_runtime.columns import Batch, ColumnError, Values
+from derl_runtime.faults import fault
+from derl_runtime.sources import is_optional, plain
 
 Mask = NDArray[np.bool_]
 

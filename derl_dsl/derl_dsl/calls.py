@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from derl_dsl import codes
+from derl_dsl.functions import FUNCTIONS, Function
+from derl_dsl.ir import Param
+from derl_dsl.values import BROKEN, Value, closest
 from derl_grammar import nodes as n
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_runtime.sources import Apply, Column, Literal, Source
-
-from derl_dsl import codes
-from derl_dsl.functions import FUNCTIONS, Function
-from derl_dsl.ir import Param
-from derl_dsl.values import BROKEN, Value, closest
 
 if TYPE_CHECKING:
     from derl_dsl.elaborate import Elaborator

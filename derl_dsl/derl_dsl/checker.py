@@ -6,13 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from derl_grammar.diagnostics import Diagnostic, Report
-from derl_grammar.limits import MODEL, Limits
-from derl_grammar.nodes import Program
-from derl_grammar.parser import parse
-from derl_grammar.spans import Source
-from derl_grammar.types import Type
-
 from derl_dsl import lint
 from derl_dsl.certificate import Certificate
 from derl_dsl.elaborate import Elaborator
@@ -21,6 +14,12 @@ from derl_dsl.prove import Prover
 from derl_dsl.scope import Scope, build_scope
 from derl_dsl.suppress import suppressed
 from derl_dsl.values import Value
+from derl_grammar.diagnostics import Diagnostic, Report
+from derl_grammar.limits import MODEL, Limits
+from derl_grammar.nodes import Program
+from derl_grammar.parser import parse
+from derl_grammar.spans import Source
+from derl_grammar.types import Type
 
 
 class OutcomeError(ValueError):

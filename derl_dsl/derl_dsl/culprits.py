@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from derl_grammar.diagnostics import Code, Report
-
 from derl_dsl import codes
 from derl_dsl.analyse import Analysis
 from derl_dsl.ir import Graph
 from derl_dsl.ranges import Range
 from derl_dsl.witness import Witness, leaf_name
+from derl_grammar.diagnostics import Code, Report
 
 _GUARD = "give it a default: guard(…, 0)"
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
+from derl_dsl import codes
+from derl_dsl.calls import Calls
+from derl_dsl.functions import FUNCTIONS
+from derl_dsl.ir import Graph
+from derl_dsl.scope import Scope
+from derl_dsl.values import BROKEN, SKIP, Value, closest
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place
@@ -12,13 +18,6 @@ from derl_grammar.types import Bool, List, Text
 from derl_primitives.primitive import primitive
 from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
-
-from derl_dsl import codes
-from derl_dsl.calls import Calls
-from derl_dsl.functions import FUNCTIONS
-from derl_dsl.ir import Graph
-from derl_dsl.scope import Scope
-from derl_dsl.values import BROKEN, SKIP, Value, closest
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": "pow"}
 COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}

@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from derl_grammar.limits import WIDE
-from derl_grammar.types import Type
-from derl_primitives.suites import find_suite
-from derl_runtime.columns import ColumnError
-from derl_runtime.faults import Fault
 from numpy.typing import NDArray
 
 from derl_dsl.infer import infer_columns
 from derl_dsl.reward import Reward, RewardError, Scores, compile
 from derl_dsl.summary import Agreement, Summary, agree, group_codes, summarise
+from derl_grammar.limits import WIDE
+from derl_grammar.types import Type
+from derl_primitives.suites import find_suite
+from derl_runtime.columns import ColumnError
+from derl_runtime.faults import Fault
 
 Array = NDArray[np.float64]
 Data = Mapping[str, Sequence[Any]]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from lark import Lark
+
+from derl_dsl.fmt_tree import Atom, Bracket, Chain, Node, Notes, Piece, Prefix, bracket, layout
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE, Limits
 from derl_grammar.machine import Token
 from derl_grammar.parser import grammar_text, place_of, statements
 from derl_grammar.spans import Source
-from lark import Lark
-
-from derl_dsl.fmt_tree import Atom, Bracket, Chain, Node, Notes, Piece, Prefix, bracket, layout
 
 WIDTH = 88
 _INDENT = 4

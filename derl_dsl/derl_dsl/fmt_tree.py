@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from derl_grammar.machine import Token
-from derl_grammar.parser import place_of
 from lark import Tree
 from lark.visitors import Transformer_NonRecursive
+
+from derl_grammar.machine import Token
+from derl_grammar.parser import place_of
 
 Comments = tuple[str, ...]
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from derl_grammar.nodes import Place
-
 from derl_dsl.ir import Graph
+from derl_grammar.nodes import Place
 
 Lower = Callable[[Graph, list[int], Place], int]
 Kind = Literal["elementwise", "reduction", "slice", "group", "special"]

@@ -6,10 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from derl_grammar.diagnostics import Report
-from derl_primitives.primitive import Primitive
-from derl_runtime.sources import Apply
-
 from derl_dsl import codes
 from derl_dsl.analyse import Analysis, domain, input_range, source_range
 from derl_dsl.certificate import Certificate
@@ -18,6 +14,9 @@ from derl_dsl.differences import Differences
 from derl_dsl.ir import GROUP, Graph
 from derl_dsl.ranges import Range
 from derl_dsl.witness import at_rows, leaf_name, witness
+from derl_grammar.diagnostics import Report
+from derl_primitives.primitive import Primitive
+from derl_runtime.sources import Apply
 
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3

@@ -8,12 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from derl_grammar.diagnostics import Diagnostic, render
-from derl_grammar.limits import MODEL, Limits
-from derl_grammar.spans import Source
-from derl_grammar.types import Type
-from derl_runtime.columns import Batch, ColumnError
-from derl_runtime.faults import Fault, fault
 from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS
@@ -24,6 +18,12 @@ from derl_dsl.checker import Checked, check_source
 from derl_dsl.ir import Param
 from derl_dsl.key import key
 from derl_dsl.scope import build_scope
+from derl_grammar.diagnostics import Diagnostic, render
+from derl_grammar.limits import MODEL, Limits
+from derl_grammar.spans import Source
+from derl_grammar.types import Type
+from derl_runtime.columns import Batch, ColumnError
+from derl_runtime.faults import Fault, fault
 
 Array = NDArray[np.float64]
 _UNGROUPED = (

@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from derl_grammar import nodes as n
-from derl_grammar.types import Bool, List, Number, Optional, Text, Type
-
 from derl_dsl.functions import FUNCTIONS
 from derl_dsl.scope import PROGRESS, Scope
 from derl_dsl.unparse import program_text
+from derl_grammar import nodes as n
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 
 _NOWHERE = (0, 0)
 _NUMBERS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0)

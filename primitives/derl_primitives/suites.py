@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from derl_grammar.types import Bool, List, Number, Text, Type
-
 from derl_primitives import (
     correctness,
     derl_agent,

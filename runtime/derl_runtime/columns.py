@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from numpy.typing import NDArray
 
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_runtime.faults import Fault, fault
 from derl_runtime.sources import Apply, Column, Literal, Source, plain
 

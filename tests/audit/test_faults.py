@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from derl_dsl.audit.faults import check_data
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope

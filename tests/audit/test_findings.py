@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Iterator
 
-import derl_dsl.audit.codes as audit_codes
 import pytest
+
+import derl_dsl.audit.codes as audit_codes
 from derl_dsl.audit.findings import Finding
 from derl_dsl.audit.run import Audit, audit, to_json
 from derl_dsl.evaluation import Question
@@ -273,6 +274,7 @@ def test_gsm8k_length_bonus_lets_wrong_answers_outscore_right_ones(shared_data):
 
 def test_histograms_split_by_outcome_share_their_bins():
     import numpy as np
+
     from derl_dsl.audit.plots import histogram
 
     values = np.array([0.0, 1.0, 0.0, 1.0, np.nan])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from derl_dsl.cli.audit import audit_command
 from derl_dsl.cli.check import check_command
 from derl_runtime.data import write_rows
-from typer.testing import CliRunner
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[2J\u202e<img src=x onerror=alert(1)> &amp; \ud800"
 ROWS = {

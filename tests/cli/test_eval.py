@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from derl_dsl.cli.eval import eval_command
 from derl_dsl.infer import infer_columns, infer_type
 from derl_grammar.types import Bool, List, Number, Text
 from derl_runtime.data import read_rows, write_rows
-from typer.testing import CliRunner
 
 SHARED = Path(os.environ.get("DERL_DSL_SHARED", Path(__file__).parents[3] / "shared"))
 SOLUTIONS = SHARED / "data" / "gsm8k" / "model_solutions.jsonl"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from derl_dsl.cli.explain import explain_command
 from typer import Typer
 from typer.testing import CliRunner
+
+from derl_dsl.cli.explain import explain_command
 
 APP = Typer()
 APP.command()(explain_command)

@@ -10,6 +10,10 @@ from itertools import pairwise
 
 import pytest
 import typer
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
 from derl_dsl.cli.fmt import fmt_command
 from derl_dsl.fmt import WIDTH, format_source
 from derl_dsl.sample import EVERYTHING, sample_program
@@ -18,9 +22,6 @@ from derl_grammar.diagnostics import Report
 from derl_grammar.limits import WIDE
 from derl_grammar.parser import parse, statements
 from derl_grammar.spans import Source
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 APP = typer.Typer()
 APP.command()(fmt_command)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
+
 from derl_dsl.checker import check
 from derl_dsl.cli.check import check_command
 from derl_dsl.cli.formats import github, sarif
 from derl_grammar.diagnostics import CODES
 from derl_grammar.spans import Source
-from typer.testing import CliRunner
 
 APP = typer.Typer()
 APP.command()(check_command)

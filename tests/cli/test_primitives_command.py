@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from derl_dsl.cli.primitives import primitives_command
-from derl_primitives.suites import SUITES
 from typer import Typer
 from typer.testing import CliRunner
+
+from derl_dsl.cli.primitives import primitives_command
+from derl_primitives.suites import SUITES
 
 APP = Typer()
 APP.command()(primitives_command)

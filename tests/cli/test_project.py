@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from derl_dsl.checker import check
 from derl_dsl.cli.check import check_command
 from derl_dsl.cli.project import ProjectError, Settings, find_project, settings_of
-from typer.testing import CliRunner
 
 APP = typer.Typer()
 APP.command()(check_command)
@@ -179,6 +181,22 @@ def test_the_header_names_the_suite(project):
     assert "bad.derl: unknown suite 'maht'; did you mean 'math'?" in result.stderr
     with pytest.raises(ProjectError):
         settings_of("bad.derl", "# suite: maht\n")
+
+
+def test_the_header_types_columns_and_names_the_outcome(project):
+    project(
+        '[tool.derl]\nsuite = "math"\ncolumns = { n = "number" }\n',
+        own="# Why.\n# column: ok: bool\n# column: n: number[0, 9]\n# outcome: ok\n2 * ok + n / 9",
+        late="reward = 1 * exact(completion, answer)\n# column: ok: bool\n",
+        bad="# column: n: numbr\nreward = n",
+    )
+    own = settings_of("own.derl", Path("own.derl").read_text())
+    assert (own.columns, own.outcome) == ({"ok": "bool", "n": "number[0, 9]"}, "ok")
+    assert codes("own.derl") == [[]]
+    assert "ok" not in settings_of("late.derl", Path("late.derl").read_text()).columns
+    result = run("bad.derl")
+    assert result.exit_code == 2
+    assert "bad.derl: cannot read type 'numbr'" in result.stderr
 
 
 def test_settings_cost_no_numpy_and_little_time(project):

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from derl_dsl.summary import agree, group_codes, histogram, summarise, zero_variance_groups
 from hypothesis import given
 from hypothesis import strategies as st
+
+from derl_dsl.summary import agree, group_codes, histogram, summarise, zero_variance_groups
 
 NAN = math.nan
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import numpy as np
+from numpy.typing import NDArray
+
 from derl_dsl.analyse import source_range
 from derl_dsl.backends.kernel import Bound, Ragged
 from derl_dsl.elaborate import Elaborator
@@ -15,7 +17,6 @@ from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_runtime.sources import plain
-from numpy.typing import NDArray
 
 COLUMNS = {
     "a": "number[0, 1]",

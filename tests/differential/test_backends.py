@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from derl_dsl.backends import numba as fused
 from derl_dsl.backends import reference
-
 from tests.differential.programs import bound, graph_of, scope, texts
 
 BATCH = 50

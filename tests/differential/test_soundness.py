@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from derl_dsl.backends import reference
 from derl_dsl.backends.kernel import Bound, Kernel
 from derl_dsl.certificate import Certificate
 from derl_dsl.checker import Checked, check_source
 from derl_grammar.spans import Source
-from numpy.typing import NDArray
-
 from tests.differential.programs import bound, scope, texts
 
 ROWS = 48

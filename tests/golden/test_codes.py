@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from derl_dsl.reference_pages import load_codes
-from derl_grammar.diagnostics import Code
 
 import derl_dsl
+from derl_dsl.reference_pages import load_codes
+from derl_grammar.diagnostics import Code
 
 # Codes of data (6xx, 7xx) have examples with rows: tests/audit.
 CODES = [code for code in load_codes() if not code.code.startswith(("DRL6", "DRL7"))]

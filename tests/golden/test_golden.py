@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope
 from derl_grammar.diagnostics import render

@@ -7,10 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from derl_runtime.columns import ColumnError
 
 import derl_dsl
 from derl_dsl import checker, reward
+from derl_runtime.columns import ColumnError
 
 
 def test_examples_of_the_documentation() -> None:

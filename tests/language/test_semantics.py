@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from derl_runtime.columns import ColumnError
 
 import derl_dsl
+from derl_runtime.columns import ColumnError
 
 COLUMNS = {
     "a": "number[-10, 10]",

@@ -6,6 +6,8 @@ import json
 import random
 
 import pytest
+from lark import Lark, UnexpectedToken
+
 from derl_dsl.sample import EVERYTHING, sample_program
 from derl_dsl.scope import build_scope
 from derl_grammar import tables
@@ -13,7 +15,6 @@ from derl_grammar.diagnostics import Report
 from derl_grammar.machine import TABLES, Machine, Token, Unexpected
 from derl_grammar.parser import parse, tokens
 from derl_grammar.spans import Source
-from lark import Lark, UnexpectedToken
 
 PIECES = [*"()+-*/%,=<>!.?\"'\\ \t\f\n\r#a1e_é≠", "**", "<=", "==", "!=", "if", "else", "and", "or",
           "not", "True", "False", "iff", "reward", "1e-6", ".5", "1.", "r'x'", '"y"', "# c\n",

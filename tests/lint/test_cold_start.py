@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+
+from derl_dsl import lint
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope
 from derl_grammar.spans import Source
-
-from derl_dsl import lint
 
 BLOWS_UP = "DRL504"
 

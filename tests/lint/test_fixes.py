@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+
+from derl_dsl import lint
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.key import key
 from derl_dsl.sample import EVERYTHING, FORMULAS, sample_program
@@ -12,8 +14,6 @@ from derl_dsl.scope import Scope, build_scope
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
-
-from derl_dsl import lint
 
 # Fixes of these say the same in fewer words; the others change what was probably a mistake.
 SAME_REWARD = {f"DRL{k}" for k in (506, 507, 513, 518, 519, 521, 522, 525, 528)}

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+
+import derl_dsl
+from derl_dsl import lint
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope
 from derl_grammar.diagnostics import CODES
 from derl_grammar.spans import Source
-
-import derl_dsl
-from derl_dsl import lint
 
 PROGRAMS = Path(__file__).parents[1] / "golden" / "programs"
 HELPERS = {"__init__", "context"}

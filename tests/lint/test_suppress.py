@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from derl_dsl.suppress import named_target, pragmas
-from derl_grammar.spans import Source
 
 import derl_dsl
+from derl_dsl.suppress import named_target, pragmas
+from derl_grammar.spans import Source
 
 
 def codes(text: str, suite: str = "derl-math") -> list[str]:

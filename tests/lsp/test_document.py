@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lsprotocol import types as lsp
+from pygls.workspace import PositionCodec
+
 from derl_dsl.lsp import features
 from derl_dsl.lsp.document import Document
 from derl_dsl.lsp.positions import Positions
 from derl_dsl.sample import EVERYTHING, sample_program
 from derl_dsl.scope import build_scope
 from derl_grammar.spans import Source
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from lsprotocol import types as lsp
-from pygls.workspace import PositionCodec
 
 SCOPE = build_scope("math")
 PIECES = [

@@ -303,10 +303,13 @@ async def test_did_you_mean_is_a_quick_fix(file):
 async def test_the_fix_of_a_lint_is_a_quick_fix(file):
     (found,) = await file.open("# suite: derl-math\n2 * (g1 + 0.2 * g2) + 1")
     assert (found.code, found.severity) == ("DRL506", lsp.DiagnosticSeverity.Information)
-    (action,) = await actions(file, 1)
-    text = file.applied(action.edit.changes[file.uri])
+    mend, ignore = await actions(file, 1)
+    text = file.applied(mend.edit.changes[file.uri])
     assert text == "# suite: derl-math\n(g1 + 0.2 * g2)"
+    ignored = file.applied(ignore.edit.changes[file.uri])
+    assert ignored == f"{file.text}  # derl: ignore[DRL506]"
     assert await file.change(text) == []
+    assert await file.change(ignored) == []
 
 
 async def test_settings_of_the_project(file, tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 import pytest
+
 from derl_dsl.functions import FUNCTIONS
 from derl_dsl.sample import EVERYTHING, sample_program
 from derl_dsl.scope import build_scope

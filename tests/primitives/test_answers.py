@@ -4,9 +4,10 @@ import re
 from fractions import Fraction
 
 import pytest
-from derl_primitives.answers import has_box, last_number, marked_answer, number_of, same_answer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from derl_primitives.answers import has_box, last_number, marked_answer, number_of, same_answer
 
 MARKED = [
     ("#### 18", "18"),

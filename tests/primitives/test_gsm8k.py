@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from derl_primitives.suites import find_suite
 
 SHARED = Path(os.environ.get("DERL_DSL_SHARED", Path(__file__).parents[3] / "shared"))

@@ -5,8 +5,9 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-import derl_primitives
 import pytest
+
+import derl_primitives
 from derl_primitives.page import page
 from derl_primitives.primitive import COSTS, Primitive
 from derl_primitives.suites import SUITES

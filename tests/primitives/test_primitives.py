@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from derl_grammar.types import Bool, Number, Text
 from derl_primitives import correctness, derl_agent, derl_math, shape
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import find_suite
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 EXACT = [
     ("#### 18", "... #### 18", True),

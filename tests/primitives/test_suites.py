@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from derl_grammar.types import Bool, List, Number, Text
 from derl_primitives import suites
 from derl_primitives.suites import SUITES, SuiteConflict, SuiteError, UnknownSuite, find_suite

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from derl_runtime.data import DataError, DataProblem, read_rows, write_rows
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import typer
-from derl_trainers.commands import register
 from typer.testing import CliRunner, Result
+
+from derl_trainers.commands import register
 
 
 def run(*arguments: str) -> Result:

@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+
 from derl_trainers import config as c
 from derl_trainers.page import page
 

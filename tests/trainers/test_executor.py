@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from derl_trainers.config import ExecutorSection
 from derl_trainers.executor import Event, Executor, Workers, make_executor
 

@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from derl_primitives.correctness import exact
 from derl_trainers.inner import (
     InnerConfig,
@@ -20,7 +22,6 @@ from derl_trainers.inner import (
 )
 from derl_trainers.policy import PolicyConfig, build_policy
 from derl_trainers.tasks import Task, arithmetic
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 CONFIG = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)
 

@@ -1,6 +1,7 @@
 """The judge: penalties by how far the checker let a formula come."""
 
 import pytest
+
 from derl_grammar.diagnostics import CODES
 from derl_trainers.judge import GRADED, judge
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from derl_trainers.config import RunConfig, load_config, parse_config
 from derl_trainers.executor import InProcess
 from derl_trainers.store import Store, StoreError
 from derl_trainers.ui import View
-from rich.console import Console
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -136,9 +137,8 @@ def test_completions_of_a_chat_model_are_read(store: Store, policy: str) -> None
 
 
 def test_baselines_of_the_suites_compile() -> None:
-    from derl_trainers.meta import baselines
-
     import derl_dsl
+    from derl_trainers.meta import baselines
 
     assert baselines("derl-math") == {
         "outcome only": "g1",

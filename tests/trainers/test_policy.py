@@ -11,6 +11,8 @@ import pytest
 pytest.importorskip("transformers")
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from derl_primitives.correctness import exact
 from derl_trainers.policy import (
     PolicyConfig,
@@ -21,7 +23,6 @@ from derl_trainers.policy import (
     demonstration,
 )
 from derl_trainers.tasks import Example, Task, arithmetic
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 CONFIG = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from derl_trainers.store import FILE, Store, StoreError, interval
 
 FAILED = {"completion": "g1 +\n", "formula": "g1 +", "stage": "syntax", "key": None,

@@ -20,7 +20,6 @@ from datasets.utils.logging import (
     enable_progress_bar,
     is_progress_bar_enabled,
 )
-from derl_primitives.correctness import exact
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -32,6 +31,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
+from derl_primitives.correctness import exact
 from derl_trainers.tasks import Example
 
 Reward = Callable[..., Sequence[float | None]]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from derl_grammar.diagnostics import CODES, Diagnostic
-
 import derl_dsl
+from derl_grammar.diagnostics import CODES, Diagnostic
 
 # The earliest stage first. Too long or too deep a text is as far from usable as one that does not
 # parse.

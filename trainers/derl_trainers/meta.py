@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from derl_primitives.suites import find_suite
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 import derl_dsl
+from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection, RunConfig
 from derl_trainers.executor import make_executor
 from derl_trainers.final import compare

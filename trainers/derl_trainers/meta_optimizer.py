@@ -18,11 +18,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from derl_dsl.checker import check
-from derl_dsl.sample import FORMULAS, Profile, sample_program
-from derl_dsl.scope import Scope, build_scope
-from derl_grammar.types import Bool
-from derl_primitives.suites import find_suite
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -37,6 +32,11 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from derl_dsl.checker import check
+from derl_dsl.sample import FORMULAS, Profile, sample_program
+from derl_dsl.scope import Scope, build_scope
+from derl_grammar.types import Bool
+from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection
 from derl_trainers.quiet import quiet
 

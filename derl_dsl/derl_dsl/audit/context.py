@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from derl_primitives.suites import find_suite
-from derl_runtime.columns import ColumnError
 
 from derl_dsl.audit.excerpts import texts
 from derl_dsl.audit.statistics import Array, Misorder, Rows, directions, misorder
 from derl_dsl.evaluation import Component, Evaluation, Question, evaluate
 from derl_dsl.summary import group_codes
+from derl_primitives.suites import find_suite
+from derl_runtime.columns import ColumnError
 
 Data = Mapping[str, Sequence[Any]]
 # Columns that commonly say which rollouts belong to one prompt, the surest first.

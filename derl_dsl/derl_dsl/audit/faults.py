@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from derl_dsl.audit.excerpts import visible
+from derl_dsl.checker import Checked
+from derl_dsl.infer import infer_type
 from derl_grammar.diagnostics import Code, Diagnostic, define
 from derl_runtime.columns import Batch, ColumnError
 from derl_runtime.faults import Fault
 from derl_runtime.sources import Apply, Column
-
-from derl_dsl.audit.excerpts import visible
-from derl_dsl.checker import Checked
-from derl_dsl.infer import infer_type
 
 MISSING_COLUMN = define(
     "DRL701",

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from derl_grammar.diagnostics import Code, Severity
-
 from derl_dsl.audit.codes import MENDS
+from derl_grammar.diagnostics import Code, Severity
 
 Verdict = Literal["ok", "look", "bad"]
 SEVERITIES: dict[Verdict, Severity] = {"ok": "info", "look": "warning", "bad": "error"}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from derl_runtime.columns import Offsets, Ragged
 from numpy.typing import NDArray
+
+from derl_runtime.columns import Offsets, Ragged
 
 __all__ = ["Array", "Bound", "Kernel", "Offsets", "Ragged"]
 

@@ -39,12 +39,11 @@ def audit_command(
     Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input
     could not be read.
     """
-    from derl_runtime.columns import ColumnError
-    from derl_runtime.data import DataError, read_rows
-
     from derl_dsl.audit.run import audit, to_json
     from derl_dsl.evaluation import Question
     from derl_dsl.reward import RewardError
+    from derl_runtime.columns import ColumnError
+    from derl_runtime.data import DataError, read_rows
 
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from derl_grammar.diagnostics import render
-from derl_grammar.spans import Source
 
 from derl_dsl.checker import Checked, OutcomeError, check_source
 from derl_dsl.cli.formats import Format, github, sarif
@@ -24,6 +22,8 @@ from derl_dsl.cli.inputs import (
     read_sources,
 )
 from derl_dsl.cli.project import Settings
+from derl_grammar.diagnostics import render
+from derl_grammar.spans import Source
 
 
 def check_command(
@@ -71,10 +71,9 @@ def _checked(source: Source, settings: Settings) -> Checked:
 
 def _on_data(found: list[Checked], data: Path) -> list[Checked]:
     """The programs with what the rows of a data file lack added to their diagnostics."""
+    from derl_dsl.audit.faults import check_data
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
-
-    from derl_dsl.audit.faults import check_data
 
     try:
         rows = read_rows(data)

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from derl_grammar.diagnostics import render
 
 from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_columns, read_sources
+from derl_grammar.diagnostics import render
 
 if TYPE_CHECKING:
-    from derl_grammar.spans import Source
     from rich.console import Console
     from rich.table import Table
 
     from derl_dsl.evaluation import Component, Evaluation
     from derl_dsl.reward import RewardError
     from derl_dsl.summary import Agreement, Histogram
+    from derl_grammar.spans import Source
 
 _NARROWEST = 12
 _SHOWN_ROWS = 10
@@ -57,11 +57,10 @@ def eval_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_runtime.columns import ColumnError
-    from derl_runtime.data import DataError, read_rows, write_rows
-
     from derl_dsl.evaluation import Question, evaluate, scores_table
     from derl_dsl.reward import RewardError
+    from derl_runtime.columns import ColumnError
+    from derl_runtime.data import DataError, read_rows, write_rows
 
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")

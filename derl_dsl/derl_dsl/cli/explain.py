@@ -7,8 +7,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from derl_grammar.diagnostics import render
-from derl_grammar.limits import WIDE
 
 from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.cli.inputs import (
@@ -21,6 +19,8 @@ from derl_dsl.cli.inputs import (
     read_sources,
 )
 from derl_dsl.explain import Explanation, explain
+from derl_grammar.diagnostics import render
+from derl_grammar.limits import WIDE
 
 
 class Format(StrEnum):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from derl_grammar.diagnostics import render
-from derl_grammar.spans import Source
 
 from derl_dsl.cli.inputs import fail, read_sources
+from derl_grammar.diagnostics import render
+from derl_grammar.spans import Source
 
 
 def fmt_command(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from derl_grammar.limits import LIMITS
-from derl_grammar.spans import Source
 
 from derl_dsl.cli.project import Settings, settings_of
+from derl_grammar.limits import LIMITS
+from derl_grammar.spans import Source
 
 Suite = Annotated[
     str | None,

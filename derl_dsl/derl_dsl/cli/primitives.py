@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from derl_primitives.primitive import Primitive
-from derl_primitives.suites import SUITES
-from derl_primitives.text import TEXT_FUNCTIONS
 
 from derl_dsl.cli.inputs import fail
 from derl_dsl.values import closest
+from derl_primitives.primitive import Primitive
+from derl_primitives.suites import SUITES
+from derl_primitives.text import TEXT_FUNCTIONS
 
 
 def _tables() -> dict[str, dict[str, Primitive]]:

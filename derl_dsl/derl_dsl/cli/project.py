@@ -9,12 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from derl_dsl.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
 
-from derl_dsl.scope import Scope, build_scope
-
-_HEADER = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*?[ \t]*#[ \t]*suite:[ \t]*(\S+)[ \t]*\r?$", re.M)
+_TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
+_HEADER = re.compile(
+    r"^[ \t]*#[ \t]*(?:suite:[ \t]*(?P<suite>\S+)|outcome:[ \t]*(?P<outcome>\S.*?)"
+    r"|column:[ \t]*(?P<column>[A-Za-z_]\w*)[ \t]*:[ \t]*(?P<type>\S.*?))[ \t\r]*$",
+    re.M,
+)
 
 
 class ProjectError(ValueError):
@@ -132,8 +136,10 @@ def find_project(folder: Path) -> Project | None:
 
 
 def settings_of(path: str, text: str = "") -> Settings:
-    """The settings of a reward file: its project's, and the `# suite: NAME` of its header.
+    """The settings of a reward file: its project's, and those of its header.
 
+    The header is the comments above the first statement. Its lines `# suite: NAME`,
+    `# column: NAME: TYPE` and `# outcome: EXPRESSION` are settings.
     A text without a file (`<stdin>`, `<expression>`) has those of the current folder.
     Raises ProjectError.
     """
@@ -142,14 +148,30 @@ def settings_of(path: str, text: str = "") -> Settings:
     settings = Settings()
     if project is not None:
         settings = project.of(file) if file else project.settings
-    header = _HEADER.match(text)
-    if header is None:
+    given, columns = _header(text)
+    if not given and not columns:
         return settings
+    settings = settings.over(given)
+    settings = replace(settings, columns={**settings.columns, **columns})
     try:
-        _scope(header[1], (), None)
+        settings.scope()
     except ValueError as error:
         raise ProjectError(f"{path}: {error}") from None
-    return settings.over({"suite": header[1]})
+    return settings
+
+
+def _header(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Suite and outcome, and columns, of the comments above the first statement; the first wins."""
+    given: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    top = _TOP.match(text)
+    for line in _HEADER.finditer(text, 0, top.end() if top else 0):
+        if line["column"]:
+            columns[line["column"]] = line["type"]
+        else:
+            kind = str(line.lastgroup)
+            given.setdefault(kind, line[kind])
+    return given, columns
 
 
 @cache

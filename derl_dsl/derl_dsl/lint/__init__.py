@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from derl_grammar.diagnostics import Diagnostic
-
 from derl_dsl.lint import (
     affine,
     constant_branch,
@@ -44,6 +42,7 @@ from derl_dsl.lint import (
 )
 from derl_dsl.lint.context import Context, Rule
 from derl_dsl.suppress import named_target
+from derl_grammar.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from derl_dsl.checker import Checked

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from derl_grammar import nodes as n
-from derl_grammar.diagnostics import Code, Diagnostic, Fix
-from derl_grammar.nodes import Place
-from derl_primitives.primitive import Primitive
-from derl_runtime.sources import Apply
-
 from derl_dsl import ranges
 from derl_dsl.analyse import domain
 from derl_dsl.ir import GROUP, Node
 from derl_dsl.ranges import Range
 from derl_dsl.witness import at_rows, leaf_name
+from derl_grammar import nodes as n
+from derl_grammar.diagnostics import Code, Diagnostic, Fix
+from derl_grammar.nodes import Place
+from derl_primitives.primitive import Primitive
+from derl_runtime.sources import Apply
 
 if TYPE_CHECKING:
     from derl_dsl.certificate import Certificate

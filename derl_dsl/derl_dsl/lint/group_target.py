@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from derl_dsl.lint.context import Context, Rule
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import define
-
-from derl_dsl.lint.context import Context, Rule
 
 CODE = define(
     "DRL512",

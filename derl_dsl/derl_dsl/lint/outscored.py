@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from derl_dsl.lint.context import NOTHING, Context, Rule, plain
 from derl_grammar.diagnostics import define
 from derl_grammar.nodes import Program
-
-from derl_dsl.lint.context import NOTHING, Context, Rule, plain
 
 CODE = define(
     "DRL523",

@@ -5,15 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
-from derl_grammar import nodes as n
-from derl_grammar.diagnostics import Diagnostic, Report
-from derl_grammar.limits import WIDE
-from derl_grammar.nodes import Place
-from derl_grammar.machine import Token
-from derl_grammar.parser import parse, place_of, tokens
-from derl_grammar.spans import Source
-from derl_grammar.syntax_codes import EMPTY, NO_REWARD
-
 from derl_dsl.analyse import Analysis
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.cli.project import Settings, settings_of
@@ -22,6 +13,14 @@ from derl_dsl.ir import Graph
 from derl_dsl.ranges import LARGEST
 from derl_dsl.scope import Scope
 from derl_dsl.values import Value
+from derl_grammar import nodes as n
+from derl_grammar.diagnostics import Diagnostic, Report
+from derl_grammar.limits import WIDE
+from derl_grammar.machine import Token
+from derl_grammar.nodes import Place
+from derl_grammar.parser import parse, place_of, tokens
+from derl_grammar.spans import Source
+from derl_grammar.syntax_codes import EMPTY, NO_REWARD
 
 # Each round blanks out what does not parse; half-typed text has one or two such places.
 _ROUNDS = 8

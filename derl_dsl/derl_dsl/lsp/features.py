@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from derl_grammar.diagnostics import CODES, Diagnostic
-from derl_grammar.nodes import Place
-from derl_grammar.parser import place_of
-from derl_grammar.types import Type
-from derl_primitives.primitive import Primitive
-from derl_runtime.sources import Apply, Column
 from lsprotocol import types as lsp
 
 from derl_dsl.fmt import format_source
 from derl_dsl.functions import FUNCTIONS, Function
 from derl_dsl.lsp.document import Document
 from derl_dsl.lsp.positions import Positions
+from derl_grammar.diagnostics import CODES, Diagnostic
+from derl_grammar.nodes import Place
+from derl_grammar.parser import place_of
+from derl_grammar.types import Type
+from derl_primitives.primitive import Primitive
+from derl_runtime.sources import Apply, Column
 
 _SEVERITIES = {
     "error": lsp.DiagnosticSeverity.Error,
@@ -25,6 +25,7 @@ _SEVERITIES = {
 }
 _WORDS = ("if", "else", "and", "or", "not", "True", "False")
 _DID_YOU_MEAN = re.compile(r"did you mean '([A-Za-z_]\w*)'\?")
+Edits = tuple[tuple[int, int, str], ...]
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -234,21 +235,30 @@ def actions(
     for found in document.diagnostics:
         if found.span.end < first or found.span.start > last:
             continue
-        for title, edits in _fixes(found):
+        for title, edits in [*_fixes(found), *_ignores(document, found)]:
             changes = [lsp.TextEdit(at.range((s, e)), text) for s, e, text in edits]
             yield lsp.CodeAction(
                 title,
                 kind=lsp.CodeActionKind.QuickFix,
                 diagnostics=[_diagnostic(found, at)],
                 edit=lsp.WorkspaceEdit({uri: changes}),
-                is_preferred=True,
+                is_preferred=not title.startswith("ignore"),
             )
 
 
-def _fixes(found: Diagnostic) -> Iterator[tuple[str, tuple[tuple[int, int, str], ...]]]:
+def _fixes(found: Diagnostic) -> Iterator[tuple[str, Edits]]:
     if found.fix is not None:
         title = found.fix.message or CODES[found.code].title
         yield title, found.fix.edits
     for hint in found.hints:
         if match := _DID_YOU_MEAN.match(hint):
             yield f"replace by {match[1]}", ((found.span.start, found.span.end, match[1]),)
+
+
+def _ignores(document: Document, found: Diagnostic) -> Iterator[tuple[str, Edits]]:
+    """A comment that silences a warning or an info, where the line has no comment yet."""
+    line = document.source.line(found.end_line)
+    end = found.span.end - (found.end_column - 1) + len(line)
+    if found.severity != "error" and not document.in_comment(end):
+        comment = f"  # derl: ignore[{found.code}]"
+        yield f"ignore {found.code} on this line", ((end, end, comment),)

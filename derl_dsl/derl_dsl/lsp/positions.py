@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from derl_grammar.nodes import Place
-from derl_grammar.spans import Source
 from lsprotocol import types as lsp
 from pygls.workspace import PositionCodec
+
+from derl_grammar.nodes import Place
+from derl_grammar.spans import Source
 
 
 class Positions:
