@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
-from lark import Lark
-
-from derl_dsl.fmt_tree import Atom, Bracket, Chain, Node, Notes, Piece, Prefix, bracket, layout
+from derl_dsl.fmt_tree import Atom, Bracket, Chain, Node, Noted, Piece, Prefix, bracket, layout
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE, Limits
 from derl_grammar.machine import Token
-from derl_grammar.parser import grammar_text, place_of, statements
+from derl_grammar.parser import statements
 from derl_grammar.spans import Source
 
 WIDTH = 88
@@ -26,13 +23,6 @@ class Formatted:
 
     text: str | None
     diagnostics: tuple[Diagnostic, ...]
-
-
-@cache
-def _lark() -> Lark:
-    return Lark(
-        grammar_text(), parser="lalr", lexer="basic", start="statement", keep_all_tokens=True
-    )
 
 
 def format_source(source: Source, limits: Limits = WIDE) -> Formatted:
@@ -63,39 +53,39 @@ def _collapsed(lines: Iterator[str]) -> list[str]:
 
 def _lines_of(text: str, chunks: list[list[Token]]) -> Iterator[str]:
     """The formatted statements with the comments and blank lines between them."""
-    notes = Notes({}, {})
+    noted: list[list[Noted]] = []
     between: list[list[str]] = []
-    end = 0
+    last: Noted | None = None
     for chunk in chunks:
+        noted.append([])
         for token in chunk:
-            start, after = place_of(token)
-            own = _gap(text[end:start], end, notes)
+            own = _gap(text[last.end_pos if last else 0 : token.start_pos], last)
             if token is chunk[0]:
                 between.append(own)
-            elif comments := [c for c in own if c]:
-                notes.before[start] = tuple(comments)
-            end = after
-    between.append(_gap(text[end:], end, notes))
-    for own, chunk in zip(between, chunks, strict=False):
+                own = []
+            last = Noted.of(token, tuple(comment for comment in own if comment))
+            noted[-1].append(last)
+    between.append(_gap(text[last.end_pos if last else 0 :], last))
+    for own, tokens in zip(between, noted, strict=False):
         yield from own
-        yield from _statement(chunk, notes)
+        yield from _statement(tokens)
     yield from between[-1]
 
 
-def _gap(gap: str, end: int, notes: Notes) -> list[str]:
+def _gap(gap: str, last: Noted | None) -> list[str]:
     """The comments ("" for a blank line) on lines of their own between two tokens.
 
-    A comment on the line of the token that ends at `end` goes to the notes.
+    A comment on the line of the `last` token goes to that token.
     """
     if "\n" not in gap and "#" not in gap:
         return []
     first, *own = (_comment(line.strip()) for line in gap.split("\n"))
     if own and not own[-1]:
         own.pop()  # the indentation of the next token
-    if not end:
+    if last is None:
         return [first, *own]
     if first:
-        notes.after[end] = (first,)
+        last.after = (first,)
     return own
 
 
@@ -103,12 +93,8 @@ def _comment(text: str) -> str:
     return re.sub(r"^#(?=[^\s#!:])", "# ", text)
 
 
-def _statement(tokens: list[Token], notes: Notes) -> list[str]:
-    parser = _lark().parse_interactive()
-    for token in tokens:
-        parser.feed_token(token)  # type: ignore[arg-type]
-    tree = parser.feed_eof()  # type: ignore[no-untyped-call]
-    head, piece = layout(tree, notes)
+def _statement(tokens: list[Noted]) -> list[str]:
+    head, piece = layout(tokens)
     node = piece.node
     if isinstance(node, Bracket) and node.plain:
         node = node.pieces[0].node

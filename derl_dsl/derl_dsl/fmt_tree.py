@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from lark import Tree
-from lark.visitors import Transformer_NonRecursive
-
-from derl_grammar.machine import Token
-from derl_grammar.parser import place_of
+from derl_grammar.machine import Machine, Token, load
 
 Comments = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """Comments inside statements: on lines before the token that starts at an offset, and on the
-    line of the token that ends at an offset.
-    """
+class Noted(Token):
+    """A token with the comments on lines before it and the one at the end of its line."""
 
-    before: dict[int, Comments]
-    after: dict[int, Comments]
+    __slots__ = ("after", "before")
+
+    before: Comments
+    after: Comments
+
+    @classmethod
+    def of(cls, token: Token, before: Comments) -> Noted:
+        """The token with what precedes it."""
+        noted = cls(token)
+        noted.type, noted.start_pos, noted.end_pos = token.type, token.start_pos, token.end_pos
+        noted.before, noted.after = before, ()
+        return noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,36 +150,21 @@ def _string(text: str) -> str:
     return re.sub(r"^(r?)'([^'\"\\]*)'$", r'\1"\2"', text)
 
 
-def layout(tree: Tree[Any], notes: Notes) -> tuple[str, Piece]:
-    """The head (`name = `, or nothing) and the value of a parsed statement."""
-    found: tuple[str, Piece] = _Layout(notes).transform(tree)
-    return found
+def _atom(token: Noted, text: str) -> Piece:
+    return Piece(Atom(text), token.before, token.after)
 
 
-class _Layout(Transformer_NonRecursive[Any, Any]):
-    """Builds the tree from the leaves up."""
+class _Layout:
+    """What each production becomes; the names are those of the grammar."""
 
-    def __init__(self, notes: Notes) -> None:
-        super().__init__()
-        self.notes = notes
+    def number(self, items: list[Noted]) -> Piece:
+        return _atom(items[0], _number(items[0]))
 
-    def _before(self, token: Token) -> Comments:
-        return self.notes.before.get(place_of(token)[0], ())
+    def string(self, items: list[Noted]) -> Piece:
+        return _atom(items[0], _string(items[0]))
 
-    def _after(self, token: Token) -> Comments:
-        return self.notes.after.get(place_of(token)[1], ())
-
-    def _atom(self, token: Token, text: str) -> Piece:
-        return Piece(Atom(text), self._before(token), self._after(token))
-
-    def number(self, items: list[Token]) -> Piece:
-        return self._atom(items[0], _number(items[0]))
-
-    def string(self, items: list[Token]) -> Piece:
-        return self._atom(items[0], _string(items[0]))
-
-    def name(self, items: list[Token]) -> Piece:
-        return self._atom(items[0], str(items[0]))
+    def name(self, items: list[Noted]) -> Piece:
+        return _atom(items[0], str(items[0]))
 
     boolean = name
 
@@ -199,8 +188,8 @@ class _Layout(Transformer_NonRecursive[Any, Any]):
         ops = [str(op) for op in items[1::2]]
         for at, token in enumerate(items[1::2]):
             left, right = pieces[at], pieces[at + 1]
-            pieces[at] = Piece(left.node, left.before, left.after + self._after(token))
-            pieces[at + 1] = Piece(right.node, self._before(token) + right.before, right.after)
+            pieces[at] = Piece(left.node, left.before, left.after + token.after)
+            pieces[at + 1] = Piece(right.node, token.before + right.before, right.after)
         if merge is not None:
             inner, spread = _spread(pieces[merge], level)
             ops = [*inner, *ops] if merge == 0 else [*ops, *inner]
@@ -225,10 +214,10 @@ class _Layout(Transformer_NonRecursive[Any, Any]):
     def conditional(self, items: list[Any]) -> Piece:
         return self._joined(items, "if", -1)
 
-    def _prefixed(self, op: str, tokens: list[Token], operand: Piece) -> Piece:
+    def _prefixed(self, op: str, tokens: list[Noted], operand: Piece) -> Piece:
         before, after = operand.before, operand.after
         for token in reversed(tokens):
-            before, after = self._before(token) + before, self._after(token) + after
+            before, after = token.before + before, token.after + after
         return Piece(_prefix(op, operand.node), before, after)
 
     def unary(self, items: list[Any]) -> Piece:
@@ -252,22 +241,34 @@ class _Layout(Transformer_NonRecursive[Any, Any]):
                 waiting = ()
             else:
                 last = pieces[-1]
-                pieces[-1] = Piece(last.node, last.before, last.after + self._after(item))
-                waiting = self._before(item)
+                pieces[-1] = Piece(last.node, last.before, last.after + item.after)
+                waiting = item.before
         if len(pieces) == 1 and isinstance(only := pieces[0].node, Bracket) and only.plain:
             pieces = [Piece(only.pieces[0].node, pieces[0].before, pieces[0].after)]
-        opening = self._after(name) + self._after(opened)
-        closing = waiting + self._before(closed)
+        opening = name.after + opened.after
+        closing = waiting + closed.before
         node = bracket(f"{name}(", tuple(pieces), opening, closing)
-        return Piece(node, self._before(name) + self._before(opened), self._after(closed))
+        return Piece(node, name.before + opened.before, closed.after)
 
     def group(self, items: list[Any]) -> Piece:
         opened, piece, closed = items
         node = piece.node
-        found = bracket("(", (piece,), self._after(opened), self._before(closed))
+        found = bracket("(", (piece,), opened.after, closed.before)
         if isinstance(node, Bracket) and node.plain:
             inner = Piece(node.pieces[0].node, piece.before, piece.after)
             found = bracket("(", (inner,), found.opening, found.closing)
         elif found.plain and isinstance(node, Atom | Bracket):
-            return Piece(node, self._before(opened), self._after(closed))
-        return Piece(found, self._before(opened), self._after(closed))
+            return Piece(node, opened.before, closed.after)
+        return Piece(found, opened.before, closed.after)
+
+
+@cache
+def _machine() -> Machine:
+    made = _Layout()
+    return load({name: getattr(made, name) for name in dir(made) if name[0] != "_"}, True)
+
+
+def layout(tokens: list[Noted]) -> tuple[str, Piece]:
+    """The head (`name = `, or nothing) and the value of a statement."""
+    found: tuple[str, Piece] = _machine().parse(list(tokens))
+    return found

@@ -162,6 +162,10 @@ class Machine:
                 return kind == END
 
 
-def load(callbacks: Mapping[str, Callable[[list[Any]], Any]]) -> Machine:
-    """The machine of the shipped tables."""
-    return Machine(json.loads(TABLES.read_bytes()), callbacks)
+def load(callbacks: Mapping[str, Callable[[list[Any]], Any]], every_token: bool = False) -> Machine:
+    """The machine of the shipped tables; callbacks get the words between operands if asked for."""
+    tables = json.loads(TABLES.read_bytes())
+    for rule in tables["rules"] if every_token else ():
+        spliced = dict(rule[3])
+        rule[3] = [(i, spliced.get(i, False)) for i in range(rule[1])]
+    return Machine(tables, callbacks)
