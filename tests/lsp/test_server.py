@@ -193,6 +193,13 @@ async def test_hover_of_a_bound_name(file):
     assert "```python\n>>> g1(" in found.contents.value
 
 
+async def test_hover_of_the_progress_of_training(file):
+    await file.open("# suite: math\nprogress * exact(completion, answer)")
+    found = await file.client.text_document_hover_async(lsp.HoverParams(**file.at("progress")))
+    assert "progress: number[0, 1]" in found.contents.value
+    assert "share of training" in found.contents.value
+
+
 async def complete(file: File, text: str) -> dict[str, lsp.CompletionItem]:
     """The completions at the | of a text."""
     await file.open(text)

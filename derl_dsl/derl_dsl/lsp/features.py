@@ -11,6 +11,7 @@ from derl_dsl.fmt import format_source
 from derl_dsl.functions import FUNCTIONS, Function
 from derl_dsl.lsp.document import Document
 from derl_dsl.lsp.positions import Positions
+from derl_dsl.scope import PROGRESS
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.nodes import Place
 from derl_grammar.parser import place_of
@@ -97,6 +98,8 @@ def _described(document: Document, name: str, place: Place, called: bool) -> str
 
 def _of_source(name: str, source: Column | Apply, document: Document) -> str:
     head = _code(f"{name}: {source.type}")
+    if source == PROGRESS:
+        return f"{head}\n\nThe share of training that is done."
     if isinstance(source, Column):
         return f"{head}\n\nA column of the data."
     primitive = source.primitive
