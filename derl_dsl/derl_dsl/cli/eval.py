@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_columns, read_sources
+from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources
 from derl_grammar.diagnostics import render
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def eval_command(
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
     (source,) = read_sources([] if reward is None else [reward], expression)
-    columns = read_columns(column)
+    settings = read_settings(source, suite, column, outcome)
     try:
         rows = read_rows(data)
-        question = Question(source.text, suite, columns, outcome, group, backend)
+        question = Question(source.text, settings.suite, settings.columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:
             write_rows(output, scores_table(evaluation, rows))
