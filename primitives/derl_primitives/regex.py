@@ -8,6 +8,7 @@ repetitions at most 32, nested ones a product of at most 64, no back-references,
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 LONGEST = 128
@@ -25,7 +26,7 @@ _REFUSED = {
     "ATOMIC_GROUP": "atomic groups are not known to RE2",
 }
 # What Python's syntax has beyond RE2's, or where the two differ.
-_FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(\\[ZuUN]|\(\?[aiLmsux-]*[aLu])")
+_FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(\\[ZuUN]|\{,|\(\?[aiLmsux-]*[aLu])")
 
 
 def regex_problem(pattern: str) -> str | None:
@@ -44,7 +45,9 @@ def regex_problem(pattern: str) -> str | None:
     if foreign:
         return f"{foreign[1]} is not known to RE2"
     try:
-        tree = _parser.parse(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = _parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"not a regular expression: {error}"
     return _walk(tree, 1)
