@@ -20,7 +20,7 @@ COMMANDS = {
     "audit": "derl_dsl.cli.audit:audit_command",
     "primitives": "derl_dsl.cli.primitives:primitives_command",
     "grammar": "derl_dsl.cli.grammar:grammar_command",
-    "test": "derl_dsl.cli.test:test_command",
+    "test": "derl_dsl.cli.test:run_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 

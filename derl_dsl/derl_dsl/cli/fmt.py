@@ -34,7 +34,8 @@ def fmt_command(
     from derl_dsl.fmt import format_source
 
     changed, broken = 0, 0
-    for source in read_sources(files or [], None):
+    sources = read_sources(files or [], None)
+    for source in sources:
         found = format_source(source)
         if found.text is None:
             broken += 1
@@ -51,7 +52,7 @@ def fmt_command(
             typer.echo(found.text.encode(), nl=False)
         elif differs:
             _write(source.path, found.text)
-    _summary(len(files or []), changed, broken, check or diff)
+    _summary(len(sources), changed, broken, check or diff)
     raise typer.Exit(1 if broken or (changed and (check or diff)) else 0)
 
 

@@ -54,8 +54,11 @@ def read_text(path: str) -> str:
 
 
 def read_sources(files: Iterable[str], expression: str | None) -> list[Source]:
-    """The texts that a command names, in order."""
-    files = list(files)
+    """The texts that a command names, in order; files of tests among them are left out."""
+    named = list(files)
+    files = [path for path in named if not path.endswith(".test.derl")]
+    if named and not files:
+        fail(f"{named[0]} holds tests, no reward; run them: derl-dsl test {named[0]}")
     if not files and expression is None:
         fail("name a reward file, - for standard input, or give the text with -e")
     sources = [Source(read_text(path), "<stdin>" if path == "-" else path) for path in files]

@@ -26,7 +26,7 @@ class Format(StrEnum):
     json = "json"
 
 
-def test_command(
+def run_command(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Rewards, test files or folders; default: here.")
     ] = None,

@@ -43,6 +43,9 @@ def _varies_not(ctx: Context, expr: n.Expr) -> bool:
     known = ctx.range(node)
     if node is None or known is None or known.nan or known.lo != known.hi:
         return False
+    valid = ctx.prover.valid
+    if valid is not None and node in ctx.graph.used([valid]):
+        return False  # it decides where the reward applies, so it is the same where it does
     return bool(ctx.graph.inputs([node]))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from derl_dsl.checker import Checked, OutcomeError, check_source
 from derl_dsl.cli.project import Settings
+from derl_dsl.ir import Graph
 from derl_dsl.reward import Reward
 from derl_dsl.testing.cases import Case, Order, TestFile, TestFileError
 from derl_dsl.testing.properties import check_property
@@ -17,6 +18,8 @@ from derl_grammar.diagnostics import render
 from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
 from derl_runtime.columns import ColumnError
+from derl_runtime.sources import Apply, Column, is_optional
+from derl_runtime.sources import Source as Input
 
 Scored = Mapping[str, Sequence[float]]
 
@@ -60,7 +63,8 @@ def _diagnostics(codes: tuple[str, ...], checked: Checked) -> Result:
 
 
 def _case(case: Case, reward: Reward, path: str, scored: dict[str, float]) -> Result:
-    columns = _columns(case.rows)
+    columns = {name: [None] * len(case.rows) for name in _optional(reward.graph)}
+    columns |= _columns(case.rows)
     try:
         scores = reward.score(columns, group_size=len(case.rows))
     except ColumnError as error:
@@ -76,6 +80,19 @@ def _case(case: Case, reward: Reward, path: str, scored: dict[str, float]) -> Re
     failures = [*_compare(case, values), *_ordered(case, values["reward"])]
     failures += _faults(case, {f.kind: str(f) for f in scores.faults})
     return Result("case", case.name, case.line, tuple(failures))
+
+
+def _optional(graph: Graph) -> set[str]:
+    """The columns that may lack a value; a case need not name them."""
+    found: set[str] = set()
+    sources: list[Input] = [graph.source(i) for i in graph.inputs(graph.roots())]
+    while sources:
+        source = sources.pop()
+        if isinstance(source, Apply):
+            sources.extend(source.args)
+        elif isinstance(source, Column) and is_optional(source):
+            found.add(source.name)
+    return found
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
