@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from derl_dsl.cli.inputs import Columns, Outcome, Suite, read_settings
 from derl_grammar.spans import Source
 
 
-class Target(str, Enum):
+class Target(StrEnum):
     """Who reads the grammar."""
 
     lark = "lark"
