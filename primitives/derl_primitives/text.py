@@ -6,10 +6,12 @@ RE2's (see `regex`); literals are searched with Python's own methods, which were
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from derl_primitives.arrays import bools, floats, per_row
+from derl_primitives.patterns import pattern as re_pattern
 from derl_primitives.primitive import Primitive, primitive, table
 from derl_primitives.regex import non_empty, regex_problem
 from derl_primitives.shape import chars, words
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 Texts = Sequence[str] | str
 _SOURCE = "str methods of Python"
 _RE2 = "RE2 through pyarrow"
+# What looks to the left of a match: `^` (a class such as `[^a]` makes no difference), `\A`, `\b`.
+_LEFT = re_pattern(r"\^|\\[AbB]")
 
 
 def _arrow(texts: Sequence[str]) -> Any:
@@ -96,7 +100,15 @@ def count_matches(text: Texts, pattern: str) -> Floats:
     import pyarrow.compute as pc
 
     (text,) = per_row(text)
-    return floats(pc.count_substring_regex(_arrow(text), pattern).to_pylist(), len(text))
+    array = _arrow(text)
+    if _LEFT().search(pattern) or re.search(pattern, ""):
+        # Arrow counts in what is left after each match, where `^` and `\b` hold anew, and empty
+        # matches by the byte. Its replacement does neither; each match adds one byte.
+        longer = pc.replace_substring_regex(array, pattern, "\\0\x00")
+        counts = pc.subtract(pc.binary_length(longer), pc.binary_length(array))
+    else:
+        counts = pc.count_substring_regex(array, pattern)
+    return floats(counts.to_pylist(), len(text))
 
 
 @primitive(

@@ -156,18 +156,19 @@ class Batch:
         lengths = np.fromiter((0 if v is None else len(v) for v in data), np.int64, self.rows)
         if (lengths > LONGEST_LIST).any():
             raise ColumnError(f"{name!r} has a list of more than {LONGEST_LIST} values")
-        flat = [x for v in data if v is not None for x in v]
-        owners = np.repeat(np.arange(self.rows), lengths)
+        present = [v for v in data if v is not None]
         if isinstance(item, Text):
-            wrong = np.array([not isinstance(x, str) for x in flat], dtype=bool)
+            wrong = np.array([not isinstance(x, str) for v in present for x in v], dtype=bool)
         else:
-            numbers = [float(x) if _is_number(x) and x is not None else math.nan for x in flat]
-            wrong = _outside(np.array(numbers, dtype=np.float64), item)
-        rows = sorted({int(r) for r in owners[wrong]}) if wrong.any() else []
-        if rows:
-            first = flat[int(np.argmax(wrong))]
-            message = f"a list holds {first!r:.60}, which is no value of {item}"
-            self.faults.append(fault("out_of_range", name, rows, message))
+            wrong = _outside(np.concatenate([np.zeros(0), *map(_numbers_of, present)]), item)
+        if not wrong.any():
+            return []
+        owners = np.repeat(np.arange(self.rows), lengths)
+        rows = sorted({int(r) for r in owners[wrong]})
+        values = itertools.chain.from_iterable(present)
+        first = next(itertools.islice(values, int(np.argmax(wrong)), None))
+        message = f"a list holds {first!r:.60}, which is no value of {item}"
+        self.faults.append(fault("out_of_range", name, rows, message))
         return rows
 
     def _numbers(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
@@ -296,6 +297,18 @@ def _outside(values: NDArray[np.float64], kind: Type) -> Mask:
     else:
         found = np.isnan(values)
     return found
+
+
+def _numbers_of(steps: Any) -> NDArray[np.float64]:
+    """The values of one list; NaN for what is no number."""
+    try:
+        array = np.asarray(steps)
+    except ValueError:  # lists of different lengths inside
+        array = np.array(steps, dtype=object)
+    if array.dtype.kind in "biuf" and array.ndim == 1:
+        return array.astype(np.float64)
+    plain = [float(x) if _is_number(x) and x is not None else math.nan for x in steps]
+    return np.array(plain, dtype=np.float64)
 
 
 def _is_number(value: Any) -> bool:

@@ -148,6 +148,12 @@ def settings_of(path: str, text: str = "") -> Settings:
     settings = Settings()
     if project is not None:
         settings = project.of(file) if file else project.settings
+    return header_settings(path, text, settings)
+
+
+def header_settings(path: str, text: str, settings: Settings | None = None) -> Settings:
+    """Settings with those of a reward's header over them. Raises ProjectError."""
+    settings = settings or Settings()
     given, columns = _header(text)
     if not given and not columns:
         return settings
