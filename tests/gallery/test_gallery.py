@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 import derl_dsl
 from derl_dsl import gallery
+from derl_dsl.testing import cases
 from derl_dsl.testing.cases import read_tests
 from derl_dsl.testing.run import run_tests
 from tests.gallery import formulas as f
@@ -157,3 +160,43 @@ def test_formulas_of_the_paper() -> None:
 def test_formulas_of_the_cold_start(shared_data: Path) -> None:
     lines = (shared_data / "derl" / "cold_start.txt").read_text("utf-8").splitlines()
     assert check_formulas(sorted({line for line in lines if line.strip()}), 16) >= 115
+
+
+def test_the_example_of_the_length_suite_scores_through_the_trainer_protocol() -> None:
+    text = (
+        "n = tokens(completion)\nok = exact(completion, answer)\n"
+        "floor = param(0.1, min=0, max=0.5)\n"
+        "reward = 1 + 0.2 * (1 - ramp(n, 256, 1024)) if ok else floor * boxed(completion)\n"
+    )
+    assert derl_dsl.check(text, suite="math+length") == []
+    reward = derl_dsl.compile(text, suite="math+length")
+    assert reward.certificate.margin == pytest.approx(0.5)
+    scored = reward(
+        prompts=["p", "p", "p"],
+        completions=["#### 4", r"\boxed{5}", "#### 4"],
+        completion_ids=[[7] * 640, [7], [7]],
+        answer=["4", "4", "4"],
+    )
+    assert scored == pytest.approx([1.1, 0.1, 1.2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tokens(answer)", "tokens reads completion_ids beside completion; answer has no such"),
+        ("tokens(lower(completion))", "lower(completion) has no such column beside it"),
+        ("exact(completion, answer) - token_repetition(completion, 0.5)", "a whole number from 1"),
+        ("exact(completion, answer) - token_repetition(completion, words(answer))", "written out"),
+    ],
+)
+def test_what_cannot_be_counted_in_tokens_is_told(text: str, message: str) -> None:
+    (first, *_) = derl_dsl.check(text, suite="math+length")
+    assert first.severity == "error"
+    assert message in first.message
+
+
+@pytest.mark.parametrize("module", [gallery, cases])
+def test_examples_run(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed

@@ -188,7 +188,8 @@ def _spread(low: float, high: float, size: int, rng: np.random.Generator) -> Arr
     top = min(max(abs(low), abs(high)), 1e6)
     sizes = np.rint(np.exp(rng.uniform(0, math.log1p(top), size)) - 1)
     signs = rng.choice([1.0, -1.0], size) if low < 0 < high else (1.0 if high > 0 else -1.0)
-    return np.clip(sizes * signs, low, high)
+    held: Array = np.clip(sizes * signs, low, high)
+    return held
 
 
 def _at(values: Any, row: int) -> str:
