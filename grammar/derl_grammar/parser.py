@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -179,6 +180,10 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
     return [s for s in statements if s]
 
 
+# What UTF-8 cannot say, and a text from JSON or an editor may still hold.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
     """Reports literals that the grammar's patterns let through and Python does not."""
     fine = True
@@ -191,10 +196,12 @@ def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
                 problem = (f"{token} starts with 0", f"write {digits}")
             elif float(token) == float("inf"):
                 problem = (f"{token} is larger than any float64 number", "write a smaller number")
-        elif token.type == "STRING" and not token.startswith("r"):
-            bad = _bad_escape(str(token))
+        elif token.type == "STRING":
+            bad = None if token.startswith("r") else _bad_escape(str(token))
             if bad:
                 problem = (f"unknown escape {bad} in a string", f"write \\{bad}, or r{token}")
+            elif _SURROGATE.search(token):
+                problem = ("half of a surrogate pair in a string", "write the whole character")
         if problem:
             report.add(codes.LITERAL, place_of(token), *problem)
             fine = False
