@@ -158,6 +158,7 @@ def test_hooks_run_on_reward_files(hook, tmp_path):
     assert hook["language"] == "python"
     assert re.search(hook["files"], "rewards/a.derl")
     assert not re.search(hook["files"], "a.derl.md")
+    assert re.search(hook["exclude"], "rewards/a.test.derl")
     command, *args = hook["entry"].split()
     assert command == "derl-dsl"
     path = tmp_path / "r.derl"

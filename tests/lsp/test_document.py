@@ -95,3 +95,9 @@ def test_a_call_and_a_keyword_of_the_name_are_no_uses_of_the_part():
         "<untitled>", "where = g1\nreward = where + max(g1, where=where) + where(1)"
     )
     assert [start for start, _ in document.places_of("where")] == [0, 20, 42]
+
+
+def test_files_of_tests_are_no_rewards():
+    text = "[[case]]\nrow = { g1 = 1 }\nreward = 1\n"
+    assert Document("/r.derl", text).diagnostics
+    assert Document("/r.test.derl", text).diagnostics == ()

@@ -64,7 +64,9 @@ class Document:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """The findings that the settings show."""
+        """The findings that the settings show; a file of tests is no reward and has none."""
+        if self.source.path.endswith(".test.derl"):
+            return ()
         return self.settings.shown(self.checked.diagnostics) if self.checked else ()
 
     # Names
