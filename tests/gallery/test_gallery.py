@@ -96,7 +96,7 @@ def test_it_equals_its_formula(name: str) -> None:
     assert all(np.mean(np.isclose(expected, v)) < 0.97 for v in set(expected) if v == v)
 
 
-@pytest.mark.parametrize("name", ["10_kimi_length", "19_rlvmr_steps", "25_curriculum"])
+@pytest.mark.parametrize("name", CASES)
 def test_the_default_backend_agrees(name: str) -> None:
     columns = columns_of([row for rows in groups_of(name, 0.3) for row in rows])
     fast, plain = (

@@ -65,7 +65,7 @@ def _checked(source: Source, settings: Settings) -> Checked:
     try:
         checked = check_source(source, settings.scope(), settings.sizes)
     except OutcomeError as error:
-        fail(str(error))
+        fail(f"{source.path}: {error}")
     return replace(checked, diagnostics=settings.shown(checked.diagnostics))
 
 
