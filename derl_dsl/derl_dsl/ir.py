@@ -67,6 +67,7 @@ class Graph:
     outputs: dict[str, int] = field(default_factory=dict)
     valids: dict[str, int] = field(default_factory=dict)
     _index: dict[object, int] = field(default_factory=dict)
+    _used: dict[tuple[int, ...], list[int]] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
         """The node for this operation; the same operation on the same arguments is one node."""
@@ -115,6 +116,16 @@ class Graph:
 
         What only `known` nodes depend on is left out.
         """
+        if known:
+            return self._reached(roots, known)
+        # What nodes depend on never changes, and proofs ask for it again and again.
+        key = tuple(roots)
+        found = self._used.get(key)
+        if found is None:
+            found = self._used[key] = self._reached(key, ())
+        return list(found)
+
+    def _reached(self, roots: Iterable[int], known: Container[int]) -> list[int]:
         seen: set[int] = set()
         stack = list(roots)
         while stack:

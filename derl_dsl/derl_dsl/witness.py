@@ -8,8 +8,9 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from derl_dsl import points
@@ -75,22 +76,30 @@ def leaf_domain(graph: Graph, leaf: int) -> tuple[float, ...] | None:
     return None if node.op in GROUP else domain(graph.source(leaf))
 
 
-def _one(values: tuple[float, ...] | None, bounds: Range, rng: random.Random) -> float:
+def _chooser(
+    values: tuple[float, ...] | None, bounds: Range, rng: random.Random
+) -> Callable[[], float]:
+    """Draws one of finitely many values, or a value of a range: its ends oftener than the rest."""
     if values is not None:
-        return rng.choice(values)
+        return partial(rng.choice, values)
     lo, hi, _ = bounds
     near = [v for v in (lo, hi, 0.0, 1.0, 0.5) if lo <= v <= hi]
-    wide = hi - lo > 1e6
-    spread = rng.uniform(max(lo, -1e3), min(hi, 1e3)) if wide else rng.uniform(lo, hi)
-    return rng.choice([*near, min(max(spread, lo), hi)])
+    low, high = (max(lo, -1e3), min(hi, 1e3)) if hi - lo > 1e6 else (lo, hi)
+
+    def choose() -> float:
+        spread = rng.uniform(low, high)
+        return rng.choice([*near, min(max(spread, lo), hi)])
+
+    return choose
 
 
-def _sampled(graph: Graph, leaf: int, bounds: Range, rng: random.Random) -> Any:
+def _sampler(graph: Graph, leaf: int, bounds: Range, rng: random.Random) -> Callable[[], Any]:
+    """Draws values of a leaf; those of a list are up to five steps."""
     node = graph.nodes[leaf]
     if not node.is_list:
-        return _one(leaf_domain(graph, leaf), bounds, rng)
-    values = (0.0, 1.0) if node.is_bool else None
-    return [_one(values, bounds, rng) for _ in range(rng.randint(0, _LONGEST))]
+        return _chooser(leaf_domain(graph, leaf), bounds, rng)
+    choose = _chooser((0.0, 1.0) if node.is_bool else None, bounds, rng)
+    return lambda: [choose() for _ in range(rng.randint(0, _LONGEST))]
 
 
 def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple[Any, ...]]:
@@ -103,7 +112,8 @@ def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple
     }
     if any(math.isinf(b.lo) or math.isinf(b.hi) for b in bounds.values()):
         return []
-    return [tuple(_sampled(graph, i, bounds[i], rng) for i in leaves) for _ in range(_SAMPLES)]
+    samplers = [_sampler(graph, i, bounds[i], rng) for i in leaves]
+    return [tuple(draw() for draw in samplers) for _ in range(_SAMPLES)]
 
 
 def at_rows(

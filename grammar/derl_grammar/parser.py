@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -32,12 +31,23 @@ def place_of(token: Token) -> Place:
 # What each production stands for, from the values of its symbols.
 
 
+_ESCAPED = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "t": "\t"}
+
+
+def _text_of(literal: str) -> str:
+    """The text that a literal stands for; its escapes are known to be fine (`_literals_fit`)."""
+    if literal.startswith("r"):
+        return literal[2:-1]
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), literal[1:-1])
+
+
 def _number(items: list[Token]) -> n.NumberLiteral:
     return n.NumberLiteral(float(items[0]), place_of(items[0]))
 
 
 def _string(items: list[Token]) -> n.TextLiteral:
-    return n.TextLiteral(ast.literal_eval(items[0]), place_of(items[0]))
+    return n.TextLiteral(_text_of(str(items[0])), place_of(items[0]))
 
 
 def _boolean(items: list[Token]) -> n.BoolLiteral:
