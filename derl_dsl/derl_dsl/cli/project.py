@@ -285,8 +285,9 @@ _MORE = """\
 | `files` | The same keys for the files that fit a pattern, relative to the folder of \
 `pyproject.toml`; `*` also matches `/`, and later patterns win. |
 
-A comment above the first statement names the suite of one file: `# suite: derl-math`. Flags win \
-over that comment, it wins over patterns, and they win over `[tool.derl]`. Whoever names the suite \
+Comments above the first statement set what one file needs: `# suite: math+length`, \
+`# column: target: number[0, 4096]` (a line for each) and `# outcome: ok`. Flags win over those \
+comments, they win over patterns, and those over `[tool.derl]`. Whoever names the suite \
 names the columns and the outcome too: those of `[tool.derl]` belong to its own suite.
 
 Errors can be neither ignored nor left out.
