@@ -179,6 +179,7 @@ class Builder:
         ends = (Operand("sum"), COMPARE, Operand("sum"), COMPARE, Operand("sum"))
         self.template("comparison", k, *ends, weight=0.1)
         self.leaf("test", k, "bool")
+        self.leaf("test", k, "unequal")
         self.grammar.add(self.name("test", k), "(", Ref(self.name("logic", k)), ")")
         self.same("logic", k, "comparison", "either", "both")
         for name in ("any", "all"):
@@ -186,7 +187,7 @@ class Builder:
 
     def _steps(self, k: int) -> None:
         """Lists of numbers (`steps`) and of conditions (`checks`), one per rollout."""
-        if self.leaves.levels.keys().isdisjoint({"numbers", "bools"}):
+        if self.leaves.levels.keys().isdisjoint({"numbers", "bools", "texts"}):
             return
         step, check, atom = Operand("step"), Operand("check"), Operand("atom")
         self.leaf("step", k, "numbers")
@@ -201,6 +202,7 @@ class Builder:
             self.template("step", k, f"{name}(", Operand("steps"), ")", weight=0.2)
         self.same("steps", k, "step", "stepwise")
         self.leaf("check", k, "bools")
+        self.leaf("check", k, "unequals")
         self.grammar.add(self.name("check", k), "(", Ref(self.name("compared", k)), ")")
         self.template("compared", k, step, COMPARE, NUMBER, nodes=2)
         self.template("compared", k, step, COMPARE, step)

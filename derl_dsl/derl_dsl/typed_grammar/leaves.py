@@ -86,8 +86,8 @@ class Leaves:
         for level in range(1, LARGEST):
             for primitive in self._reachable():
                 self._calls(primitive, level)
-            for family, result in (("text", "bool"), ("texts", "bools")):
-                self._equality(family, result, level)
+            self._equality("text", level)
+            self._equality("texts", level)
 
     def _reachable(self) -> list[Primitive]:
         """The primitives that a call reaches: a function of the same arity hides one."""
@@ -147,11 +147,16 @@ class Leaves:
             return None
         return Argument(Ref(f"{family}_{level}"), units=2**level - 1)
 
-    def _equality(self, family: str, result: str, level: int) -> None:
+    def _equality(self, family: str, level: int) -> None:
         """Texts compared with literals: in brackets, so that they stand anywhere."""
-        for op in (" == ", " != ") if level in self.levels.get(family, ()) else ():
+        if level not in self.levels.get(family, ()):
+            return
+        # Equality is an input, which primitives may read; its opposite is computed from it.
+        many = "s" if family == "texts" else ""
+        for op, result in ((" == ", "bool"), (" != ", "unequal")):
             symbols: tuple[Symbol, ...] = ("(", Ref(f"{family}_{level}"), op, TEXT, ")")
-            self.offer(result, *symbols, nodes=2, operands=2**level - 1, weight=0.5)
+            kind, below = f"{result}{many}", 2**level - 1
+            self.offer(kind, *symbols, nodes=2, operands=below, weight=0.5)
 
 
 def _candidates(parameter: Parameter, kind: str | None) -> Terminal | None:
