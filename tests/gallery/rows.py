@@ -26,6 +26,7 @@ PIECES = [
     "#### 18\n",
     "#### -1,234.5",
     "#### x",
+    "#### 0",
     "Step 1: ",
     "Step 22: ",
     "\n- ",
@@ -38,7 +39,7 @@ PIECES = [
     "so it is ",
     "So it is ",
 ]
-ANSWERS = ["4", "18", "1234", "-1234.5", "none", ""]
+ANSWERS = ["0", "4", "18", "1234", "-1234.5", "none", ""]
 
 
 def text(rng: random.Random, answer: str) -> str:
@@ -56,7 +57,7 @@ def text(rng: random.Random, answer: str) -> str:
 def answered(rng: random.Random) -> Row:
     """A completion with its tokens and the gold answer."""
     answer = rng.choice(ANSWERS)
-    longest = rng.choice([5, 50, 500, 1500])
+    longest = rng.choice([1, 5, 50, 500, 1500])
     tokens = [rng.randint(0, rng.choice([2, 9, 50_000])) for _ in range(rng.randint(0, longest))]
     return {"completion": text(rng, answer), "answer": answer, "completion_ids": tokens}
 

@@ -66,8 +66,11 @@ def groups_of(name: str, progress: float) -> list[list[r.Row]]:
     rng = random.Random(f"{name} {progress}")
     groups = [[make(rng) for _ in range(r.GROUP)] for _ in range(GROUPS)]
     for rows in groups:
+        alike = rng.random() < 0.2
         for row in rows:
             row["progress"] = progress
+            if alike and "completion_ids" in row:
+                row["completion_ids"] = rows[0]["completion_ids"]
     return groups
 
 
