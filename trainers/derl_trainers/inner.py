@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from datasets.utils.logging import (
-    disable_progress_bar,
-    enable_progress_bar,
-    is_progress_bar_enabled,
-)
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -28,10 +20,10 @@ from transformers import (
     PrinterCallback,
     TrainerCallback,
 )
-from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
 from derl_primitives.correctness import exact
+from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
 Reward = Callable[..., Sequence[float | None]]
@@ -122,7 +114,7 @@ def train_inner(
     start = time.perf_counter()
     seed = config.seed if seed is None else seed
     timer = _TimedReward(reward)
-    with _quiet(), tempfile.TemporaryDirectory(prefix="derl-inner-") as scratch:
+    with quiet(), tempfile.TemporaryDirectory(prefix="derl-inner-") as scratch:
         tokenizer = AutoTokenizer.from_pretrained(policy_path, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(policy_path, dtype=torch.float32)
         recorder = _Recorder(config, progress)
@@ -328,30 +320,3 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
                 self.config.steps,
                 {"reward": record.reward_mean, "reward_std": record.reward_std},
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence progress bars, warnings and information of the training libraries, not errors."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    dataset_bars = is_progress_bar_enabled()
-    loggers = [logging.getLogger(name) for name in ("trl", "accelerate", "datasets")]
-    levels = [logger.level for logger in loggers]
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
-        if dataset_bars:
-            enable_progress_bar()
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
