@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derl_dsl import points
 from derl_dsl.analyse import Analysis, domain, source_range
 from derl_dsl.ir import GROUP, Graph, Param
 from derl_dsl.ranges import Range
+
+if TYPE_CHECKING:
+    import random
 
 # Programs over finite domains with at most this many combinations are proven by enumeration.
 CORNERS = 1024
@@ -103,6 +105,8 @@ def _sampler(graph: Graph, leaf: int, bounds: Range, rng: random.Random) -> Call
 
 
 def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple[Any, ...]]:
+    import random  # 5 ms that only sampling costs
+
     rng = random.Random(0)
     grouped = any(graph.nodes[i].op in GROUP for i in leaves)
     analysis = Analysis(graph, list(roots)) if grouped else None
