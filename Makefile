@@ -42,6 +42,7 @@ golden: $(READY)
 	$(BIN)/python -m pytest tests/golden --update-golden
 
 docs: $(READY)
+	$(BIN)/python -m derl_grammar.tables
 	$(BIN)/python -m derl_dsl.reference_pages
 
 bench: $(READY)
