@@ -72,7 +72,8 @@ def evaluate(question: Question, data: Data) -> Evaluation:
     codes = None if question.group is None else group_codes(_keys(data, question.group))
     columns = [
         *(("input", name, values) for name, values in _inputs(scores).items()),
-        *(("part", name, values) for name, values in scores.parts.items()),
+        # A parameter is a constant that the author named, not a component to look at.
+        *(("part", n, values) for n, values in scores.parts.items() if n not in reward.params),
         ("reward", "reward", scores.values),
     ]
     components = [Component(name, kind, v, summarise(v, codes)) for kind, name, v in columns]
