@@ -30,7 +30,7 @@ MINI: dict[str, Any] = {
     "policy": {"hidden_size": 32, "intermediate_size": 32, "layers": 1, "steps": 20},
     "inner": {"steps": 2, "prompts": 2, "num_generations": 4, "updates": 1},
     "meta": {
-        "hidden_size": 64, "cold_formulas": 200, "cold_steps": 100, "cold_valid": 0.4,
+        "hidden_size": 64, "cold_formulas": 200, "cold_steps": 60, "cold_valid": 0.3,
         "steps": 2, "formulas": 6, "probe": 16,
     },
     "final": {"seeds": 2, "steps": 1},
