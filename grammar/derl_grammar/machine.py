@@ -74,6 +74,8 @@ class Machine:
             Rule(makes, size, name, tuple((i, bool(splice)) for i, splice in kept))
             for makes, size, name, kept in tables["rules"]
         ]
+        # Filled while parsing: see `_way`.
+        self.ways: dict[tuple[int, str, str], int] = {}
         self.reductions = [
             (rule.makes, rule.size, self._value_of(rule, callbacks)) for rule in self.rules
         ]
@@ -121,7 +123,7 @@ class Machine:
 
     def parse(self, tokens: list[Token]) -> Any:
         """The value of one statement. Raises Unexpected at the first token that does not fit."""
-        states, reductions = self.states, self.reductions
+        states, reductions, ways = self.states, self.reductions, self.ways
         stack, values = [self.start], []
         last = tokens[-1].end_pos
         for token in (*tokens, Token.at(END, "", last, last)):
@@ -138,10 +140,26 @@ class Machine:
                 if value is not None:
                     values[-size:] = [value(values[-size:])]
                 del stack[-size:]
-                stack.append(states[stack[-1]][makes])
-                if stack[-1] == self.end:
+                way = (stack[-1], makes, kind)
+                state = ways.get(way)
+                if state is None:
+                    state = ways[way] = self._way(*way)
+                if state == self.end:
                     return values[-1]
+                stack.append(state)
         raise AssertionError("the end of the text ends the parse")
+
+    def _way(self, below: int, makes: str, kind: str) -> int:
+        """The state after a reduction, and after those of one symbol to itself that follow it.
+
+        Each level of precedence is such a reduction: a lone name goes through ten of them.
+        """
+        while True:
+            state = self.states[below][makes]
+            action = self.states[state].get(kind, 0)
+            if action >= 0 or self.reductions[-1 - action][2] is not None:
+                return state
+            makes = self.reductions[-1 - action][0]
 
     def _accepted(self, stack: list[int]) -> frozenset[str]:
         """The terminals that could come next."""

@@ -326,6 +326,10 @@ def parse(text: str, report: Report, limits: Limits = MODEL) -> n.Program | None
         return None
     statements = [_parse_statement(chunk, report) for chunk in chunks]
     parsed = [s for s in statements if s is not None]
-    if len(parsed) < len(statements) or not _fits_tree(parsed, limits, report):
+    if len(parsed) < len(statements):
+        return None
+    # A node takes a token at least, so that a short program fits as it is.
+    short = sum(map(len, chunks)) <= min(limits.nodes, limits.depth)
+    if not short and not _fits_tree(parsed, limits, report):
         return None
     return _program(parsed, report)
