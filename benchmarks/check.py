@@ -19,6 +19,8 @@ from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 
 _COUNT = 200
+# Cold-start formulas have 39 characters on average.
+_SIZES = range(24, 64)
 _NAMES = ("g1", "g2", "g3", "g4")
 
 
@@ -26,7 +28,12 @@ def formulas() -> list[str]:
     """Formulas over g1 to g4 of the size of those that meta-training starts with."""
     scope, rng = build_scope("derl-math"), random.Random(1)
     names = {name: source for name, source in scope.names.items() if name in _NAMES}
-    return [sample_program(Scope(names, {}, None, None), rng) for _ in range(_COUNT)]
+    bare = Scope(names, {}, None, None)
+    found: list[str] = []
+    while len(found) < _COUNT:
+        text = sample_program(bare, rng)
+        found += [text] if len(text) in _SIZES else []
+    return found
 
 
 def throughput() -> Benchmark:
