@@ -52,7 +52,10 @@ def test_a_reward_pickles() -> None:
 
 def test_a_suite_name_may_come_as_a_column() -> None:
     r = derl_dsl.compile("g1 + g2", suite="derl-math")
-    assert r.score({"g1": [1e-6, 1 + 1e-6], "g2": [1e-6] * 2}).values.tolist() == [2e-6, 1 + 1e-6 + 1e-6]
+    assert r.score({"g1": [1e-6, 1 + 1e-6], "g2": [1e-6] * 2}).values.tolist() == [
+        2e-6,
+        1 + 1e-6 + 1e-6,
+    ]
     scores = r.score({"g1": [1e-6, 0.5], "g2": [1e-6] * 2})
     assert np.isnan(scores.values[1])
     assert [f.kind for f in scores.faults] == ["out_of_range"]
