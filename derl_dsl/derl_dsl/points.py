@@ -1,7 +1,7 @@
 """The meaning of every operation on single numbers, and the evaluation of a graph at points.
 
 Pure Python, so that proofs by enumeration need no NumPy; total: nothing raises, everything is
-IEEE 754 float64 (x / 0 is infinite, log of a negative number is NaN).
+IEEE 754 float64, but that x / 0 is NaN.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ Values = list[float]
 
 
 def div(a: float, b: float) -> float:
-    """a / b."""
-    try:
-        return a / b
-    except ZeroDivisionError:
-        return NAN if a == 0 or a != a else math.copysign(INF, a) * math.copysign(1.0, b)
+    """a / b; NaN for b = 0, whatever a is: a division by zero spoils what is made of it."""
+    return a / b if b != 0 else NAN
 
 
 def mod(a: float, b: float) -> float:
@@ -33,15 +30,15 @@ def mod(a: float, b: float) -> float:
 
 
 def pow_(a: float, b: float) -> float:
-    """a ** b; 0 ** 0 is 1; NaN for a negative number to a fraction."""
+    """a ** b; 0 ** 0 is 1; NaN for 0 to a negative, and for a negative number to a fraction."""
+    if a == 0 and b < 0:
+        return NAN
     odd = b % 2 == 1 if math.isfinite(b) else False
     try:
         return math.pow(a, b)
     except OverflowError:
         return -INF if a < 0 and odd else INF
     except ValueError:
-        if a == 0:
-            return math.copysign(INF, a) if odd else INF
         return NAN
 
 
@@ -178,7 +175,10 @@ def _step(op: Callable[..., float], args: tuple[Any, ...]) -> Any:
 
 
 def evaluate(
-    graph: Graph, roots: Sequence[int], points: Mapping[int, list[Any]], count: int
+    graph: Graph,
+    roots: Sequence[int],
+    points: Mapping[int, list[Any]],
+    count: int,
 ) -> dict[int, list[Any]]:
     """The values of all nodes below `roots` at `count` points.
 

@@ -98,9 +98,9 @@ def _quotient(x: float, y: float) -> float:
 
 
 def div(a: Range, b: Range) -> Range:
-    """a / b; anything when b can be zero, for its sign is open."""
+    """a / b; anything when b can be zero: a division by zero spoils whatever is made of it."""
     if b.lo <= 0 <= b.hi:
-        return Range(-INF, INF, a.nan or b.nan or a.lo <= 0 <= a.hi or math.isinf(b.hi - b.lo))
+        return ANY
     infinite = (a.lo == -INF or a.hi == INF) and (b.lo == -INF or b.hi == INF)
     ends = [_quotient(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     return Range(min(ends), max(ends), a.nan or b.nan or infinite)
@@ -129,14 +129,14 @@ def pow_(a: Range, b: Range) -> Range:
     """a ** b as IEEE pow; NaN for a negative number to a fraction."""
     if a.nan or b.nan:
         return ANY
-    if a.lo > 0 or (a.lo == 0 and b.lo >= 0):
+    if b.lo < 0 and a.lo <= 0 <= a.hi:
+        return ANY
+    if a.lo >= 0:
         ends = [_power(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
         if b.lo <= 0 <= b.hi or a.lo <= 1 <= a.hi:
             ends.append(1.0)
         lo, hi = _widen(min(ends), max(ends))
         return Range(max(0.0, lo), hi)
-    if a.lo == 0:
-        return Range(-INF, INF)  # -0.0 to a negative odd power is -inf
     if b.lo == b.hi and b.lo.is_integer() and b.lo > 0:
         ends = [_signed_power(x, b.lo) for x in (a.lo, a.hi)]
         if a.lo <= 0 <= a.hi:

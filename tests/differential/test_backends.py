@@ -33,9 +33,9 @@ def test_backends_agree_on_random_programs() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [2, 3, 4, 5, 6, 7, 8, 9])
 def test_backends_agree_on_ten_thousand_programs(seed: int) -> None:
-    assert differing(count=2_500, seed=seed, rows=64) == []
+    assert differing(count=1_250, seed=seed, rows=64) == []
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])

@@ -20,9 +20,9 @@ OPS: dict[str, str] = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
     "mul": "{0} * {1}",
-    "div": "{0} / {1}",
+    "div": "{0} / {1} if {1} != 0.0 else math.nan",
     "mod": "mod({0}, {1})",
-    "pow": "{0} ** {1}",
+    "pow": "{0} ** {1} if {0} != 0.0 or {1} >= 0.0 else math.nan",
     "min": "{0} if ({0} < {1} or {0} != {0}) else {1}",
     "max": "{0} if ({0} > {1} or {0} != {0}) else {1}",
     "abs": "abs({0})",
@@ -215,8 +215,11 @@ class Writer:
         return base, cuts
 
     def _steps(self, root: int) -> list[str]:
+        """The list operations that make up `root`, on one step."""
+        singles = [i for i in self.graph.used([root]) if not self.graph.nodes[i].is_list]
         lines = []
-        for i in self.graph.used([root]):
+        # What a single value was made of, lists included, was computed before.
+        for i in self.graph.used([root], known=frozenset(singles)):
             node = self.graph.nodes[i]
             if not node.is_list:
                 continue

@@ -28,7 +28,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
-    "div": np.divide,
+    "div": lambda a, b: np.where(b == 0, np.nan, np.divide(a, b)),
     "mod": np.mod,
     "min": np.minimum,
     "max": np.maximum,
