@@ -107,7 +107,7 @@ class MetaSection:
     cold_batch: int = setting(32, "formulas a cold-start step", least=1)
     cold_learning_rate: float = setting(2e-3, "of the cold start", least=0)
     cold_valid: float = setting(
-        0.55,
+        0.45,
         "the cold start ends when this share of sampled formulas passes the checker: "
         "a model that never errs has nothing to learn about erring",
         least=0,
