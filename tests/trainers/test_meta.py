@@ -249,7 +249,7 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "derl_dsl", "meta-train", "mini.toml", "--run-dir", "run"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_heed_interrupts,
     ) as process:  # fmt: skip
         workers = _wait_for_workers(tmp_path / "run")
         os.killpg(process.pid, signal.SIGINT)
@@ -264,6 +264,11 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_done(tmp_path: Path) -> None:
     for pid in workers:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def _heed_interrupts() -> None:
+    """A child of a background job would inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for_workers(folder: Path) -> list[int]:
