@@ -290,12 +290,16 @@ def as_number(a: Range) -> Range:
 # The most steps of a rollout and rollouts of a group; the runtime refuses more.
 MOST_STEPS = 1e6
 MOST_ROLLOUTS = 1e6
+# Beyond these a sum, or a sum of squares, of a million values can overflow.
+_SUMMED = 1e300
+_SQUARED = 1e150
 
 
 def list_sum(a: Range) -> Range:
     """The sum of a list's values, with room for the rounding of a million additions."""
     most = mul(a, Range(MOST_STEPS, MOST_STEPS * (1 + 1e-9)))
-    return Range(min(0.0, most.lo), max(0.0, most.hi), most.nan)
+    # Infinite partial sums of both signs meet as NaN.
+    return Range(min(0.0, most.lo), max(0.0, most.hi), not most.finite)
 
 
 def of_list(a: Range) -> Range:
@@ -323,7 +327,24 @@ def same(a: Range, *_: Range) -> Range:
 
 def group_std(a: Range, _: Range) -> Range:
     """The standard deviation over the group: at most half the range (Popoviciu)."""
-    return Range(0.0, (a.hi - a.lo) / 2, not a.finite)
+    spread = a.hi - a.lo
+    return Range(0.0, spread / 2, not a.finite or spread > _SQUARED)
+
+
+def group_mean(a: Range, *_: Range) -> Range:
+    """The mean over the group, or of a list with steps; NaN where its sum can overflow."""
+    large = max(abs(a.lo), abs(a.hi)) > _SUMMED
+    return Range(a.lo, a.hi, a.nan or large)
+
+
+def list_mean(a: Range) -> Range:
+    """The mean of a list's values; 0 of an empty one."""
+    return of_list(group_mean(a))
+
+
+def group_quantile(a: Range, _: Range) -> Range:
+    """A quantile over the group; NaN where the gap between neighbours can overflow."""
+    return Range(a.lo, a.hi, a.nan or math.isinf(a.hi - a.lo))
 
 
 def group_rank(a: Range, _: Range) -> Range:
@@ -366,7 +387,7 @@ OPS: dict[str, Callable[..., Range]] = {
     "not": logical_not,
     "num": as_number,
     "list_sum": list_sum,
-    "list_mean": of_list,
+    "list_mean": list_mean,
     "list_min": of_list,
     "list_max": of_list,
     "list_first": of_list,
@@ -376,11 +397,11 @@ OPS: dict[str, Callable[..., Range]] = {
     "list_all": truth,
     "third": same,
     "part": same,
-    "group_mean": same,
+    "group_mean": group_mean,
     "group_std": group_std,
     "group_min": same,
     "group_max": same,
     "group_rank": group_rank,
-    "group_quantile": same,
+    "group_quantile": group_quantile,
     "group_size": group_size,
 }
