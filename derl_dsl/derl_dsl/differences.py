@@ -11,7 +11,7 @@ from functools import reduce
 
 from derl_dsl import ranges
 from derl_dsl.analyse import Analysis, Facts
-from derl_dsl.ir import Graph
+from derl_dsl.ir import GROUP, Graph
 from derl_dsl.ranges import UNIT, Range
 
 STILL = Range(0.0, 0.0)
@@ -54,10 +54,17 @@ class Differences:
         if all(m == STILL for m in moved):
             return STILL
         bound = ranges.sub(self.high[i], self.low[i])
+        if node.op in GROUP and self._moves_others(node.args):
+            return bound
         found = self._rule(node.op, node.args, moved)
         if found is None or found.nan or math.isnan(found.lo) or math.isnan(found.hi):
             return bound
         return found.meet(bound.lo, bound.hi) if not bound.nan else found
+
+    def _moves_others(self, args: tuple[int, ...]) -> bool:
+        """Whether a group function inside moves: then the values of all rollouts do, not one's."""
+        inside = self.graph.used(args)
+        return any(self.graph.nodes[i].op in GROUP and self.change[i] != STILL for i in inside)
 
     def _rule(self, op: str, args: tuple[int, ...], moved: list[Range]) -> Range | None:
         match op:

@@ -114,3 +114,13 @@ def test_unknown_arguments() -> None:
         derl_dsl.compile("g1", suite="derl-math", backend="cuda")
     with pytest.raises(ValueError, match="unknown type"):
         derl_dsl.check("x", columns={"x": "int"})
+
+
+def test_a_rank_inside_a_group_function_moves_the_others() -> None:
+    def monotone(text: str) -> bool | None:
+        return derl_dsl.compile(
+            text, columns={"g": "bool"}, outcome="g"
+        ).certificate.outcome_monotone
+
+    assert monotone("group_rank(g) + group_mean(g)") is True
+    assert monotone("group_quantile(group_rank(g), 0)") is None
