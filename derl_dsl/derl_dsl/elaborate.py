@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any
 
 from derl_dsl import codes
 from derl_dsl.calls import Calls
@@ -20,6 +21,7 @@ from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": "pow"}
+OPERAND = {op: f"the operand of {op!r}" for op in ARITHMETIC}
 COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
 
 
@@ -96,41 +98,26 @@ class Elaborator:
         """The value of an expression; errors are reported, BROKEN stands for what they hide."""
         values = self.values
         for node in n.postorder(root):
-            values[id(node)] = self._one(node, [values[id(c)] for c in n.children(node)])
+            below = [values[id(child)] for child in n.children(node)]
+            values[id(node)] = _BY_KIND[type(node)](self, node, below)
         return values[id(root)]
 
-    def _one(self, node: n.Expr, below: list[Value]) -> Value:
-        graph, place = self.graph, node.place
-        match node:
-            case n.NumberLiteral():
-                return Value("number", graph.const(node.value, place), Literal(node.value))
-            case n.BoolLiteral():
-                return Value("bool", graph.truth(node.value, place), Literal(node.value))
-            case n.TextLiteral():
-                return Value("text", source=Literal(node.value))
-            case n.Name():
-                return self._name(node)
-            case n.Unary(op="not"):
-                return self._logic("not", below, node)
-            case n.Binary(op="and" | "or"):
-                return self._logic(node.op, below, node)
-            case n.Unary():
-                return self._unary(node, below[0])
-            case n.Binary():
-                return self._arithmetic(node, below)
-            case n.Compare():
-                return self._compare(node, below)
-            case n.Conditional():
-                return self._conditional(node, below)
-            case n.Call():
-                return self.calls.call(node, below)
+    def _number(self, node: n.NumberLiteral, _: list[Value]) -> Value:
+        return Value("number", self.graph.const(node.value, node.place), Literal(node.value))
 
-    def _name(self, node: n.Name) -> Value:
+    def _truth(self, node: n.BoolLiteral, _: list[Value]) -> Value:
+        return Value("bool", self.graph.truth(node.value, node.place), Literal(node.value))
+
+    def _text(self, node: n.TextLiteral, _: list[Value]) -> Value:
+        return Value("text", source=Literal(node.value))
+
+    def _name(self, node: n.Name, _: list[Value]) -> Value:
         name, place = node.name, node.place
-        if name in self.parts:
-            return self.parts[name]
-        if name in self.scope.names:
-            return self.input(self.scope.names[name], place)
+        part, source = self.parts.get(name), self.scope.names.get(name)
+        if part is not None:
+            return part
+        if source is not None:
+            return self.input(source, place)
         if name == "skip":
             return SKIP
         if name in FUNCTIONS or name in self.scope.primitives:
@@ -148,8 +135,8 @@ class Elaborator:
     def input(self, source: Column | Apply, place: Place) -> Value:
         """The value of a column, or of a primitive of columns."""
         kind = plain(source)
-        item = kind.item if isinstance(kind, List) else kind
         many = isinstance(kind, List)
+        item = kind.item if isinstance(kind, List) else kind
         valid = self.graph.add("valid", (), place, source) if is_optional(source) else None
         if isinstance(item, Text):
             return Value("text", source=source, valid=valid, many=many)
@@ -163,17 +150,17 @@ class Elaborator:
     ) -> Value:
         """A new value from `args`; lists must be of one length, optionals stay optional."""
         nodes = self.graph.nodes
-        slicings = {self.graph.slicing(a) for a in args if nodes[a].is_list}
-        if len(slicings) > 1:
+        lists = [a for a in args if nodes[a].is_list]
+        if len(lists) > 1 and len(set(map(self.graph.slicing, lists))) > 1:
             message = "these lists have different lengths: one is a part of the episode"
             self.report.add(codes.LENGTHS, place, message, "cut both alike, or reduce one first")
             return BROKEN
         at = self.graph.add(op, args, place)
-        return Value(kind, at, valid=self.together(below, place), many=nodes[at].is_list)
+        return Value(kind, at, None, self.together(below, place), nodes[at].is_list)
 
     def together(self, values: Sequence[Value], place: Place) -> int | None:
         """The condition under which all of `values` apply; None when they always do."""
-        conditions = list(dict.fromkeys(v.valid for v in values if v.valid is not None))
+        conditions = list(dict.fromkeys([v.valid for v in values if v.valid is not None]))
         if not conditions:
             return None
         return reduce(lambda a, b: self.graph.add("and", (a, b), place), conditions)
@@ -210,7 +197,10 @@ class Elaborator:
 
     # Operators
 
-    def _unary(self, node: n.Unary, operand: Value) -> Value:
+    def _unary(self, node: n.Unary, below: list[Value]) -> Value:
+        if node.op == "not":
+            return self._logic(node, below)
+        operand = below[0]
         at = self.as_number(operand, node.operand.place, f"the operand of {node.op!r}")
         if at is None:
             return BROKEN
@@ -221,17 +211,19 @@ class Elaborator:
             return Value("number", self.graph.const(-payload, node.place), Literal(-payload))
         return self.operation("number", "neg", (at,), node.place, [operand])
 
-    def _arithmetic(self, node: n.Binary, below: list[Value]) -> Value:
-        what = f"the operand of {node.op!r}"
-        left = self.as_number(below[0], node.left.place, what)
-        right = self.as_number(below[1], node.right.place, what)
+    def _binary(self, node: n.Binary, below: list[Value]) -> Value:
+        op = ARITHMETIC.get(node.op)
+        if op is None:
+            return self._logic(node, below)
+        left = self.as_number(below[0], node.left.place, OPERAND[node.op])
+        right = self.as_number(below[1], node.right.place, OPERAND[node.op])
         if left is None or right is None:
             return BROKEN
         if node.op == "**" and isinstance(node.right, n.NumberLiteral):
             power = self._power(left, right, node.right.value, node.place)
             many = self.graph.nodes[power].is_list
             return Value("number", power, valid=self.together(below, node.place), many=many)
-        return self.operation("number", ARITHMETIC[node.op], (left, right), node.place, below)
+        return self.operation("number", op, (left, right), node.place, below)
 
     def _power(self, base: int, exponent: int, literal: float, place: Place) -> int:
         """Literal exponents 2, 3 and 4 multiply, so that their rounding is the same everywhere."""
@@ -241,16 +233,16 @@ class Elaborator:
         other = {2.0: None, 3.0: base, 4.0: square}[literal]
         return square if other is None else self.graph.add("mul", (square, other), place)
 
-    def _logic(self, op: str, below: list[Value], node: n.Unary | n.Binary) -> Value:
+    def _logic(self, node: n.Unary | n.Binary, below: list[Value]) -> Value:
         places = [c.place for c in n.children(node)]
         found = [
-            self.as_condition(v, p, f"the operand of `{op}`")
+            self.as_condition(v, p, f"the operand of `{node.op}`")
             for v, p in zip(below, places, strict=True)
         ]
         args = tuple(a for a in found if a is not None)
         if len(args) < len(found):
             return BROKEN
-        return self.operation("bool", op, args, node.place, below)
+        return self.operation("bool", node.op, args, node.place, below)
 
     def _compare(self, node: n.Compare, below: list[Value]) -> Value:
         found: list[Value] = []
@@ -332,6 +324,9 @@ class Elaborator:
         right = always if other.valid is None else other.valid
         return self.graph.add("select", (condition, left, right), place)
 
+    def _call(self, node: n.Call, below: list[Value]) -> Value:
+        return self.calls.call(node, below)
+
     def _skipping(
         self, node: n.Conditional, condition: int, test: Value, then: Value, other: Value
     ) -> Value:
@@ -346,3 +341,16 @@ class Elaborator:
             condition = graph.add("not", (condition,), place)
         valid = self.together([test, kept, Value("bool", valid=condition)], place)
         return Value(kept.kind, kept.node, valid=valid, many=kept.many)
+
+
+_BY_KIND: dict[type, Callable[[Elaborator, Any, list[Value]], Value]] = {
+    n.NumberLiteral: Elaborator._number,
+    n.BoolLiteral: Elaborator._truth,
+    n.TextLiteral: Elaborator._text,
+    n.Name: Elaborator._name,
+    n.Unary: Elaborator._unary,
+    n.Binary: Elaborator._binary,
+    n.Compare: Elaborator._compare,
+    n.Conditional: Elaborator._conditional,
+    n.Call: Elaborator._call,
+}

@@ -76,13 +76,12 @@ class Graph:
             key: object = (op, payload, math.copysign(1.0, payload))
         else:
             key = (op, args, payload)
-        found = self._index.get(key)
-        if found is not None:
-            return found
-        self.nodes.append(Node(op, args, payload, *self._kind(op, args, payload)))
-        self.places.append(place)
-        self._index[key] = len(self.nodes) - 1
-        return len(self.nodes) - 1
+        # One look-up, for the hash of an input is that of a primitive with all its arguments.
+        at = self._index.setdefault(key, len(self.nodes))
+        if at == len(self.nodes):
+            self.nodes.append(Node(op, args, payload, *self._kind(op, args, payload)))
+            self.places.append(place)
+        return at
 
     def _kind(self, op: str, args: tuple[int, ...], payload: Payload) -> tuple[bool, bool]:
         """Whether the node is a condition, and whether it has one value per step."""
@@ -91,7 +90,7 @@ class Graph:
             kind = plain(payload)
             many = isinstance(kind, List)
             return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
-        many = op not in REDUCTIONS and any(self.nodes[a].is_list for a in args)
+        many = op not in REDUCTIONS and any([self.nodes[a].is_list for a in args])
         if op == "select":
             return self.nodes[args[1]].is_bool, many
         if op in SLICES:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
+from functools import cached_property
 
 from derl_dsl import codes
 from derl_dsl.analyse import Analysis, domain, input_range, source_range
@@ -103,31 +102,28 @@ class Prover:
         if not self._uses_outcome():
             return True
         if self.points.exact:
-            return all(before <= after for before, after in self._pairs())
+            return all(before <= after for before, after in self._steps)
         change = self._change()
         if change.lo >= 0:
             return True
         return False if change.hi < 0 or self._falls_at_a_sample() else None
 
+    @cached_property
     def _effect(self) -> bool:
         """Whether the outcome changes anything; not when the reward only names it."""
         if not self._uses_outcome():
             return False
         if self.points.exact and self._place_of_outcome() is not None:
-            return any(before != after for before, after in self._pairs())
+            return any(before != after for before, after in self._steps)
         change = self._change()
         return change.lo != 0 or change.hi != 0
 
-    def _pairs(self) -> Iterator[tuple[float, float]]:
+    @cached_property
+    def _steps(self) -> list[tuple[float, float]]:
         """Rewards before and after the outcome rises, all other inputs equal."""
-        at = self._place_of_outcome()
-        assert at is not None
-        groups: dict[tuple[float, ...], list[tuple[float, float]]] = {}
-        for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
-            rest = row[:at] + row[at + 1 :]
-            groups.setdefault(rest, []).append((row[at], value))
-        for members in groups.values():
-            yield from itertools.pairwise(value for _, value in sorted(members))
+        assert self.outcome is not None
+        scores = self.points.values[self.root]
+        return [(scores[a], scores[b]) for a, b in self.points.steps(self.outcome)]
 
     def _change(self, facts: dict[int, Range] | None = None) -> Range:
         """Bounds on the change of the reward from every lower to every higher outcome."""
@@ -166,7 +162,7 @@ class Prover:
         if self.outcome is None:
             return
         name, place = leaf_name(self.graph, self.outcome), self.graph.places[self.root]
-        if not self._effect():
+        if not self._effect:
             message = f"the reward does not depend on the outcome {name}"
             self.report.add(codes.IGNORED, place, message, f"add {name}")
         elif monotone is False:
@@ -181,10 +177,11 @@ class Prover:
             return self.range.lo - self.range.hi
         at = self._place_of_outcome()
         if self.points.exact and at is not None:
-            top = max((row[at] for row in self.points.rows), default=0.0)
-            scored = list(zip(self.points.rows, self.points.values[self.root], strict=True))
-            right = [v for row, v in scored if row[at] == top]
-            wrong = [v for row, v in scored if row[at] < top]
+            scores, outcomes = self.points.values[self.root], self.points.values[self.outcome]
+            top = max(outcomes, default=0.0)
+            scored = list(zip(outcomes, scores, strict=True))
+            right = [v for outcome, v in scored if outcome == top]
+            wrong = [v for outcome, v in scored if outcome < top]
             return min(right) - max(wrong) if right and wrong else None
         if values is None:
             return None
@@ -197,26 +194,26 @@ class Prover:
 
     def _vetoes(self) -> tuple[str, ...]:
         """Inputs that, at one of their values, leave nothing of the outcome's effect."""
-        if not self._effect():
+        if not self._effect:
             return ()
         exact = self.points.exact and self._place_of_outcome() is not None
         found = self._exact_vetoes() if exact else self._interval_vetoes()
         return tuple(leaf_name(self.graph, i) for i in found)
 
     def _exact_vetoes(self) -> list[int]:
-        at = self._place_of_outcome()
-        assert at is not None
-        effects: dict[tuple[float, ...], list[float]] = {}
-        for row, value in zip(self.points.rows, self.points.values[self.root], strict=True):
-            effects.setdefault((*row[:at], math.nan, *row[at + 1 :]), []).append(value)
-        gaps = [(key, max(v) - min(v)) for key, v in effects.items()]
-        largest = max(gap for _, gap in gaps)
+        assert self.outcome is not None
+        scores, rows = self.points.values[self.root], self.points.rows
+        gaps: list[tuple[tuple[float, ...], float]] = []
+        for line in self.points.lines(self.outcome):
+            along = [scores[k] for k in line]
+            gaps.append((rows[line[0]], max(along) - min(along)))
+        least = _VETO_SHARE * max(gap for _, gap in gaps)
+        if all(gap > least for _, gap in gaps):
+            return []
         found = []
         for k, i in enumerate(self.points.leaves):
-            by_value: dict[float, float] = {}
-            for key, gap in gaps:
-                by_value[key[k]] = max(by_value.get(key[k], 0.0), gap)
-            if k != at and min(by_value.values()) <= _VETO_SHARE * largest:
+            live = {row[k] for row, gap in gaps if gap > least}
+            if i != self.outcome and any(row[k] not in live for row, _ in gaps):
                 found.append(i)
         return found
 

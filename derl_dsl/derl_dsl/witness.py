@@ -9,7 +9,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from derl_dsl import points
@@ -28,17 +29,56 @@ _COMPARISONS = frozenset({"lt", "le", "eq", "ne"})
 _LEAVES = frozenset({"input", "valid", "param"}) | GROUP
 
 
+# Rows of a table, by their numbers.
+Rows = tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Witness:
     """Combinations of the leaves' values, and the values of all nodes there.
 
-    Only rows where the reward applies are kept; `exact` says that they are all there are.
+    Only rows where the reward applies are kept; `exact` says that they are all there are. `shape`
+    is how many values each leaf takes, when the rows are all combinations, the last leaf changing
+    fastest.
     """
 
     leaves: list[int]
-    rows: list[tuple[Any, ...]]
+    rows: Sequence[tuple[Any, ...]]
     values: dict[int, list[Any]]
     exact: bool
+    shape: tuple[int, ...] | None
+
+    def lines(self, leaf: int) -> Sequence[Rows]:
+        """The rows of an exact table in which `leaf` alone rises through its values."""
+        at = self.leaves.index(leaf)
+        if self.shape is not None:
+            return _lines(self.shape, at)
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for k, row in enumerate(self.rows):
+            alike.setdefault((*row[:at], *row[at + 1 :]), []).append(k)
+        return [tuple(sorted(line, key=lambda k: self.rows[k][at])) for line in alike.values()]
+
+    def steps(self, leaf: int) -> Sequence[tuple[int, int]]:
+        """The pairs of neighbouring rows on those lines: `leaf` before and after one step."""
+        if self.shape is not None:
+            return _steps(self.shape, self.leaves.index(leaf))
+        return [pair for line in self.lines(leaf) for pair in pairwise(line)]
+
+
+# Few tables differ in shape, and each asks for its lines several times.
+
+
+@lru_cache(maxsize=64)
+def _lines(shape: tuple[int, ...], at: int) -> tuple[Rows, ...]:
+    step = math.prod(shape[at + 1 :])
+    block = step * shape[at]
+    starts = (k for k in range(math.prod(shape)) if k % block < step)
+    return tuple(tuple(range(k, k + block, step)) for k in starts)
+
+
+@lru_cache(maxsize=64)
+def _steps(shape: tuple[int, ...], at: int) -> tuple[tuple[int, int], ...]:
+    return tuple(pair for line in _lines(shape, at) for pair in pairwise(line))
 
 
 def leaf_name(graph: Graph, leaf: int) -> str:
@@ -53,19 +93,9 @@ def leaf_name(graph: Graph, leaf: int) -> str:
 
 def leaves_of(graph: Graph, roots: Sequence[int]) -> list[int]:
     """The inputs, parameters and group functions that `roots` see, not what is behind the last."""
-    seen: set[int] = set()
-    found = []
-    stack = list(roots)
-    while stack:
-        at = stack.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        if graph.nodes[at].op in _LEAVES:
-            found.append(at)
-        else:
-            stack.extend(graph.nodes[at].args)
-    return sorted(found)
+    nodes = graph.nodes
+    groups = {i for i in graph.used(roots) if nodes[i].op in GROUP}
+    return [i for i in graph.used(roots, known=groups) if nodes[i].op in _LEAVES]
 
 
 def leaf_domain(graph: Graph, leaf: int) -> tuple[float, ...] | None:
@@ -121,10 +151,11 @@ def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple
 
 
 def at_rows(
-    graph: Graph, roots: Sequence[int], leaves: list[int], rows: list[tuple[Any, ...]]
+    graph: Graph, roots: Sequence[int], leaves: list[int], rows: Sequence[tuple[Any, ...]]
 ) -> dict[int, list[Any]]:
     """The values of all nodes at given combinations of the leaves."""
-    columns = {i: [row[k] for row in rows] for k, i in enumerate(leaves)}
+    columns: dict[int, list[Any]] = dict.fromkeys(leaves, [])
+    columns.update(zip(leaves, map(list, zip(*rows, strict=True)), strict=False))
     # Lists that go together have the same number of steps.
     lists = [i for i in leaves if graph.nodes[i].is_list]
     for k in range(len(rows) if len(lists) > 1 else 0):
@@ -142,8 +173,10 @@ def witness(graph: Graph, root: int, valid: int | None) -> Witness:
     finite = [d for d in domains if d is not None]
     exact = len(finite) == len(domains) and math.prod(map(len, finite)) <= CORNERS
     rows = list(itertools.product(*finite)) if exact else _sample(graph, roots, leaves)
+    shape = tuple(map(len, finite)) if exact else None
     values = at_rows(graph, roots, leaves, rows)
-    if valid is not None:
+    if valid is not None and not all(values[valid]):
+        shape = None
         kept = [k for k, holds in enumerate(values[valid]) if holds]
         rows = [rows[k] for k in kept]
         values = {i: [column[k] for k in kept] for i, column in values.items()}
@@ -152,4 +185,4 @@ def witness(graph: Graph, root: int, valid: int | None) -> Witness:
         compared = {a for i in values if graph.nodes[i].op in _COMPARISONS
                     for a in graph.nodes[i].args}  # fmt: skip
         exact = not any(math.isnan(v) for i in compared for v in values[i])
-    return Witness(leaves, rows, values, exact)
+    return Witness(leaves, rows, values, exact, shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 Place = tuple[int, int]
@@ -124,10 +125,10 @@ class Program:
 
 
 _BELOW: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
-    Binary: lambda node: (node.left, node.right),
+    Binary: attrgetter("left", "right"),
     Unary: lambda node: (node.operand,),
-    Compare: lambda node: node.operands,
-    Conditional: lambda node: (node.test, node.then, node.other),
+    Compare: attrgetter("operands"),
+    Conditional: attrgetter("test", "then", "other"),
     Call: lambda node: (*node.args, *(k.value for k in node.keywords)),
 }
 
@@ -140,12 +141,13 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 def postorder(root: Expr) -> Iterator[Expr]:
     """Every node below `root`, operands before the node that uses them; without recursion."""
-    stack: list[tuple[Expr, bool]] = [(root, False)]
+    found: list[Expr] = []
+    stack = [root]
     while stack:
-        node, seen = stack.pop()
-        below = () if seen else children(node)
-        if not below:
-            yield node
-            continue
-        stack.append((node, True))
-        stack.extend((child, False) for child in reversed(below))
+        node = stack.pop()
+        found.append(node)
+        below = _BELOW.get(type(node))
+        if below:
+            stack.extend(below(node))
+    # Users first and the last operand before the first: the wanted order, backwards.
+    return reversed(found)
