@@ -24,9 +24,16 @@ def _numba() -> Emit:
     return emit
 
 
+def _torch() -> Emit:
+    from derl_dsl.backends.torch import emit
+
+    return emit
+
+
 # Each backend is imported when it is first used: numba alone takes half a second.
 BACKENDS: dict[str, Callable[[], Emit]] = {
     "auto": _reference,
     "reference": _reference,
     "numba": _numba,
+    "torch": _torch,
 }

@@ -1,0 +1,262 @@
+"""Reductions of lists and functions of groups as LLVM IR, computed in float64 from left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+from derl_dsl.backends.llvm.ops import DOUBLE, I1, I64, Code, Value, i64
+
+State = list[Any]
+ZERO, FALSE, TRUE = ir.Constant(DOUBLE, 0.0), ir.Constant(I1, 0), ir.Constant(I1, 1)
+NO = i64(0)
+
+
+class Reduction(NamedTuple):
+    """A reduction of a list: its state before, after a step (`first` says if it is the first)."""
+
+    start: tuple[Any, ...]
+    step: Callable[[Code, State, Value, Value], State]
+    finish: Callable[[Code, State, Value], Value]
+
+
+def held(c: Code, value: Value, lo: Value, hi: Value) -> Value:
+    """min(max(value, lo), hi) as Python compares."""
+    raised = c.select(c.less(value, lo), lo, value)
+    return c.select(c.less(hi, raised), hi, raised)
+
+
+def as_real(c: Code, n: Value) -> Value:
+    """A count as float64."""
+    return c.b.sitofp(n, DOUBLE)
+
+
+def _lowest(c: Code, best: Value, x: Value, first: Value) -> Value:
+    return c.select(c.b.or_(first, c.less(x, best)), x, best)
+
+
+def _highest(c: Code, best: Value, x: Value, first: Value) -> Value:
+    return c.select(c.b.or_(first, c.less(best, x)), x, best)
+
+
+def _mean_step(c: Code, state: State, x: Value, first: Value) -> State:
+    total, lo, hi = state
+    return [c.b.fadd(total, x), _lowest(c, lo, x, first), _highest(c, hi, x, first)]
+
+
+def _mean_finish(c: Code, state: State, n: Value) -> Value:
+    total, lo, hi = state
+    mean = held(c, c.b.fdiv(total, as_real(c, n)), lo, hi)
+    return c.select(c.b.icmp_signed(">", n, NO), mean, ZERO)
+
+
+def _only(c: Code, state: State, n: Value) -> Value:
+    return state[0]
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    "list_sum": Reduction((ZERO,), lambda c, s, x, first: [c.b.fadd(s[0], x)], _only),
+    "list_mean": Reduction((ZERO, ZERO, ZERO), _mean_step, _mean_finish),
+    "list_min": Reduction((ZERO,), lambda c, s, x, first: [_lowest(c, s[0], x, first)], _only),
+    "list_max": Reduction((ZERO,), lambda c, s, x, first: [_highest(c, s[0], x, first)], _only),
+    "list_first": Reduction((ZERO,), lambda c, s, x, first: [c.select(first, x, s[0])], _only),
+    "list_last": Reduction((ZERO,), lambda c, s, x, first: [x], _only),
+    "list_count": Reduction((), lambda c, s, x, first: [], lambda c, s, n: as_real(c, n)),
+    "list_any": Reduction((FALSE,), lambda c, s, x, first: [c.b.or_(s[0], x)], _only),
+    "list_all": Reduction((TRUE,), lambda c, s, x, first: [c.b.and_(s[0], x)], _only),
+}
+
+
+class Group(NamedTuple):
+    """One group's rows `start` to `end`; `counted` says which rows count."""
+
+    c: Code  # of float64
+    x: Callable[[Value], Value]
+    counted: Callable[[Value], Value]
+    start: Value
+    end: Value
+    store: Callable[[Value, Value], None]
+    literal: Callable[[], Value]
+    scratch: Value
+
+    def spread(self, value: Value) -> None:
+        """One value for all rows of the group."""
+        with self.c.loop(self.start, self.end) as r:
+            self.store(value, r)
+
+
+class _Totals(NamedTuple):
+    total: Value
+    count: Value
+    lo: Value
+    hi: Value
+    first: Value
+
+
+def _totals(g: Group, moved: bool) -> _Totals:
+    """Sum, count, extremes and first value of the rows that count; `moved`: of x - first."""
+    c = g.c
+    total, lo, hi, first = (c.variable(ZERO) for _ in range(4))
+    count = c.variable(NO)
+    with c.loop(g.start, g.end) as r:
+        x, use = g.x(r), g.counted(r)
+        begins = c.b.icmp_signed("==", count.get(), NO)
+        if moved:
+            first.set(c.select(c.b.and_(use, begins), x, first.get()))
+        term = c.b.fsub(x, first.get()) if moved else x
+        total.set(c.select(use, c.b.fadd(total.get(), term), total.get()))
+        lo.set(c.select(use, _lowest(c, lo.get(), x, begins), lo.get()))
+        hi.set(c.select(use, _highest(c, hi.get(), x, begins), hi.get()))
+        count.set(c.b.add(count.get(), c.b.zext(use, I64)))
+    return _Totals(total.get(), count.get(), lo.get(), hi.get(), first.get())
+
+
+def _group_mean(g: Group) -> None:
+    t = _totals(g, moved=False)
+    g.spread(_mean_finish(g.c, [t.total, t.lo, t.hi], t.count))
+
+
+def _group_std(g: Group) -> None:
+    c, b = g.c, g.c.b
+    t = _totals(g, moved=True)
+    n = as_real(c, t.count)
+    mean = b.fdiv(t.total, n)
+    squares = c.variable(ZERO)
+    with c.loop(g.start, g.end) as r:
+        off = b.fsub(b.fsub(g.x(r), t.first), mean)
+        more = b.fadd(squares.get(), b.fmul(off, off))
+        squares.set(c.select(g.counted(r), more, squares.get()))
+    root = c.intrinsic("sqrt", b.fdiv(squares.get(), n))
+    half = b.fdiv(b.fsub(t.hi, t.lo), c.number(2.0))
+    value = c.select(c.less(half, root), half, root)
+    g.spread(c.select(b.icmp_signed(">", t.count, i64(1)), value, ZERO))
+
+
+def _group_extreme(pick: Callable[..., Value]) -> Callable[[Group], None]:
+    def emit(g: Group) -> None:
+        c = g.c
+        best, none_yet = c.variable(ZERO), c.variable(TRUE)
+        with c.loop(g.start, g.end) as r:
+            use = g.counted(r)
+            best.set(c.select(use, pick(c, best.get(), g.x(r), none_yet.get()), best.get()))
+            none_yet.set(c.b.and_(none_yet.get(), c.b.not_(use)))
+        g.spread(best.get())
+
+    return emit
+
+
+def _counted(g: Group) -> Value:
+    count = g.c.variable(NO)
+    with g.c.loop(g.start, g.end) as r:
+        count.set(g.c.b.add(count.get(), g.c.b.zext(g.counted(r), I64)))
+    return count.get()
+
+
+def _group_size(g: Group) -> None:
+    g.spread(as_real(g.c, _counted(g)))
+
+
+def _group_rank(g: Group) -> None:
+    """Twice the smaller ones and the ties are counted, the row itself taken off again."""
+    c, b = g.c, g.c.b
+    everyone = _counted(g)
+    with c.loop(g.start, g.end) as r:
+        x = g.x(r)
+        twice = c.variable(NO)
+        with c.loop(g.start, g.end) as o:
+            other = g.x(o)
+            below = b.zext(b.and_(c.less(other, x), g.counted(o)), I64)
+            ties = b.zext(b.and_(b.fcmp_ordered("==", other, x), g.counted(o)), I64)
+            twice.set(b.add(twice.get(), b.add(b.add(below, below), ties)))
+        own = g.counted(r)
+        itself = b.zext(b.and_(own, b.fcmp_ordered("==", x, x)), I64)
+        others = b.sub(everyone, b.zext(own, I64))
+        half = b.fmul(as_real(c, b.sub(twice.get(), itself)), c.number(0.5))
+        share = b.fdiv(half, as_real(c, others))
+        g.store(c.select(b.icmp_signed(">", others, NO), share, c.number(0.5)), r)
+
+
+def _group_quantile(g: Group) -> None:
+    c, b = g.c, g.c.b
+    count = c.variable(NO)
+    with c.loop(g.start, g.end) as r, b.if_then(g.counted(r)):
+        # Adding zero makes one zero of two: sorting need not tell them apart.
+        c.store(b.fadd(g.x(r), ZERO), g.scratch, count.get())
+        count.set(b.add(count.get(), i64(1)))
+    n = count.get()
+    _sort(c, g.scratch, n)
+    last = b.sub(n, i64(1))
+    at = b.fmul(g.literal(), as_real(c, last))
+    below = b.fptosi(at, I64)
+    above = b.add(below, i64(1))
+    above = b.select(b.icmp_signed("<", above, last), above, last)
+    result = c.variable(ZERO)
+    with b.if_then(b.icmp_signed(">", n, NO)):
+        lower, upper = c.load(g.scratch, below), c.load(g.scratch, above)
+        share = b.fsub(at, as_real(c, below))
+        value = b.fadd(lower, b.fmul(share, b.fsub(upper, lower)))
+        result.set(_between(c, value, lower, upper))
+    g.spread(result.get())
+
+
+def _between(c: Code, value: Value, lo: Value, hi: Value) -> Value:
+    """min(hi, max(lo, value)) as Python compares."""
+    raised = c.select(c.less(lo, value), value, lo)
+    return c.select(c.less(raised, hi), raised, hi)
+
+
+def _sort(c: Code, items: Value, n: Value) -> None:
+    """Shell sort, NaN last: groups are small, and it needs no room of its own."""
+    b = c.b
+    gap = c.variable(b.sdiv(n, i64(2)))
+    with _while(c, lambda: b.icmp_signed(">", gap.get(), NO)):
+        step = gap.get()
+        with c.loop(step, n) as i:
+            item, at = c.load(items, i), c.variable(i)
+            with _while(c, lambda: _before(c, items, item, at.get(), step)):
+                left = b.sub(at.get(), step)
+                c.store(c.load(items, left), items, at.get())
+                at.set(left)
+            c.store(item, items, at.get())
+        gap.set(b.sdiv(step, i64(2)))
+
+
+def _before(c: Code, items: Value, item: Value, at: Value, step: Value) -> Value:
+    """Whether the item belongs before the one a gap to the left."""
+    b = c.b
+    inside = b.icmp_signed(">=", at, step)
+    other = c.load(items, b.select(inside, b.sub(at, step), NO))
+    first = b.or_(c.less(item, other), b.and_(c.isnan(other), b.not_(c.isnan(item))))
+    return b.and_(inside, first)
+
+
+class _while:
+    """while condition(): …, as a context."""
+
+    def __init__(self, c: Code, condition: Callable[[], Value]) -> None:
+        self.b, self.condition = c.b, condition
+
+    def __enter__(self) -> None:
+        b = self.b
+        self.head, body, self.after = (b.append_basic_block() for _ in range(3))
+        b.branch(self.head)
+        b.position_at_end(self.head)
+        b.cbranch(self.condition(), body, self.after)
+        b.position_at_end(body)
+
+    def __exit__(self, *error: object) -> None:
+        self.b.branch(self.head)
+        self.b.position_at_end(self.after)
+
+
+GROUPS: dict[str, Callable[[Group], None]] = {
+    "group_mean": _group_mean,
+    "group_std": _group_std,
+    "group_min": _group_extreme(_lowest),
+    "group_max": _group_extreme(_highest),
+    "group_rank": _group_rank,
+    "group_quantile": _group_quantile,
+    "group_size": _group_size,
+}

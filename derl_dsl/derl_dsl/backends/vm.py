@@ -1,0 +1,230 @@
+"""The virtual machine: runs any program at once, and many programs over one batch in one call.
+
+Its instructions are compiled once per machine and kept on disk; a program is a few hundred bytes
+that `pack` writes in microseconds. Rows are taken in blocks that fit the first cache, cut where
+groups end, so that group functions find their group in the block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
+from derl_dsl.backends.llvm.code import ARGS, PROGRAM
+from derl_dsl.backends.pack import Program, key_of, pack
+from derl_dsl.ir import Graph
+
+__all__ = ["Program", "Run", "Session", "emit", "key_of", "pack"]
+
+# Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
+BLOCK = 1024
+_RECORD = len(PROGRAM)
+
+
+@lru_cache(maxsize=2)
+def library(dtype: str = "float64") -> Any:
+    """The virtual machine's code for a type of numbers."""
+    from derl_dsl.backends.llvm.machine import load
+    from derl_dsl.backends.llvm.source import digest
+    from derl_dsl.ir import GROUP
+
+    def write() -> str:
+        from derl_dsl.backends.llvm import interpreter
+
+        return interpreter.write(interpreter.REALS[dtype])
+
+    groups = [f"derl_{op}{where}" for op in sorted(GROUP) for where in ("", ".where")]
+    return load(f"vm {dtype} {digest()}", write, ("derl_run", *groups))
+
+
+@lru_cache(maxsize=2)
+def _entry(dtype: str) -> Any:
+    """The function that runs programs; it lets other threads run meanwhile."""
+    address = library(dtype).addresses["derl_run"]
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+
+
+class Partition:
+    """Blocks of rows: where each starts, and the groups it has."""
+
+    def __init__(self, rows: int, groups: Offsets | None, lists: Sequence[Ragged]) -> None:
+        longest = max((len(v.values) for v in lists), default=0)
+        # Rows of a block: fewer where lists are long.
+        wanted = max(1, min(BLOCK, BLOCK * rows // max(1, longest))) if rows else 1
+        if groups is None:
+            self.rows = np.append(np.arange(0, rows, wanted), rows).astype(np.int64)
+            self.groups, self.starts, self.size = self.rows, self.rows, 1
+        else:
+            self._by_group(np.ascontiguousarray(groups, np.int64), wanted)
+        ends = np.ascontiguousarray(self.rows)
+        self.largest = int(np.diff(ends).max(initial=0))
+        steps = [int(np.diff(v.offsets[ends]).max(initial=0)) for v in lists]
+        self.capacity = max([self.largest, *steps, 1])
+
+    def _by_group(self, starts: Offsets, wanted: int) -> None:
+        sizes = np.diff(starts)
+        self.starts = starts
+        self.size = int(sizes[0]) if len(sizes) and (sizes == sizes[0]).all() else 0
+        if self.size:
+            each = max(1, wanted // self.size)
+            chosen = np.append(np.arange(0, len(sizes), each), len(sizes))
+        else:
+            found, at = [0], 0
+            while at < len(sizes):
+                after = int(np.searchsorted(starts, starts[at] + wanted, side="right")) - 1
+                at = max(at + 1, after)
+                found.append(at)
+            chosen = np.array(found)
+        self.groups = chosen.astype(np.int64)
+        self.rows = starts[chosen].astype(np.int64)
+
+
+class Session:
+    """A batch that programs can be run on: its data by key, its groups, and which rows count."""
+
+    def __init__(
+        self,
+        inputs: Mapping[Hashable, Array | Ragged],
+        rows: int,
+        groups: Offsets | None = None,
+        live: NDArray[np.bool_] | None = None,
+        dtype: str = "float64",
+    ) -> None:
+        self.rows, self.dtype = rows, dtype
+        self._groups = groups
+        self.live = None if live is None or live.all() else np.ascontiguousarray(live, np.uint8)
+        self.slots: dict[Hashable, int] = {}
+        self._lists: list[Ragged] = []
+        self._kept: list[Any] = []
+        self._partitions: dict[bool, Partition] = {}
+        table: list[int] = []
+        for key, value in inputs.items():
+            self.slots[key] = len(self.slots)
+            table += self._addresses(value)
+        self.table = np.array(table or [0, 0], np.int64)
+
+    def _addresses(self, value: Array | Ragged) -> tuple[int, int]:
+        if not isinstance(value, Ragged):
+            data = np.ascontiguousarray(value, self.dtype)
+            self._kept.append(data)
+            return data.ctypes.data, 0
+        data = np.ascontiguousarray(value.values, self.dtype)
+        offsets = np.ascontiguousarray(value.offsets, np.int64)
+        self._lists.append(Ragged(data, offsets))
+        return data.ctypes.data, offsets.ctypes.data
+
+    def partition(self, grouped: bool) -> Partition:
+        """The blocks of the batch, cut where groups end if programs look at groups."""
+        if grouped not in self._partitions:
+            groups = self._groups if grouped else None
+            self._partitions[grouped] = Partition(self.rows, groups, self._lists)
+        return self._partitions[grouped]
+
+    def bind(self, programs: Sequence[Program], out: NDArray[Any] | None = None) -> Run:
+        """The programs with room for their work and their rows of output: call it to compute."""
+        return Run(self, programs, out)
+
+    def run(self, programs: Sequence[Program]) -> NDArray[Any]:
+        """All outputs of all programs, one row each: (K, B)."""
+        bound = Run(self, programs, None)
+        bound()
+        return bound.out
+
+
+class Run:
+    """Programs on a batch, ready to run; calling it writes `out`, and is not safe in threads."""
+
+    __slots__ = ("_address", "_call", "_kept", "out")
+
+    def __init__(
+        self, session: Session, programs: Sequence[Program], out: NDArray[Any] | None
+    ) -> None:
+        rows = session.rows
+        grouped = any([p.grouped for p in programs])
+        blocks = session.partition(grouped)
+        total = sum([p.outputs for p in programs])
+        if out is None:
+            out = np.empty((total, rows), session.dtype)
+        self.out = out
+        records, texts = self._records(session, programs)
+        registers = max([p.registers for p in programs], default=0)
+        inputs = max([len(p.inputs) for p in programs], default=0)
+        cuts = max([p.cuts for p in programs], default=0)
+        spaces = inputs + cuts + 1
+        capacity = blocks.capacity
+        # A page between registers of a round size keeps them from one set of the cache.
+        stride = capacity + 8
+        scratch = np.empty(max(1, registers) * stride, session.dtype)
+        work = np.empty(inputs + 2 * spaces + cuts * (blocks.largest + 1), np.int64)
+        sorting = np.empty(blocks.largest if grouped else 1)
+        place = work.ctypes.data
+        fields = {
+            "programs": records.ctypes.data,
+            "program_count": len(programs),
+            "blocks": blocks.rows.ctypes.data,
+            "block_groups": blocks.groups.ctypes.data,
+            "block_count": len(blocks.rows) - 1,
+            "inputs": session.table.ctypes.data,
+            "groups": blocks.starts.ctypes.data,
+            "live": 0 if session.live is None else session.live.ctypes.data,
+            "group_size": blocks.size,
+            "scratch": scratch.ctypes.data,
+            "capacity": stride,
+            "rows": rows,
+            "pointers": place,
+            "offsets": place + 8 * inputs,
+            "counts": place + 8 * (inputs + spaces),
+            "cuts": place + 8 * (inputs + 2 * spaces),
+            "cut_capacity": blocks.largest + 1,
+            "sorting": sorting.ctypes.data,
+        }
+        args = np.array([fields[name] for name in ARGS], np.int64)
+        self._kept = (session, blocks, records, texts, scratch, work, sorting, args)
+        self._address = args.ctypes.data
+        self._call = _entry(session.dtype)
+
+    def _records(
+        self, session: Session, programs: Sequence[Program]
+    ) -> tuple[NDArray[np.int64], Any]:
+        code = np.frombuffer(b"".join([p.code for p in programs]) or bytes(32), np.uint8)
+        pool = np.frombuffer(b"".join([p.constants for p in programs]) or bytes(8), np.uint8)
+        slots = session.slots
+        wanted = np.array([slots[k] for p in programs for k in p.inputs] or [0], np.int64)
+        at_code, at_pool, at_slot = code.ctypes.data, pool.ctypes.data, wanted.ctypes.data
+        at_out = self.out.ctypes.data
+        width = self.out.strides[0]
+        found: list[int] = []
+        for p in programs:
+            inputs = len(p.inputs)
+            found += (at_code, p.length, at_pool, at_slot, inputs, p.cuts, at_out)
+            at_code += len(p.code)
+            at_pool += len(p.constants)
+            at_slot += 8 * inputs
+            at_out += width * p.outputs
+        return np.array(found or [0] * _RECORD, np.int64), (code, pool, wanted)
+
+    def __call__(self) -> NDArray[Any]:
+        """Compute all outputs."""
+        self._call(self._address)
+        return self.out
+
+
+def emit(graph: Graph, dtype: str = "float64") -> Kernel:
+    """A kernel that runs on the virtual machine."""
+    outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
+    program = pack(graph, list(outputs.values()))
+    names = list(outputs)
+    nodes = {key_of(graph.nodes[i]): i for i in graph.inputs(graph.roots())}
+
+    def kernel(bound: Bound) -> dict[str, Array]:
+        inputs = {key: bound.inputs[i] for key, i in nodes.items()}
+        session = Session(inputs, bound.rows, bound.groups, bound.live, dtype)
+        return dict(zip(names, session.run([program]).astype(np.float64, copy=False), strict=True))
+
+    return kernel
