@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from derl_dsl.certificate import Certificate
 from derl_dsl.checker import check
+from derl_dsl.custom import PrimitiveError, load_primitives, primitive
 
 if TYPE_CHECKING:
     from derl_dsl.reward import Reward, RewardError, Scores, compile, score_many
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 # What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
 _LAZY = ("Reward", "RewardError", "Scores", "compile", "score_many")
 
-__all__ = ["Certificate", "Reward", "RewardError", "Scores", "check", "compile", "score_many"]
+__all__ = [
+    "Certificate",
+    "PrimitiveError",
+    "Reward",
+    "RewardError",
+    "Scores",
+    "check",
+    "compile",
+    "load_primitives",
+    "primitive",
+    "score_many",
+]
 __version__ = "0.1.0"
 
 

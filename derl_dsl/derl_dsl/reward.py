@@ -15,6 +15,7 @@ from derl_dsl.backends.kernel import Kernel, Offsets
 from derl_dsl.binding import Binding, group_offsets, runs_of
 from derl_dsl.certificate import Certificate
 from derl_dsl.checker import Checked, check_source
+from derl_dsl.custom import Origin, origins_of
 from derl_dsl.ir import Param
 from derl_dsl.key import key
 from derl_dsl.scope import build_scope
@@ -23,7 +24,8 @@ from derl_grammar.limits import MODEL, Limits
 from derl_grammar.spans import Source
 from derl_grammar.types import Type
 from derl_runtime.columns import Batch, ColumnError
-from derl_runtime.faults import Fault, fault
+from derl_runtime.faults import Fault, FaultLog, fault
+from derl_runtime.sources import primitives_of
 
 Array = NDArray[np.float64]
 _UNGROUPED = (
@@ -59,7 +61,11 @@ class Scores:
 
 
 class Reward:
-    """A compiled reward; build it with `compile`."""
+    """A compiled reward; build it with `compile`.
+
+    `faults` counts what went wrong in all batches so far, by input and class; `str(reward.faults)`
+    is the summary of a run. A primitive that failed `faults.limit` times is not called again.
+    """
 
     def __init__(self, checked: Checked, backend: str, arguments: tuple[Any, ...]) -> None:
         assert checked.graph is not None
@@ -70,10 +76,13 @@ class Reward:
         self.certificate: Certificate = checked.certificate
         self.diagnostics = checked.diagnostics
         self._arguments = arguments
+        self.faults = FaultLog()
         self.__name__ = "reward"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (compile, self._arguments)
+        sources = map(self.graph.source, self._binding.inputs)
+        used = [p for source in sources for p in primitives_of(source)]
+        return (_compile_with, (origins_of(used), self.faults.limit, self._arguments))
 
     def __repr__(self) -> str:
         return f"<Reward {self.text!r:.60} key={self.key}>"
@@ -116,7 +125,7 @@ class Reward:
         Raises ColumnError when a column is missing or has the wrong type, or when the program has
         group functions and the groups are not known.
         """
-        batch = Batch(columns)
+        batch = Batch(columns, log=self.faults)
         if group is not None:
             return self._score_by_key(batch, columns, group)
         if self._binding.grouped and group_size is None:
@@ -138,8 +147,12 @@ class Reward:
 
     def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
         """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
+        before = len(batch.faults)
         bound, broken = self._binding.bind(batch, groups)
         outputs = self._kernel(bound if order is None else bound.permuted(order))
+        # A column may be the caller's own array: gaps are marked in a copy.
+        given = {id(a) for a in bound.inputs.values()}
+        outputs = {name: a.copy() if id(a) in given else a for name, a in outputs.items()}
         if order is not None:
             back = np.argsort(order)
             outputs = {name: values[back] for name, values in outputs.items()}
@@ -151,6 +164,7 @@ class Reward:
                 if i in broken:
                     array[broken[i]] = np.nan
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
+        self.faults.add(faults[before:])
         values = outputs.pop("reward")
         inputs = {
             str(self.graph.source(i)): _with_gaps(array, broken.get(i))
@@ -206,7 +220,7 @@ class Reward:
             return self.score(columns)
         if prompts is None:
             raise ColumnError("the reward has group functions: they need the prompts")
-        batch = Batch(columns)
+        batch = Batch(columns, log=self.faults)
         groups = runs_of([_key(p) for p in prompts])
         sizes = set(np.diff(groups).tolist())
         if len(sizes) > 1:
@@ -278,3 +292,12 @@ def compile(
     if not checked.ok:
         raise RewardError(checked.diagnostics, checked.source)
     return Reward(checked, backend, (text, suite, columns, outcome, backend, limits))
+
+
+def _compile_with(origins: Sequence[Origin], limit: int, arguments: tuple[Any, ...]) -> Reward:
+    """A pickled reward, in another process: its custom primitives first."""
+    for origin in origins:
+        origin.load()
+    reward = compile(*arguments)
+    reward.faults.limit = limit
+    return reward

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from derl_dsl.custom import REGISTRY
 from derl_grammar.types import Number, Type, parse_type
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import find_suite
@@ -32,7 +33,8 @@ def build_scope(
 ) -> Scope:
     """The scope of a suite (or `a+b`) with columns typed by hand added.
 
-    Raises ValueError for an unknown suite or an unreadable type.
+    Custom primitives come with every scope. Raises ValueError for an unknown suite, an unreadable
+    type, and a custom primitive whose name the scope has already.
     """
     names: dict[str, Column | Apply] = {PROGRESS.name: PROGRESS}
     primitives: dict[str, Primitive] = dict(TEXT_FUNCTIONS)
@@ -47,4 +49,9 @@ def build_scope(
         outcome = outcome if outcome is not None else found.outcome
     for name, given in (columns or {}).items():
         names[name] = Column(name, parse_type(given) if isinstance(given, str) else given)
+    for name, entry in REGISTRY.items():
+        if name in names or name in primitives:
+            what = "a column or a name of the suite" if name in names else "one of the suite's"
+            raise ValueError(f"{entry.origin}: the primitive {name!r} is {what}; rename it")
+        primitives[name] = entry.primitive
     return Scope(names, primitives, outcome, suite)

@@ -36,6 +36,7 @@ class Primitive:
     `cost` is `constant` (per text), `scan` (one pass), `parse` or `process` (a worker).
     `beside` maps columns that may be named to the column that is read in their place: a program
     writes `tokens(completion)`, and `fn` gets `completion_ids`, which trainers pass beside it.
+    `default` is the value of rows that fail; None: they are not applicable.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Primitive:
     source: str
     fn: Callable[..., Any] = field(compare=False, repr=False)
     beside: Mapping[str, Parameter] = field(default_factory=dict, compare=False)
+    default: float | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the scores of whole columns."""

@@ -1,24 +1,39 @@
-"""Faults: what went wrong while scoring, by class, counted, never swallowed."""
+"""Faults: what went wrong while scoring, by class, counted and logged, never swallowed."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+logger = logging.getLogger("derl_runtime.faults")
 
 CLASSES = {
     "missing": "the input has no value in this row",
     "out_of_range": "a value lies outside its declared range",
     "nonfinite": "a value is NaN or infinite",
-    "crash": "a primitive raised an exception",
+    "crash": "a primitive raised an exception or died",
     "protocol": "a primitive returned the wrong number or kind of values",
+    "timeout": "a primitive did not return before its deadline",
+    "cpu": "a primitive used up its processor time",
+    "oom": "a primitive used up its memory",
+    "violation": "a primitive tried what its sandbox forbids",
+    "compile_error": "the source of a primitive does not compile",
+    "quarantined": "a primitive that failed too often is not called any more",
 }
+QUARANTINE_AFTER = 3
 _SHOWN = 5
+_LONGEST = 240
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Rows of one batch that failed in one way at one input; those rows score not applicable.
+    """Rows of one batch that failed in one way at one input.
 
-    `rows` lists the first few of `count` rows; `name` is the column or primitive.
+    They score not applicable, or the primitive's declared default. `rows` lists the first few of
+    `count` rows; `name` is the column or primitive.
     """
 
     kind: str
@@ -32,8 +47,110 @@ class Fault:
         return f"{self.kind} in {self.name}: {self.message} ({self.count} rows: {rows})"
 
 
+def visible(text: str, longest: int = _LONGEST) -> str:
+    r"""A text for a log line: capped, on one line, what is not printable escaped.
+
+    >>> visible("bell \x07, next\nline " + "x" * 300, 24)
+    'bell \\x07, next\\nline x…'
+    """
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1]
+    )
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
 def fault(kind: str, name: str, rows: list[int], message: str) -> Fault:
     """A fault of class `kind` over `rows`, of which the first few are kept."""
     if kind not in CLASSES:
         raise ValueError(f"unknown fault class {kind!r}")
-    return Fault(kind, name, len(rows), tuple(rows[:_SHOWN]), message)
+    return Fault(kind, name, len(rows), tuple(rows[:_SHOWN]), visible(message))
+
+
+@dataclass(frozen=True, slots=True)
+class FaultTotal:
+    """The faults of one class at one input over a run; `sample` is the first one's message."""
+
+    name: str
+    kind: str
+    batches: int
+    rows: int
+    sample: str
+
+    def __str__(self) -> str:
+        times = f"{self.rows:,} rows in {self.batches:,} " + (
+            "batch" if self.batches == 1 else "batches"
+        )
+        return f"{self.name}: {self.kind}, {times}; first: {self.sample}"
+
+
+class FaultLog:
+    """The faults of a run: added up by input and class, logged, and which primitives are out.
+
+    A kind of fault is logged (as a warning, with a sample) when it is new and whenever its batches
+    reach a power of ten. A primitive whose calls failed `limit` times is quarantined: it is not
+    called again, and never tried again in silence. Threads may share a log.
+    """
+
+    def __init__(self, limit: int = QUARANTINE_AFTER) -> None:
+        self.limit = limit
+        self._totals: dict[tuple[str, str], FaultTotal] = {}
+        self._failures: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Count and log the faults of one batch."""
+        for one in faults:
+            key = (one.name, one.kind)
+            with self._lock:
+                seen = self._totals.get(key)
+                total = FaultTotal(
+                    one.name,
+                    one.kind,
+                    (seen.batches if seen else 0) + 1,
+                    (seen.rows if seen else 0) + one.count,
+                    seen.sample if seen else one.message,
+                )
+                self._totals[key] = total
+            if _is_power_of_ten(total.batches):
+                times = "" if total.batches == 1 else f", {total.batches:,} batches so far"
+                logger.warning("%s%s", one, times)
+
+    def failed(self, primitive: str) -> None:
+        """Count a failed call of a primitive."""
+        with self._lock:
+            self._failures[primitive] += 1
+            out = self._failures[primitive] == self.limit
+        if out:
+            logger.error("%s failed %d times: quarantined, not called again", primitive, self.limit)
+
+    def is_quarantined(self, primitive: str) -> bool:
+        """Whether a primitive has failed too often to be called again."""
+        return self._failures[primitive] >= self.limit
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """The names of the primitives that are not called any more."""
+        return tuple(sorted(name for name, n in self._failures.items() if n >= self.limit))
+
+    @property
+    def totals(self) -> tuple[FaultTotal, ...]:
+        """What was counted, by input and class, the order being that of the first occurrence."""
+        with self._lock:
+            return tuple(self._totals.values())
+
+    def summary(self) -> list[str]:
+        """The lines to show at the end of a run: each input and class with counts and a sample."""
+        lines = [str(total) for total in self.totals]
+        if self.quarantined:
+            lines.append(f"quarantined: {', '.join(self.quarantined)}")
+        return lines
+
+    def __len__(self) -> int:
+        return len(self._totals)
+
+    def __str__(self) -> str:
+        return "\n".join(self.summary()) or "no faults"
+
+
+def _is_power_of_ten(count: int) -> bool:
+    return str(count).rstrip("0") == "1"

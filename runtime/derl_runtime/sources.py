@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,6 +35,14 @@ class Applicable(Protocol):
     @property
     def fn(self) -> Callable[..., Any]:
         """The function over whole columns."""
+
+    @property
+    def cost(self) -> str:
+        """What a call costs: `constant`, `scan`, `parse` or `process`."""
+
+    @property
+    def default(self) -> float | None:
+        """The value of rows that fail; None: they are not applicable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,14 @@ def _type_of(primitive: Applicable, args: tuple[Source, ...]) -> tuple[bool, Typ
 
 
 Source = Column | Literal | Apply
+
+
+def primitives_of(source: Source) -> Iterator[Applicable]:
+    """The primitives that an input is computed with."""
+    if isinstance(source, Apply):
+        yield source.primitive
+        for arg in source.args:
+            yield from primitives_of(arg)
 
 
 def is_optional(source: Column | Apply) -> bool:

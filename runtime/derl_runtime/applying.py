@@ -1,0 +1,201 @@
+"""Applying a primitive to the columns of a batch: once, held to its type, every failure a fault."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from derl_grammar.types import List, Optional, Text, Type
+from derl_runtime import cache
+from derl_runtime.faults import fault
+from derl_runtime.sources import Apply, Literal, plain
+from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted
+from derl_runtime.values import Mask, Values, where
+
+if TYPE_CHECKING:
+    from derl_runtime.columns import Batch
+
+
+class Garbage(Exception):
+    """A primitive returned something that is no column of its type."""
+
+
+def apply_primitive(batch: Batch, source: Apply) -> Values:
+    """The values of a primitive on the rows where all its inputs are valid.
+
+    Rows that fail are not valid, or have the primitive's declared default.
+    """
+    inputs = [a.value if isinstance(a, Literal) else batch.values(a) for a in source.args]
+    masks = [v.valid for v in inputs if isinstance(v, Values) and v.valid is not None]
+    valid = np.logical_and.reduce(masks) if masks else None
+    count = batch.rows if valid is None else int(valid.sum())
+    if count == 0:
+        return nothing(source.type, batch.rows)
+    args = [v.rows(valid) if isinstance(v, Values) else v for v in inputs]
+    returned, failures = _returned(batch, source, args, count)
+    expected = np.ones(batch.rows, dtype=bool) if valid is None else valid
+    found = _held(batch, source, returned, failures, expected)
+    default = source.primitive.default
+    if default is None or found.valid is None:
+        return found
+    data = np.where(expected & ~found.valid, default, found.data)
+    return Values(data, None if expected.all() else expected)
+
+
+def nothing(kind: Type, rows: int) -> Values:
+    """No value in any row."""
+    mask = np.zeros(rows, dtype=bool)
+    if isinstance(kind.item if isinstance(kind, Optional) else kind, Text | List):
+        return Values([None] * rows, mask)
+    return Values(np.full(rows, np.nan), mask)
+
+
+def _returned(
+    batch: Batch, source: Apply, args: list[Any], count: int
+) -> tuple[Any, tuple[Failed, ...]]:
+    """What the primitive returned for `count` rows, from the cache where it is kept there.
+
+    What failed is never kept, and None stands for a call that failed whole.
+    """
+    primitive, everything = source.primitive, range(count)
+    if batch.log is not None and batch.log.is_quarantined(primitive.name):
+        message = f"not called: it failed {batch.log.limit} times before"
+        return None, (Failed("quarantined", message, everything),)
+    key = _key(batch, source, args)
+    kept = None if key is None else batch.cache.get(key)
+    if kept is not None:
+        return kept, ()
+    untrusted = isinstance(primitive.fn, Untrusted)
+    try:
+        if isinstance(primitive.fn, Untrusted) and not source.lifted:
+            returned, failures = primitive.fn.run(args, count)
+        else:
+            returned = _column((_by_step(source) if source.lifted else primitive.fn)(*args), count)
+            failures = _failures(returned)
+    except Garbage as error:
+        returned, failures = None, (Failed("protocol", str(error), everything),)
+    except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
+        kind = getattr(error, "kind", "crash")
+        message = str(error) if kind != "crash" else f"{type(error).__name__}: {error}"
+        returned, failures = None, (Failed(kind, message, everything),)
+    # A trusted primitive that fails in some rows works; an untrusted one costs its deadline.
+    if failures and (untrusted or sum(len(f.rows) for f in failures) >= count):
+        batch.failed(primitive.name)
+    if not failures and key is not None:
+        batch.cache.put(key, returned)
+    return returned, failures
+
+
+def _failures(returned: Any) -> tuple[Failed, ...]:
+    """The failures of single rows that a primitive reports with its values."""
+    return tuple(Failed(f.kind, f.message, f.rows) for f in getattr(returned, "failures", ()))
+
+
+def _key(batch: Batch, source: Apply, args: list[Any]) -> object | None:
+    """The key of a call in the cache; None for primitives that are cheaper than hashing."""
+    if source.primitive.cost not in cache.COSTS or not batch.cache.limit:
+        return None
+    return (source.primitive.fn, source.lifted, *map(batch.digest, args))
+
+
+def _column(returned: Any, count: int) -> Any:
+    """What was returned when it is a column of `count` rows; raises Garbage otherwise."""
+    if isinstance(returned, str | bytes) or not hasattr(returned, "__len__"):
+        raise Garbage(f"returned {type(returned).__name__}, not one value a row")
+    if len(returned) != count:
+        raise Garbage(f"returned {len(returned)} values for {count} rows")
+    return returned
+
+
+def _held(
+    batch: Batch, source: Apply, returned: Any, failures: Sequence[Failed], expected: Mask
+) -> Values:
+    """The values held to the primitive's type; what fails is reported and not valid."""
+    label, kind = str(source), source.type
+    rows = np.flatnonzero(expected)
+    lost = np.zeros(batch.rows, dtype=bool)
+    for failure in _merged(failures):
+        there = sorted({int(r) for f in failure for r in rows[list(f.rows)]})
+        lost[there] = True
+        batch.faults.append(fault(failure[0].kind, label, there, failure[0].message))
+    if returned is None:
+        return nothing(kind, batch.rows)
+    inner = kind.item if isinstance(kind, Optional) else kind
+    try:
+        if isinstance(inner, Text | List):
+            return _objects(batch, label, inner, returned, expected)
+        values = np.full(batch.rows, np.nan)
+        values[expected] = _floats(returned)
+    except Garbage as error:
+        batch.failed(source.primitive.name)
+        batch.faults.append(fault("protocol", label, where(expected), str(error)))
+        return nothing(kind, batch.rows)
+    present = ~np.isnan(values)
+    missing = expected & ~present & ~lost
+    if not isinstance(kind, Optional) and missing.any():
+        batch.faults.append(fault("nonfinite", label, where(missing), "returned NaN"))
+    return batch.in_range(label, values, inner, present)
+
+
+def _merged(failures: Sequence[Failed]) -> list[list[Failed]]:
+    """The failures by class: one fault each."""
+    kinds = dict.fromkeys(f.kind for f in failures)
+    return [[f for f in failures if f.kind == kind] for kind in kinds]
+
+
+def _floats(returned: Any) -> Any:
+    """Returned numbers as floats, None as NaN; raises Garbage for what is no number."""
+    try:
+        array = np.asarray(returned)
+        if array.dtype == object:
+            odd = next((v for v in array.ravel() if not isinstance(v, int | float | None)), None)
+            if odd is None:
+                array = np.array([np.nan if v is None else float(v) for v in array.ravel()])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Garbage(f"returned no column of numbers: {error}") from None
+    if array.dtype.kind not in "biuf" or array.ndim != 1:
+        raise Garbage(f"returned no column of numbers: {returned!r:.60}")
+    return array
+
+
+def _objects(batch: Batch, label: str, kind: Type, returned: Any, expected: Mask) -> Values:
+    """Returned texts, or lists of steps."""
+    wanted: Any = str if isinstance(kind, Text) else (list, tuple, np.ndarray)
+    data: list[Any] = [None] * batch.rows
+    for row, value in zip(where(expected), returned, strict=True):
+        if not isinstance(value, wanted):
+            raise Garbage(f"returned {type(value).__name__} where {kind} was declared")
+        data[row] = value
+    if not isinstance(kind, List):
+        return Values(data, None if expected.all() else expected)
+    flat, bad = batch.steps(label, data, kind)
+    valid = expected.copy()
+    valid[bad] = False
+    return Values(data, None if valid.all() else valid, flat)
+
+
+def _by_step(source: Apply) -> Callable[..., list[Any]]:
+    """A primitive of one text, applied to every text of every list; lists come back."""
+    lists = [not isinstance(a, Literal) and isinstance(plain(a), List) for a in source.args]
+
+    def call(*args: Any) -> list[Any]:
+        first = next(a for a, many in zip(args, lists, strict=True) if many)
+        lengths = [len(v) for v in first]
+        flat = [
+            [x for row in a for x in row] if many
+            else a if isinstance(a, str | float | bool)
+            else [x for x, steps in zip(a, lengths, strict=True) for _ in range(steps)]
+            for a, many in zip(args, lists, strict=True)
+        ]  # fmt: skip
+        total = sum(lengths)
+        found = _column(source.primitive.fn(*flat), total) if total else []
+        for failure in _failures(found):
+            raise PrimitiveFailed(failure.kind, failure.message)
+        returned = list(found)
+        ends = itertools.accumulate(lengths, initial=0)
+        return [returned[a:b] for a, b in itertools.pairwise(ends)]
+
+    return call
