@@ -1,0 +1,11 @@
+"""Kernels: calls on known columns, from text to rewards, builds, and many rewards at once."""
+
+from __future__ import annotations
+
+from benchmarks.kernels import calls, latency
+from benchmarks.run import Benchmark
+
+
+def benchmarks() -> list[Benchmark]:
+    """The benchmarks of this folder."""
+    return [*calls.benchmarks(), *latency.benchmarks()]

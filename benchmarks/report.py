@@ -1,0 +1,120 @@
+"""Results as Markdown: a table for a benchmark or for several cases of one; the page README.md."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots, targets
+from benchmarks.run import HERE, RESULTS
+
+README = HERE / "README.md"
+_BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
+_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+Record = dict[str, Any]
+
+
+def read(results: Path) -> list[Record]:
+    """All records of a folder, benchmarks of one table together, its cases from small to large."""
+    records = [json.loads(p.read_text("utf-8")) for p in sorted(results.glob("*.json"))]
+    return sorted(records, key=lambda r: (r.get("table") or r["name"], _size(r.get("case", ""))))
+
+
+def _size(case: str) -> int:
+    digits = "".join(c for c in case if c.isdigit())
+    return int(digits) if digits else 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds with three digits, in s, ms or µs."""
+    for scale, unit in _SCALES:
+        if seconds >= scale or unit == "µs":
+            value = seconds / scale
+            return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    raise AssertionError
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure with its unit."""
+    if unit == "s":
+        return duration(value)
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def tables(records: list[Record]) -> str:
+    """All records as Markdown."""
+    lines: list[str] = []
+    for _, group in groupby(records, key=lambda r: r.get("table") or r["name"]):
+        cases = list(group)
+        lines += _matrix(cases) if cases[0].get("table") else _single(cases[0])
+    return "\n".join(lines)
+
+
+def _machine(record: Record) -> str:
+    told = record["machine"]
+    return (
+        f"{told['cpu']}, {told['cores']} cores, {told['system']}, Python {told['python']}, "
+        f"load {record['load']}."
+    )
+
+
+def _single(record: Record) -> list[str]:
+    """One benchmark: its contenders with quartiles."""
+    unit = record["unit"]
+    worst = any("p99" in row for row in record["contenders"])
+    heads = ["", "median", "quartiles", *(["p99"] if worst else []), "what it does"]
+    lines = [f"### {record['title']}", "", _machine(record), "", _row(heads)]
+    lines.append("|---|" + "---:|" * (len(heads) - 2) + "---|")
+    for row in record["contenders"]:
+        if "median" not in row:
+            lines.append(_row([row["name"], *["–"] * (len(heads) - 2), row["does"]]))
+            continue
+        low, median, high = (amount(row[k], unit) for k in ("low", "median", "high"))
+        told = [amount(row["p99"], unit) if "p99" in row else "–"] if worst else []
+        lines.append(_row([row["name"], median, f"{low} to {high}", *told, row["does"]]))
+    if record["target"] is not None:
+        lines += ["", f"Target: {amount(record['target'], unit)}."]
+    return [*lines, ""]
+
+
+def _matrix(cases: list[Record]) -> list[str]:
+    """Several cases of one benchmark: a column each, medians."""
+    heads = ["", *(r["case"] for r in cases), "what it does"]
+    lines = [f"### {cases[0]['table']}", "", _machine(cases[-1]), "", _row(heads)]
+    lines.append("|---|" + "---:|" * len(cases) + "---|")
+    does: dict[str, list[str]] = {}
+    for record in cases:
+        for row in record["contenders"]:
+            told = does.setdefault(row["name"], [])
+            told += [row["does"]] if row["does"] not in told else []
+    for name, told in does.items():
+        cells = []
+        for record in cases:
+            rows: dict[str, Record] = {r["name"]: r for r in record["contenders"]}
+            row = rows.get(name, {})
+            cells.append(amount(row["median"], record["unit"]) if "median" in row else "–")
+        lines.append(_row([name, *cells, "; ".join(told)]))
+    return [*lines, ""]
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write_page(results: Path) -> None:
+    """The tables, printed; of the repository's own results also the page and its plots."""
+    records = read(results)
+    found = targets.judge(records)
+    page = "\n".join([targets.table(found), tables(records)])
+    print(page)
+    if results != RESULTS:
+        return
+    told = json.dumps(found, indent=1, ensure_ascii=False)
+    (HERE / "targets.json").write_text(told + "\n", "utf-8")
+    drawn = plots.draw(records, HERE / "plots")
+    before, _, rest = README.read_text("utf-8").partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    text = "\n\n".join([before + _BEGIN, *drawn, page, _END + after])
+    README.write_text(text, "utf-8")
