@@ -8,18 +8,32 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from derl_dsl.backends.llvm.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
-from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Node, Param
+from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Node
 
-_LEAVES = frozenset({"input", "valid"})
 _SCRATCH, _INPUT, _CONST, _OUT = (int(k) for k in Kind)
-_NUMBER = {op: {p: INSTRUCTIONS[f"{op}.{p}"] for p in ps} for op, ps in PATTERNS.items()}
+_SPECIAL = REDUCTIONS | GROUP | SLICES
+_MULADD = INSTRUCTIONS["muladd"]
+# No operand, and no reader: not the place of a constant either.
+_NOWHERE, _GIVEN_BACK = -4, -8
+
+
+def _bits(pattern: str) -> int:
+    """The places of constants in a pattern as bits."""
+    return sum(1 << k for k, kind in enumerate(pattern) if kind == "k")
+
+
+# The number of an operation's instruction, by which of its arguments are constants.
+_NUMBER = {
+    op: {_bits(p): INSTRUCTIONS[f"{op}.{p}"] for p in patterns} for op, patterns in PATTERNS.items()
+}
 
 
 class Program(NamedTuple):
     """Instructions for the virtual machine.
 
     `inputs` are the keys of the data it reads (see `key_of`), `registers` how many blocks of room
-    it needs, `outputs` how many rows it writes.
+    it needs, `outputs` how many rows it writes; `grouped` and `lists` say which instructions it has
+    besides those on single numbers.
     """
 
     code: bytes
@@ -30,112 +44,116 @@ class Program(NamedTuple):
     registers: int
     outputs: int
     grouped: bool
+    lists: bool
 
 
 def key_of(node: Node) -> Hashable:
     """What names the data of an input node in any graph: its kind and its source."""
-    return (node.op, node.payload)
+    return (node[0], node[2])
 
 
-def pack(graph: Graph, roots: Sequence[int], valids: Sequence[int | None] | None = None) -> Program:
+def pack(graph: Graph, roots: Sequence[int], valids: Sequence[int | None] = ()) -> Program:
     """The program that computes `roots`, one row of output each.
 
     Where `valids` names a condition for a root, the row is NaN where it does not hold.
     """
-    return _Packer(graph, roots, valids or [None] * len(roots)).program()
+    return _Packer(graph.nodes, roots, valids or (None,) * len(roots)).program()
 
 
 class _Packer:
-    """Turns nodes into instructions in one walk, reusing registers after their last use."""
+    """Turns nodes into instructions in one walk, reusing registers after their last use.
+
+    An operand is `index * 4 + kind`. A target is never a register that the instruction reads: its
+    registers are given back after the target has been chosen.
+    """
+
+    __slots__ = ("code", "cuts", "filled", "free", "grouped", "inputs", "last", "nodes", "operands", "pool",
+                 "registers", "roots", "shared", "spaces", "targets", "valids")  # fmt: skip
 
     def __init__(
-        self, graph: Graph, roots: Sequence[int], valids: Sequence[int | None]
+        self, nodes: list[Node], roots: Sequence[int], valids: Sequence[int | None]
     ) -> None:
-        self.nodes = graph.nodes
-        self.roots, self.valids = roots, valids
-        wanted = [*roots, *(v for v in valids if v is not None)]
-        self.order = graph.used(wanted)
+        self.nodes, self.roots, self.valids = nodes, roots, valids
         self.code: list[int] = []
-        self.pool: dict[tuple[float, float], int] = {}
-        self.operands: dict[int, int] = {}
+        self.pool: list[float] = []
+        self.operands = [_NOWHERE] * len(nodes)
         self.spaces: dict[int, int] = {}
         self.inputs: list[int] = []
         self.cuts: dict[tuple[object, ...], int] = {}
         self.filled: dict[tuple[int, int], int] = {}
         self.free: list[int] = []
-        self.registers = 0
-        self.grouped = False
-        self.fused: dict[int, tuple[int, int, int]] = {}
-        self.skipped: set[int] = set()
-        self.last: dict[int, int] = {}
-        self.uses: dict[int, int] = {}
-        last, uses = self.last, self.uses
-        for i in self.order:
-            for a in self.nodes[i].args:
-                last[a] = i
-                uses[a] = uses.get(a, 0) + 1
-        # What an output needs at the end stays to the end.
-        for i in wanted:
-            last[i] = len(self.nodes)
-        self.targets = {root: k for k, root in reversed(list(enumerate(roots)))}
-        for k, valid in enumerate(valids):
-            if valid is not None and self.targets.get(roots[k]) == k:
-                del self.targets[roots[k]]
+        self.registers, self.grouped = 0, False
+        # The last reader of each node (_NOWHERE: not needed), and the nodes with several readers.
+        self.last = [_NOWHERE] * len(nodes)
+        self.shared: set[int] = set()
+        self.targets: dict[int, int] = {}
+        for k, (root, valid) in enumerate(zip(roots, valids, strict=True)):
+            for i in (root,) if valid is None else (root, valid):
+                self.last[i] = len(nodes)
+                self.shared.add(i)
+            if valid is None:
+                self.targets.setdefault(root, k)
 
     def program(self) -> Program:
         """All instructions."""
-        self._leaves()
-        self._fuse()
-        for i in self.order:
-            if i not in self.operands and i not in self.skipped:
-                self._node(i, self.nodes[i])
+        lists = self._leaves()
+        self._operations()
         for k, (root, valid) in enumerate(zip(self.roots, self.valids, strict=True)):
             self._output(k, root, valid)
+        nodes = self.nodes
         return Program(
             array("i", self.code).tobytes(),
             len(self.code) // FIELDS,
-            array("d", [value for value, _ in self.pool]).tobytes(),
-            tuple([key_of(self.nodes[i]) for i in self.inputs]),
+            array("d", self.pool).tobytes(),
+            tuple([(nodes[i][0], nodes[i][2]) for i in self.inputs]),
             len(self.cuts),
             self.registers,
             len(self.roots),
             self.grouped,
+            lists,
         )
 
-    def _leaves(self) -> None:
-        for i in self.order:
-            op, args, payload, _, is_list = self.nodes[i]
-            if op in _LEAVES:
-                if is_list:
-                    self.spaces[i] = len(self.inputs) + 1
-                self.operands[i] = len(self.inputs) * 4 + _INPUT
-                self.inputs.append(i)
+    def _leaves(self) -> bool:
+        """Finds what is needed, from the outputs back; gives inputs and constants their operands.
+
+        Whether any input has lists.
+        """
+        nodes, last, shared, operands = self.nodes, self.last, self.shared, self.operands
+        lists = False
+        for i in range(len(nodes) - 1, -1, -1):
+            if last[i] == _NOWHERE:
+                continue
+            op, args, payload, _, is_list = nodes[i]
+            for a in args:
+                if last[a] == _NOWHERE:
+                    last[a] = i
+                else:
+                    shared.add(a)
+            if args:
+                if op == "lt" and nodes[args[0]][0] == "const" == nodes[args[1]][0]:
+                    # How a graph writes true and false.
+                    operands[i] = self._constant(float(nodes[args[0]][2] < nodes[args[1]][2]))  # type: ignore[operator]
             elif op == "const":
-                assert isinstance(payload, float)
-                self.operands[i] = self._constant(payload)
+                operands[i] = self._constant(payload)  # type: ignore[arg-type]
             elif op == "param":
-                assert isinstance(payload, Param)
-                self.operands[i] = self._constant(payload.value)
-            elif op == "lt" and self.nodes[args[0]].op == "const" == self.nodes[args[1]].op:
-                # How a graph writes true and false.
-                a, b = (self.nodes[k].payload for k in args)
-                assert isinstance(a, float)
-                assert isinstance(b, float)
-                self.operands[i] = self._constant(float(a < b))
+                operands[i] = self._constant(payload.value)  # type: ignore[union-attr]
+            else:
+                operands[i] = len(self.inputs) * 4 + _INPUT
+                self.inputs.append(i)
+                if is_list:
+                    lists = True
+                    self.spaces[i] = len(self.inputs)
+        return lists
 
     def _constant(self, value: float) -> int:
-        key = (value, math.copysign(1.0, value))
-        return self.pool.setdefault(key, len(self.pool)) * 4 + _CONST
+        self.pool.append(value)
+        return len(self.pool) * 4 - 4 + _CONST
 
     def _register(self) -> int:
         if self.free:
             return self.free.pop()
         self.registers += 1
-        return (self.registers - 1) * 4 + _SCRATCH
-
-    def _target(self, i: int) -> int:
-        k = self.targets.get(i)
-        return self._register() if k is None else k * 4 + _OUT
+        return self.registers * 4 - 4
 
     def _emit(
         self, number: int, target: int, args: Sequence[int], space: int = 0, made: int = 0
@@ -144,136 +162,138 @@ class _Packer:
         a, b, c = (*args, target, target, target)[:3]
         self.code += (number, target, a, b, c, space, made, 0)
 
-    def _fuse(self) -> None:
-        """Finds sums of a value and a constant times another: one instruction for both."""
-        nodes, uses = self.nodes, self.uses
-        for i in self.order:
-            node = nodes[i]
-            if node.op != "add" or node.is_list:
+    def _operations(self) -> None:
+        nodes, last, operands, shared = self.nodes, self.last, self.operands, self.shared
+        targets, free = self.targets, self.free
+        # Sums that take a product with a constant in: sum -> (the other term, constant, factor).
+        fused: dict[int, tuple[int, ...]] = {}
+        for i, reader in enumerate(last):
+            if reader == _NOWHERE or operands[i] != _NOWHERE:
                 continue
-            for m, other in (node.args[::-1], node.args):
-                if nodes[m].op != "mul" or uses[m] != 1 or self.last[m] != i or self._fixed(other):
+            op, args, _, _, is_list = nodes[i]
+            if op == "mul" and i not in shared and not is_list:
+                found = self._fusable(i, reader) if reader not in fused else None
+                if found is not None:
+                    fused[reader] = found
+                    if last[found[2]] < reader:
+                        last[found[2]] = reader
                     continue
-                x, y = nodes[m].args
-                if self._fixed(x) != self._fixed(y):
-                    k, v = (x, y) if self._fixed(x) else (y, x)
-                    self.fused[i] = (other, k, v)
-                    self.skipped.add(m)
-                    self.last[v] = max(self.last[v], i)
-                    break
+            spread: list[int] = []
+            if i in fused:
+                args, number, space, made = fused[i], _MULADD, 0, 0
+                given = [operands[a] for a in args]
+            elif op in _SPECIAL:
+                number, given, space, made = self._special(i, nodes[i])
+            else:
+                number, given, space = self._elementwise(i, nodes[i], spread)
+                made = 0
+            k = targets.get(i)
+            if k is not None:
+                target = k * 4 + _OUT
+            elif free:
+                target = free.pop()
+            else:
+                target = self.registers * 4
+                self.registers += 1
+            a, b, c = (*given, target, target, target)[:3]
+            self.code += (number, target, a, b, c, space, made, 0)
+            operands[i] = target
+            for n in args:
+                if last[n] == i and operands[n] & 3 == _SCRATCH:
+                    free.append(operands[n])
+                    last[n] = _GIVEN_BACK
+            free += spread
 
-    def _fixed(self, i: int) -> bool:
-        """Whether a node is a constant."""
-        return self.operands.get(i, 0) & 3 == _CONST
+    def _fusable(self, m: int, user: int) -> tuple[int, ...] | None:
+        """The arguments of `other + constant * factor`, if the sum `user` of the product m is."""
+        op, terms, _, _, is_list = self.nodes[user]
+        if op != "add" or is_list:
+            return None
+        operands = self.operands
+        other = terms[0] if terms[1] == m else terms[1]
+        x, y = self.nodes[m][1]
+        fixed = operands[x] & 3 == _CONST
+        if fixed == (operands[y] & 3 == _CONST) or operands[other] & 3 == _CONST:
+            return None
+        return (other, x, y) if fixed else (other, y, x)
 
-    def _node(self, i: int, node: Node) -> None:
-        op, args = node.op, node.args
-        if i in self.fused:
-            args = self.fused[i]
-            target = self._target(i)
-            self._emit(INSTRUCTIONS["muladd"], target, [self.operands[a] for a in args])
-            self.operands[i] = target
-        elif op in REDUCTIONS:
-            self._reduction(i, node)
-        elif op in GROUP:
-            self._group(i, node)
-        elif op in SLICES:
-            self._slice(i, node)
-        else:
-            self._elementwise(i, node)
-        for a in set(args):
-            operand = self.operands[a]
-            if self.last[a] == i and operand & 3 == _SCRATCH:
-                self.free.append(operand)
-
-    def _elementwise(self, i: int, node: Node) -> None:
-        space, spread = 0, []
-        operands = [self.operands[a] for a in node.args]
-        if node.is_list:
-            space = next(self.spaces[a] for a in node.args if self.nodes[a].is_list)
+    def _elementwise(
+        self, i: int, node: Node, spread: list[int]
+    ) -> tuple[int, list[int], int]:
+        op, args, _, _, is_list = node
+        operands = self.operands
+        given = [operands[a] for a in args]
+        space = 0
+        if is_list:
+            space = next(self.spaces[a] for a in args if self.nodes[a].is_list)
             self.spaces[i] = space
-            for k, a in enumerate(node.args):
-                if not self.nodes[a].is_list and operands[k] & 3 != _CONST:
+            for k, a in enumerate(args):
+                if not self.nodes[a].is_list and given[k] & 3 != _CONST:
                     register = self._register()
-                    self._emit(INSTRUCTIONS["spread"], register, [operands[k]], space)
-                    operands[k] = register
+                    self._emit(INSTRUCTIONS["spread"], register, [given[k]], space)
+                    given[k] = register
                     spread.append(register)
-        pattern = "".join(["k" if o & 3 == _CONST else "v" for o in operands])
-        numbers = _NUMBER[node.op]
-        if pattern not in numbers:
-            operands, pattern = self._materialised(operands, pattern, numbers, space)
-        target = self._target(i)
-        self._emit(numbers[pattern], target, operands, space)
-        self.operands[i] = target
-        self.free += spread
+        bits = 0
+        for k, operand in enumerate(given):
+            if operand & 3 == _CONST:
+                bits |= 1 << k
+        numbers = _NUMBER[op]
+        if bits not in numbers:
+            bits = self._materialise(given, bits, numbers, space)
+        return numbers[bits], given, space
 
-    def _materialised(
-        self, operands: list[int], pattern: str, numbers: dict[str, int], space: int
-    ) -> tuple[list[int], str]:
-        """Constants spread over registers, as few as the operation's instructions allow."""
-        fits = [p for p in numbers if all(x == "v" or x == y for x, y in zip(p, pattern, strict=True))]
-        best = max(fits, key=lambda p: p.count("k"))
-        moved = list(operands)
-        for k, (have, want) in enumerate(zip(pattern, best, strict=True)):
-            if have == "k" and want == "v":
-                moved[k] = self._filled(operands[k], space)
-        return moved, best
+    def _materialise(
+        self, given: list[int], bits: int, numbers: dict[int, int], space: int
+    ) -> int:
+        """Spreads constants over registers, as few as the operation's instructions allow."""
+        kept = max((b for b in numbers if b & ~bits == 0), key=int.bit_count)
+        for k, operand in enumerate(given):
+            if (bits & ~kept) >> k & 1:
+                given[k] = self._filled(operand, space)
+        return kept
 
     def _filled(self, constant: int, space: int) -> int:
         key = (constant, space)
         if key not in self.filled:
             self.registers += 1
-            self.filled[key] = (self.registers - 1) * 4 + _SCRATCH
+            self.filled[key] = self.registers * 4 - 4
             self._emit(INSTRUCTIONS["fill"], self.filled[key], [constant], space)
         return self.filled[key]
 
-    def _slice(self, i: int, node: Node) -> None:
-        assert isinstance(node.payload, tuple)
-        source = self.spaces[node.args[0]]
-        key = (source, node.op, node.payload)
-        cut = self.cuts.setdefault(key, len(self.cuts))
+    def _special(self, i: int, node: Node) -> tuple[int, list[int], int, int]:
+        """Instruction, arguments, and spaces of operations on lists and groups."""
+        op, args, payload, _, _ = node
+        literals = [self._constant(float(v)) for v in payload] if isinstance(payload, tuple) else []
+        if op in GROUP:
+            number, given = self._group(op, args, literals)
+            return number, given, 0, 0
+        source = self.spaces[args[0]]
+        number, operand = INSTRUCTIONS[op], self.operands[args[0]]
+        if op in REDUCTIONS:
+            return number, [operand], source, 0
+        cut = self.cuts.setdefault((source, op, payload), len(self.cuts))
         self.spaces[i] = 1 + len(self.inputs) + cut
-        literals = [self._constant(float(v)) for v in node.payload]
-        target = self._register()
-        args = [self.operands[node.args[0]], literals[0], literals[-1]]
-        self._emit(INSTRUCTIONS[node.op], target, args, source, self.spaces[i])
-        self.operands[i] = target
+        return number, [operand, literals[0], literals[-1]], source, self.spaces[i]
 
-    def _reduction(self, i: int, node: Node) -> None:
-        target = self._target(i)
-        operand = self.operands[node.args[0]]
-        self._emit(INSTRUCTIONS[node.op], target, [operand], self.spaces[node.args[0]])
-        self.operands[i] = target
-
-    def _group(self, i: int, node: Node) -> None:
+    def _group(
+        self, op: str, args: tuple[int, ...], literals: list[int]
+    ) -> tuple[int, list[int]]:
+        *values, where = (self.operands[a] for a in args)
+        everyone = where & 3 == _CONST and self.pool[where >> 2] == 1.0
         self.grouped = True
-        *values, where = node.args
-        condition = self.operands[where]
-        everyone = condition & 3 == _CONST and self._value(condition) == 1.0
-        if condition & 3 == _CONST:
-            condition = condition if everyone else self._filled(condition, 0)
-        x = self.operands[values[0]] if values else None
-        if x is not None and x & 3 == _CONST:
-            x = self._filled(x, 0)
-        literal = self._constant(node.payload[0]) if isinstance(node.payload, tuple) else None
-        target = self._target(i)
-        args = [target if x is None else x, target if everyone else condition]
-        args += [target if literal is None else literal]
-        self._emit(INSTRUCTIONS[node.op + ("" if everyone else ".where")], target, args)
-        self.operands[i] = target
-
-    def _value(self, constant: int) -> float:
-        return next(value for (value, _), k in self.pool.items() if k == constant >> 2)
+        x = values[0] if values else where
+        given = [self._filled(v, 0) if v & 3 == _CONST else v for v in (x, where)]
+        if everyone:
+            given[1] = given[0]
+        return INSTRUCTIONS[op if everyone else f"{op}.where"], [*given, *literals]
 
     def _output(self, k: int, root: int, valid: int | None) -> None:
         target, operand = k * 4 + _OUT, self.operands[root]
         if valid is not None:
-            always, nan = self.operands[valid], self._constant(math.nan)
-            if always & 3 == _CONST:
-                always = self._filled(always, 0)
-            if operand & 3 == _CONST:
-                operand = self._filled(operand, 0)
-            self._emit(INSTRUCTIONS["select.vvk"], target, [always, operand, nan])
+            given = [self.operands[valid], operand]
+            given = [self._filled(v, 0) if v & 3 == _CONST else v for v in given]
+            nan = self._constant(math.nan)
+            self._emit(INSTRUCTIONS["select.vvk"], target, [*given, nan])
         elif operand & 3 == _CONST:
             self._emit(INSTRUCTIONS["fill"], target, [operand])
         elif operand != target:

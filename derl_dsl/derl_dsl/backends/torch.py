@@ -252,10 +252,11 @@ class Lowering:
         """Which values of a list node count: those of its input, as it was cut since."""
         base, slicing = self._base(i), self.graph.slicing(i)
         part = self._whole(base)
-        for k, (op, literals) in enumerate(slicing):  # type: ignore[misc]
+        for k, at in enumerate(slicing):
+            assert isinstance(at, tuple)
             key = (base, slicing[: k + 1])
             if key not in self.parts:
-                self.parts[key] = self._call(parts.cut, op, literals, part)
+                self.parts[key] = self._call(parts.cut, *at, part)
             part = self.parts[key]
         return part
 
@@ -308,7 +309,9 @@ class Lowering:
         return self._call(groups.GROUPS[node.op], x, part)
 
     def _output(self, i: int) -> fx.Node:
-        return self._call(_column, self.done[i], self.arguments["rows"], self.arguments["constants"])
+        return self._call(
+            _column, self.done[i], self.arguments["rows"], self.arguments["constants"]
+        )
 
     def _raw(self) -> dict[str, fx.Node]:
         """Values, and conditions as `?name`."""

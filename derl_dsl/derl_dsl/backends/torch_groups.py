@@ -41,7 +41,7 @@ def rank(x: Tensor, part: Parts) -> Tensor:
         below, ties = _pairs(x, part)
     else:
         below, ties = _sorted(x, counted, part)
-    others = part.back(part.count()) - counted.to(torch.int64)
+    others = part.back(part.counts()) - counted.to(torch.int64)
     ties = ties - (counted & (x == x)).to(torch.int64)
     share = (below.to(x.dtype) + 0.5 * ties.to(x.dtype)) / others.clamp(min=1)
     return torch.where(others > 0, share, 0.5)

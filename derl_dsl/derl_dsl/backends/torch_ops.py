@@ -20,6 +20,14 @@ def _div(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b == 0, math.nan, torch.div(a, b))
 
 
+def _mod(a: Tensor, b: Tensor) -> Tensor:
+    if a.device.type == "cpu" and not torch.compiler.is_compiling():
+        # The vectorised loop loses digits of large quotients; the one for strides has C's fmod.
+        a, b = torch.broadcast_tensors(a, b)  # type: ignore[no-untyped-call]
+        a = torch.stack((a, a), -1)[..., 0]
+    return torch.remainder(a, b)
+
+
 def _pow(a: Tensor, b: Tensor) -> Tensor:
     return torch.where((a == 0) & (b < 0), math.nan, torch.pow(a, b))
 
@@ -40,7 +48,7 @@ PLAIN: dict[str, Op] = {
     "sub": torch.sub,
     "mul": torch.mul,
     "div": _div,
-    "mod": torch.remainder,
+    "mod": _mod,
     "pow": _pow,
     "min": torch.minimum,
     "max": torch.maximum,
@@ -106,7 +114,9 @@ class _Smooth(torch.autograd.Function):
             if not needed:
                 found.append(None)
                 continue
-            flow = torch.nan_to_num(grads[0] * slope(result, *args), nan=0.0, posinf=0.0, neginf=0.0)
+            flow = torch.nan_to_num(
+                grads[0] * slope(result, *args), nan=0.0, posinf=0.0, neginf=0.0
+            )
             found.append(flow.sum_to_size(arg.shape))
         return tuple(found)
 

@@ -35,7 +35,7 @@ class Segments(NamedTuple):
     start: Tensor
     size: Tensor
 
-    def count(self) -> Tensor:
+    def counts(self) -> Tensor:
         """How many values count, (B,) int64."""
         return self.size
 
@@ -78,7 +78,7 @@ class Blocks(NamedTuple):
 
     counted: Tensor
 
-    def count(self) -> Tensor:
+    def counts(self) -> Tensor:
         """How many values count, (G,) int64."""
         return self.counted.sum(1)
 
@@ -170,22 +170,22 @@ def total(x: Tensor, part: Parts) -> Tensor:
 
 def count(x: Tensor, part: Parts) -> Tensor:
     """The number of values that count, in the precision of x."""
-    return part.count().to(x.dtype)
+    return part.counts().to(x.dtype)
 
 
 def mean(x: Tensor, part: Parts) -> Tensor:
     """The mean, held between the extremes."""
-    free = part.total(x) / part.count().clamp(min=1)
+    free = part.total(x) / part.counts().clamp(min=1)
     inner = x.detach()
     found = held(free, part.extreme(inner, "min"), part.extreme(inner, "max"))
-    return torch.where(part.count() > 0, found, 0.0)
+    return torch.where(part.counts() > 0, found, 0.0)
 
 
 def _extreme(x: Tensor, part: Parts, way: str) -> Tensor:
     """As a loop finds it: a NaN in the first place stays, others are passed over."""
     first = part.first(x.detach())
     found = torch.where(torch.isnan(first), first, part.extreme(x, way))
-    return torch.where(part.count() > 0, found, 0.0)
+    return torch.where(part.counts() > 0, found, 0.0)
 
 
 def smallest(x: Tensor, part: Parts) -> Tensor:
@@ -221,7 +221,7 @@ def every(x: Tensor, part: Segments) -> Tensor:
 
 def deviation(x: Tensor, part: Parts) -> Tensor:
     """The standard deviation (divisor n), as `reference.deviation` has it."""
-    count = part.count()
+    count = part.counts()
     # The masks come before each product: what does not count may be infinite.
     moved = part.kept(x - part.back(part.first(x)), 0.0)
     away = part.kept(moved - part.back(part.total(moved) / count.clamp(min=1)), 0.0)
@@ -236,7 +236,7 @@ def deviation(x: Tensor, part: Parts) -> Tensor:
 def quantile(x: Tensor, part: Parts, q: float) -> Tensor:
     """The q-quantile, linear between neighbours, held between them."""
     ordered, start = part.ordered(x)
-    count = part.count()
+    count = part.counts()
     at = q * (count - 1).clamp(min=0).double()
     below = at.to(torch.int64)
     above = torch.minimum(below + 1, (count - 1).clamp(min=0))

@@ -8,7 +8,9 @@ groups end, so that group functions find their group in the block.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
-from derl_dsl.backends.llvm.code import ARGS, PROGRAM
+from derl_dsl.backends.llvm.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
+from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Program, key_of, pack
 from derl_dsl.ir import Graph
 
@@ -25,28 +28,55 @@ __all__ = ["Program", "Run", "Session", "emit", "key_of", "pack"]
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
 _RECORD = len(PROGRAM)
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The virtual machine for one type of numbers: instructions by number, and its entry."""
+
+    dtype: str
+    table: NDArray[np.int64]
+    parts: dict[str, Any]
+
+    def need(self, part: str) -> None:
+        """Loads instructions; the first process on a machine compiles them."""
+        with _lock:
+            if part not in self.parts:
+                self._load(part)
+
+    def _load(self, part: str) -> None:
+        from derl_dsl.backends.llvm.machine import load
+
+        def write() -> str:
+            from derl_dsl.backends.llvm import handlers
+
+            return handlers.write(part, handlers.REALS[self.dtype])
+
+        exports = (f"derl_{part}", *(("derl_run",) if part == "core" else ()))
+        library = load(f"vm {part} {self.dtype} {digest()}", write, exports)
+        names = NAMES[part]
+        pointers = (ctypes.c_int64 * len(names)).from_address(library.addresses[exports[0]])
+        start = INSTRUCTIONS[names[0]]
+        self.table[start : start + len(names)] = pointers
+        self.parts[part] = library
+
+    @property
+    def entry(self) -> Any:
+        """The function that runs programs; it lets other threads run meanwhile."""
+        return _entry(self.parts["core"].addresses["derl_run"])
 
 
 @lru_cache(maxsize=2)
-def library(dtype: str = "float64") -> Any:
-    """The virtual machine's code for a type of numbers."""
-    from derl_dsl.backends.llvm.machine import load
-    from derl_dsl.backends.llvm.source import digest
-    from derl_dsl.ir import GROUP
-
-    def write() -> str:
-        from derl_dsl.backends.llvm import interpreter
-
-        return interpreter.write(interpreter.REALS[dtype])
-
-    groups = [f"derl_{op}{where}" for op in sorted(GROUP) for where in ("", ".where")]
-    return load(f"vm {dtype} {digest()}", write, ("derl_run", *groups))
+def machine(dtype: str = "float64") -> Machine:
+    """The virtual machine with the instructions that every program needs."""
+    found = Machine(dtype, np.zeros(len(INSTRUCTIONS), np.int64), {})
+    found.need("core")
+    return found
 
 
 @lru_cache(maxsize=2)
-def _entry(dtype: str) -> Any:
-    """The function that runs programs; it lets other threads run meanwhile."""
-    address = library(dtype).addresses["derl_run"]
+def _entry(address: int) -> Any:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
 
@@ -164,7 +194,14 @@ class Run:
         work = np.empty(inputs + 2 * spaces + cuts * (blocks.largest + 1), np.int64)
         sorting = np.empty(blocks.largest if grouped else 1)
         place = work.ctypes.data
+        vm = machine(session.dtype)
+        if grouped:
+            vm.need("groups")
+        if any([p.lists for p in programs]):
+            vm.need("lists")
+        mask = np.empty(blocks.largest if grouped else 1, np.uint8)
         fields = {
+            "table": vm.table.ctypes.data,
             "programs": records.ctypes.data,
             "program_count": len(programs),
             "blocks": blocks.rows.ctypes.data,
@@ -183,11 +220,12 @@ class Run:
             "cuts": place + 8 * (inputs + 2 * spaces),
             "cut_capacity": blocks.largest + 1,
             "sorting": sorting.ctypes.data,
+            "mask": mask.ctypes.data,
         }
         args = np.array([fields[name] for name in ARGS], np.int64)
-        self._kept = (session, blocks, records, texts, scratch, work, sorting, args)
+        self._kept = (session, blocks, records, texts, scratch, work, sorting, mask, vm, args)
         self._address = args.ctypes.data
-        self._call = _entry(session.dtype)
+        self._call = vm.entry
 
     def _records(
         self, session: Session, programs: Sequence[Program]

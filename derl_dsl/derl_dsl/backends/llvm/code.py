@@ -39,24 +39,25 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "guard": ("vv", "vk"),
     "select": ("vvv", "vkv", "vvk", "vkk"),
 }
-_PLAIN = ("copy", "not_zero", "fill", "spread", "third", "part", "muladd")
+# Instructions by the part they belong to; parts are compiled when they are first needed.
+NAMES: dict[str, tuple[str, ...]] = {
+    "core": (
+        *(f"{op}.{pattern}" for op, patterns in PATTERNS.items() for pattern in patterns),
+        *("copy", "not_zero", "fill", "muladd"),
+    ),
+    "lists": ("spread", "third", "part", *sorted(REDUCTIONS)),
+    "groups": tuple(f"{op}{where}" for op in sorted(GROUP) for where in ("", ".where")),
+}
 INSTRUCTIONS: dict[str, int] = {
-    name: number
-    for number, name in enumerate(
-        [
-            *(f"{op}.{pattern}" for op, patterns in PATTERNS.items() for pattern in patterns),
-            *_PLAIN,
-            *sorted(REDUCTIONS),
-            *(f"{op}{where}" for op in sorted(GROUP) for where in ("", ".where")),
-        ]
-    )
+    name: number for number, name in enumerate(n for names in NAMES.values() for n in names)
 }
 # The arguments of one call, the record of one program, and what an instruction sees of its block,
 # each an array of 64-bit fields.
 ARGS = (
-    "programs", "program_count", "blocks", "block_groups", "block_count", "inputs", "groups",
+    "table", "programs", "program_count", "blocks", "block_groups", "block_count", "inputs", "groups",
     "live", "group_size", "scratch", "capacity", "rows", "pointers", "offsets", "counts", "cuts",
-    "cut_capacity", "sorting",
+    "cut_capacity", "sorting", "mask",
 )  # fmt: skip
 PROGRAM = ("code", "length", "constants", "inputs", "input_count", "cut_count", "out")
-BLOCK = ("rows", "groups", "starts", "live", "group_size", "offsets", "counts", "sorting", "row0")
+BLOCK = ("rows", "groups", "starts", "live", "group_size", "offsets", "counts", "sorting", "mask",
+         "row0")  # fmt: skip

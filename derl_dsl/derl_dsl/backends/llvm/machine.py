@@ -72,17 +72,17 @@ def _arity(name: str) -> int:
     return 2 if name in ("pow", "fmod") else 1
 
 
-def assemble(text: str, level: int = 3) -> bytes:
-    """Optimised object code of a module's IR text.
+def assemble(text: str, hot: bool = False) -> bytes:
+    """Optimised object code of a module's IR text; `hot` code is unrolled and interleaved.
 
     No fast-math and no fused multiply-add: every operation rounds as IEEE 754 says.
     """
     machine = target()[0]
     module = llvm.parse_assembly(text)
     module.verify()  # LLVM crashes on wrong code rather than say so
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = options.slp_vectorization = True
-    options.loop_unrolling = True
+    options = llvm.create_pipeline_tuning_options(speed_level=3 if hot else 2)
+    options.loop_vectorization = True
+    options.slp_vectorization = options.loop_unrolling = options.loop_interleaving = hot
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     found: bytes = machine.emit_object(module)
@@ -94,7 +94,7 @@ def load(
     write: Callable[[], str],
     exports: tuple[str, ...],
     imports: Mapping[str, int] | None = None,
-    level: int = 3,
+    hot: bool = False,
 ) -> Library:
     """The code for `key`: from the cache, or assembled from the IR that `write` gives.
 
@@ -108,7 +108,7 @@ def load(
         except RuntimeError:
             # Whole, but no object of ours: an entry that another tool wrote over.
             cache.drop(name)
-    built = assemble(write(), level)
+    built = assemble(write(), hot)
     cache.write(name, built)
     return _link(built, exports, imports or {})
 
