@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,11 @@ from derl_grammar.types import Type
 from derl_runtime.columns import Batch, ColumnError
 from derl_runtime.faults import Fault, FaultLog, fault
 from derl_runtime.sources import primitives_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from derl_dsl.backends.torch_reward import TorchReward
 
 Array = NDArray[np.float64]
 _UNGROUPED = (
@@ -110,6 +115,18 @@ class Reward:
     def uses_groups(self) -> bool:
         """Whether the reward of a rollout depends on the others of its group."""
         return self._binding.grouped
+
+    def torch(
+        self, dtype: torch.dtype | None = None, device: Any = None, compile: bool = False
+    ) -> TorchReward:
+        """The reward as a torch module: tensors in and out, on any device, with gradients.
+
+        `dtype` is torch.float64 or torch.float32; `compile` runs it through torch.compile. Raises
+        ModuleNotFoundError without PyTorch.
+        """
+        from derl_dsl.backends.torch_reward import TorchReward
+
+        return TorchReward(self, dtype, device, compile)
 
     def score(
         self,
