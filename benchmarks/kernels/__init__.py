@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.kernels import calls, latency
+from benchmarks.kernels import builds, calls, latency
 from benchmarks.run import Benchmark
 
 
 def benchmarks() -> list[Benchmark]:
     """The benchmarks of this folder."""
-    return [*calls.benchmarks(), *latency.benchmarks()]
+    return [*calls.benchmarks(), *latency.benchmarks(), *builds.benchmarks()]
