@@ -1,0 +1,220 @@
+"""The sandbox as the rest of the runtime sees it: declare, call, failures by class."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derl_runtime.sandbox import levels, zygotes
+from derl_runtime.sandbox.encode import encode_call, encode_job
+from derl_runtime.sandbox.jobs import Order, run
+from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
+from derl_runtime.sandbox.worker import frames
+from derl_runtime.sandbox.zygotes import ZygoteGone
+
+_TRIVIAL = "def trial(completion: text) -> number:\n    return 0\n"
+ENGINES = ("restricted", "monty")
+Columns = Sequence[Sequence[Any] | NDArray[Any]]
+Values = NDArray[np.float64]
+
+_tested: dict[tuple[int, str], tuple[levels.Wall, ...]] = {}
+_testing = threading.Lock()
+
+
+class Sandbox:
+    """Runs untrusted primitives, each call in a fresh process behind walls.
+
+    `level` is the lowest that will do: "strict", "standard", "reduced" (rlimits alone, against
+    accidents), or "none", which switches untrusted primitives off. The attribute `level` is what
+    the self-test found. Raises Refused where the machine does not reach the level. Threads may
+    share one; a fork of the process gets workers of its own.
+
+    >>> source = "def short(completion: text) -> number[0, 1]:\\n    return len(completion) < 10"
+    >>> with Sandbox() as sandbox:
+    ...     sandbox.call(source, "short", [["brief", "a long completion"]], rows=2)
+    array([1., 0.])
+    """
+
+    def __init__(
+        self,
+        level: str = "standard",
+        engine: str = "restricted",
+        limits: SandboxLimits | None = None,
+    ) -> None:
+        if level not in levels.LEVELS:
+            raise ValueError(f"unknown level {level!r}; one of {', '.join(levels.LEVELS)}")
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine {engine!r}; one of {', '.join(ENGINES)}")
+        if level == "none":
+            raise Refused("untrusted primitives are switched off (level none)")
+        levels.check_platform()
+        self.engine = engine
+        self.limits = limits or SandboxLimits()
+        self._open = True
+        zygotes.acquire(engine)
+        try:
+            self.walls = _tested_walls(engine)
+            self.level = levels.level_of(self.walls)
+            if engine == "monty" and self.level != "strict":
+                level = "strict"
+            levels.require(level, self.walls, self.level)
+            if engine == "monty":
+                self._require_engine()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the workers; the last sandbox of a process ends them."""
+        if self._open:
+            self._open = False
+            zygotes.release(self.engine)
+
+    def declare(self, source: str, name: str) -> tuple[Declaration, ...] | Failure:
+        """The primitives that a source declares; `name` names it in messages."""
+        refused = self._too_long(source)
+        if refused:
+            return refused
+        reply = self._run([self._order(frames.DECLARE, encode_job(frames.DECLARE, source), 0)])[0]
+        if isinstance(reply, Failure):
+            return Failure(reply.cls, f"{name}: {reply.message}")
+        try:
+            failed = frames.read_failure(reply)
+            if failed is not None:
+                return Failure(failed[0], f"{name}: {failed[1]}")
+            return tuple(_declaration(s) for s in frames.read_declarations(reply))
+        except frames.Malformed as error:
+            return Failure("protocol", f"{name}: {error}")
+
+    def call(
+        self,
+        source: str,
+        function: str,
+        columns: Columns,
+        rows: int,
+        deadline: float | None = None,
+    ) -> Values | Failure:
+        """The function's value for each row: (rows,) float64, NaN where it gave None.
+
+        A column holds texts, numbers or bools, or a list of these per row; None is a row without a
+        value. The function meets every row alone. `deadline` in seconds replaces the limit's.
+        Raises TypeError or ValueError for columns that are none of this.
+        """
+        return self.call_many([(source, function, columns)], rows, deadline)[0]
+
+    def call_many(
+        self,
+        calls: Sequence[tuple[str, str, Columns]],
+        rows: int,
+        deadline: float | None = None,
+    ) -> list[Values | Failure]:
+        """`call` for several functions, as many at once as there are cores."""
+        out: list[Values | Failure] = []
+        at_once = max(1, len(os.sched_getaffinity(0)))
+        for start in range(0, len(calls), at_once):
+            out += self._call_batch(calls[start : start + at_once], rows, deadline)
+        return out
+
+    def _call_batch(
+        self,
+        calls: Sequence[tuple[str, str, Columns]],
+        rows: int,
+        deadline: float | None,
+    ) -> list[Values | Failure]:
+        out: list[Values | Failure | None] = []
+        orders = []
+        for source, function, columns in calls:
+            pieces = encode_call(source, function, columns, rows)
+            refused = self._too_long(source) or self._too_much(pieces, rows)
+            out.append(refused)
+            if refused is None and rows == 0:
+                out[-1] = np.empty(0)
+            elif refused is None:
+                orders.append(self._order(frames.CALL, pieces, rows, deadline))
+        replies = iter(self._run(orders))
+        return [_values(next(replies), rows) if o is None else o for o in out]
+
+    def _require_engine(self) -> None:
+        """Raise Refused where the engine does not run behind the walls that hold here."""
+        tried = self.declare(_TRIVIAL, "a trial")
+        if isinstance(tried, Failure):
+            raise Refused(f"the {self.engine} engine does not run here: {tried.message}")
+
+    def _order(
+        self, kind: int, pieces: list[bytes], rows: int, deadline: float | None = None
+    ) -> Order:
+        limits = self.limits
+        walls = levels.WALLS[self.level]
+        return Order(
+            kind, pieces, rows, walls, limits.cpu, limits.memory, deadline or limits.deadline
+        )
+
+    def _run(self, orders: Sequence[Order]) -> list[bytes | Failure]:
+        if not self._open:
+            raise ValueError("the sandbox is closed")
+        if not orders:
+            return []
+        try:
+            return run(zygotes.zygote(self.engine), orders)
+        except ZygoteGone as error:
+            # Nothing is tried again in silence: the next call starts a new one.
+            return [Failure("crash", str(error)) for _ in orders]
+
+    def _too_long(self, source: str) -> Failure | None:
+        size = len(source.encode("utf-8", "surrogatepass"))
+        if size <= self.limits.source:
+            return None
+        return Failure(
+            "compile_error", f"the source has {size} bytes; at most {self.limits.source} are read"
+        )
+
+    def _too_much(self, pieces: list[bytes], rows: int) -> Failure | None:
+        size = sum(map(len, pieces))
+        if rows <= self.limits.rows and size <= self.limits.input:
+            return None
+        return Failure("oom", f"{rows} rows of {size} bytes are more than a worker is given")
+
+
+def _tested_walls(engine: str) -> tuple[levels.Wall, ...]:
+    """What the self-test found; once for each process and engine."""
+    key = (os.getpid(), engine)
+    with _testing:
+        if key not in _tested:
+            try:
+                _tested[key] = levels.self_test(zygotes.zygote(engine))
+            except ZygoteGone as error:
+                raise Refused(str(error)) from None
+        return _tested[key]
+
+
+def _declaration(strings: Sequence[str]) -> Declaration:
+    name, returns, doc, *rest = strings
+    return Declaration(name, tuple(zip(rest[::2], rest[1::2], strict=True)), returns, doc)
+
+
+def _values(reply: bytes | Failure, rows: int) -> Values | Failure:
+    if isinstance(reply, Failure):
+        return reply
+    try:
+        failed = frames.read_failure(reply)
+        if failed is not None:
+            return Failure(*failed)
+        numbers, absent = frames.read_values(reply, rows)
+    except frames.Malformed as error:
+        return Failure("protocol", str(error))
+    values: Values = np.frombuffer(numbers, dtype="<f8").astype(np.float64)
+    if not np.isfinite(values).all():
+        return Failure("nonfinite", "a value is NaN or infinite")
+    values[np.frombuffer(absent, dtype=np.uint8) == 1] = np.nan
+    return values

@@ -1,0 +1,125 @@
+"""One job in its fresh child: walls first, then the job is read, done and answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from . import frames, probes, walls
+from .declare import Declared, Undeclared
+from .outcome import Failed
+
+_JOB, _REPLY, _ERRORS = 0, 1, 2
+_RESERVE = 1 << 20
+
+
+class Loaded(Protocol):
+    """Untrusted source, compiled."""
+
+    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
+        """The values of the function for all rows; raises Failed."""
+
+
+class Engine(Protocol):
+    """What runs untrusted source."""
+
+    def walls(self, chosen: int, cpu: int, memory: int) -> None:
+        """Put up the walls, for good."""
+
+    def load(self, source: str, functions: Sequence[Declared]) -> Loaded:
+        """Compile the source; raises Failed."""
+
+
+_engines: list[Engine] = []
+
+
+def preload(name: str) -> None:
+    """Load the engine and all it will ever import: a worker can open no file."""
+    import unicodedata  # noqa: F401 - the compiler wants it for \N{...}
+
+    if name == "monty":
+        from .monty import MontyEngine
+
+        _engines.append(MontyEngine())
+    else:
+        from .restricted import RestrictedEngine
+
+        _engines.append(RestrictedEngine())
+
+
+def work(job: int, reply: int, kind: int, chosen: int, cpu: int, memory: int) -> None:
+    """Do the job in descriptor `job`, answer on `reply`; called in the child, once."""
+    os.dup2(job, 198, inheritable=False)
+    os.dup2(reply, 199, inheritable=False)
+    os.dup2(198, _JOB)
+    os.dup2(199, _REPLY)
+    # The job is sealed against writing: what goes to standard error goes nowhere.
+    os.dup2(198, _ERRORS)
+    walls.close_all_but((_JOB, _REPLY, _ERRORS))
+    sys.stdin = sys.stdout = sys.stderr = None
+    engine = _engines[0]
+    if kind == frames.PROBE:
+        _write(probes.run(_read(), chosen, cpu, memory))
+        return
+    try:
+        engine.walls(chosen, cpu, memory)
+    except Exception as error:  # noqa: BLE001 - whatever it was: without walls nothing runs
+        _write(frames.failure_reply("crash", f"the walls cannot be put up: {error}"))
+        return
+    _write(_answer(engine))
+
+
+def _answer(engine: Engine) -> bytes:
+    reserve = bytearray(_RESERVE)  # given up to answer when memory has run out
+    try:
+        asked = frames.decode_job(_read())
+        return _do(engine, asked)
+    except Failed as failed:
+        cls, message = failed.cls, failed.message
+    except MemoryError:
+        del reserve
+        cls, message = "oom", "the memory limit was reached"
+    except RecursionError:
+        cls, message = "crash", "RecursionError: the calls nest too deeply"
+    return frames.failure_reply(cls, message)
+
+
+def _do(engine: Engine, asked: frames.Job) -> bytes:
+    try:
+        functions = Declared.read(asked.source)
+    except Undeclared as error:
+        raise Failed("compile_error", str(error)) from None
+    loaded = engine.load(asked.source, functions)
+    if asked.kind == frames.DECLARE:
+        return frames.declarations_reply(f.strings for f in functions)
+    function = next((f for f in functions if f.name == asked.function), None)
+    if function is None:
+        raise Failed("compile_error", f"no primitive {asked.function!r} is declared")
+    if len(function.params) != len(asked.columns):
+        raise Failed(
+            "protocol",
+            f"{function.name} takes {len(function.params)} columns, not {len(asked.columns)}",
+        )
+    values = loaded.run(function, asked.columns, asked.rows)
+    return frames.values_reply(function.checked(values, asked.rows))
+
+
+def _read() -> bytes:
+    size = os.lseek(_JOB, 0, os.SEEK_END)
+    os.lseek(_JOB, 0, os.SEEK_SET)
+    pieces, left = [], size
+    while left > 0:
+        piece = os.read(_JOB, left)
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _write(data: bytes) -> None:
+    at = 0
+    while at < len(data):
+        at += os.write(_REPLY, data[at : at + (1 << 16)])

@@ -1,0 +1,113 @@
+"""The engine on pydantic-monty: a small Python in Rust, in a program of its own, inside the walls.
+
+The worker starts that program behind the first walls (its own files and no others, no network, no
+signals), then closes the second ones around itself: from there on it opens and starts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic_monty
+from pydantic_monty._binary import find_monty_binary
+
+from . import seccomp, walls
+from .declare import Declared
+from .outcome import Failed
+from .seccomp import Unsupported
+
+_RESERVE = 1 << 30  # address space that Rust's threads reserve and do not use
+_PROCESSES = 4096  # counted over all workers of the user, so no wall against one of them
+_DEEPEST_CALLS = 300
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+_ROWS, _MODULE = "derl_rows_", "primitive"
+_CLASSES = {
+    "TimeoutError": "cpu",
+    "MemoryError": "oom",
+    "PermissionError": "violation",
+    "ImportError": "violation",
+    "ModuleNotFoundError": "violation",
+    "NotImplementedError": "violation",
+}
+
+
+def _program() -> tuple[str, tuple[str, ...]]:
+    """The path of the program, and all files that it is made of when it runs."""
+    path = os.path.realpath(find_monty_binary())
+    # The loader lists the libraries instead of running the program, as ldd has it.
+    listed = subprocess.run(
+        [path, "subprocess"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={"LD_TRACE_LOADED_OBJECTS": "1"},
+        timeout=10,
+        check=False,
+    )
+    found = _LIBRARY.findall(listed.stdout.decode("utf-8", "replace"))
+    return path, (path, *map(os.path.realpath, found), "/etc/ld.so.cache")
+
+
+class MontyEngine:
+    """Compiles and runs source with pydantic-monty."""
+
+    def __init__(self) -> None:
+        self.path, self.files = _program()
+        self.session: Any = None
+
+    def walls(self, chosen: int, cpu: int, memory: int) -> None:
+        """Put up the walls, start the program between the first and the second."""
+        if chosen != walls.ALL:
+            raise Unsupported("the monty engine needs Landlock")
+        walls.put_up_starting(
+            cpu, memory, reserve=_RESERVE, processes=_PROCESSES, runnable=self.files
+        )
+        limits = pydantic_monty.ResourceLimits(
+            max_feed_duration_secs=float(cpu),
+            max_memory=memory // 4 * 3,
+            max_recursion_depth=_DEEPEST_CALLS,
+        )
+        pool = pydantic_monty.Monty(binary_path=self.path, max_processes=1).__enter__()
+        self.session = pool.checkout(script_name=f"{_MODULE}.py", limits=limits).__enter__()
+        seccomp.install(seccomp.driving_filter(os.getpid()))
+
+    def load(self, source: str, functions: Sequence[Declared]) -> _Fed:
+        """Run the source once, which defines its functions; raises Failed."""
+        del functions
+        self.feed(source)
+        return _Fed(self)
+
+    def feed(self, code: str, inputs: dict[str, Any] | None = None) -> Any:
+        """The value of the last expression; raises Failed."""
+        try:
+            return self.session.feed_run(code, inputs=inputs, print_callback=_discard)
+        except (pydantic_monty.MontySyntaxError, pydantic_monty.MontyTypingError) as error:
+            raise Failed("compile_error", str(error)) from None
+        except pydantic_monty.MontyRuntimeError as error:
+            name = type(error.exception()).__name__
+            raise Failed(_CLASSES.get(name, "crash"), str(error)) from None
+        except pydantic_monty.MontyCrashedError as error:
+            raise Failed("crash", str(error)) from None
+        except pydantic_monty.MontyError as error:
+            raise Failed("protocol", str(error)) from None
+
+
+def _discard(stream: str, text: str) -> None:
+    """What the source prints goes nowhere."""
+
+
+class _Fed:
+    """Source that the program has taken in."""
+
+    def __init__(self, engine: MontyEngine) -> None:
+        self.engine = engine
+
+    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
+        """The values of all rows, in one go; raises Failed."""
+        table = [list(row) for row in zip(*columns, strict=True)]
+        code = f"[{function.name}(*row) for row in {_ROWS}]"
+        values = self.engine.feed(code, {_ROWS: table})
+        return values if type(values) is list else []
