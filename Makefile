@@ -45,7 +45,9 @@ docs: $(READY)
 	$(BIN)/python -m derl_grammar.tables
 	$(BIN)/python -m derl_dsl.reference_pages
 
+# All benchmarks, about eight minutes on two cores; benchmarks/README.md is written anew.
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
 
 clean:
