@@ -52,16 +52,26 @@ class Analysis:
     """The ranges of all nodes below `roots`.
 
     `facts` fixes nodes to ranges known from elsewhere; `given` is a condition known to hold.
+    `plain`, an analysis of the same roots without either, spares what no fact touches.
     """
 
     def __init__(
-        self, graph: Graph, roots: list[int], facts: Facts | None = None, given: int | None = None
+        self,
+        graph: Graph,
+        roots: list[int],
+        facts: Facts | None = None,
+        given: int | None = None,
+        plain: Analysis | None = None,
     ) -> None:
         self.graph = graph
         self.budget = _BUDGET
         # Facts are of one rollout; a group function sees the others too, of which nothing is known.
         self.groups: dict[int, Range] = {}
         self.facts: dict[int, Range] = {}
+        if plain is not None and facts and given is None:
+            self.groups, self.facts = plain.groups, dict(facts)
+            self.ranges = self._renewed(roots, plain.ranges, self.facts, set(facts))
+            return
         used = graph.used(roots if given is None else [*roots, given])
         grouped = [i for i in used if graph.nodes[i].op in GROUP]
         if grouped:
@@ -81,6 +91,19 @@ class Analysis:
             found[i] = self._node(i, found, self.facts)
         return found
 
+    def _renewed(
+        self, roots: list[int], known: Mapping[int, Range], facts: Facts, touched: set[int]
+    ) -> dict[int, Range]:
+        """The `known` ranges, but made anew where a node is or depends on a touched one."""
+        found: dict[int, Range] = {}
+        for i in self.graph.used(roots):
+            if i in touched or not touched.isdisjoint(self.graph.nodes[i].args):
+                touched.add(i)
+                found[i] = self._node(i, found, facts)
+            else:
+                found[i] = known[i]
+        return found
+
     def __getitem__(self, node: int) -> Range:
         return self.ranges[node]
 
@@ -90,22 +113,22 @@ class Analysis:
         return found if fact is None else found.meet(fact.lo, fact.hi)
 
     def _compute(self, i: int, known: dict[int, Range], facts: Facts) -> Range:
-        node = self.graph.nodes[i]
+        op, args = self.graph.nodes[i][:2]
         self.budget -= 1
-        if node.op in ("const", "input", "param", "valid"):
+        if not args:
             return source_range(self.graph, i)
         if i in self.groups:
             return self.groups[i]
-        if node.op == "select":
-            return self._select(node.args, known, facts)
-        if node.op == "mul" and node.args[0] == node.args[1]:
-            return ranges.square(known[node.args[0]])
-        if node.op in ("sub", "div") and node.args[0] == node.args[1]:
-            return self._same(node.op, known[node.args[0]])
-        return ranges.OPS[node.op](*(known[a] for a in node.args))
+        if op == "select":
+            return self._select(args, known, facts)
+        if len(args) == 2 and args[0] == args[1] and op in ("mul", "sub", "div"):
+            return self._same(op, known[args[0]])
+        return ranges.OPS[op](*[known[a] for a in args])
 
     def _same(self, op: str, a: Range) -> Range:
-        """x - x and x / x."""
+        """x * x, x - x and x / x."""
+        if op == "mul":
+            return ranges.square(a)
         if not a.finite or (op == "div" and a.lo <= 0 <= a.hi):
             return ranges.OPS[op](a, a)
         value = 0.0 if op == "sub" else 1.0
@@ -129,12 +152,9 @@ class Analysis:
         learned = dict(facts)
         if self.budget <= 0 or not self._learn(test, truth, known, learned):
             return known[root]
-        inside: dict[int, Range] = {}
-        for i in self.graph.used([root]):
-            inside[i] = self._node(i, inside, learned)
-            if self.budget <= 0:
-                return known[root]
-        return inside[root]
+        news = {i for i, fact in learned.items() if fact not in (facts.get(i), known.get(i))}
+        inside = self._renewed([root], known, learned, news)
+        return inside[root] if self.budget > 0 else known[root]
 
     def _learn(
         self, test: int, truth: bool, known: dict[int, Range], facts: dict[int, Range]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from derl_dsl.suppress import suppressed
 from derl_dsl.values import Value
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
-from derl_grammar.nodes import Program
+from derl_grammar.nodes import Expr, Program
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_grammar.types import Type
@@ -31,7 +31,8 @@ class Checked:
     """A program after all checks; `graph` and `certificate` are None when names or types failed.
 
     `outcome` is the graph's node of the outcome, when one is known; `values` what each expression
-    stands for, by the id of its syntax node; `prover` knows the ranges of the graph's nodes.
+    stands for, by the id of its syntax node, and `expressions` the nodes, operands first; `prover`
+    knows the ranges of the graph's nodes.
     """
 
     source: Source
@@ -42,6 +43,7 @@ class Checked:
     outcome: int | None = None
     certificate: Certificate | None = None
     values: Mapping[int, Value] = field(default_factory=dict, repr=False, compare=False)
+    expressions: Sequence[Expr] = field(default=(), repr=False, compare=False)
     prover: Prover | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -96,9 +98,10 @@ def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checke
     proven = prover.certificate()
     found = tuple(report.sorted())
     checked = Checked(
-        source, scope, found, program, graph, outcome, proven, elaborator.values, prover
-    )
-    lints = lint.run(checked) if checked.ok else []
+        source, scope, found, program, graph, outcome, proven,
+        elaborator.values, elaborator.expressions, prover,
+    )  # fmt: skip
+    lints = [] if report.failed else lint.run(checked)
     return replace(checked, diagnostics=suppressed([*found, *lints], source))
 
 

@@ -36,10 +36,15 @@ class Differences:
         after: Range,
         facts: Facts | None = None,
         given: int | None = None,
+        plain: Analysis | None = None,
     ) -> None:
         self.graph = graph
-        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given)
-        self.high = Analysis(graph, [root], {**(facts or {}), outcome: after}, given)
+        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given, plain)
+        self.high = (
+            self.low
+            if after == before
+            else Analysis(graph, [root], {**(facts or {}), outcome: after}, given, plain)
+        )
         self.change: dict[int, Range] = {}
         for i in graph.used([root]):
             if i == outcome:
@@ -51,7 +56,7 @@ class Differences:
     def _node(self, i: int) -> Range:
         node = self.graph.nodes[i]
         moved = [self.change[a] for a in node.args]
-        if all(m == STILL for m in moved):
+        if moved.count(STILL) == len(moved):
             return STILL
         bound = ranges.sub(self.high[i], self.low[i])
         if node.op in GROUP and self._moves_others(node.args):

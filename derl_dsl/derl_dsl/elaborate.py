@@ -43,6 +43,7 @@ class Elaborator:
         self.parts: dict[str, Value] = {}
         # What each expression stands for, by the id of its syntax node.
         self.values: dict[int, Value] = {}
+        self.expressions: list[n.Expr] = []
         self.naming: str | None = None
         self.calls = Calls(self)
 
@@ -96,8 +97,9 @@ class Elaborator:
 
     def expression(self, root: n.Expr) -> Value:
         """The value of an expression; errors are reported, BROKEN stands for what they hide."""
-        values = self.values
-        for node in n.postorder(root):
+        values, nodes = self.values, n.postorder(root)
+        self.expressions += nodes
+        for node in nodes:
             below = [values[id(child)] for child in n.children(node)]
             values[id(node)] = _BY_KIND[type(node)](self, node, below)
         return values[id(root)]

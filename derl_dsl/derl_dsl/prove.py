@@ -6,7 +6,7 @@ import math
 from functools import cached_property
 
 from derl_dsl import codes
-from derl_dsl.analyse import Analysis, domain, input_range, source_range
+from derl_dsl.analyse import Analysis, Facts, domain, input_range, source_range
 from derl_dsl.certificate import Certificate
 from derl_dsl.culprits import Culprits
 from derl_dsl.differences import Differences
@@ -20,6 +20,7 @@ from derl_runtime.sources import Apply
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
+_FREE = frozenset({"const", "input", "valid", "param"})
 _ROUNDED = frozenset({"exp", "log", "tanh", "sigmoid", "cos", "pow"})
 
 
@@ -102,8 +103,8 @@ class Prover:
         if not self._uses_outcome():
             return True
         if self.points.exact:
-            return all(before <= after for before, after in self._steps)
-        change = self._change()
+            return all(along == sorted(along) for along in self._rising)
+        change = self._whole_change
         if change.lo >= 0:
             return True
         return False if change.hi < 0 or self._falls_at_a_sample() else None
@@ -114,18 +115,23 @@ class Prover:
         if not self._uses_outcome():
             return False
         if self.points.exact and self._place_of_outcome() is not None:
-            return any(before != after for before, after in self._steps)
-        change = self._change()
+            return any(self._gaps)
+        change = self._whole_change
         return change.lo != 0 or change.hi != 0
 
     @cached_property
-    def _steps(self) -> list[tuple[float, float]]:
-        """Rewards before and after the outcome rises, all other inputs equal."""
+    def _rising(self) -> list[list[float]]:
+        """The rewards as the outcome rises, once for each combination of the other inputs."""
         assert self.outcome is not None
         scores = self.points.values[self.root]
-        return [(scores[a], scores[b]) for a, b in self.points.steps(self.outcome)]
+        return [[scores[k] for k in line] for line in self.points.lines(self.outcome)]
 
-    def _change(self, facts: dict[int, Range] | None = None) -> Range:
+    @cached_property
+    def _gaps(self) -> list[float]:
+        """How far the outcome moves the reward, for each combination of the other inputs."""
+        return [max(along) - min(along) for along in self._rising]
+
+    def _change(self, facts: Facts | None = None) -> Range:
         """Bounds on the change of the reward from every lower to every higher outcome."""
         assert self.outcome is not None
         values = self._outcome_values()
@@ -133,9 +139,19 @@ class Prover:
             before, after = (Range(v, v) for v in values)
         else:
             before = after = input_range(self.graph.source(self.outcome))
+        return self.differences(self.outcome, before, after, facts).result
+
+    def differences(
+        self, source: int, before: Range, after: Range, facts: Facts | None = None
+    ) -> Differences:
+        """Bounds on the reward's change when one input rises, from the analysis at hand."""
         return Differences(
-            self.graph, self.root, self.outcome, before, after, facts, self.valid
-        ).result
+            self.graph, self.root, source, before, after, facts, self.valid, self.analysis
+        )
+
+    @cached_property
+    def _whole_change(self) -> Range:
+        return self._change()
 
     def _falls_at_a_sample(self) -> bool:
         """Whether raising the outcome alone lowers the reward at one of the sampled points."""
@@ -179,9 +195,8 @@ class Prover:
         if self.points.exact and at is not None:
             scores, outcomes = self.points.values[self.root], self.points.values[self.outcome]
             top = max(outcomes, default=0.0)
-            scored = list(zip(outcomes, scores, strict=True))
-            right = [v for outcome, v in scored if outcome == top]
-            wrong = [v for outcome, v in scored if outcome < top]
+            right = [v for v, outcome in zip(scores, outcomes, strict=True) if outcome == top]
+            wrong = [v for v, outcome in zip(scores, outcomes, strict=True) if outcome < top]
             return min(right) - max(wrong) if right and wrong else None
         if values is None:
             return None
@@ -190,7 +205,7 @@ class Prover:
     def _given(self, lo: float, hi: float) -> Range:
         assert self.outcome is not None
         facts = {self.outcome: Range(lo, hi)}
-        return Analysis(self.graph, [self.root], facts, self.valid)[self.root]
+        return Analysis(self.graph, [self.root], facts, self.valid, self.analysis)[self.root]
 
     def _vetoes(self) -> tuple[str, ...]:
         """Inputs that, at one of their values, leave nothing of the outcome's effect."""
@@ -202,23 +217,19 @@ class Prover:
 
     def _exact_vetoes(self) -> list[int]:
         assert self.outcome is not None
-        scores, rows = self.points.values[self.root], self.points.rows
-        gaps: list[tuple[tuple[float, ...], float]] = []
-        for line in self.points.lines(self.outcome):
-            along = [scores[k] for k in line]
-            gaps.append((rows[line[0]], max(along) - min(along)))
-        least = _VETO_SHARE * max(gap for _, gap in gaps)
-        if all(gap > least for _, gap in gaps):
+        least = _VETO_SHARE * max(self._gaps)
+        if min(self._gaps) > least:
             return []
-        found = []
-        for k, i in enumerate(self.points.leaves):
-            live = {row[k] for row, gap in gaps if gap > least}
-            if i != self.outcome and any(row[k] not in live for row, _ in gaps):
-                found.append(i)
-        return found
+        rows = [self.points.rows[line[0]] for line in self.points.lines(self.outcome)]
+        live = [row for row, gap in zip(rows, self._gaps, strict=True) if gap > least]
+        return [
+            i
+            for k, i in enumerate(self.points.leaves)
+            if i != self.outcome and {row[k] for row in rows} > {row[k] for row in live}
+        ]
 
     def _interval_vetoes(self) -> list[int]:
-        whole = self._change()
+        whole = self._whole_change
         largest = max(abs(whole.lo), abs(whole.hi))
         found = []
         for i in self.inputs:
@@ -234,15 +245,16 @@ class Prover:
 
     def _cost(self) -> int:
         """Operations per rollout; each primitive counts by its cost class, once."""
-        total = 0
-        seen: set[Apply] = set()
-        stack: list[object] = [self.graph.source(i) for i in self.inputs]
+        nodes = self.graph.nodes
+        applied: list[Apply] = []
+        stack: list[object] = [nodes[i].payload for i in self.inputs]
         while stack:
             source = stack.pop()
-            if isinstance(source, Apply) and source not in seen:
-                seen.add(source)
+            if isinstance(source, Apply):
+                applied.append(source)
                 stack.extend(source.args)
-                primitive = source.primitive
-                total += _COST[primitive.cost] if isinstance(primitive, Primitive) else 100
-        leaves = ("const", "input", "valid", "param")
-        return total + sum(self.graph.nodes[i].op not in leaves for i in self.used)
+        total = len([i for i in self.used if nodes[i].op not in _FREE])
+        for source in set(applied):
+            primitive = source.primitive
+            total += _COST[primitive.cost] if isinstance(primitive, Primitive) else 100
+        return total

@@ -78,11 +78,15 @@ def _product(x: float, y: float) -> float:
 
 def mul(a: Range, b: Range) -> Range:
     """a * b; NaN where zero meets infinity."""
-    zero_a, zero_b = a.lo <= 0 <= a.hi, b.lo <= 0 <= b.hi
-    inf_a, inf_b = a.lo == -INF or a.hi == INF, b.lo == -INF or b.hi == INF
-    ends = [_product(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
-    nan = a.nan or b.nan or (zero_a and inf_b) or (zero_b and inf_a)
-    return Range(min(ends), max(ends), nan)
+    (lo, hi, nan_a), (low, high, nan_b) = a, b
+    inf_a, inf_b = lo == -INF or hi == INF, low == -INF or high == INF
+    if inf_a or inf_b:
+        ends = [_product(x, y) for x in (lo, hi) for y in (low, high)]
+        nan = nan_a or nan_b or (inf_b and lo <= 0 <= hi) or (inf_a and low <= 0 <= high)
+        return Range(min(ends), max(ends), nan)
+    # `or`: no end is minus zero, which a message would show.
+    ends = [lo * low or 0.0, lo * high or 0.0, hi * low or 0.0, hi * high or 0.0]
+    return Range(min(ends), max(ends), nan_a or nan_b)
 
 
 def square(a: Range) -> Range:

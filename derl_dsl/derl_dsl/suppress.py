@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from derl_grammar.diagnostics import CODES, Diagnostic, define
+from derl_grammar.diagnostics import CODES, Diagnostic, define, in_order
 from derl_grammar.nodes import Place
 from derl_grammar.spans import Source
 
@@ -72,6 +72,8 @@ def suppressed(found: Iterable[Diagnostic], source: Source) -> tuple[Diagnostic,
     """The findings in the order of the text, without the ignored ones; idle ignores are added."""
     kept = list(dict.fromkeys(found))
     ignores = [p for p in pragmas(source) if p.kind == "ignore"]
+    if not ignores:
+        return tuple(sorted(kept, key=in_order))
     failed = any(d.severity == "error" for d in kept)
     idle = []
     for pragma in ignores:
@@ -80,7 +82,7 @@ def suppressed(found: Iterable[Diagnostic], source: Source) -> tuple[Diagnostic,
         if not silenced and not (failed and not _is_error(pragma)):
             idle.append(_idle(pragma, source))
     kept = [d for d in kept if not any(_silences(p, d) for p in ignores)]
-    return tuple(sorted([*kept, *idle], key=lambda d: (d.span.start, d.span.end, d.code)))
+    return tuple(sorted([*kept, *idle], key=in_order))
 
 
 def _silences(pragma: Pragma, found: Diagnostic) -> bool:

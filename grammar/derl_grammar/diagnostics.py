@@ -88,6 +88,11 @@ class Diagnostic:
         return {**record, "hints": list(self.hints), **{key: span[key] for key in keys}}
 
 
+def in_order(found: Diagnostic) -> tuple[int, int, str]:
+    """The key that sorts findings in the order of the text."""
+    return found.span.start, found.span.end, found.code
+
+
 CODES: dict[str, Code] = {}
 
 
@@ -136,8 +141,7 @@ class Report:
 
     def sorted(self) -> list[Diagnostic]:
         """All findings in the order of the text, repeats dropped."""
-        unique = dict.fromkeys(self.found)
-        return sorted(unique, key=lambda d: (d.span.start, d.span.end, d.code))
+        return sorted(dict.fromkeys(self.found), key=in_order)
 
 
 def render(diagnostics: Iterable[Diagnostic], source: Source) -> str:

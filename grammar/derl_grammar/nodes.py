@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -139,7 +139,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
     return below(node) if below else ()
 
 
-def postorder(root: Expr) -> Iterator[Expr]:
+def postorder(root: Expr) -> list[Expr]:
     """Every node below `root`, operands before the node that uses them; without recursion."""
     found: list[Expr] = []
     stack = [root]
@@ -150,4 +150,5 @@ def postorder(root: Expr) -> Iterator[Expr]:
         if below:
             stack.extend(below(node))
     # Users first and the last operand before the first: the wanted order, backwards.
-    return reversed(found)
+    found.reverse()
+    return found

@@ -8,7 +8,9 @@ chunk in tests/golden/programs/lint_*.derl that it fires on, and one that it lea
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from derl_dsl.lint import (
     affine,
@@ -42,6 +44,7 @@ from derl_dsl.lint import (
 )
 from derl_dsl.lint.context import Context, Rule
 from derl_dsl.suppress import named_target
+from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -81,11 +84,19 @@ RULES: tuple[Rule, ...] = (
     magic_number.RULE,
 )
 
-_BY_NODE: dict[type, list[Rule]] = defaultdict(list)
+_AT: dict[str, list[Rule]] = defaultdict(list)
 for _rule in RULES:
-    for _node in _rule.nodes:
-        _BY_NODE[_node].append(_rule)
-_PROGRAM = tuple(rule for rule in RULES if not rule.nodes)
+    for _written in _rule.at:
+        _AT[_written].append(_rule)
+_PROGRAM = tuple(rule for rule in RULES if not rule.at)
+# What an expression is written with, as `Rule.at` names it; names and literals are nobody's.
+_WRITTEN: dict[type, Callable[[Any], str]] = {
+    n.Binary: attrgetter("op"),
+    n.Unary: attrgetter("op"),
+    n.Compare: lambda _: "<",
+    n.Conditional: lambda _: "if",
+    n.Call: lambda node: f"{node.name}()",
+}
 
 
 def run(checked: Checked, target: str | None = None) -> list[Diagnostic]:
@@ -96,8 +107,10 @@ def run(checked: Checked, target: str | None = None) -> list[Diagnostic]:
     """
     context = Context(checked, target or named_target(checked.source))
     for node in context.nodes:
-        for rule in _BY_NODE.get(type(node), ()):
-            rule.look(context, node)
+        written = _WRITTEN.get(type(node))
+        if written is not None:
+            for rule in _AT.get(written(node), ()):
+                rule.look(context, node)
     for rule in _PROGRAM:
         rule.look(context, context.program)
     return context.found

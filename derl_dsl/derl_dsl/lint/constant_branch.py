@@ -44,4 +44,4 @@ def look(ctx: Context, node: n.Conditional) -> None:
     ctx.add(CODE, node.test.place, message, fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Conditional,))
+RULE = Rule(CODE, look, ("if",))

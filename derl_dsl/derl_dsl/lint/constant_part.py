@@ -21,13 +21,17 @@ _TOLD = frozenset({"DRL507", "DRL508", "DRL516", "DRL517"})
 
 def look(ctx: Context, program: n.Program) -> None:
     """Finds the largest expressions of inputs whose range is one value."""
+    if not any(_varies_not(ctx, i) for i in ctx.used if ctx.graph.nodes[i].op != "const"):
+        return
     stack = list(ctx.roots)
     while stack:
         expr = stack.pop()
         kind = type(expr)
         if kind is n.Name or kind is n.NumberLiteral:
             continue
-        if (kind is n.Binary or kind is n.Call or kind is n.Unary) and _varies_not(ctx, expr):
+        if (kind is n.Binary or kind is n.Call or kind is n.Unary) and _varies_not(
+            ctx, ctx.node(expr)
+        ):
             start, end = expr.place
             told = any(d.code in _TOLD and start <= d.span.start < end for d in ctx.found)
             if not told:
@@ -38,10 +42,8 @@ def look(ctx: Context, program: n.Program) -> None:
         stack.extend(n.children(expr))
 
 
-def _varies_not(ctx: Context, expr: n.Expr) -> bool:
-    node = ctx.node(expr)
-    known = ctx.range(node)
-    if node is None or known is None or known.nan or known.lo != known.hi:
+def _varies_not(ctx: Context, node: int | None) -> bool:
+    if node is None or not ctx.fixed(node):
         return False
     valid = ctx.prover.valid
     if valid is not None and node in ctx.graph.used([valid]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +12,7 @@ from derl_dsl import ranges
 from derl_dsl.analyse import domain
 from derl_dsl.ir import GROUP, Node
 from derl_dsl.ranges import Range
-from derl_dsl.witness import at_rows, leaf_name
+from derl_dsl.witness import Witness, at_rows, leaf_name
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
 from derl_grammar.nodes import Place
@@ -53,25 +53,17 @@ class Term(NamedTuple):
         return self.range.hi - self.range.lo
 
 
-class Samples(NamedTuple):
-    """Input combinations with the values of all nodes the reward needs; `exact` when all."""
-
-    inputs: list[int]
-    rows: list[tuple[float, ...]]
-    values: Mapping[int, list[float]]
-    exact: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A lint: its code, the function that looks, and the syntax nodes it looks at.
+    """A lint: its code, the function that looks, and the expressions it looks at.
 
-    Without `nodes` it looks at the program once; otherwise at every expression of these classes.
+    Those are named by what they are written with: an operator ("/"), a function ("clip()"), "<" for
+    all comparisons, "if" for a conditional. Without any it looks at the program once.
     """
 
     code: Code
     look: Callable[[Context, Any], None]
-    nodes: tuple[type, ...] = ()
+    at: tuple[str, ...] = ()
 
 
 class Context:
@@ -92,9 +84,22 @@ class Context:
         self.prover = checked.prover
         self.outcome = checked.outcome
         self.target = target
+        # All expressions, operands before what uses them.
+        self.nodes = checked.expressions
         self.reported = {d.code for d in checked.diagnostics}
         self.found: list[Diagnostic] = []
         self._ranges: dict[int, Range | None] = {}
+        self._depending: dict[int, set[int]] = {}
+        nodes = self.graph.nodes
+        # The graph's nodes that the reward depends on, and its inputs among them.
+        self.used = self.graph.used([checked.reward])
+        self.inputs = [i for i in self.used if nodes[i].op == "input"]
+        self.uses_outcome = self.outcome is not None and self.outcome in self.inputs
+        # The prover's input combinations; None where single rollouts do not decide the reward.
+        self.samples: Witness | None = self.prover.points
+        leaves = self.samples.leaves
+        if not self.samples.rows or any([nodes[i].is_list or nodes[i].op in GROUP for i in leaves]):
+            self.samples = None
 
     # Findings
 
@@ -143,24 +148,23 @@ class Context:
         """The expression of each statement."""
         return [*(part.value for part in self.program.parts), self.program.reward]
 
-    @cached_property
-    def nodes(self) -> list[n.Expr]:
-        """All expressions, operands before what uses them."""
-        return [node for root in self.roots for node in n.postorder(root)]
-
-    @cached_property
-    def used(self) -> list[int]:
-        """The graph's nodes that the reward depends on."""
-        return self.graph.used([self.checked.reward])
+    def depending(self, source: int) -> set[int]:
+        """The nodes of the reward that depend on one of its nodes, itself included."""
+        found = self._depending.get(source)
+        if found is None:
+            found = self._depending[source] = {source}
+            for i in self.used:
+                if not found.isdisjoint(self.graph.nodes[i].args):
+                    found.add(i)
+        return found
 
     def node(self, expr: n.Expr) -> int | None:
         """The graph's node of an expression; None of texts and lists of texts."""
-        value = self.checked.values.get(id(expr))
-        return None if value is None else value.node
+        return self.checked.values[id(expr)].node
 
     def at(self, expr: n.Expr) -> Node | None:
         """The operation of an expression."""
-        node = self.node(expr)
+        node = self.checked.values[id(expr)].node
         return None if node is None else self.graph.nodes[node]
 
     def applies_alike(self, one: n.Expr, two: n.Expr) -> bool:
@@ -198,16 +202,6 @@ class Context:
         """The reward's inputs, other than the outcome, that a better rollout scores higher on."""
         return [i for i in self.inputs if i != self.outcome and self._named(i, GOOD_SIGNS)]
 
-    @cached_property
-    def inputs(self) -> list[int]:
-        """The reward's input nodes."""
-        return [i for i in self.used if self.graph.nodes[i].op == "input"]
-
-    @property
-    def uses_outcome(self) -> bool:
-        """Whether the reward depends on a known outcome."""
-        return self.outcome is not None and self.outcome in self.inputs
-
     # Ranges
 
     def range(self, node: int | None) -> Range | None:
@@ -217,6 +211,14 @@ class Context:
         if node not in self._ranges:
             self._ranges[node] = self._range(node)
         return self._ranges[node]
+
+    def fixed(self, node: int | None) -> bool:
+        """Whether a node is proven to be one and the same number always."""
+        if node is not None and self.prover.analysis is None:
+            values = self.prover.points.values.get(node) or [math.nan]
+            return values[0] == values[0] and values.count(values[0]) == len(values)
+        known = self.range(node)
+        return known is not None and not known.nan and known.lo == known.hi
 
     def _range(self, node: int) -> Range | None:
         analysis, values = self.prover.analysis, self.prover.points.values.get(node)
@@ -263,48 +265,36 @@ class Context:
             below = self._summands(expr, factor)
             if below is not None:
                 kept = None if len(below) > 1 else place or expr.place
-                stack.extend((b, f, kept) for b, f in reversed(below))
-                if len(stack) > _MOST_TERMS:
-                    return []
-                continue
-            node = self.node(expr)
-            bounds = self.range(node)
-            if node is None or bounds is None or self.constant(expr) is not None:
-                continue
-            whole = ranges.mul(bounds, Range(factor, factor))
-            found.append(Term(place or expr.place, node, factor, whole))
-            if len(found) > _MOST_TERMS:
+                stack += [(b, f, kept) for b, f in reversed(below)]
+            elif self.constant(expr) is None:
+                node = self.node(expr)
+                bounds = self.range(node)
+                if node is not None and bounds is not None:
+                    whole = bounds if factor == 1 else ranges.mul(bounds, Range(factor, factor))
+                    found.append(Term(place or expr.place, node, factor, whole))
+            if len(stack) > _MOST_TERMS or len(found) > _MOST_TERMS:
                 return []
         return found
 
-    def _summands(self, expr: n.Expr, factor: float) -> list[tuple[n.Expr, float]] | None:
+    def _summands(self, expr: n.Expr, factor: float) -> tuple[tuple[n.Expr, float], ...] | None:
         """The expressions a sum is made of, each with its factor; None of what is no sum."""
-        match expr:
-            case n.Binary(op="+" | "-"):
-                sign = factor if expr.op == "+" else -factor
-                return [(expr.left, factor), (expr.right, sign)]
-            case n.Unary(op="+" | "-"):
-                return [(expr.operand, factor if expr.op == "+" else -factor)]
-            case n.Binary(op="*" | "/"):
-                right = self.constant(expr.right)
-                if right:
-                    return [(expr.left, factor * right if expr.op == "*" else factor / right)]
-                left = self.constant(expr.left)
-                return [(expr.right, factor * left)] if left and expr.op == "*" else None
-            case n.Name() if expr.name in self.parts:
-                return [(self.parts[expr.name], factor)]
+        if isinstance(expr, n.Binary):
+            op, left, right = expr.op, expr.left, expr.right
+            if op in ("+", "-"):
+                return (left, factor), (right, factor if op == "+" else -factor)
+            if op in ("*", "/"):
+                scale = self.constant(right)
+                if scale:
+                    return ((left, factor * scale if op == "*" else factor / scale),)
+                scale = self.constant(left) if op == "*" else None
+                return ((right, factor * scale),) if scale else None
+        elif isinstance(expr, n.Name) and expr.name in self.parts:
+            return ((self.parts[expr.name], factor),)
+        elif isinstance(expr, n.Unary) and expr.op in ("+", "-"):
+            return ((expr.operand, factor if expr.op == "+" else -factor),)
         return None
 
     # Sampled inputs
-
-    @cached_property
-    def samples(self) -> Samples | None:
-        """The prover's input combinations; None where single rollouts do not decide the reward."""
-        nodes, known = self.graph.nodes, self.prover.points
-        many = any(nodes[i].is_list or nodes[i].op in GROUP for i in known.leaves)
-        if many or not known.rows:
-            return None
-        return Samples(known.leaves, known.rows, known.values, known.exact)
 
     def rises(self, node: int, source: int) -> list[tuple[int, float, float]]:
         """(row, before, after) of a node when one input alone rises, over the samples.
@@ -313,12 +303,12 @@ class Context:
         largest plain value of the input at each plain row.
         """
         samples = self.samples
-        if samples is None or source not in samples.inputs:
+        if samples is None or source not in samples.leaves:
             return []
-        at = samples.inputs.index(source)
         if samples.exact:
             values = samples.values[node]
-            return [(a, values[a], values[b]) for a, b in self._neighbours(at)]
+            return [(a, values[a], values[b]) for a, b in samples.steps(source)]
+        at = samples.leaves.index(source)
         lo, hi = self._plain_ends(source)
         kept = [(k, row) for k, row in enumerate(samples.rows) if plain(row)][:_TRIED]
         rows = [(*row[:at], end, *row[at + 1 :]) for _, row in kept for end in (lo, hi)]
@@ -337,32 +327,7 @@ class Context:
     def outcome_idle(self) -> bool:
         """Whether the outcome is proven to change nothing, though the reward names it."""
         exact = self.samples is not None and self.samples.exact
-        return exact and not any(change for _, change in self.outcome_moves)
-
-    @cached_property
-    def _sizes(self) -> list[int]:
-        """How many values each input takes in the samples."""
-        assert self.samples is not None
-        return [len(set(self.samples.values[i])) for i in self.samples.inputs]
-
-    def _neighbours(self, at: int) -> list[tuple[int, int]]:
-        """Rows of an exact table that differ in one input alone, by one step of its values."""
-        assert self.samples is not None
-        rows = self.samples.rows
-        sizes = self._sizes
-        step = math.prod(sizes[at + 1 :])
-        if len(rows) == math.prod(sizes):  # all combinations, the last input changing fastest
-            top = step * (sizes[at] - 1)
-            block = step * sizes[at]
-            return [(k, k + step) for k in range(len(rows)) if k % block < top]
-        last: dict[tuple[float, ...], int] = {}
-        found = []
-        for k, row in enumerate(rows):
-            rest = (*row[:at], 0.0, *row[at + 1 :])
-            if rest in last:
-                found.append((last[rest], k))
-            last[rest] = k
-        return found
+        return exact and not any([change for _, change in self.outcome_moves])
 
     def _plain_ends(self, source: int) -> tuple[float, float]:
         bounds = self.range(source)
@@ -372,21 +337,25 @@ class Context:
     def evaluate(self, node: int, rows: list[tuple[float, ...]]) -> list[float]:
         """The values of a node at further input combinations."""
         assert self.samples is not None
-        found = at_rows(self.graph, [self.checked.reward], self.samples.inputs, rows)
+        found = at_rows(self.graph, [self.checked.reward], self.samples.leaves, rows)
         return found[node]
 
     def holding(self, *sources: int) -> Place:
         """The place of the first summand that depends on all of these inputs, or the reward."""
+        behind = [self.depending(source) for source in sources]
         for term in self.terms:
-            if set(sources) <= set(self.graph.used([term.atom])):
+            if all(term.atom in nodes for nodes in behind):
                 return term.place
         return self.program.reward.place
 
-    def example(self, row: tuple[float, ...]) -> str:
-        """An input combination as text."""
-        assert self.samples is not None
-        names = map(self.input_name, self.samples.inputs)
-        return ", ".join(f"{name} = {value:.6g}" for name, value in zip(names, row, strict=True))
+    @cached_property
+    def _named_leaves(self) -> list[tuple[int, str]]:
+        return [(i, self.input_name(i)) for i in self.prover.points.leaves]
+
+    def example(self, row: tuple[float, ...], but: int | None = None) -> str:
+        """An input combination as text, one input left out if asked for."""
+        named = zip(self._named_leaves, row, strict=True)
+        return ", ".join([f"{name} = {v:.6g}" for (leaf, name), v in named if leaf != but])
 
 
 def plain(row: tuple[float, ...]) -> bool:

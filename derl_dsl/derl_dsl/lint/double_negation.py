@@ -20,7 +20,7 @@ CODE = define(
 def look(ctx: Context, node: n.Unary | n.Binary) -> None:
     """Looks for `- -x`, `a - -x` and `not not x`; a negative literal is no negation."""
     inner = node.right if isinstance(node, n.Binary) else node.operand
-    if node.op not in ("-", "not") or not isinstance(inner, n.Unary) or inner.op != node.op:
+    if not isinstance(inner, n.Unary) or inner.op != node.op:
         return
     if isinstance(inner.operand, n.NumberLiteral):
         return
@@ -33,4 +33,4 @@ def look(ctx: Context, node: n.Unary | n.Binary) -> None:
     ctx.add(CODE, node.place, f"the two {node.op!r} cancel", f"write {text}", fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Unary, n.Binary))
+RULE = Rule(CODE, look, ("-", "not"))

@@ -47,7 +47,7 @@ def _wrong_rows(ctx: Context) -> list[tuple[float, ...]]:
     found = []
     for row in ctx.samples.rows:
         values = list(row)
-        for k, i in enumerate(ctx.samples.inputs):
+        for k, i in enumerate(ctx.samples.leaves):
             if i in ctx.lengths:
                 values[k] = 0.0
             elif i == ctx.outcome or i in ctx.good_signs:
@@ -60,7 +60,7 @@ def _wrong_rows(ctx: Context) -> list[tuple[float, ...]]:
 def _lengthened(ctx: Context, row: tuple[float, ...]) -> list[tuple[float, ...]]:
     assert ctx.samples is not None
     units = []
-    for i in ctx.samples.inputs:
+    for i in ctx.samples.leaves:
         primitive = ctx.primitive(i)
         units.append(_UNITS[primitive.name] if primitive and i in ctx.lengths else 0.0)
     return [

@@ -23,7 +23,7 @@ EPSILON = 1e-3
 def look(ctx: Context, node: n.Binary) -> None:
     """Looks for a sum with a tiny constant below the line."""
     below = node.right
-    if node.op != "/" or not (isinstance(below, n.Binary) and below.op == "+"):
+    if not (isinstance(below, n.Binary) and below.op == "+"):
         return
     for constant, rest in ((below.right, below.left), (below.left, below.right)):
         value = ctx.constant(constant)
@@ -52,4 +52,4 @@ def _guarded(ctx: Context, node: n.Binary, rest: n.Expr) -> Fix | None:
     return ctx.replaced("0 where the divisor is 0", node.place, text)
 
 
-RULE = Rule(CODE, look, (n.Binary,))
+RULE = Rule(CODE, look, ("/",))

@@ -47,4 +47,4 @@ def _fix(ctx: Context, node: n.Compare) -> Fix | None:
     return ctx.replaced("compare with a tolerance", node.place, text)
 
 
-RULE = Rule(CODE, look, (n.Compare,))
+RULE = Rule(CODE, look, ("<",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from derl_dsl.functions import FUNCTIONS
 from derl_dsl.lint.context import Context, Rule
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import define
@@ -20,13 +21,14 @@ CODE = define(
     suite="math",
 )
 PER_SAMPLE = frozenset({"verl"})
+_GROUP = tuple(f"{f.name}()" for f in FUNCTIONS.values() if f.kind == "group")
 
 
 def look(ctx: Context, node: n.Call) -> None:
     """Looks for group functions, when such a target is named."""
-    if ctx.target in PER_SAMPLE and node.name.startswith("group_"):
+    if ctx.target in PER_SAMPLE:
         message = f"{ctx.target} scores one rollout at a time: {node.name} sees a group of one"
         ctx.add(CODE, node.name_place, message, "use a fixed scale, such as ramp(…)")
 
 
-RULE = Rule(CODE, look, (n.Call,))
+RULE = Rule(CODE, look, _GROUP)

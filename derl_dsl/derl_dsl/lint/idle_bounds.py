@@ -20,7 +20,7 @@ CODE = define(
 
 def look(ctx: Context, node: n.Call) -> None:
     """Compares literal bounds with the range of the value."""
-    if node.name not in ("clip", "ramp") or len(node.args) != 3:
+    if len(node.args) != 3:
         return
     x = node.args[0]
     lo, hi = ctx.constant(node.args[1]), ctx.constant(node.args[2])
@@ -36,4 +36,4 @@ def look(ctx: Context, node: n.Call) -> None:
         ctx.add(CODE, node.place, message, "bring the bounds to the range")
 
 
-RULE = Rule(CODE, look, (n.Call,))
+RULE = Rule(CODE, look, ("clip()", "ramp()"))

@@ -20,7 +20,7 @@ CODE = define(
 
 def look(ctx: Context, node: n.Call) -> None:
     """Looks for a literal that another argument's range makes idle."""
-    if node.name not in ("min", "max") or len(node.args) < 2:
+    if len(node.args) < 2:
         return
     for k, arg in enumerate(node.args):
         bound = ctx.constant(arg)
@@ -45,4 +45,4 @@ def _without(ctx: Context, node: n.Call, others: list[n.Expr]) -> Fix | None:
     return ctx.replaced("leave the bound out", node.place, text)
 
 
-RULE = Rule(CODE, look, (n.Call,))
+RULE = Rule(CODE, look, ("min()", "max()"))

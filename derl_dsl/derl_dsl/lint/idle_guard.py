@@ -22,7 +22,7 @@ CODE = define(
 
 def look(ctx: Context, node: n.Call) -> None:
     """Asks for the range of what is guarded."""
-    if node.name != "guard" or len(node.args) != 2:
+    if len(node.args) != 2:
         return
     x = node.args[0]
     at = ctx.node(x)
@@ -36,4 +36,4 @@ def look(ctx: Context, node: n.Call) -> None:
     ctx.add(CODE, node.place, message, fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Call,))
+RULE = Rule(CODE, look, ("guard()",))

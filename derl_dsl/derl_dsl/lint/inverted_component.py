@@ -32,7 +32,7 @@ def look(ctx: Context, program: Program) -> None:
 
 def _falls(ctx: Context, term: Term) -> bool:
     assert ctx.outcome is not None
-    if ctx.outcome not in ctx.graph.used([term.atom]):
+    if term.atom not in ctx.depending(ctx.outcome):
         return False
     falls = [
         term.factor * (before - after) for _, before, after in ctx.rises(term.atom, ctx.outcome)

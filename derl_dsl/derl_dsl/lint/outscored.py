@@ -25,20 +25,19 @@ def look(ctx: Context, program: Program) -> None:
     least = NOTHING * (proven.hi - proven.lo) if proven.exact else 0.0
     if proven.margin is None or proven.margin >= -least or samples is None or _TOLD & ctx.reported:
         return
-    if ctx.outcome not in samples.inputs or ctx.outcome_idle:
+    if ctx.outcome not in samples.leaves or ctx.outcome_idle:
         return
-    at = samples.inputs.index(ctx.outcome)
     kept = [k for k, row in enumerate(samples.rows) if samples.exact or plain(row)]
     if not kept:
         return
-    scores = samples.values[ctx.checked.reward]
-    top = max(samples.rows[k][at] for k in kept)
-    right = [k for k in kept if samples.rows[k][at] == top]
-    wrong = [k for k in kept if samples.rows[k][at] < top]
+    scores, outcomes = samples.values[ctx.checked.reward], samples.values[ctx.outcome]
+    top = max([outcomes[k] for k in kept])
+    right = [k for k in kept if outcomes[k] == top]
+    wrong = [k for k in kept if outcomes[k] < top]
     if not wrong:
         return
     worst, best = min(right, key=scores.__getitem__), max(wrong, key=scores.__getitem__)
-    spread = max(scores[k] for k in kept) - min(scores[k] for k in kept)
+    spread = max([scores[k] for k in kept]) - min([scores[k] for k in kept])
     if scores[best] - scores[worst] <= NOTHING * spread:
         return
     message = f"a wrong answer can score {scores[best]:.4g} and a right one {scores[worst]:.4g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from derl_dsl.analyse import domain, input_range
-from derl_dsl.differences import Differences
 from derl_dsl.lint.context import NOTHING, Context, Rule
 from derl_dsl.ranges import Range
 from derl_grammar.diagnostics import define
@@ -39,14 +38,17 @@ def _only_costs(ctx: Context, sign: int) -> bool:
     if ctx.samples is None:
         return False
     if ctx.samples.exact:
-        moves = [after - before for _, before, after in ctx.rises(reward, sign)]
+        scores = ctx.samples.values[reward]
         least = NOTHING * (ctx.certificate.hi - ctx.certificate.lo)
-        return bool(moves) and max(moves) <= least < -min(moves)
+        steps = ctx.samples.steps(sign)
+        if any(scores[b] - scores[a] > least for a, b in steps):
+            return False
+        return any(scores[a] - scores[b] > least for a, b in steps)
     ends = input_range(ctx.graph.source(sign))
     before, after = Range(ends.lo, ends.lo), Range(ends.hi, ends.hi)
     if domain(ctx.graph.source(sign)) != (ends.lo, ends.hi):
         before = after = ends
-    change = Differences(ctx.graph, reward, sign, before, after, given=ctx.prover.valid).result
+    change = ctx.prover.differences(sign, before, after).result
     return change.hi <= 0 and change.lo < 0
 
 

@@ -60,4 +60,4 @@ def _report(ctx: Context, node: n.Expr, test: n.Expr, straight: bool) -> None:
     ctx.add(CODE, node.place, f"this is `{shown}`, which counts as 1 or 0", fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Conditional, n.Compare))
+RULE = Rule(CODE, look, ("if", "<"))

@@ -30,4 +30,4 @@ def look(ctx: Context, node: n.Conditional) -> None:
             ctx.add(CODE, inner.test.place, message, fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Conditional,))
+RULE = Rule(CODE, look, ("if",))

@@ -20,7 +20,7 @@ CODE = define(
 
 def look(ctx: Context, node: n.Call) -> None:
     """Looks at literal bounds."""
-    if node.name not in ("clip", "ramp") or len(node.args) != 3:
+    if len(node.args) != 3:
         return
     x, first, second = node.args
     lo, hi = ctx.constant(first), ctx.constant(second)
@@ -33,4 +33,4 @@ def look(ctx: Context, node: n.Call) -> None:
     ctx.add(CODE, node.place, message, f"write {text}", fix=fix)
 
 
-RULE = Rule(CODE, look, (n.Call,))
+RULE = Rule(CODE, look, ("clip()", "ramp()"))

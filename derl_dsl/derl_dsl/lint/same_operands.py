@@ -24,12 +24,10 @@ def look(ctx: Context, node: n.Compare | n.Binary | n.Call) -> None:
     """Compares neighbouring operands by what they stand for."""
     if isinstance(node, n.Compare):
         pairs = list(pairwise(node.operands))
-    elif isinstance(node, n.Binary) and node.op in ("and", "or"):
+    elif isinstance(node, n.Binary):
         pairs = [(node.left, node.right)]
-    elif isinstance(node, n.Call) and node.name in ("min", "max"):
-        pairs = list(pairwise(node.args))
     else:
-        return
+        pairs = list(pairwise(node.args))
     for left, right in pairs:
         if _same(ctx, left, right):
             what = f"`{ctx.shown(left.place)}`"
@@ -46,4 +44,4 @@ def _same(ctx: Context, left: n.Expr, right: n.Expr) -> bool:
     return one.source is not None and one.source == two.source
 
 
-RULE = Rule(CODE, look, (n.Compare, n.Binary, n.Call))
+RULE = Rule(CODE, look, ("<", "and", "or", "min()", "max()"))

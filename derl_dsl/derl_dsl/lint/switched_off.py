@@ -32,13 +32,9 @@ def look(ctx: Context, program: Program) -> None:
     off = [row for row, change in ctx.outcome_moves if abs(change) <= NOTHING * largest]
     if not off or not largest:
         return
-    at = ctx.samples.inputs.index(ctx.outcome)
-    others = [
-        f"{ctx.input_name(i)} = {v:.6g}"
-        for k, (i, v) in enumerate(zip(ctx.samples.inputs, ctx.samples.rows[off[0]], strict=True))
-        if k != at
-    ]
-    message = f"right and wrong score the same at {', '.join(others)}"
+    row = ctx.samples.rows[min(off)]
+    others = ctx.example(row, but=ctx.outcome)
+    message = f"right and wrong score the same at {others}"
     ctx.add(CODE, ctx.holding(ctx.outcome), message, f"let {name} count on its own: {name} + …")
 
 

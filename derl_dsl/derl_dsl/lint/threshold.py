@@ -51,4 +51,4 @@ def _halfway(ctx: Context, node: n.Compare) -> list[str]:
     return []
 
 
-RULE = Rule(CODE, look, (n.Compare,))
+RULE = Rule(CODE, look, ("<",))
