@@ -42,7 +42,7 @@ class Binding:
             graph,
             tuple(graph.inputs(graph.roots())),
             needs,
-            _together(graph),
+            together(graph),
             any(graph.nodes[i].op in GROUP for i in used),
         )
 
@@ -95,7 +95,7 @@ class Binding:
             broken[i] = broken.get(i, np.zeros(batch.rows, dtype=bool)) | differ
 
 
-def _together(graph: Graph) -> tuple[tuple[int, ...], ...]:
+def together(graph: Graph) -> tuple[tuple[int, ...], ...]:
     """The list inputs that meet in one operation, directly or through others."""
     sets: dict[int, set[int]] = {}
     for i in graph.used(graph.roots()):

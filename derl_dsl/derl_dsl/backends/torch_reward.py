@@ -37,10 +37,10 @@ class TorchReward(nn.Module):
     >>> from derl_dsl import compile
     >>> text = "w = param(0.5, min=0, max=1)\\nreward = w * a"
     >>> module = compile(text, columns={"a": "number[0,1]"}).torch()
-    >>> values = module({"a": torch.tensor([0.2, 1.0])})
+    >>> values = module({"a": torch.tensor([0.25, 1.0])})
     >>> values.sum().backward()
     >>> values.tolist(), module.params["w"].grad.item()
-    ([0.1, 0.5], 1.2)
+    ([0.125, 0.5], 1.25)
     """
 
     constants: Tensor

@@ -173,7 +173,11 @@ class Run:
     __slots__ = ("_address", "_call", "_kept", "out")
 
     def __init__(
-        self, session: Session, programs: Sequence[Program], out: NDArray[Any] | None
+        self,
+        session: Session,
+        programs: Sequence[Program],
+        out: NDArray[Any] | None = None,
+        entry: Any = None,
     ) -> None:
         rows = session.rows
         grouped = any([p.grouped for p in programs])
@@ -225,7 +229,7 @@ class Run:
         args = np.array([fields[name] for name in ARGS], np.int64)
         self._kept = (session, blocks, records, texts, scratch, work, sorting, mask, vm, args)
         self._address = args.ctypes.data
-        self._call = vm.entry
+        self._call = vm.entry if entry is None else entry
 
     def _records(
         self, session: Session, programs: Sequence[Program]
