@@ -68,6 +68,7 @@ class Analysis:
         # Facts are of one rollout; a group function sees the others too, of which nothing is known.
         self.groups: dict[int, Range] = {}
         self.facts: dict[int, Range] = {}
+        self.ranges: dict[int, Range]
         if plain is not None and facts and given is None:
             self.groups, self.facts = plain.groups, dict(facts)
             self.ranges = self._renewed(roots, plain.ranges, self.facts, set(facts))

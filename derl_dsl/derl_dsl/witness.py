@@ -154,7 +154,7 @@ def at_rows(
     graph: Graph, roots: Sequence[int], leaves: list[int], rows: Sequence[tuple[Any, ...]]
 ) -> dict[int, list[Any]]:
     """The values of all nodes at given combinations of the leaves."""
-    columns: dict[int, list[Any]] = dict.fromkeys(leaves, [])
+    columns: dict[int, list[Any]] = {i: [] for i in leaves}
     columns.update(zip(leaves, map(list, zip(*rows, strict=True)), strict=False))
     # Lists that go together have the same number of steps.
     lists = [i for i in leaves if graph.nodes[i].is_list]

@@ -98,7 +98,7 @@ class Context:
         # The prover's input combinations; None where single rollouts do not decide the reward.
         self.samples: Witness | None = self.prover.points
         leaves = self.samples.leaves
-        if not self.samples.rows or any([nodes[i].is_list or nodes[i].op in GROUP for i in leaves]):
+        if not self.samples.rows or any(nodes[i].is_list or nodes[i].op in GROUP for i in leaves):
             self.samples = None
 
     # Findings
@@ -327,7 +327,7 @@ class Context:
     def outcome_idle(self) -> bool:
         """Whether the outcome is proven to change nothing, though the reward names it."""
         exact = self.samples is not None and self.samples.exact
-        return exact and not any([change for _, change in self.outcome_moves])
+        return exact and not any(change for _, change in self.outcome_moves)
 
     def _plain_ends(self, source: int) -> tuple[float, float]:
         bounds = self.range(source)
