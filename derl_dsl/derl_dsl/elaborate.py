@@ -15,7 +15,7 @@ from derl_dsl.values import BROKEN, SKIP, Value, closest
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place
-from derl_grammar.types import Bool, List, Text
+from derl_grammar.types import List, Text
 from derl_primitives.primitive import primitive
 from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
@@ -137,13 +137,13 @@ class Elaborator:
     def input(self, source: Column | Apply, place: Place) -> Value:
         """The value of a column, or of a primitive of columns."""
         kind = plain(source)
-        many = isinstance(kind, List)
         item = kind.item if isinstance(kind, List) else kind
         valid = self.graph.add("valid", (), place, source) if is_optional(source) else None
         if isinstance(item, Text):
-            return Value("text", source=source, valid=valid, many=many)
+            return Value("text", source=source, valid=valid, many=item is not kind)
         at = self.graph.add("input", (), place, source)
-        return Value("bool" if isinstance(item, Bool) else "number", at, source, valid, many)
+        node = self.graph.nodes[at]
+        return Value("bool" if node.is_bool else "number", at, source, valid, node.is_list)
 
     # Operations and conversions
 
@@ -162,10 +162,11 @@ class Elaborator:
 
     def together(self, values: Sequence[Value], place: Place) -> int | None:
         """The condition under which all of `values` apply; None when they always do."""
-        conditions = list(dict.fromkeys([v.valid for v in values if v.valid is not None]))
+        conditions = [v.valid for v in values if v.valid is not None]
         if not conditions:
             return None
-        return reduce(lambda a, b: self.graph.add("and", (a, b), place), conditions)
+        unique = dict.fromkeys(conditions)
+        return reduce(lambda a, b: self.graph.add("and", (a, b), place), unique)
 
     def number(self, value: Value, place: Place) -> int:
         """The node of a value as a number; a condition counts 1 or 0."""
@@ -176,7 +177,9 @@ class Elaborator:
 
     def as_number(self, value: Value, place: Place, what: str) -> int | None:
         """The node of a value as a number, or None after reporting that it is none."""
-        if value.kind in ("number", "bool"):
+        if value.kind == "number":
+            return value.node
+        if value.kind == "bool":
             return self.number(value, place)
         if value.kind != "broken":
             message = f"{what} must be a number, this is {value.words}"

@@ -90,6 +90,8 @@ class Graph:
             kind = plain(payload)
             many = isinstance(kind, List)
             return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
+        if not args:
+            return op == "valid", False
         many = op not in REDUCTIONS and any([self.nodes[a].is_list for a in args])
         if op == "select":
             return self.nodes[args[1]].is_bool, many

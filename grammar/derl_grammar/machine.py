@@ -64,8 +64,10 @@ class Machine:
         self, tables: Mapping[str, Any], callbacks: Mapping[str, Callable[[list[Any]], Any]]
     ) -> None:
         terminals = "|".join(f"(?P<{name}>{pattern})" for name, pattern in tables["terminals"])
-        self.scan = re.compile(terminals).finditer
         self.ignored = frozenset(tables["ignored"])
+        between = "|".join(p for name, p in tables["terminals"] if name in self.ignored)
+        # A terminal takes what is ignored behind it along: half as many matches.
+        self.scan = re.compile(f"(?:{terminals})(?:{between})*+").finditer
         self.keywords: dict[str, str] = tables["keywords"]
         self.states: list[dict[str, int]] = tables["states"]
         self.start: int = tables["start"]
@@ -114,11 +116,10 @@ class Machine:
             assert kind is not None
             if kind in ignored:
                 continue
-            word = match[0]
+            word, start = match[kind], match.start()
             if kind == "NAME":
                 kind = keywords.get(word, kind)
-            start, end = match.span()
-            found.append(make(kind, word, start, end))
+            found.append(make(kind, word, start, start + len(word)))
         return found
 
     def parse(self, tokens: list[Token]) -> Any:

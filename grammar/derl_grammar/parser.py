@@ -160,28 +160,31 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
     statements: list[list[Token]] = [[]]
     opened: list[Token] = []
     for count, token in enumerate(_machine().lex(text), 1):
-        place = place_of(token)
+        kind = token.type
         if count > limits.tokens:
-            report.add(codes.TOO_MANY_TOKENS, place, f"more than {limits.tokens} tokens")
+            message = f"more than {limits.tokens} tokens"
+            report.add(codes.TOO_MANY_TOKENS, place_of(token), message)
             return None
         if len(token) > limits.literal:
-            kind = "name" if token.type == "NAME" else "literal"
-            message = f"a {kind} of {len(token)} characters, {limits.literal} are allowed"
-            report.add(codes.LITERAL_TOO_LONG, place, message)
+            what = "name" if kind == "NAME" else "literal"
+            message = f"a {what} of {len(token)} characters, {limits.literal} are allowed"
+            report.add(codes.LITERAL_TOO_LONG, place_of(token), message)
             return None
-        if token.type == "_NL":
+        if kind == "_NL":
             if not opened:
                 statements.append([])
             continue
         statements[-1].append(token)
-        if token.type == "LPAR":
+        if kind == "LPAR":
             opened.append(token)
             if len(opened) > limits.brackets:
-                report.add(codes.TOO_DEEP, place, f"brackets nest deeper than {limits.brackets}")
+                message = f"brackets nest deeper than {limits.brackets}"
+                report.add(codes.TOO_DEEP, place_of(token), message)
                 return None
-        elif token.type == "RPAR":
+        elif kind == "RPAR":
             if not opened:
-                report.add(codes.BRACKET, place, "this ')' closes nothing", "remove it, or add '('")
+                message, mend = "this ')' closes nothing", "remove it, or add '('"
+                report.add(codes.BRACKET, place_of(token), message, mend)
                 return None
             opened.pop()
     if opened:
@@ -200,10 +203,8 @@ def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
     for token in tokens:
         problem = None
         if token.type == "NUMBER":
-            digits = token.lstrip("0")
-            whole = token.isdigit()
-            if whole and digits and len(digits) < len(token):
-                problem = (f"{token} starts with 0", f"write {digits}")
+            if token[0] == "0" and token.isdigit() and token.strip("0"):
+                problem = (f"{token} starts with 0", f"write {token.lstrip('0')}")
             elif float(token) == float("inf"):
                 problem = (f"{token} is larger than any float64 number", "write a smaller number")
         elif token.type == "STRING":
