@@ -65,15 +65,20 @@ def marked_answer(text: str) -> str | None:
     >>> marked_answer(r"So \boxed{\frac{1}{2}}."), marked_answer("...\n#### 90,000\n")
     ('\\frac{1}{2}', '90,000')
     """
+    return marked(text)[0]
+
+
+def marked(text: str) -> tuple[str | None, bool]:
+    r"""The answer a text marks as final, or None, and whether it stands in a `\boxed{...}`."""
     hashes, box = text.rfind(_HASHES), text.rfind(_BOX)
     if box >= 0:
         content, start = _last_box(text, box)
         if content is not None and start > hashes:
-            return _without_lead_in(content)
+            return _without_lead_in(content), True
     if hashes < 0:
-        return None
+        return None, False
     after = text[hashes + len(_HASHES) :].lstrip()
-    return _without_lead_in(after.partition("\n")[0].strip())
+    return _without_lead_in(after.partition("\n")[0].strip()), False
 
 
 def has_box(text: str) -> bool:
@@ -195,6 +200,23 @@ def last_number(text: str) -> Value | None:
     top, _, bottom = found[-1].replace("$", "").replace("\u2212", "-").partition("/")
     value = Decimal(top.replace(",", ""))
     return _ratio(value, bottom) if bottom else value
+
+
+def number_in(answer: str) -> Value | None:
+    """The number an answer is, or else the last one that it holds."""
+    value = number_of(answer)
+    return last_number(answer) if value is None else value
+
+
+def final_number(text: str) -> Value | None:
+    """The number of the marked answer; without one the last number of the text.
+
+    >>> final_number("#### about 18 eggs, I think"), final_number("18 eggs, then 2 more")
+    (Decimal('18'), Decimal('2'))
+    """
+    answer = marked_answer(text)
+    value = None if answer is None else number_in(answer)
+    return number_in(text) if value is None else value
 
 
 def same_answer(given: str, gold: str) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from derl_primitives.answers import (
-    Value,
+    final_number,
     gold_answer,
     has_box,
     last_number,
     marked_answer,
+    number_in,
     number_of,
     same_answer,
 )
@@ -91,6 +92,28 @@ def boxed(completion: Texts) -> Bools:
 
 
 @primitive(
+    "(completion: text) -> bool",
+    cost="scan",
+    source="the answer format of GSM8K (arXiv 2110.14168)",
+)
+def hashed(completion: Texts) -> Bools:
+    r"""Whether the completion gives an answer after `####`, as GSM8K's solutions do.
+
+    Something other than white space must follow the last `####`.
+
+    >>> hashed(["so\n#### 18", "#### ", "18"]).tolist()
+    [True, False, False]
+    """
+    (completion,) = per_row(completion)
+    return bools(map(_has_hashes, completion), len(completion))
+
+
+def _has_hashes(text: str) -> bool:
+    _, hashes, after = text.rpartition("####")
+    return bool(hashes) and bool(after.strip())
+
+
+@primitive(
     "(completion: text, answer: text) -> bool",
     cost="scan",
     source="flexible extraction of GSM8K answers, as in verl and lm-evaluation-harness",
@@ -107,23 +130,11 @@ def numeric_equal(completion: Texts, answer: Texts) -> Bools:
     [True, False, False]
     """
     completion, answer = per_row(completion, answer)
-    golds = per_gold(answer, lambda text: _number_in(gold_answer(text)))
-    return bools(map(_is_numeric_equal, completion, golds), len(completion))
-
-
-def _number_in(answer: str) -> Value | None:
-    value = number_of(answer)
-    return last_number(answer) if value is None else value
-
-
-def _is_numeric_equal(completion: str, gold: Value | None) -> bool:
-    if gold is None:
-        return False
-    marked = marked_answer(completion)
-    value = None if marked is None else _number_in(marked)
-    if value is None:
-        value = _number_in(completion)
-    return value == gold
+    golds = per_gold(answer, lambda text: number_in(gold_answer(text)))
+    return bools(
+        (g is not None and final_number(c) == g for c, g in zip(completion, golds, strict=True)),
+        len(completion),
+    )
 
 
 @primitive(

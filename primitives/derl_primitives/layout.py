@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from derl_primitives.arrays import Bools, Floats
 
 Texts = Sequence[str] | str
+_LONGEST_INTEGER = 19
 _TAG = pattern(r"[A-Za-z_][A-Za-z0-9_-]{0,31}")
 _FENCE = pattern(r"^ {0,3}```([^`\n]*)$", re.M)
 
@@ -142,10 +143,18 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
-def _is_json(text: str) -> bool:
+def _integer(digits: str) -> int | float:
+    """Long integers as floats: reading one as an integer takes quadratic time."""
+    return int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
+
+
+def read_json(text: str) -> tuple[bool, Any]:
+    """Whether a text is one JSON value, and the value."""
     try:
-        # Integers as floats: reading a long one as an integer takes quadratic time.
-        json.loads(text, parse_int=float, parse_constant=_refuse)
+        return True, json.loads(text, parse_int=_integer, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return False, None
+
+
+def _is_json(text: str) -> bool:
+    return read_json(text)[0]

@@ -39,6 +39,8 @@ def _suite(suite: Suite) -> Iterator[str]:
     columns = ", ".join(f"`{name}: {kind}`" for name, kind in suite.columns.items())
     yield f"Columns: {columns}  "
     yield f"Outcome: `{suite.outcome}`\n" if suite.outcome else "Outcome: none\n"
+    if suite.extra:
+        yield f"Needs {suite.extra.package}: `pip install 'derl-dsl[{suite.extra.name}]'`.\n"
     for primitive in suite.primitives.values():
         yield from _primitive(primitive.signature, primitive)
     for name, binding in suite.bindings.items():

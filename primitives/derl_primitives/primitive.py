@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from derl_grammar.types import Type, parse_type
+from derl_primitives.extras import Extra
 
 Cost = str
 COSTS: tuple[Cost, ...] = ("constant", "scan", "parse", "process")
@@ -123,7 +124,8 @@ class Binding:
 class Suite:
     """What a program may name: columns with types, primitives to call, bound names, the outcome.
 
-    `outcome` is source text of the expression that says a rollout was right.
+    `outcome` is source text of the expression that says a rollout was right, `extra` the optional
+    package without which the primitives do not run.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Suite:
     primitives: Mapping[str, Primitive]
     bindings: Mapping[str, Binding] = field(default_factory=dict)
     outcome: str | None = None
+    extra: Extra | None = None
 
 
 def table(primitives: Sequence[Primitive]) -> dict[str, Primitive]:

@@ -10,15 +10,22 @@ from typing import TypeVar
 
 from derl_grammar.types import Bool, List, Number, Text, Type
 from derl_primitives import (
+    choice,
+    code,
     correctness,
     derl_agent,
     derl_math,
     episode,
+    equality,
     layout,
+    reasoning,
     repetition,
+    schema,
     shape,
+    similarity,
     tokens,
 )
+from derl_primitives.extras import JSON, MATH
 from derl_primitives.primitive import Binding, Suite, table
 
 T = TypeVar("T")
@@ -40,6 +47,10 @@ class UnknownSuite(SuiteError):
         super().__init__(f"unknown suite {name!r}; {hint}")
         self.name = name
         self.suggestion = near[0] if near else None
+
+
+class SuiteNeedsExtra(SuiteError):
+    """The primitives of a suite need a package that is not installed."""
 
 
 class SuiteConflict(SuiteError):
@@ -66,7 +77,9 @@ SUITES: dict[str, Suite] = {
                 [
                     correctness.exact,
                     correctness.boxed,
+                    correctness.hashed,
                     correctness.numeric_equal,
+                    choice.same_choice,
                     shape.step_markers,
                     correctness.contains_answer,
                     shape.chars,
@@ -142,6 +155,47 @@ SUITES: dict[str, Suite] = {
             primitives=table([episode.is_new, episode.changes, episode.previous]),
             outcome="solved",
         ),
+        Suite(
+            name="verify",
+            doc="Answers compared as mathematics, by math-verify in worker processes.",
+            columns=_TEXT_COLUMNS,
+            primitives=table([equality.math_equal]),
+            outcome="math_equal(completion, answer)",
+            extra=MATH,
+        ),
+        Suite(
+            name="similarity",
+            doc="How near a completion comes to a gold answer that it need not meet.",
+            columns=_TEXT_COLUMNS,
+            primitives=table(
+                [
+                    similarity.edit_similarity,
+                    similarity.word_f1,
+                    similarity.word_overlap,
+                    similarity.rouge_l,
+                    similarity.number_closeness,
+                ]
+            ),
+        ),
+        Suite(
+            name="reasoning",
+            doc="Words that show reasoning: self-checks and the joints of an argument.",
+            columns={"completion": Text()},
+            primitives=table([shape.step_markers, reasoning.reflections, reasoning.connectives]),
+        ),
+        Suite(
+            name="code",
+            doc="Programs in a completion: code blocks, and whether one parses.",
+            columns={"completion": Text()},
+            primitives=table([layout.code_blocks, layout.last_code, code.valid_python]),
+        ),
+        Suite(
+            name="json",
+            doc="Completions that are data: JSON, and whether it fits a schema.",
+            columns={"completion": Text()},
+            primitives=table([layout.valid_json, schema.fits_schema]),
+            extra=JSON,
+        ),
     )
 }
 
@@ -150,8 +204,8 @@ def find_suite(name: str) -> Suite:
     """The suite of this name, or the union of several joined by `+`.
 
     The outcome of a union is that of the first suite that has one.
-    Raises `UnknownSuite` for a name that is not in the table and `SuiteConflict` when two suites
-    give one name different meanings.
+    Raises `UnknownSuite` for a name that is not in the table, `SuiteNeedsExtra` for a suite whose
+    package is not installed, and `SuiteConflict` when two suites give one name different meanings.
 
     >>> find_suite("math+derl-agent").outcome, sorted(find_suite("derl-math").bindings)
     ('exact(completion, answer)', ['g1', 'g2', 'g3', 'g4'])
@@ -160,6 +214,12 @@ def find_suite(name: str) -> Suite:
     for part in parts:
         if part not in SUITES:
             raise UnknownSuite(part)
+        extra = SUITES[part].extra
+        if extra is not None and extra.missing:
+            raise SuiteNeedsExtra(
+                f"the suite {part!r} needs {extra.package}, which is not installed: "
+                f"pip install 'derl-dsl[{extra.name}]'"
+            )
     suite = SUITES[parts[0]]
     for part in parts[1:]:
         suite = _union(suite, SUITES[part])

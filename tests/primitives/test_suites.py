@@ -1,5 +1,6 @@
 """The table of suites, their unions, and what a mistaken name is told."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -15,7 +16,9 @@ def test_math():
     assert list(suite.primitives) == [
         "exact",
         "boxed",
+        "hashed",
         "numeric_equal",
+        "same_choice",
         "step_markers",
         "contains_answer",
         "chars",
@@ -57,9 +60,9 @@ def test_conflicting_names_do_not_combine():
     [
         ("mth", "unknown suite 'mth'; did you mean 'math'?"),
         ("math+derl-agnt", "unknown suite 'derl-agnt'; did you mean 'derl-agent'?"),
-        ("zzzz", "unknown suite 'zzzz'; one of agent, derl-agent, derl-math, format, length, math"),
-        ("", "unknown suite ''; one of agent, derl-agent, derl-math, format, length, math"),
-        ("math+", "unknown suite ''; one of agent, derl-agent, derl-math, format, length, math"),
+        ("zzzz", f"unknown suite 'zzzz'; one of {', '.join(sorted(SUITES))}"),
+        ("", f"unknown suite ''; one of {', '.join(sorted(SUITES))}"),
+        ("math+", f"unknown suite ''; one of {', '.join(sorted(SUITES))}"),
     ],
 )
 def test_unknown_suite_says_what_was_meant(name, message):
@@ -67,6 +70,26 @@ def test_unknown_suite_says_what_was_meant(name, message):
         find_suite(name)
     assert str(caught.value) == message
     assert isinstance(caught.value, SuiteError)
+
+
+@pytest.mark.parametrize(
+    ("suite", "module", "words"),
+    [
+        (
+            "math+verify",
+            "math_verify",
+            r"'verify' needs math-verify.*pip install 'derl-dsl\[math\]'",
+        ),
+        ("json", "jsonschema", r"'json' needs jsonschema.*pip install 'derl-dsl\[json\]'"),
+    ],
+)
+def test_a_suite_without_its_package_says_what_to_install(monkeypatch, suite, module, words):
+    found = importlib.util.find_spec
+    hide = lambda name, *rest: None if name == module else found(name, *rest)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", hide)
+    with pytest.raises(SuiteError, match=words):
+        find_suite(suite)
+    assert find_suite("math").outcome is not None
 
 
 def test_names_are_valid_in_programs():
@@ -77,7 +100,7 @@ def test_names_are_valid_in_programs():
 
 
 def test_signatures_load_without_the_heavy_libraries():
-    heavy = "numpy", "pyarrow", "numba", "torch"
+    heavy = "numpy", "pyarrow", "numba", "torch", "sympy", "rapidfuzz", "jsonschema"
     code = f"import {suites.__name__}, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,107 @@
+"""`fits_schema`: JSON held to a schema that the program writes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from derl_primitives.arrays import bools, per_row
+from derl_primitives.extras import JSON, MissingExtra
+from derl_primitives.layout import read_json
+from derl_primitives.primitive import primitive
+
+if TYPE_CHECKING:
+    from derl_primitives.arrays import Bools
+
+# No patterns (Python's `re` backtracks), no references (they may recur), nothing quadratic.
+_BELOW = frozenset({"properties"})
+_LISTS = frozenset({"anyOf", "allOf", "oneOf", "prefixItems"})
+_SCHEMAS = frozenset({"items", "additionalProperties", "not"})
+_PLAIN = frozenset({
+    "type", "required", "enum", "const", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
+    "maxProperties", "title", "description",
+})  # fmt: skip
+
+
+def schema_problem(text: str) -> str | None:
+    """What is wrong with a schema, or None.
+
+    >>> schema_problem('{"type": "object", "required": ["answer"]}')
+    >>> schema_problem('{"pattern": "(a+)+"}')
+    'a schema may not use "pattern" here'
+    """
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"the schema is no JSON: {error}"
+    if not isinstance(schema, dict):
+        return 'write a schema as an object, such as {"type": "object"}'
+    problem = _keywords(schema)
+    if problem is not None:
+        return problem
+    try:
+        JSON.require("fits_schema")
+    except MissingExtra as error:
+        return str(error)
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"not a schema: {error.message}"
+    return None
+
+
+def _keywords(schema: Any) -> str | None:
+    """The first keyword that is not known to be cheap on any text."""
+    if not isinstance(schema, dict):
+        return None
+    for keyword, value in schema.items():
+        below: list[Any] = []
+        if keyword in _BELOW:
+            below = list(value.values()) if isinstance(value, dict) else []
+        elif keyword in _LISTS:
+            below = value if isinstance(value, list) else []
+        elif keyword in _SCHEMAS:
+            below = [value]
+        elif keyword not in _PLAIN:
+            return f'a schema may not use "{keyword}" here'
+        problem = next(filter(None, map(_keywords, below)), None)
+        if problem is not None:
+            return problem
+    return None
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Callable[[Any], bool]:
+    from jsonschema import Draft202012Validator
+
+    is_valid: Callable[[Any], bool] = Draft202012Validator(json.loads(schema)).is_valid
+    return is_valid
+
+
+@primitive(
+    "(text: text, schema: text) -> bool",
+    cost="parse",
+    source="JSON Schema, draft 2020-12, through jsonschema; needs the extra `json`",
+    literals={"schema": schema_problem},
+)
+def fits_schema(text: Sequence[str] | str, schema: str) -> Bools:
+    r"""Whether the whole text is one JSON value that fits the schema.
+
+    The schema is written out as JSON text. It may use types, properties, required, items,
+    prefixItems, enum, const, bounds of numbers, lengths, lists and objects, and anyOf, allOf,
+    oneOf, not; no patterns and no references, which take more than linear time.
+
+    >>> fits_schema(['{"answer": 4}', '{"answer": "4"}', "4"],
+    ...             '{"required": ["answer"], "properties": {"answer": {"type": "number"}}}'
+    ...             ).tolist()
+    [True, False, True]
+    """
+    JSON.require("fits_schema")
+    (text,) = per_row(text)
+    is_valid = _validator(schema)
+    return bools((ok and is_valid(value) for ok, value in map(read_json, text)), len(text))
