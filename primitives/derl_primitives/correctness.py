@@ -36,6 +36,7 @@ def per_gold(answer: Sequence[str], read: Callable[[str], T]) -> list[T]:
     "(completion: text, answer: text) -> bool",
     cost="scan",
     source="GSM8K and MATH scoring, as in DERL (arXiv 2512.13399), g1",
+    good=True,
 )
 def exact(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the final answer of the completion equals the gold answer.
@@ -78,6 +79,7 @@ def _is_exact(completion: str, gold: _Gold) -> bool:
     "(completion: text) -> bool",
     cost="scan",
     source="DERL (arXiv 2512.13399), g2",
+    good=True,
 )
 def boxed(completion: Texts) -> Bools:
     r"""Whether the completion gives an answer in `\boxed{...}`.
@@ -117,6 +119,7 @@ def _has_hashes(text: str) -> bool:
     "(completion: text, answer: text) -> bool",
     cost="scan",
     source="flexible extraction of GSM8K answers, as in verl and lm-evaluation-harness",
+    good=True,
 )
 def numeric_equal(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the final number of the completion equals the number of the gold answer.
@@ -141,6 +144,7 @@ def numeric_equal(completion: Texts, answer: Texts) -> Bools:
     "(completion: text, answer: text) -> bool",
     cost="scan",
     source="DERL (arXiv 2512.13399), g4",
+    good=True,
 )
 def contains_answer(completion: Texts, answer: Texts) -> Bools:
     """Whether the gold answer occurs anywhere in the completion.

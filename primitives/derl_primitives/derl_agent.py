@@ -20,7 +20,7 @@ _SOURCE = "DERL (arXiv 2512.13399), step scores after RLVMR"
 Steps = Sequence[Sequence[float]]
 
 
-@primitive("(solved: bool) -> number{0, 1}", cost="constant", source=_SOURCE)
+@primitive("(solved: bool) -> number{0, 1}", cost="constant", source=_SOURCE, good=True)
 def g1(solved: Sequence[bool]) -> Floats:
     """Whether the task was solved: 1 or 0.
 
@@ -30,7 +30,9 @@ def g1(solved: Sequence[bool]) -> Floats:
     return two_valued(solved, 0.0, 1.0)
 
 
-@primitive("(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE)
+@primitive(
+    "(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE, good=True
+)
 def g2(step_scores: Steps) -> Floats:
     """The mean step score of the first third of the episode; 0 when it is empty.
 
@@ -40,7 +42,9 @@ def g2(step_scores: Steps) -> Floats:
     return segment_means(step_scores, 0, 3)
 
 
-@primitive("(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE)
+@primitive(
+    "(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE, good=True
+)
 def g3(step_scores: Steps) -> Floats:
     """The mean step score of the middle third of the episode; 0 when it is empty.
 
@@ -50,7 +54,9 @@ def g3(step_scores: Steps) -> Floats:
     return segment_means(step_scores, 1, 3)
 
 
-@primitive("(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE)
+@primitive(
+    "(step_scores: list[number[0, 1]]) -> number[0, 1]", cost="scan", source=_SOURCE, good=True
+)
 def g4(step_scores: Steps) -> Floats:
     """The mean step score of the last third of the episode; 0 when there are no steps.
 

@@ -22,7 +22,9 @@ _SOURCE = "DERL (arXiv 2512.13399)"
 STEPS_NEEDED = 2
 
 
-@primitive(f"(completion: text, answer: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g1")
+@primitive(
+    f"(completion: text, answer: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g1", good=True
+)
 def g1(completion: Sequence[str], answer: Sequence[str]) -> Floats:
     r"""Whether the answer is exactly right: 1.000001 if `exact`, else 0.000001.
 
@@ -32,7 +34,7 @@ def g1(completion: Sequence[str], answer: Sequence[str]) -> Floats:
     return two_valued(exact(completion, answer), NO, YES)
 
 
-@primitive(f"(completion: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g2")
+@primitive(f"(completion: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g2", good=True)
 def g2(completion: Sequence[str]) -> Floats:
     r"""Whether an answer is given in `\boxed{}`: 1.000001 if `boxed`, else 0.000001.
 
@@ -42,7 +44,7 @@ def g2(completion: Sequence[str]) -> Floats:
     return two_valued(boxed(completion), NO, YES)
 
 
-@primitive(f"(completion: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g3")
+@primitive(f"(completion: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g3", good=True)
 def g3(completion: Sequence[str]) -> Floats:
     r"""Whether steps are visible: 1.000001 if there are two or more `step_markers`, else 0.000001.
 
@@ -52,7 +54,9 @@ def g3(completion: Sequence[str]) -> Floats:
     return two_valued(step_markers(completion) >= STEPS_NEEDED, NO, YES)
 
 
-@primitive(f"(completion: text, answer: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g4")
+@primitive(
+    f"(completion: text, answer: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g4", good=True
+)
 def g4(completion: Sequence[str], answer: Sequence[str]) -> Floats:
     """Whether the gold answer occurs anywhere: 1.000001 if `contains_answer`, else 0.000001.
 

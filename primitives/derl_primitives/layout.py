@@ -38,6 +38,7 @@ def tag_name(value: str) -> str | None:
     "(completion: text) -> bool",
     cost="scan",
     source="think_format_reward of TRL; DeepSeek-R1 (arXiv 2501.12948)",
+    good=True,
 )
 def think_format(completion: Texts) -> Bools:
     r"""Whether the completion is one think block and then an answer.
@@ -64,6 +65,7 @@ def _thinks_first(text: str) -> bool:
     cost="scan",
     source="tag rewards of open-r1",
     literals={"tag": tag_name},
+    good=True,
 )
 def has_block(completion: Texts, tag: str) -> Bools:
     """Whether `<tag>` and, after it, `</tag>` occur exactly once, with something between them.
@@ -87,7 +89,10 @@ def _one_block(text: str, start: str, end: str) -> bool:
 
 
 @primitive(
-    "(completion: text) -> number[0, 1e9]", cost="scan", source="fenced code blocks of CommonMark"
+    "(completion: text) -> number[0, 1e9]",
+    cost="scan",
+    source="fenced code blocks of CommonMark",
+    whole=True,
 )
 def code_blocks(completion: Texts) -> Floats:
     r"""The number of closed code blocks: a line that starts with three backticks up to a bare one.
@@ -126,7 +131,7 @@ def _fenced(text: str) -> list[tuple[int, int]]:
     return found
 
 
-@primitive("(text: text) -> bool", cost="parse", source="RFC 8259")
+@primitive("(text: text) -> bool", cost="parse", source="RFC 8259", good=True)
 def valid_json(text: Texts) -> Bools:
     """Whether the whole text is one JSON value; NaN and Infinity are none.
 

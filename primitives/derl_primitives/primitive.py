@@ -38,6 +38,8 @@ class Primitive:
     `beside` maps columns that may be named to the column that is read in their place: a program
     writes `tokens(completion)`, and `fn` gets `completion_ids`, which trainers pass beside it.
     `default` is the value of rows that fail; None: they are not applicable.
+    Lints ask whether a better rollout scores higher (`good`), whether all values are whole numbers
+    (`whole`), and what a word of text adds to a measure of length (`per_word`; 0: it is none).
     """
 
     name: str
@@ -49,6 +51,9 @@ class Primitive:
     fn: Callable[..., Any] = field(compare=False, repr=False)
     beside: Mapping[str, Parameter] = field(default_factory=dict, compare=False)
     default: float | None = None
+    good: bool = field(default=False, compare=False)
+    whole: bool = field(default=False, compare=False)
+    per_word: float = field(default=0.0, compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the scores of whole columns."""
@@ -80,13 +85,16 @@ def primitive(
     source: str = "",
     literals: Mapping[str, Callable[[str], str | None]] | None = None,
     beside: Mapping[str, str] | None = None,
+    good: bool = False,
+    whole: bool = False,
+    per_word: float = 0.0,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
     The name and the documentation are the function's own. `literals` names the parameters that a
     program must write out, with a function that says what is wrong with a value. `beside` maps a
     column that may be named first to the one read in its place: `{"completion": "completion_ids:
-    list[number]"}`.
+    list[number]"}`. `good`, `whole` and `per_word` are what the lints should know of it.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
@@ -107,7 +115,10 @@ def primitive(
                 f"{fn.__name__}: the function takes {names}, its signature {signature}"
             )
         doc = inspect.getdoc(fn) or ""
-        return Primitive(fn.__name__, params, returns, doc, cost, source, fn, companions)
+        return Primitive(
+            fn.__name__, params, returns, doc, cost, source, fn, companions,
+            good=good, whole=whole, per_word=per_word,
+        )  # fmt: skip
 
     return declare
 

@@ -30,6 +30,8 @@ def count_step_markers(text: str) -> int:
     "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="after DERL (arXiv 2512.13399), g3, and the reasoning-steps reward of open-r1",
+    good=True,
+    whole=True,
 )
 def step_markers(completion: Sequence[str] | str) -> Floats:
     r"""The number of step markers in the completion.
@@ -49,6 +51,8 @@ def step_markers(completion: Sequence[str] | str) -> Floats:
     "(completion: text) -> number[0, 1e9]",
     cost="constant",
     source="length in code points",
+    whole=True,
+    per_word=5.0,
 )
 def chars(completion: Sequence[str] | str) -> Floats:
     """The number of characters (Unicode code points) of the completion.
@@ -64,6 +68,8 @@ def chars(completion: Sequence[str] | str) -> Floats:
     "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="length in words, as `wc -w` counts",
+    whole=True,
+    per_word=1.0,
 )
 def words(completion: Sequence[str] | str) -> Floats:
     """The number of words of the completion: runs of characters between Unicode white space.

@@ -55,6 +55,7 @@ def contains(text: Texts, part: str) -> Bools:
     cost="scan",
     source=_SOURCE,
     literals={"part": non_empty},
+    whole=True,
 )
 def count(text: Texts, part: str) -> Floats:
     """How often the literal `part` occurs in the text, without overlaps.
@@ -90,6 +91,7 @@ def matches(text: Texts, pattern: str) -> Bools:
     cost="scan",
     source=_RE2,
     literals={"pattern": regex_problem},
+    whole=True,
 )
 def count_matches(text: Texts, pattern: str) -> Floats:
     r"""How often the regular expression matches in the text, without overlaps.

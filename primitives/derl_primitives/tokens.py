@@ -21,6 +21,8 @@ BESIDE = {"completion": "completion_ids: list[number]"}
     cost="constant",
     source="completion_ids of TRL's reward functions",
     beside=BESIDE,
+    whole=True,
+    per_word=1.3,
 )
 def tokens(completion: Sequence[Sequence[float]]) -> Floats:
     """The number of tokens of the completion, as the policy's tokenizer made them.

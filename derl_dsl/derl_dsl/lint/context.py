@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from derl_dsl.certificate import Certificate
     from derl_dsl.checker import Checked
 
-# Primitives that a better rollout scores higher on; lengths are neither good nor bad.
-_RIGHT = frozenset({"exact", "numeric_equal", "contains_answer"})
-_FORM = frozenset({"boxed", "step_markers", "think_format", "has_block", "valid_json"})
-GOOD_SIGNS = _RIGHT | _FORM | {"g1", "g2", "g3", "g4"}
-LENGTHS = frozenset({"words", "chars", "tokens"})
-WHOLE_NUMBERED = LENGTHS | {"step_markers", "count", "count_matches", "code_blocks"}
 # A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
 NOTHING = 1e-3
 _WHOLE_OPS = frozenset({"floor", "round", "sign", "num", "group_size", "list_count"})
@@ -84,7 +78,8 @@ class Context:
         self.prover = checked.prover
         self.outcome = checked.outcome
         self.target = target
-        # All expressions, operands before what uses them.
+        # The values of the named parts; all expressions, operands before what uses them.
+        self.parts = {part.name: part.value for part in self.program.parts}
         self.nodes = checked.expressions
         self.reported = {d.code for d in checked.diagnostics}
         self.found: list[Diagnostic] = []
@@ -95,6 +90,11 @@ class Context:
         self.used = self.graph.used([checked.reward])
         self.inputs = [i for i in self.used if nodes[i].op == "input"]
         self.uses_outcome = self.outcome is not None and self.outcome in self.inputs
+        known = [(i, p) for i in self.inputs if (p := self.primitive(i)) is not None]
+        # Inputs that measure the length of a text, each with what a word adds; those, other than
+        # the outcome, that a better rollout scores higher on.
+        self.lengths = {i: p.per_word for i, p in known if p.per_word}
+        self.good_signs = [i for i, p in known if p.good and i != self.outcome]
         # The prover's input combinations; None where single rollouts do not decide the reward.
         self.samples: Witness | None = self.prover.points
         leaves = self.samples.leaves
@@ -137,11 +137,6 @@ class Context:
         return text if len(text) <= most else text[: most - 1] + "…"
 
     # The program
-
-    @cached_property
-    def parts(self) -> dict[str, n.Expr]:
-        """The values of the named parts."""
-        return {part.name: part.value for part in self.program.parts}
 
     @cached_property
     def roots(self) -> list[n.Expr]:
@@ -187,20 +182,6 @@ class Context:
         if isinstance(payload, Apply) and isinstance(payload.primitive, Primitive):
             return payload.primitive
         return None
-
-    def _named(self, node: int, names: frozenset[str]) -> bool:
-        primitive = self.primitive(node)
-        return primitive is not None and primitive.name in names
-
-    @cached_property
-    def lengths(self) -> list[int]:
-        """The reward's inputs that measure the length of a text."""
-        return [i for i in self.inputs if self._named(i, LENGTHS)]
-
-    @cached_property
-    def good_signs(self) -> list[int]:
-        """The reward's inputs, other than the outcome, that a better rollout scores higher on."""
-        return [i for i in self.inputs if i != self.outcome and self._named(i, GOOD_SIGNS)]
 
     # Ranges
 
@@ -250,7 +231,8 @@ class Context:
         if at.op != "input":
             return False
         values = domain(self.graph.source(node))
-        counted = self._named(node, WHOLE_NUMBERED)
+        primitive = self.primitive(node)
+        counted = primitive is not None and primitive.whole
         return counted or (values is not None and all(v.is_integer() for v in values))
 
     # The reward as a sum

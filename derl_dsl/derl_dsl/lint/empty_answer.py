@@ -21,7 +21,6 @@ CODE = define(
 # Lengths tried, in words; a word is about five characters and 1.3 tokens.
 _LENGTHS = (0.0, 10.0, 50.0, 200.0, 1000.0, 5000.0)
 _SHORT = 2
-_UNITS = {"words": 1.0, "chars": 5.0, "tokens": 1.3}
 _GAIN = 1e-6
 _MOST_ROWS = 8
 
@@ -38,7 +37,9 @@ def look(ctx: Context, program: Program) -> None:
     if falls and any(c[0] > c[_SHORT] + _GAIN for c in curves):
         wrong = "a wrong answer" if ctx.uses_outcome else "an answer"
         message = f"{wrong} scores most when it is empty"
-        ctx.add(CODE, ctx.holding(ctx.lengths[0]), message, "pay for brevity only when right")
+        ctx.add(
+            CODE, ctx.holding(next(iter(ctx.lengths))), message, "pay for brevity only when right"
+        )
 
 
 def _wrong_rows(ctx: Context) -> list[tuple[float, ...]]:
@@ -59,10 +60,7 @@ def _wrong_rows(ctx: Context) -> list[tuple[float, ...]]:
 
 def _lengthened(ctx: Context, row: tuple[float, ...]) -> list[tuple[float, ...]]:
     assert ctx.samples is not None
-    units = []
-    for i in ctx.samples.leaves:
-        primitive = ctx.primitive(i)
-        units.append(_UNITS[primitive.name] if primitive and i in ctx.lengths else 0.0)
+    units = [ctx.lengths.get(i, 0.0) for i in ctx.samples.leaves]
     return [
         tuple(v if not u else u * words for v, u in zip(row, units, strict=True))
         for words in _LENGTHS
