@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
+from derl_runtime.walls import SandboxSettings
 
 if TYPE_CHECKING:
-    from derl_runtime.untrusted import SandboxSettings
+    from derl_runtime.sandbox import Sandbox
 
 _RESERVED = frozenset({"reward", "skip", "progress"})
 _LARGEST_SOURCE = 16_384
@@ -70,7 +71,8 @@ class SourceFile:
     settings: SandboxSettings
 
     def load(self) -> None:
-        """Register the file's primitives without reading it again."""
+        """Register the file's primitives without reading it again, once the walls hold here."""
+        _walls(self.path, self.settings)
         _register_file(self)
 
     def __str__(self) -> str:
@@ -220,18 +222,17 @@ def load_primitives(
     Raises PrimitiveError for a file that cannot be read or used, and for a machine that lacks the
     walls.
     """
-    from derl_runtime.untrusted import SandboxSettings
-
-    settings = SandboxSettings(engine, level, deadline, memory, workers)
-    return _load(Path(path), settings)
+    given = {"engine": engine, "level": level, "deadline": deadline, "memory": memory}
+    try:
+        settings = SandboxSettings.of({**given, "workers": workers})
+    except ValueError as error:
+        raise PrimitiveError(f"{path}: {error}") from None
+    return load_with(path, settings)
 
 
 def load_with(path: str | PathLike[str], settings: SandboxSettings) -> tuple[Primitive, ...]:
-    """`load_primitives` with the settings as one value."""
-    return _load(Path(path), settings)
-
-
-def _load(path: Path, settings: SandboxSettings) -> tuple[Primitive, ...]:
+    """`load_primitives` with the settings as one value; an unchanged file is not declared again."""
+    path = Path(path)
     source = _read(path)
     for entry in REGISTRY.values():
         origin = entry.origin
@@ -257,15 +258,22 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Declared, ...]:
-    """What the source declares, found out inside the sandbox."""
-    from derl_runtime.sandbox import Failure, Refused
+def _walls(path: str, settings: SandboxSettings) -> Sandbox:
+    """The sandbox of these settings; PrimitiveError when the machine lacks walls for it."""
+    from derl_runtime.sandbox import Refused
     from derl_runtime.untrusted import sandbox
 
     try:
-        found = sandbox(settings).declare(source, path.name)
+        return sandbox(settings)
     except Refused as error:
         raise PrimitiveError(f"{path}: {error}") from None
+
+
+def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Declared, ...]:
+    """What the source declares, found out inside the sandbox."""
+    from derl_runtime.sandbox import Failure
+
+    found = _walls(str(path), settings).declare(source, path.name)
     if isinstance(found, Failure):
         raise PrimitiveError(f"{path}: {found.cls}: {found.message}")
     if not found:

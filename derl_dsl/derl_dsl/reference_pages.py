@@ -24,6 +24,7 @@ _FAMILIES = {
     "DRL5": "Reward design",
     "DRL6": "Audit on data",
     "DRL7": "Faults in data",
+    "DRL8": "Export",
 }
 _DEFINE_CODES = (
     "derl_grammar.syntax_codes",
@@ -32,6 +33,7 @@ _DEFINE_CODES = (
     "derl_dsl.suppress",
     "derl_dsl.audit.codes",
     "derl_dsl.audit.faults",
+    "derl_dsl.adapters.codes",
 )
 _LONGEST = 72
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -14,30 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_runtime.walls import SandboxSettings
+
 if TYPE_CHECKING:
     from derl_runtime.sandbox import Sandbox
 
-ENGINES = ("restricted", "monty")
-LEVELS = ("strict", "standard", "reduced", "none")
 # Rows that a failure costs at most, and rows for which a process of their own is worth its start.
 _LARGEST_CHUNK, _SMALLEST_CHUNK = 256, 64
 _MOST_WORKERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxSettings:
-    """How untrusted source is run.
-
-    `engine` is `restricted` or `monty`, `level` the walls that must hold (`strict`, `standard`,
-    `reduced`; `none` turns custom primitives off). `deadline` is in seconds for a whole batch,
-    `memory` in megabytes for a worker, `workers` how many work at once (0: one for each core).
-    """
-
-    engine: str = "restricted"
-    level: str = "standard"
-    deadline: float = 2.0
-    memory: int = 512
-    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +50,11 @@ def sandbox(settings: SandboxSettings) -> Sandbox:
     """
     from derl_runtime.sandbox import Sandbox, SandboxLimits
 
-    limits = SandboxLimits(deadline=settings.deadline, memory=settings.memory * 2**20)
-    return Sandbox(settings.level, settings.engine, limits)  # type: ignore[arg-type]
+    # Processor time is the second line: a busy loop ends at the deadline.
+    limits = SandboxLimits(
+        settings.deadline, math.ceil(settings.deadline) + 1, settings.memory * 2**20
+    )
+    return Sandbox(settings.level, settings.engine, limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from derl_dsl.custom import REGISTRY, load_with
 from derl_dsl.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
+from derl_runtime.walls import SandboxSettings
 
 _TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
 _HEADER = re.compile(
@@ -47,6 +49,22 @@ class Settings:
     limits: str = field(
         default="default", metadata=_told('Size limits: `"default"`, or `"wide"` for long files.')
     )
+    primitives: tuple[str, ...] = field(
+        default=(),
+        metadata=_told(
+            "Files of untrusted primitives, relative to the folder of `pyproject.toml`: "
+            '`["politeness.py"]`. They run in the sandbox; only in `[tool.derl]` itself.'
+        ),
+    )
+    sandbox: SandboxSettings = field(
+        default_factory=SandboxSettings,
+        metadata=_told(
+            'How they run: `{ engine = "restricted", level = "standard", deadline = 2.0, '
+            "memory = 512, workers = 0 }`; engines are `restricted` and `monty`, levels `strict`, "
+            "`standard`, `reduced` and `none`, the deadline is in seconds a batch, memory in "
+            "megabytes a worker, 0 workers is one a core. Only in `[tool.derl]` itself."
+        ),
+    )
     ignore: tuple[str, ...] = field(
         default=(),
         metadata=_told('Warnings and infos to hide, as codes or beginnings: `["DRL506"]`.'),
@@ -69,11 +87,14 @@ class Settings:
         return LIMITS[self.limits]
 
     def scope(self) -> Scope:
-        """The scope of the suite, the columns and the outcome.
+        """The scope of the suite, the columns and the outcome, with the primitives loaded.
 
-        Raises ValueError for an unknown suite or an unreadable type.
+        Raises ValueError for an unknown suite, an unreadable type, or a file of primitives that
+        cannot be used.
         """
-        return _scope(self.suite, tuple(self.columns.items()), self.outcome)
+        for path in self.primitives:
+            load_with(path, self.sandbox)
+        return _scope(self.suite, tuple(self.columns.items()), self.outcome, REGISTRY.version)
 
     def shown(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """The diagnostics that the settings neither ignore nor leave out; errors always."""
@@ -89,7 +110,10 @@ class Settings:
 
 
 @cache
-def _scope(suite: str | None, columns: tuple[tuple[str, str], ...], outcome: str | None) -> Scope:
+def _scope(
+    suite: str | None, columns: tuple[tuple[str, str], ...], outcome: str | None, version: int
+) -> Scope:
+    """The scope, made again when the registry of custom primitives has moved to a new version."""
     return build_scope(suite, dict(columns), outcome)
 
 
@@ -201,7 +225,8 @@ def _read(file: Path, stamp: int) -> Project | None:
         raise ProjectError(f"{file}: tool.derl must be a table: [tool.derl]")
     patterns = table.pop("files", {})
     where = f"{file}: [tool.derl]"
-    settings = Settings().over(_settings(table, where, ["files"]))
+    custom = _custom(table, where, file.parent)
+    settings = Settings().over({**_settings(table, where, ["files"]), **custom})
     if not isinstance(patterns, dict):
         raise ProjectError(f"{where} files must be a table of patterns")
     files = []
@@ -213,6 +238,25 @@ def _read(file: Path, stamp: int) -> Project | None:
     return Project(file, settings, tuple(files))
 
 
+def _custom(table: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
+    """The settings of custom primitives, taken out of the table; paths are those of the project."""
+    found: dict[str, Any] = {}
+    if "primitives" in table:
+        files = table.pop("primitives")
+        if not isinstance(files, list) or not all(isinstance(f, str) for f in files):
+            raise ProjectError(f'{where} primitives must be a list of files, such as ["mine.py"]')
+        found["primitives"] = tuple(str(folder / f) for f in files)
+    if "sandbox" in table:
+        given = table.pop("sandbox")
+        if not isinstance(given, dict):
+            raise ProjectError(f'{where} sandbox must be a table: {{ level = "standard" }}')
+        try:
+            found["sandbox"] = SandboxSettings.of(given)
+        except ValueError as error:
+            raise ProjectError(f"{where} sandbox: {error}") from None
+    return found
+
+
 def _settings(table: Mapping[str, Any], where: str, more: list[str]) -> dict[str, Any]:
     """The settings of one table, each with the right type."""
     known = [f.name for f in fields(Settings)]
@@ -221,6 +265,8 @@ def _settings(table: Mapping[str, Any], where: str, more: list[str]) -> dict[str
         at = f"{where} {key}"
         if key not in known:
             raise ProjectError(f"{where} unknown key {key!r}; {_near(key, [*known, *more])}")
+        if key in ("primitives", "sandbox"):
+            raise ProjectError(f"{where} {key} holds for all files: move it to [tool.derl]")
         if key in ("ignore", "select"):
             found[key] = _codes(value, at)
         elif key == "columns":
