@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from derl_dsl.certificate import Certificate
@@ -15,12 +16,22 @@ from derl_dsl.checker import check
 from derl_dsl.custom import PrimitiveError, load_primitives, primitive
 
 if TYPE_CHECKING:
-    from derl_dsl.reward import Reward, RewardError, Scores, compile, score_many
+    from derl_dsl.kernels import BoundReward
+    from derl_dsl.many import score_many
+    from derl_dsl.reward import Reward, RewardError, Scores, compile
 
 # What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
-_LAZY = ("Reward", "RewardError", "Scores", "compile", "score_many")
+_LAZY = {
+    "BoundReward": "kernels",
+    "Reward": "reward",
+    "RewardError": "reward",
+    "Scores": "reward",
+    "compile": "reward",
+    "score_many": "many",
+}
 
 __all__ = [
+    "BoundReward",
     "Certificate",
     "PrimitiveError",
     "Reward",
@@ -37,7 +48,5 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from derl_dsl import reward
-
-        return getattr(reward, name)
+        return getattr(import_module(f"derl_dsl.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'derl_dsl' has no attribute {name!r}")

@@ -54,16 +54,10 @@ class Binding:
         arrays: dict[int, Array | Ragged] = {}
         broken: dict[int, Mask] = {}
         for i in self.inputs:
-            source = self.graph.source(i)
-            values = batch.values(source)
-            optional = is_optional(source)
-            if self.graph.nodes[i].op == "valid":
-                holds = np.ones(batch.rows) if values.valid is None else values.valid
-                arrays[i] = np.asarray(holds, dtype=np.float64)
-                continue
-            if not optional and values.valid is not None:
-                broken[i] = ~values.valid
-            arrays[i] = _array(source, values)
+            node = self.graph.nodes[i]
+            arrays[i], gaps = input_array(batch, node.op, self.graph.source(i))
+            if gaps is not None:
+                broken[i] = gaps
         for members in self.together:
             self._align(members, arrays, broken, batch)
         live = np.ones(batch.rows, dtype=bool)
@@ -93,6 +87,19 @@ class Binding:
             assert isinstance(value, Ragged)
             arrays[i] = _emptied(value, differ)
             broken[i] = broken.get(i, np.zeros(batch.rows, dtype=bool)) | differ
+
+
+def input_array(batch: Batch, op: str, source: Input) -> tuple[Array | Ragged, Mask | None]:
+    """The values of an input, or where it is applicable, and the rows not to be trusted (or None).
+
+    Missing values of an optional input are no fault: its condition says so.
+    """
+    values = batch.values(source)
+    if op == "valid":
+        holds = np.ones(batch.rows) if values.valid is None else values.valid
+        return np.asarray(holds, dtype=np.float64), None
+    gaps = None if is_optional(source) or values.valid is None else ~values.valid
+    return _array(source, values), gaps
 
 
 def together(graph: Graph) -> tuple[tuple[int, ...], ...]:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends import BACKENDS
-from derl_dsl.backends.kernel import Kernel, Offsets
+from derl_dsl.backends import BACKENDS, DTYPES
+from derl_dsl.backends.kernel import Offsets
 from derl_dsl.binding import Binding, group_offsets, runs_of
 from derl_dsl.certificate import Certificate
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.custom import Origin, origins_of
 from derl_dsl.ir import Param
+from derl_dsl.kernels import BoundReward, Kernels
 from derl_dsl.key import key
+from derl_dsl.many import UNGROUPED
 from derl_dsl.scope import build_scope
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from derl_dsl.backends.torch_reward import TorchReward
 
 Array = NDArray[np.float64]
-_UNGROUPED = (
-    "the reward has group functions: say how the rollouts are grouped, by group_size or group"
-)
 
 
 class RewardError(ValueError):
@@ -72,7 +71,9 @@ class Reward:
     is the summary of a run. A primitive that failed `faults.limit` times is not called again.
     """
 
-    def __init__(self, checked: Checked, backend: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, checked: Checked, backend: str, dtype: str, arguments: tuple[Any, ...]
+    ) -> None:
         assert checked.graph is not None
         assert checked.certificate is not None
         self.text = checked.source.text
@@ -80,6 +81,7 @@ class Reward:
         self.graph = checked.graph
         self.certificate: Certificate = checked.certificate
         self.diagnostics = checked.diagnostics
+        self.kernels = Kernels(self.graph, backend, dtype)
         self._arguments = arguments
         self.faults = FaultLog()
         self.__name__ = "reward"
@@ -96,10 +98,6 @@ class Reward:
     def key(self) -> str:
         """The equivalence key; equal keys train alike under group-normalised GRPO."""
         return key(self.graph, self.graph.outputs["reward"])
-
-    @cached_property
-    def _kernel(self) -> Kernel:
-        return BACKENDS[self.backend]()(self.graph)
 
     @cached_property
     def _binding(self) -> Binding:
@@ -146,8 +144,28 @@ class Reward:
         if group is not None:
             return self._score_by_key(batch, columns, group)
         if self._binding.grouped and group_size is None:
-            raise ColumnError(_UNGROUPED)
+            raise ColumnError(UNGROUPED)
         return self.score_batch(batch, group_offsets(batch.rows, group_size))
+
+    def bind(self, columns: Mapping[str, Any], group_size: int | None = None) -> BoundReward:
+        """The reward on columns that are kept, to be called often; microseconds a call.
+
+        A column that is a contiguous array of the reward's type is read where it lies, so changing
+        it changes the next call's result; others are copied, and primitives are computed here.
+        Raises ColumnError as `score` does.
+
+        >>> r = compile("0.5 * a", columns={"a": "number[0, 1]"})
+        >>> again = r.bind({"a": [0.0, 1.0]})
+        >>> again().tolist()
+        [0.0, 0.5]
+        """
+        if self._binding.grouped and group_size is None:
+            raise ColumnError(UNGROUPED)
+        batch = Batch(columns, log=self.faults)
+        bound, broken = self._binding.bind(batch, group_offsets(batch.rows, group_size))
+        self.faults.add(batch.faults)
+        masks = [broken[i] for i in self._binding.needs["reward"] if i in broken]
+        return self.kernels.bind(bound, np.logical_or.reduce(masks) if masks else None)
 
     def _score_by_key(
         self, batch: Batch, columns: Mapping[str, Any], group: str | Sequence[Any]
@@ -166,7 +184,7 @@ class Reward:
         """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
         before = len(batch.faults)
         bound, broken = self._binding.bind(batch, groups)
-        outputs = self._kernel(bound if order is None else bound.permuted(order))
+        outputs = self.kernels.outputs(bound if order is None else bound.permuted(order))
         # A column may be the caller's own array: gaps are marked in a copy.
         given = {id(a) for a in bound.inputs.values()}
         outputs = {name: a.copy() if id(a) in given else a for name, a in outputs.items()}
@@ -217,22 +235,16 @@ class Reward:
         text of the last one. Group functions take neighbours with equal prompts for a group;
         `progress` is read from the trainer's state. Named parts are logged through `log_metric`.
         """
-        given: dict[str, Any] = dict(columns)
-        if trainer_state is not None and "progress" not in given:
-            given["progress"] = trainer_state.global_step / max(1, trainer_state.max_steps)
-        for name, texts in (("prompt", prompts), ("completion", completions)):
-            if texts is not None:
-                given[name] = [_text(t) for t in texts]
-        if completion_ids is not None:
-            given["completion_ids"] = completion_ids
-        scores = self._score_groups(given, prompts)
+        given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
+        scores = self.score_groups(given, prompts)
         if log_metric is not None:
             for name, part in scores.parts.items():
                 if not np.isnan(part).all():
                     log_metric(f"parts/{name}", float(np.nanmean(part)))
         return [None if v != v else v for v in scores.values.tolist()]
 
-    def _score_groups(self, columns: Mapping[str, Any], prompts: Sequence[Any] | None) -> Scores:
+    def score_groups(self, columns: Mapping[str, Any], prompts: Sequence[Any] | None) -> Scores:
+        """Score a batch whose groups, where they matter, are neighbours with equal prompts."""
         if not self.uses_groups:
             return self.score(columns)
         if prompts is None:
@@ -248,6 +260,25 @@ class Reward:
         return self.score_batch(batch, groups)
 
 
+def trl_columns(
+    prompts: Sequence[Any] | None,
+    completions: Sequence[Any] | None,
+    completion_ids: Sequence[Any] | None,
+    trainer_state: Any,
+    columns: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The columns of a TRL call: texts of messages, token ids, progress, the dataset's columns."""
+    given = dict(columns)
+    if trainer_state is not None and "progress" not in given:
+        given["progress"] = trainer_state.global_step / max(1, trainer_state.max_steps)
+    for name, texts in (("prompt", prompts), ("completion", completions)):
+        if texts is not None:
+            given[name] = [message_text(t) for t in texts]
+    if completion_ids is not None:
+        given["completion_ids"] = completion_ids
+    return given
+
+
 def _with_gaps(array: Array, broken: Any) -> Array:
     return array if broken is None else np.where(broken, np.nan, array)
 
@@ -256,31 +287,11 @@ def _key(prompt: Any) -> str:
     return prompt if isinstance(prompt, str) else repr(prompt)
 
 
-def _text(value: Any) -> Any:
+def message_text(value: Any) -> Any:
     """A completion's text; a conversation's is the content of its last message."""
     if isinstance(value, list) and value and isinstance(value[-1], Mapping):
         return value[-1].get("content")
     return value
-
-
-def score_many(
-    rewards: Sequence[Reward], columns: Mapping[str, Any], group_size: int | None = None
-) -> Array:
-    """Score one batch with K rewards: (K, B) float64, NaN where not applicable.
-
-    Each column is read and each primitive evaluated once, however many rewards name it. Raises
-    ColumnError as `Reward.score` does.
-
-    >>> many = [compile(text, columns={"a": "number[0, 1]"}) for text in ("a", "1 - a")]
-    >>> score_many(many, {"a": [0.25, 1.0]}).tolist()
-    [[0.25, 1.0], [0.75, 0.0]]
-    """
-    batch = Batch(columns)
-    if group_size is None and any(r.uses_groups for r in rewards):
-        raise ColumnError(_UNGROUPED)
-    groups = group_offsets(batch.rows, group_size)
-    found = [r.score_batch(batch, groups).values for r in rewards]
-    return np.stack(found) if found else np.zeros((0, batch.rows))
 
 
 def compile(
@@ -290,12 +301,15 @@ def compile(
     outcome: str | None = None,
     backend: str = "auto",
     limits: Limits = MODEL,
+    dtype: str = "float64",
 ) -> Reward:
     """Compile a reward program.
 
-    `suite`, `columns` and `outcome` say what the program may name, as in `check`; `backend` is
-    `reference`, `numba` or `auto`. Raises RewardError with all diagnostics when the program has
-    errors, ValueError for an unknown suite, type or backend.
+    `suite`, `columns` and `outcome` say what the program may name, as in `check`. `backend` is
+    `auto` (the virtual machine, then compiled code for a reward that is much used), `vm`, `native`,
+    `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
+    RewardError with all diagnostics when the program has errors, ValueError for an unknown suite,
+    type or backend.
 
     >>> r = compile("0.6*g1 + 0.4*g2", columns={"g1": "number[0,1]", "g2": "bool"}, outcome="g1")
     >>> r.score({"g1": [1.0, 0.5], "g2": [False, True]}).values.tolist()
@@ -305,10 +319,13 @@ def compile(
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; one of {', '.join(BACKENDS)}")
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; one of {', '.join(DTYPES)}")
     checked = check_source(Source(text), build_scope(suite, columns, outcome), limits)
     if not checked.ok:
         raise RewardError(checked.diagnostics, checked.source)
-    return Reward(checked, backend, (text, suite, columns, outcome, backend, limits))
+    arguments = (text, suite, columns, outcome, backend, limits, dtype)
+    return Reward(checked, backend, dtype, arguments)
 
 
 def _compile_with(origins: Sequence[Origin], limit: int, arguments: tuple[Any, ...]) -> Reward:

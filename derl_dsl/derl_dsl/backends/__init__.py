@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from derl_dsl.backends.kernel import Kernel
     from derl_dsl.ir import Graph
 
-Emit = Callable[["Graph"], "Kernel"]
+# A graph and the type of numbers, float64 or float32.
+Emit = Callable[["Graph", str], "Kernel"]
+
+
+def _auto() -> Emit:
+    from derl_dsl.backends.auto import emit
+
+    return emit
 
 
 def _reference() -> Emit:
@@ -18,8 +25,14 @@ def _reference() -> Emit:
     return emit
 
 
-def _numba() -> Emit:
-    from derl_dsl.backends.numba import emit
+def _vm() -> Emit:
+    from derl_dsl.backends.vm import emit
+
+    return emit
+
+
+def _native() -> Emit:
+    from derl_dsl.backends.native import emit
 
     return emit
 
@@ -30,10 +43,14 @@ def _torch() -> Emit:
     return emit
 
 
-# Each backend is imported when it is first used: numba alone takes half a second.
+# Each backend is imported when it is first used. `native` compiles through Numba's LLVM, and may be
+# called `numba`.
 BACKENDS: dict[str, Callable[[], Emit]] = {
-    "auto": _reference,
+    "auto": _auto,
     "reference": _reference,
-    "numba": _numba,
+    "vm": _vm,
+    "native": _native,
+    "numba": _native,
     "torch": _torch,
 }
+DTYPES = ("float64", "float32")

@@ -46,7 +46,7 @@ def build(graph: Graph, roots: Sequence[int], dtype: str = "float64") -> Compile
         return fused.write(plan, handlers.REALS[dtype])
 
     key = f"fused {dtype} {digest()} {plan.shape()}"
-    library = load(key, write, ("derl_fused",), hot=True)
+    library = load(key, write, ("derl_fused",))
     entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.addresses["derl_fused"])
     return Compiled(plan.program(), entry, library)
 

@@ -67,8 +67,9 @@ class _Packer:
     registers are given back after the target has been chosen.
     """
 
-    __slots__ = ("code", "cuts", "filled", "free", "grouped", "inputs", "last", "nodes", "operands", "pool",
-                 "registers", "roots", "shared", "spaces", "targets", "valids")  # fmt: skip
+    __slots__ = ("code", "cuts", "filled", "free", "grouped", "inputs", "last", "nodes",
+                 "operands", "pool", "registers", "roots", "shared", "spaces", "targets",
+                 "valids")  # fmt: skip
 
     def __init__(
         self, nodes: list[Node], roots: Sequence[int], valids: Sequence[int | None]
@@ -217,9 +218,7 @@ class _Packer:
             return None
         return (other, x, y) if fixed else (other, y, x)
 
-    def _elementwise(
-        self, i: int, node: Node, spread: list[int]
-    ) -> tuple[int, list[int], int]:
+    def _elementwise(self, i: int, node: Node, spread: list[int]) -> tuple[int, list[int], int]:
         op, args, _, _, is_list = node
         operands = self.operands
         given = [operands[a] for a in args]
@@ -242,9 +241,7 @@ class _Packer:
             bits = self._materialise(given, bits, numbers, space)
         return numbers[bits], given, space
 
-    def _materialise(
-        self, given: list[int], bits: int, numbers: dict[int, int], space: int
-    ) -> int:
+    def _materialise(self, given: list[int], bits: int, numbers: dict[int, int], space: int) -> int:
         """Spreads constants over registers, as few as the operation's instructions allow."""
         kept = max((b for b in numbers if b & ~bits == 0), key=int.bit_count)
         for k, operand in enumerate(given):
@@ -275,9 +272,7 @@ class _Packer:
         self.spaces[i] = 1 + len(self.inputs) + cut
         return number, [operand, literals[0], literals[-1]], source, self.spaces[i]
 
-    def _group(
-        self, op: str, args: tuple[int, ...], literals: list[int]
-    ) -> tuple[int, list[int]]:
+    def _group(self, op: str, args: tuple[int, ...], literals: list[int]) -> tuple[int, list[int]]:
         *values, where = (self.operands[a] for a in args)
         everyone = where & 3 == _CONST and self.pool[where >> 2] == 1.0
         self.grouped = True

@@ -84,7 +84,9 @@ class Plan:
                 needed.update(a for a in self._read(i) if self.stages[a] < self.stages[i])
         for root in self.roots:
             needed.update([root] if self.graph.nodes[root].op in GROUP else [])
-        kept = sorted(i for i in needed if self.graph.nodes[i].op not in _LEAVES or self._argument(i))
+        kept = sorted(
+            i for i in needed if self.graph.nodes[i].op not in _LEAVES or self._argument(i)
+        )
         return {i: k for k, i in enumerate(kept)}
 
     def direct(self, i: int) -> bool:
@@ -168,9 +170,7 @@ class Plan:
     def groups(self, stage: int) -> list[int]:
         """The group functions that run before a stage."""
         return [
-            i
-            for i in self.order
-            if self.graph.nodes[i].op in GROUP and self.stages[i] == stage
+            i for i in self.order if self.graph.nodes[i].op in GROUP and self.stages[i] == stage
         ]
 
     @property

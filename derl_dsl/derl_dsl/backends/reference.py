@@ -83,7 +83,8 @@ def deviation(values: list[float]) -> float:
 
 def quantile(values: list[float], q: float) -> float:
     """The q-quantile, linear between neighbours."""
-    ordered = np.sort(values).tolist()
+    # Adding zero makes one zero of two: sorting need not tell them apart.
+    ordered = np.sort(np.asarray(values) + 0.0).tolist()
     if not ordered:
         return 0.0
     at = q * (len(ordered) - 1)
@@ -194,8 +195,21 @@ def _leaf(node: Node, value: Any, rows: int) -> Any:
     return value != 0 if node.is_bool else value
 
 
-def emit(graph: Graph) -> Kernel:
-    """A kernel that runs the graph's operations over whole columns."""
+def _rounded(value: Any, node: Node, dtype: str) -> Any:
+    """Numbers in the type they are computed in."""
+    if node.is_bool or dtype == "float64":
+        return value
+    if isinstance(value, Ragged):
+        return Ragged(np.asarray(value.values, dtype), value.offsets)
+    return np.asarray(value, dtype)
+
+
+def emit(graph: Graph, dtype: str = "float64") -> Kernel:
+    """A kernel that runs the graph's operations over whole columns.
+
+    In float32 every operation rounds; functions of the C library, reductions of lists and group
+    functions are computed in float64 and rounded at their end.
+    """
     order = graph.used(graph.roots())
     outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
 
@@ -205,9 +219,10 @@ def emit(graph: Graph) -> Kernel:
             for i in order:
                 node = graph.nodes[i]
                 if node.op in ("const", "input", "valid", "param"):
-                    done[i] = _leaf(node, bound.inputs.get(i), bound.rows)
+                    found = _leaf(node, bound.inputs.get(i), bound.rows)
                 else:
-                    done[i] = _node(node, [done[a] for a in node.args], bound)
+                    found = _node(node, [done[a] for a in node.args], bound)
+                done[i] = _rounded(found, node, dtype)
         return {name: np.array(done[i], dtype=np.float64) for name, i in outputs.items()}
 
     return kernel

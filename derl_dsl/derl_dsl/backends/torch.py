@@ -382,8 +382,10 @@ def _arguments(graph: Graph, lowered: Lowered, bound: Bound) -> dict[str, Any]:
     return {name: given[name] for name in lowered.arguments}
 
 
-def emit(graph: Graph) -> Kernel:
+def emit(graph: Graph, dtype: str = "float64") -> Kernel:
     """A kernel of torch operations on the CPU, in float64."""
+    if dtype != "float64":
+        raise ValueError("the torch backend computes in float64; Reward.torch has other types")
     lowered: dict[bool, Lowered] = {}
 
     def kernel(bound: Bound) -> dict[str, Array]:

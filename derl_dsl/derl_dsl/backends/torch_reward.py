@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,18 +110,34 @@ class TorchReward(nn.Module):
         params: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """The reward, as `reward`, and all named parts, (B,) each; arguments as in `forward`."""
+        return self.bind(columns, group_size)(params)
+
+    def bind(
+        self, columns: Columns, group_size: int | Tensor | None = None
+    ) -> Callable[..., dict[str, Tensor]]:
+        """What `evaluate` does, with the columns looked at once: for many calls on the same ones.
+
+        The function takes `params`, and reads the module's own at every call.
+        """
         given = self._inputs(columns)
         rows = self._rows(given, columns)
         given |= {"rows": rows, "constants": self.constants}
         uniform = self._group(given, rows, group_size)
-        values = {**self.params, **(params or {})}
-        unknown = values.keys() - self._bounds.keys()
-        if unknown:
-            raise ValueError(f"the reward has no parameter {sorted(unknown)[0]!r}")
-        given |= {f"p{i}": values[name] for name, (i, _) in self._bounds.items()}
         lowered, run = self._kernel(uniform)
-        found: dict[str, Tensor] = run(**{name: given[name] for name in lowered.arguments})
-        return found
+        fixed = {name: given[name] for name in lowered.arguments if name in given}
+
+        def call(params: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+            values = {**self.params, **(params or {})}
+            unknown = values.keys() - self._bounds.keys()
+            if unknown:
+                raise ValueError(f"the reward has no parameter {sorted(unknown)[0]!r}")
+            own = {f"p{i}": values[name] for name, (i, _) in self._bounds.items()}
+            found: dict[str, Tensor] = run(
+                **fixed, **{name: value for name, value in own.items() if name in lowered.arguments}
+            )
+            return found
+
+        return call
 
     @torch.no_grad()
     def clamp_(self) -> TorchReward:

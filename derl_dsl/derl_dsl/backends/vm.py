@@ -140,6 +140,10 @@ class Session:
         self.table = np.array(table or [0, 0], np.int64)
 
     def _addresses(self, value: Array | Ragged) -> tuple[int, int]:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found later
+            return self._address(value)
+
+    def _address(self, value: Array | Ragged) -> tuple[int, int]:
         if not isinstance(value, Ragged):
             data = np.ascontiguousarray(value, self.dtype)
             self._kept.append(data)
@@ -180,7 +184,7 @@ class Run:
         entry: Any = None,
     ) -> None:
         rows = session.rows
-        grouped = any([p.grouped for p in programs])
+        grouped = any(p.grouped for p in programs)
         blocks = session.partition(grouped)
         total = sum([p.outputs for p in programs])
         if out is None:
@@ -201,7 +205,7 @@ class Run:
         vm = machine(session.dtype)
         if grouped:
             vm.need("groups")
-        if any([p.lists for p in programs]):
+        if any(p.lists for p in programs):
             vm.need("lists")
         mask = np.empty(blocks.largest if grouped else 1, np.uint8)
         fields = {

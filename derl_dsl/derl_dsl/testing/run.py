@@ -43,7 +43,7 @@ def run_tests(tests: TestFile, source: Source, settings: Settings) -> FileResult
             shown = render([d for d in checked.diagnostics if d.severity == "error"], source)
             results.append(Result("check", "the reward checks", 1, (Failure(shown),)))
         return FileResult(tests.path, source.path, tuple(results))
-    reward = Reward(checked, "reference", ())
+    reward = Reward(checked, "reference", "float64", ())
     scored: dict[str, float] = {}
     for case in tests.cases:
         results.append(_case(case, reward, tests.path, scored))

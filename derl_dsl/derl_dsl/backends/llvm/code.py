@@ -54,9 +54,9 @@ INSTRUCTIONS: dict[str, int] = {
 # The arguments of one call, the record of one program, and what an instruction sees of its block,
 # each an array of 64-bit fields.
 ARGS = (
-    "table", "programs", "program_count", "blocks", "block_groups", "block_count", "inputs", "groups",
-    "live", "group_size", "scratch", "capacity", "rows", "pointers", "offsets", "counts", "cuts",
-    "cut_capacity", "sorting", "mask",
+    "table", "programs", "program_count", "blocks", "block_groups", "block_count", "inputs",
+    "groups", "live", "group_size", "scratch", "capacity", "rows", "pointers", "offsets", "counts",
+    "cuts", "cut_capacity", "sorting", "mask",
 )  # fmt: skip
 PROGRAM = ("code", "length", "constants", "inputs", "input_count", "cut_count", "out")
 BLOCK = ("rows", "groups", "starts", "live", "group_size", "offsets", "counts", "sorting", "mask",

@@ -141,13 +141,14 @@ class _Stage:
                     slot.set(value)
         count = b.sub(end, start)
         for i, state in states.items():
-            node = self.graph.nodes[i]
-            found = REDUCTIONS[node.op].finish(wide, [s.get() for s in state], count)
-            self.values[i] = found if node.is_bool else c.narrowed(found)
+            reduced = self.graph.nodes[i]
+            found = REDUCTIONS[reduced.op].finish(wide, [s.get() for s in state], count)
+            self.values[i] = found if reduced.is_bool else c.narrowed(found)
 
     def _singles(self, root: int) -> list[int]:
         """The single values that a list is made with."""
-        found, stack = [], [root]
+        found: list[int] = []
+        stack = [root]
         while stack:
             for a in self.graph.nodes[stack.pop()].args:
                 (stack if self.graph.nodes[a].is_list else found).append(a)
@@ -191,13 +192,9 @@ class _Whole:
         function = ir.Function(module, ir.FunctionType(VOID, [POINTER]), "derl_fused")
         self.c = Code(ir.IRBuilder(function.append_basic_block()), real)
         self.b = self.c.b
-        self.arg = {
-            name: self.c.load(function.args[0], i64(k), I64) for k, name in enumerate(ARGS)
-        }
+        self.arg = {name: self.c.load(function.args[0], i64(k), I64) for k, name in enumerate(ARGS)}
         record = self.pointer(self.arg["programs"])
-        self.program = {
-            name: self.c.load(record, i64(k), I64) for k, name in enumerate(PROGRAM)
-        }
+        self.program = {name: self.c.load(record, i64(k), I64) for k, name in enumerate(PROGRAM)}
         self.bytes = i64(8 if real == DOUBLE else 4)
 
     def pointer(self, address: Value) -> Value:

@@ -123,9 +123,7 @@ class Run:
         code, counts = self.pointer(program["code"]), self.pointer(self.arg["counts"])
         with c.loop(NO, program["length"]) as k:
             at = b.mul(k, i64(FIELDS))
-            op, space, made = (
-                b.sext(c.load(code, b.add(at, i64(f)), I32), I64) for f in (0, 5, 6)
-            )
+            op, space, made = (b.sext(c.load(code, b.add(at, i64(f)), I32), I64) for f in (0, 5, 6))
             operands = [self._operand(code, at, f) for f in (1, 2, 3, 4)]
             handler = c.load(self.pointer(self.arg["table"]), op, self.handler)
             n = c.load(counts, space, I64)

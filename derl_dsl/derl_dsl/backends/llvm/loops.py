@@ -1,4 +1,4 @@
-"""Reductions of lists and functions of groups as LLVM IR, computed in float64 from left to right."""
+"""Reductions of lists and functions of groups as LLVM IR, in float64 and from left to right."""
 
 from __future__ import annotations
 

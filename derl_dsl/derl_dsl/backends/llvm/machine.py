@@ -72,17 +72,19 @@ def _arity(name: str) -> int:
     return 2 if name in ("pow", "fmod") else 1
 
 
-def assemble(text: str, hot: bool = False) -> bytes:
-    """Optimised object code of a module's IR text; `hot` code is unrolled and interleaved.
+def assemble(text: str) -> bytes:
+    """Optimised object code of a module's IR text.
 
     No fast-math and no fused multiply-add: every operation rounds as IEEE 754 says.
     """
     machine = target()[0]
     module = llvm.parse_assembly(text)
     module.verify()  # LLVM crashes on wrong code rather than say so
-    options = llvm.create_pipeline_tuning_options(speed_level=3 if hot else 2)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # Blocks lie in the first cache: unrolled loops were no faster, and take half as long again
+    # to compile.
     options.loop_vectorization = True
-    options.slp_vectorization = options.loop_unrolling = options.loop_interleaving = hot
+    options.slp_vectorization = options.loop_unrolling = options.loop_interleaving = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     found: bytes = machine.emit_object(module)
@@ -94,7 +96,6 @@ def load(
     write: Callable[[], str],
     exports: tuple[str, ...],
     imports: Mapping[str, int] | None = None,
-    hot: bool = False,
 ) -> Library:
     """The code for `key`: from the cache, or assembled from the IR that `write` gives.
 
@@ -108,7 +109,7 @@ def load(
         except RuntimeError:
             # Whole, but no object of ours: an entry that another tool wrote over.
             cache.drop(name)
-    built = assemble(write(), hot)
+    built = assemble(write())
     cache.write(name, built)
     return _link(built, exports, imports or {})
 
