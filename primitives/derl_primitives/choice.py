@@ -53,6 +53,7 @@ def _letter(answer: str) -> str | None:
     "(completion: text, answer: text) -> bool",
     cost="scan",
     source="multiple-choice extraction of lm-evaluation-harness (MMLU, ARC)",
+    good=True,
 )
 def same_choice(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the completion chooses the letter of the gold answer, from A to J.

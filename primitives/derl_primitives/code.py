@@ -28,7 +28,9 @@ def parses(text: str) -> bool:
     return True
 
 
-@primitive("(text: text) -> bool", cost="parse", source="Python's own parser (`ast.parse`)")
+@primitive(
+    "(text: text) -> bool", cost="parse", source="Python's own parser (`ast.parse`)", good=True
+)
 def valid_python(text: Sequence[str] | str) -> Bools:
     r"""Whether the text is a Python program: it parses, in the version that runs this.
 

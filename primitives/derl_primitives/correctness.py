@@ -97,6 +97,7 @@ def boxed(completion: Texts) -> Bools:
     "(completion: text) -> bool",
     cost="scan",
     source="the answer format of GSM8K (arXiv 2110.14168)",
+    good=True,
 )
 def hashed(completion: Texts) -> Bools:
     r"""Whether the completion gives an answer after `####`, as GSM8K's solutions do.

@@ -31,6 +31,7 @@ _HINT = pattern(r"[\d$\\\[]")
     "(completion: text, answer: text) -> bool",
     cost="process",
     source="math-verify (parse and verify); needs the extra `math`",
+    good=True,
 )
 def math_equal(completion: Sequence[str] | str, answer: Sequence[str] | str) -> Bools | Partial:
     r"""Whether the final answer equals the gold answer by math-verify: formulas, sets, intervals.

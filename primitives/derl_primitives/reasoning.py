@@ -36,6 +36,7 @@ def _counted(completion: Texts, pattern: str) -> Floats:
     "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="self-checks of DeepSeek-R1-Zero (arXiv 2501.12948)",
+    whole=True,
 )
 def reflections(completion: Texts) -> Floats:
     """The number of phrases in which the text doubts or checks itself.
@@ -54,6 +55,7 @@ def reflections(completion: Texts) -> Floats:
     "(completion: text) -> number[0, 1e9]",
     cost="scan",
     source="after the reasoning-steps reward of open-r1",
+    whole=True,
 )
 def connectives(completion: Texts) -> Floats:
     """The number of words that join the steps of an argument.

@@ -88,6 +88,7 @@ def _validator(schema: str) -> Callable[[Any], bool]:
     cost="parse",
     source="JSON Schema, draft 2020-12, through jsonschema; needs the extra `json`",
     literals={"schema": schema_problem},
+    good=True,
 )
 def fits_schema(text: Sequence[str] | str, schema: str) -> Bools:
     r"""Whether the whole text is one JSON value that fits the schema.

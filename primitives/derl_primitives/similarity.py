@@ -28,6 +28,7 @@ MOST_WORDS = 2048
     "(completion: text, answer: text) -> number[0, 1]",
     cost="parse",
     source="Levenshtein distance through rapidfuzz",
+    good=True,
 )
 def edit_similarity(completion: Texts, answer: Texts) -> Floats:
     """How little must be edited to turn one text into the other: 1 - edits / the longer length.
@@ -54,6 +55,7 @@ def edit_similarity(completion: Texts, answer: Texts) -> Floats:
     "(completion: text, answer: text) -> number[0, 1]",
     cost="scan",
     source="token F1 of SQuAD (arXiv 1606.05250), without its removal of articles",
+    good=True,
 )
 def word_f1(completion: Texts, answer: Texts) -> Floats:
     """How many words the texts share: 2 * shared / (words of one + words of the other).
@@ -83,6 +85,7 @@ def _f1(left: Counter[str], right: Counter[str]) -> float:
     "(completion: text, answer: text) -> number[0, 1]",
     cost="scan",
     source="Jaccard index of the sets of words",
+    good=True,
 )
 def word_overlap(completion: Texts, answer: Texts) -> Floats:
     """The share of different words that occur in both texts: shared / all.
@@ -109,6 +112,7 @@ def _shared(left: frozenset[str], right: frozenset[str]) -> float:
     "(completion: text, answer: text) -> number[0, 1]",
     cost="parse",
     source="ROUGE-L (Lin 2004), F1 over words, through rapidfuzz",
+    good=True,
 )
 def rouge_l(completion: Texts, answer: Texts) -> Floats:
     """How long a common subsequence of words is: 2 * its length / (words of both).
@@ -139,6 +143,7 @@ def _words(text: str) -> list[str]:
     "(completion: text, answer: text) -> number[0, 1]",
     cost="scan",
     source="relative error of the final number",
+    good=True,
 )
 def number_closeness(completion: Texts, answer: Texts) -> Floats:
     """How near the final number is to the gold number: 1 - difference / the larger of the two.

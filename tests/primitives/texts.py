@@ -1,0 +1,91 @@
+"""Texts and arguments for every text primitive: what the fuzz and the references are run on."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+from hypothesis import strategies as st
+
+from derl_grammar.types import Bool, Number, Text
+from derl_primitives.primitive import Primitive
+from derl_primitives.suites import SUITES
+from derl_primitives.text import TEXT_FUNCTIONS
+
+# What the primitives look for, and what breaks readers of text.
+PIECES = [
+    "\\boxed{", "}", "{", "\\{", "\\", "####", "#", "\n", "\n\n", "\r\n", "\t", " ", "  ", "-",
+    "\u2212", "0", "1", "5", "18", "007", "1,000", "1,00", ".5", "5.0", "2.50", "1/2", "/", ",",
+    ".", "$", "\\$", "%", "e9", "x", "a", "B", "(C)", "é", "ß", "\u0130", "\u0663", "²", "\u3000",
+    "\u2028", "\x00", "\x1c", "\ud800", "\udfff", "\U0001f600", "\\frac{1}{2}", "\\text{b}",
+    "Step 1:", "step 2.", "STEP 3 :", "1. ", "2) ", "**", "> ", "answer", "The answer is ",
+    "Answer: ", "final answer", "Monday", "<think>", "</think>", "<a>", "</a>", "```",
+    "```python\n", "[", "]", '"', ":", "true", "null", "NaN", "1e999", '{"a": 1}', "Wait", "let me check", "Hmm",
+    "therefore", "First", "then", "x = 1\n", "def f(", "(", ")", "'", "lambda", "\\N{DASH}", "_",
+]  # fmt: skip
+
+SCHEMA = '{"type": ["object", "number"], "properties": {"a": {"maximum": 5}}, "required": ["a"]}'
+LITERALS: dict[str, Any] = {
+    "part": "5", "pattern": r"(?:St|st)ep [0-9]+|\bx", "prefix": "#", "suffix": " ", "start": "<a>",
+    "end": "</a>", "mark": "####", "tag": "a", "n": 2.0, "schema": SCHEMA,
+}  # fmt: skip
+
+
+def text_primitives() -> dict[str, Primitive]:
+    """All primitives of texts, by module and name, but those that need a process."""
+    tables: list[dict[str, Primitive]] = [dict(TEXT_FUNCTIONS)]
+    for suite in SUITES.values():
+        tables.append(dict(suite.primitives))
+        tables.append({name: b.primitive for name, b in suite.bindings.items()})
+    found = {}
+    for table in tables:
+        for p in table.values():
+            if isinstance(p.params[0].type, Text) and not p.beside and p.cost != "process":
+                found[f"{p.fn.__module__.rpartition('.')[2]}.{p.name}"] = p
+    return found
+
+
+def arguments(primitive: Primitive, first: list[str], second: list[str]) -> list[Any]:
+    """Columns for the texts of a primitive, and a literal for each of its literals."""
+    columns = iter((first, second))
+    return [LITERALS[p.name] if p.literal else next(columns) for p in primitive.params]
+
+
+def problem(primitive: Primitive, values: Any, count: int) -> str | None:
+    """What is wrong with the values of a primitive, or None."""
+    if len(values) != count:
+        return f"{len(values)} values for {count} rows"
+    if isinstance(primitive.returns, Text):
+        return next((f"{v!r} is no text" for v in values if type(v) is not str), None)
+    plain = values.tolist()
+    if isinstance(primitive.returns, Bool):
+        return next((f"{v!r} is no truth value" for v in plain if type(v) is not bool), None)
+    kind = primitive.returns
+    assert isinstance(kind, Number)
+    for v in plain:
+        if type(v) is not float or not kind.lo <= v <= kind.hi:
+            return f"{v!r} is outside {kind}"
+        if kind.values is not None and v not in kind.values:
+            return f"{v!r} is none of {kind}"
+    return None
+
+
+any_text = st.one_of(
+    st.text(alphabet=st.characters(), max_size=60),
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join),
+    st.lists(st.one_of(st.sampled_from(PIECES), st.characters()), max_size=20).map("".join),
+)
+
+
+def random_text(rng: random.Random) -> str:
+    """A text as `any_text` makes them, a hundred times faster."""
+    kind = rng.random()
+    if kind < 0.2:
+        return "".join(chr(rng.randrange(sys.maxunicode + 1)) for _ in range(rng.randrange(12)))
+    if kind < 0.3:
+        return "".join(map(chr, rng.choices(range(128), k=rng.randrange(40))))
+    pieces = rng.choices(PIECES, k=rng.randrange(16))
+    if rng.random() < 0.2:
+        pieces.insert(rng.randrange(len(pieces) + 1), chr(rng.randrange(sys.maxunicode + 1)))
+    return "".join(pieces) * (rng.randrange(1, 8) if rng.random() < 0.05 else 1)
