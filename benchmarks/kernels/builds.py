@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kernels.calls import ONE_THREAD
-from benchmarks.kernels.latency import NAMES, ROWS, TYPES, formulas
+from benchmarks.kernels.latency import NAMES, ROWS, TYPES, formulas, loop_source
 from benchmarks.run import Benchmark, Contender, Contenders
+from derl_dsl.checker import check_source
+from derl_dsl.ir import Graph
+from derl_dsl.scope import Scope, build_scope
+from derl_grammar.spans import Source
 
 COUNT = 200
 Columns = dict[str, Any]
@@ -22,16 +26,10 @@ def _texts() -> list[str]:
     return [text for text, _ in itertools.islice(formulas(), COUNT)]
 
 
-def graphs() -> list[Any]:
+def graphs(texts: list[str], scope: Scope) -> list[Graph]:
     """The checked programs as graphs: IR in hand."""
-    from derl_dsl.checker import check_source
-    from derl_dsl.scope import build_scope
-    from derl_grammar.spans import Source
-
-    scope = build_scope(columns=TYPES)
-    found = [check_source(Source(text), scope).graph for text in _texts()]
-    assert all(found)
-    return found
+    found = [check_source(Source(text), scope).graph for text in texts]
+    return [graph for graph in found if graph is not None]
 
 
 def _columns() -> Columns:
@@ -43,7 +41,7 @@ def _score_many() -> Contenders:
     import derl_dsl
     from derl_dsl.backends import vm
 
-    made, columns = graphs(), _columns()
+    made, columns = graphs(_texts(), build_scope(columns=TYPES)), _columns()
     inputs = {
         vm.key_of(g.nodes[i]): columns[str(g.source(i))] for g in made for i in g.inputs(g.roots())
     }
@@ -106,10 +104,34 @@ def _machine() -> Contenders:
     )  # fmt: skip
 
 
-def _each(build: Callable[[Any], object], made: list[Any]) -> Callable[[], object]:
-    """Build the next one, from the first on."""
-    turns = itertools.cycle(made)
-    return lambda: build(next(turns))
+def _hot() -> Contenders:
+    """Builds of programs as they are sampled for meta-training, none from a cache."""
+    from benchmarks.check import formulas as sampled
+    from derl_dsl.backends import native
+
+    os.environ["DERL_CACHE"] = "off"
+    made = itertools.cycle(graphs(sampled()[:COUNT], build_scope("derl-math")))
+    loops = _loops()
+
+    def build() -> object:
+        graph = next(made)
+        return native.build(graph, [graph.outputs["reward"]])
+
+    return (
+        Contender("derl-dsl native", build, "from the graph to code that can be called"),
+        Contender("numba njit", lambda: next(loops)(), "a loop by hand for such a formula",
+                  slow_start=True),
+    )  # fmt: skip
+
+
+def _loops() -> Iterator[Callable[[], object]]:
+    import numba
+
+    for text, _ in formulas():
+        made: dict[str, Any] = {}
+        exec(loop_source(text), made)
+        kinds = (numba.float64[::1],) * 5
+        yield lambda loop=made["loop"], kinds=kinds: numba.njit(kinds, error_model="numpy")(loop)
 
 
 def benchmarks() -> list[Benchmark]:
@@ -133,5 +155,13 @@ def benchmarks() -> list[Benchmark]:
             rounds=5,
             process=ONE_THREAD,
             target=0.5,
+        ),
+        Benchmark(
+            "kernels-hot-build",
+            "The hot tier: code for one reward, of 200 sampled formulas in turn, nothing cached",
+            _hot,
+            rounds=COUNT,
+            budget=4.0,
+            process=ONE_THREAD,
         ),
     ]

@@ -47,7 +47,7 @@ def _each(score: Callable[[str], Any], dialect: int = 0) -> Callable[[], Any]:
     return lambda: score(next(source)[dialect])
 
 
-def _loop_source(text: str) -> str:
+def loop_source(text: str) -> str:
     """The loop that an expert would write for a formula."""
     indexed = text
     for name in NAMES:
@@ -96,7 +96,7 @@ def _numba(columns: Columns) -> Score:
 
     def score(text: str) -> Any:
         made: dict[str, Any] = {}
-        exec(_loop_source(text), made)
+        exec(loop_source(text), made)
         out = np.empty(ROWS)
         numba.njit(error_model="numpy")(made["loop"])(*columns.values(), out)
         return out
@@ -173,7 +173,7 @@ _CODES = {
     ),
     "numexpr": _DRAWN + f"import numexpr; print(numexpr.evaluate({_FORMULA!r})[0])",
     "numba": (
-        _DRAWN + f"import numba; exec({_loop_source(_FORMULA)!r}); out = np.empty({ROWS}); "
+        _DRAWN + f"import numba; exec({loop_source(_FORMULA)!r}); out = np.empty({ROWS}); "
         "numba.njit(loop)(g1, g2, g3, g4, out); print(out[0])"
     ),
     "torch": (
