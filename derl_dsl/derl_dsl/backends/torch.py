@@ -80,7 +80,9 @@ def _not_among(x: Tensor, allowed: Tensor) -> Tensor:
 
 
 def _beyond(x: Tensor, lo: float, hi: float) -> Tensor:
-    return ~((x >= lo) & (x <= hi) & torch.isfinite(x))
+    # What a clamp changes; NaN differs from itself, and infinities from the largest numbers.
+    limits = torch.finfo(x.dtype)
+    return x != x.clamp(max(lo, limits.min), min(hi, limits.max))
 
 
 def _absent(bad: Tensor, valid: Tensor | None) -> Tensor:
@@ -224,7 +226,8 @@ class Lowering:
             self.bad[name] = self._badness(source, at, x)
         if self.graph.nodes[i].op == "valid":
             return self._call(torch.logical_not, self.bad[name])
-        if not self._is_list(i):
+        # Rows without a required value become NaN and are counted nowhere: theirs may stay.
+        if is_optional(source) and not self._is_list(i):
             x = self._call(_replaced, x, self.bad[name], _harmless(source))
         return self._call(_truth, x) if self.graph.nodes[i].is_bool else x
 
