@@ -41,13 +41,15 @@ class Builder:
 
     def add(self, op: str, args: tuple[int, ...], payload: Payload = None) -> int:
         """The simplest node known for this operation."""
-        for rule in self.rules.get(op, ()):
-            found = rule(self, args, payload)
-            # One value for a rollout does not stand for one value a step, equal as they may be.
-            if found is not None and (
-                not self.lists or self.nodes[found].is_list == self._many(op, args)
-            ):
-                return found
+        rules = self.rules.get(op)
+        if rules is not None:
+            for rule in rules:
+                found = rule(self, args, payload)
+                # One value for a rollout does not stand for one value a step, equal as they may be.
+                if found is not None and (
+                    not self.lists or self.nodes[found].is_list == self._many(op, args)
+                ):
+                    return found
         return self.put(op, args, payload)
 
     def put(self, op: str, args: tuple[int, ...], payload: Payload = None) -> int:
@@ -86,10 +88,12 @@ class Builder:
 
     def leaf(self, node: Node) -> int:
         """A node without arguments, as it is."""
-        if node.op == "const":
-            assert isinstance(node.payload, float)
-            return self.const(node.payload)
-        return self._append((node.op, (), node.payload), node)
+        if node.op != "const":
+            return self._append((node.op, (), node.payload), node)
+        assert isinstance(node.payload, float)
+        key = ("const", node.payload, math.copysign(1.0, node.payload))
+        found = self.index.get(key)
+        return self._append(key, node) if found is None else found
 
     def const(self, value: float) -> int:
         """A constant; 0.0 and -0.0 are two."""
@@ -184,7 +188,7 @@ def sweep(build: Builder, outputs: dict[str, int], valids: dict[str, int]) -> Gr
         if needed[i]:
             for a in nodes[i].args:
                 needed[a] = 1
-    if all(needed):
+    if 0 not in needed:
         return Graph(nodes, build.places, outputs, valids, build.index)
     new: dict[int, int] = {}
     graph = Graph()
