@@ -260,9 +260,9 @@ def test_equal_keys_of_formulas_give_equal_advantages() -> None:
 
 @pytest.mark.slow
 def test_equal_keys_of_many_random_programs_give_equal_advantages() -> None:
-    pairs, wrong = unlike(samples(20_000, seed=10), build_scope(columns=MIXED))
+    pairs, wrong = unlike(samples(10_000, seed=10), build_scope(columns=MIXED))
     assert wrong == []
-    assert pairs > 1_000
+    assert pairs > 400
 
 
 SAME = [

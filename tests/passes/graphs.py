@@ -8,7 +8,7 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends import reference
+from derl_dsl.backends import Emit, reference
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.ir import GROUP, REDUCTIONS, Graph
 from derl_dsl.passes import feeds
@@ -25,18 +25,22 @@ def same_bits(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool
     return (a.view(np.int64) == b.view(np.int64)) | (np.isnan(a) & np.isnan(b))
 
 
-def run(graph: Graph, lowered: Graph, inputs: Bound) -> dict[str, NDArray[np.float64]]:
+def run(graph: Graph, lowered: Graph, inputs: Bound, emit: Emit) -> dict[str, NDArray[np.float64]]:
     """The outputs of the lowered graph on the inputs of the graph it was made of."""
     moved = {new: inputs.inputs[old] for new, old in feeds(graph, lowered).items()}
-    return reference.emit(lowered)(dataclasses.replace(inputs, inputs=moved))
+    return emit(lowered)(dataclasses.replace(inputs, inputs=moved))
 
 
 def differing(
-    graph: Graph, lowered: Graph, rng: np.random.Generator, in_range: bool = False
+    graph: Graph,
+    lowered: Graph,
+    rng: np.random.Generator,
+    in_range: bool = False,
+    emit: Emit = reference.emit,
 ) -> list[str]:
     """The outputs in which two graphs differ on random rows and corners."""
     inputs = bound(graph, ROWS, rng, in_range=in_range, group=4)
-    before, after = reference.emit(graph)(inputs), run(graph, lowered, inputs)
+    before, after = reference.emit(graph)(inputs), run(graph, lowered, inputs, emit)
     found = []
     for name, values in before.items():
         # A condition that is gone always held.

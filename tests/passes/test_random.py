@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from derl_dsl.analyse import Analysis
+from derl_dsl.backends import BACKENDS
 from derl_dsl.ir import Graph
 from derl_dsl.passes import PASSES, lower, verify
 from tests.differential.programs import graph_of, scope, texts
@@ -41,7 +42,7 @@ def wrong_graphs(count: int, seed: int) -> list[tuple[str, list[str]]]:
 
 
 def test_random_programs() -> None:
-    assert wrong_programs(400, seed=21) == []
+    assert wrong_programs(300, seed=21) == []
 
 
 def test_random_graphs() -> None:
@@ -61,6 +62,14 @@ def test_every_pass_alone_keeps_the_bits() -> None:
             changed[one.name] += len(after.nodes) != least
     # `order` keeps the number of nodes for the most part; the others find something to do.
     assert all(count > 5 for name, count in changed.items() if name not in ("order", "share"))
+
+
+def test_the_virtual_machine_computes_the_lowered_graph_as_the_reference_does_the_written() -> None:
+    names, rng = scope(), np.random.default_rng(24)
+    emit = BACKENDS["vm"]()
+    for text in texts(80, seed=24, names=names):
+        graph = graph_of([text], names)
+        assert differing(graph, lower(graph), rng, emit=emit) == [], text
 
 
 @pytest.mark.slow
