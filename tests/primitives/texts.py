@@ -21,9 +21,22 @@ PIECES = [
     "\u2028", "\x00", "\x1c", "\ud800", "\udfff", "\U0001f600", "\\frac{1}{2}", "\\text{b}",
     "Step 1:", "step 2.", "STEP 3 :", "1. ", "2) ", "**", "> ", "answer", "The answer is ",
     "Answer: ", "final answer", "Monday", "<think>", "</think>", "<a>", "</a>", "```",
-    "```python\n", "[", "]", '"', ":", "true", "null", "NaN", "1e999", '{"a": 1}', "Wait", "let me check", "Hmm",
+    "```python\n", "[", "]", '"', ":", "true", "null", "NaN", "1e999", '{"a": 1}', "Wait",
+    "let me check", "Hmm",
     "therefore", "First", "then", "x = 1\n", "def f(", "(", ")", "'", "lambda", "\\N{DASH}", "_",
 ]  # fmt: skip
+
+# Pieces that belong together, so that what the primitives look for comes about.
+GROUPS = [
+    ["<think>", "</think>", " ", "4", "\n"],
+    ["<a>", "</a>", "x", " ", "</think>"],
+    ["```", "\n", "\n", "\n```\n", "python", "x = 1\n", " ", "    ```"],
+    ["The answer is ", "Answer: ", "A", "(b)", "c)", "**", ".", " ", "\\boxed{", "}", "#### "],
+    ['{"a": ', "}", "1", "5", "7e2", "[", "]", ", ", '"x"', '{"b": 2}', "null", " "],
+    ["\\boxed{", "}", "18", "{", " ", "#### ", "\n", "1,000", ".5", "-", "/"],
+    ["Step 1:", "1. ", "2) ", "\n", "**", " ", "step 2.", "x", "  "],
+    ["x", " = ", "1", "\n", "(", ")", "if ", ":", " ", '"'],
+]
 
 SCHEMA = '{"type": ["object", "number"], "properties": {"a": {"maximum": 5}}, "required": ["a"]}'
 LITERALS: dict[str, Any] = {
@@ -74,6 +87,9 @@ def problem(primitive: Primitive, values: Any, count: int) -> str | None:
 any_text = st.one_of(
     st.text(alphabet=st.characters(), max_size=60),
     st.lists(st.sampled_from(PIECES), max_size=30).map("".join),
+    st.sampled_from(GROUPS)
+    .flatmap(lambda g: st.lists(st.sampled_from(g), max_size=9))
+    .map("".join),
     st.lists(st.one_of(st.sampled_from(PIECES), st.characters()), max_size=20).map("".join),
 )
 
@@ -85,7 +101,8 @@ def random_text(rng: random.Random) -> str:
         return "".join(chr(rng.randrange(sys.maxunicode + 1)) for _ in range(rng.randrange(12)))
     if kind < 0.3:
         return "".join(map(chr, rng.choices(range(128), k=rng.randrange(40))))
-    pieces = rng.choices(PIECES, k=rng.randrange(16))
+    known = PIECES if kind < 0.6 else rng.choice(GROUPS)
+    pieces = rng.choices(known, k=rng.randrange(1, 16 if kind < 0.6 else 9))
     if rng.random() < 0.2:
         pieces.insert(rng.randrange(len(pieces) + 1), chr(rng.randrange(sys.maxunicode + 1)))
     return "".join(pieces) * (rng.randrange(1, 8) if rng.random() < 0.05 else 1)
