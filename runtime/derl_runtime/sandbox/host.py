@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_grammar.types import Bool, Number, Optional, parse_type
 from derl_runtime.sandbox import levels, zygotes
 from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import Order, run
@@ -17,6 +18,7 @@ from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxL
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
 
+_LONGEST_NAME, _LONGEST_TYPE = 200, 1000
 _TRIVIAL = "def trial(completion: text) -> number:\n    return 0\n"
 ENGINES = ("restricted", "monty")
 Columns = Sequence[Sequence[Any] | NDArray[Any]]
@@ -87,15 +89,7 @@ class Sandbox:
         if refused:
             return refused
         reply = self._run([self._order(frames.DECLARE, encode_job(frames.DECLARE, source), 0)])[0]
-        if isinstance(reply, Failure):
-            return Failure(reply.cls, f"{name}: {reply.message}")
-        try:
-            failed = frames.read_failure(reply)
-            if failed is not None:
-                return Failure(failed[0], f"{name}: {failed[1]}")
-            return tuple(_declaration(s) for s in frames.read_declarations(reply))
-        except frames.Malformed as error:
-            return Failure("protocol", f"{name}: {error}")
+        return _declarations(reply, name)
 
     def call(
         self,
@@ -198,9 +192,41 @@ def _tested_walls(engine: str) -> tuple[levels.Wall, ...]:
         return _tested[key]
 
 
+def _declarations(reply: bytes | Failure, name: str) -> tuple[Declaration, ...] | Failure:
+    if isinstance(reply, Failure):
+        return Failure(reply.cls, f"{name}: {reply.message}")
+    try:
+        failed = frames.read_failure(reply)
+        if failed is not None:
+            return Failure(failed[0], f"{name}: {failed[1]}")
+        return tuple(_declaration(s) for s in frames.read_declarations(reply))
+    except frames.Malformed as error:
+        return Failure("protocol", f"{name}: {error}")
+
+
 def _declaration(strings: Sequence[str]) -> Declaration:
+    """What a worker says that a function declares; raises Malformed for what none could be."""
     name, returns, doc, *rest = strings
-    return Declaration(name, tuple(zip(rest[::2], rest[1::2], strict=True)), returns, doc)
+    parameters = tuple(zip(rest[::2], rest[1::2], strict=True))
+    for each in (name, *(p for p, _ in parameters)):
+        if not each.isidentifier() or len(each) > _LONGEST_NAME:
+            raise frames.Malformed("a declared name is no name")
+    for kind in (returns, *(t for _, t in parameters)):
+        _check_type(kind)
+    result = parse_type(returns)
+    inner = result.item if isinstance(result, Optional) else result
+    if not isinstance(inner, Number | Bool):
+        raise frames.Malformed(f"a primitive returns a number or a bool, not {inner}")
+    return Declaration(name, parameters, returns, doc)
+
+
+def _check_type(text: str) -> None:
+    if len(text) > _LONGEST_TYPE:
+        raise frames.Malformed("a declared type is too long")
+    try:
+        parse_type(text)
+    except ValueError as error:
+        raise frames.Malformed(str(error)) from None
 
 
 def _values(reply: bytes | Failure, rows: int) -> Values | Failure:

@@ -39,6 +39,8 @@ class ZygoteGone(Exception):
 class Zygote:
     """A running zygote; jobs of all threads go over its one control socket."""
 
+    code = _CODE
+
     def __init__(self, engine: str) -> None:
         spec = importlib.util.find_spec(_NEEDS[engine])
         if spec is None or spec.origin is None:
@@ -50,7 +52,7 @@ class Zygote:
         # Packets, so that requests of several threads never mix.
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # -s -P -S: nothing of the user, of the folder or of site-packages is imported at start.
-        command = [sys.executable, "-s", "-P", "-S", "-B", "-c", _CODE]
+        command = [sys.executable, "-s", "-P", "-S", "-B", "-c", self.code]
         with theirs:
             self.process = subprocess.Popen(
                 [*command, str(theirs.fileno()), engine, str(_HERE), site],

@@ -23,6 +23,7 @@ FAILURES = {
     5: "protocol",
     6: "nonfinite",
     7: "compile_error",
+    8: "cpu",
 }
 LONGEST_MESSAGE = 400
 LONGEST_DECLARATION = 1 << 16

@@ -83,6 +83,8 @@ def _answer(engine: Engine) -> bytes:
         cls, message = "oom", "the memory limit was reached"
     except RecursionError:
         cls, message = "crash", "RecursionError: the calls nest too deeply"
+    except BaseException as error:  # noqa: BLE001 - an engine's own end is told as well
+        cls, message = "crash", f"{type(error).__name__}: {error}"
     return frames.failure_reply(cls, message)
 
 

@@ -31,8 +31,10 @@ _CLASSES = {
     "PermissionError": "violation",
     "ImportError": "violation",
     "ModuleNotFoundError": "violation",
-    "NotImplementedError": "violation",
 }
+
+# What the program died of, as the message has it.
+_SIGNALS = {"SIGXCPU": "cpu", "SIGSYS": "violation"}
 
 
 def _program() -> tuple[str, tuple[str, ...]]:
@@ -88,11 +90,28 @@ class MontyEngine:
             raise Failed("compile_error", str(error)) from None
         except pydantic_monty.MontyRuntimeError as error:
             name = type(error.exception()).__name__
+            if name == "NotImplementedError" and inputs is None:  # a construct monty has not
+                raise Failed("compile_error", str(error)) from None
             raise Failed(_CLASSES.get(name, "crash"), str(error)) from None
         except pydantic_monty.MontyCrashedError as error:
-            raise Failed("crash", str(error)) from None
+            said = str(error)
+            cls = next((c for name, c in _SIGNALS.items() if name in said), "crash")
+            raise Failed(cls, said) from None
         except pydantic_monty.MontyError as error:
             raise Failed("protocol", str(error)) from None
+
+
+def _clean(value: Any) -> Any:
+    """The value without lone surrogates, which texts of Rust cannot hold: they become U+FFFD."""
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _discard(stream: str, text: str) -> None:
@@ -107,7 +126,7 @@ class _Fed:
 
     def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
         """The values of all rows, in one go; raises Failed."""
-        table = [list(row) for row in zip(*columns, strict=True)]
+        table = [[_clean(value) for value in row] for row in zip(*columns, strict=True)]
         code = f"[{function.name}(*row) for row in {_ROWS}]"
         values = self.engine.feed(code, {_ROWS: table})
         return values if type(values) is list else []

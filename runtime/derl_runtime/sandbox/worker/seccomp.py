@@ -63,7 +63,7 @@ _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _EACCES = 0x00050000 | 13
 _LOAD, _EQUAL, _AT_LEAST, _BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-_PROT_EXEC, _SIGABRT = 4, 6
+_PROT_EXEC, _SIGABRT, _PR_SET_NAME = 4, 6, 15
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 _X32 = 0x40000000
 
@@ -123,6 +123,17 @@ def _abort(pid: int) -> list[bytes]:
     ]
 
 
+def _own_name() -> list[bytes]:
+    """A thread that is starting gives itself a name; it may set nothing else."""
+    return [
+        _instruction(_EQUAL, number("prctl") or 0, 0, 4),
+        _instruction(_LOAD, _ARGUMENTS),
+        _instruction(_EQUAL, _PR_SET_NAME, 0, 1),
+        _instruction(_RETURN, _ALLOW),
+        _instruction(_RETURN, _EACCES),
+    ]
+
+
 def _program(steps: list[bytes]) -> bytes:
     architecture = _machine()[1]
     head = [
@@ -163,6 +174,7 @@ def driving_filter(pid: int) -> bytes:
         _answer((*COMPUTING, *_THREADED), _ALLOW)
         + _no_executable_memory()
         + _answer((*FILES, "clone", "clone3"), _EACCES)
+        + _own_name()
         + _abort(pid)
     )
 
