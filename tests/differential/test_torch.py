@@ -164,6 +164,18 @@ def test_the_other_operations_are_exact_on_wild_numbers() -> None:
             assert np.array_equal(expected, actual, equal_nan=expected.dtype != bool), name
 
 
+def test_float32_is_near_float64() -> None:
+    names = scope()
+    programs = ["0.3 * a + 0.7 * b", "mean(xs) + group_std(a)", "1 if d else exp(b)", "a % 0.3"]
+    graph = graph_of(programs, names)
+    inputs = bound(graph, 64, np.random.default_rng(4), in_range=True, group=8)
+    wide, narrow = tensors.emit(graph)(inputs), tensors.emit(graph, "float32")(inputs)
+    for name, values in wide.items():
+        assert narrow[name].dtype == np.float64
+        np.testing.assert_allclose(narrow[name], values, rtol=1e-5, atol=1e-5)
+    assert any((narrow[name] != values).any() for name, values in wide.items())
+
+
 def test_every_operation_is_in_the_tables() -> None:
     from derl_dsl import points
     from derl_dsl.backends.torch_groups import GROUPS

@@ -363,10 +363,10 @@ def _tensor(array: Any) -> Tensor:
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
-def _arguments(graph: Graph, lowered: Lowered, bound: Bound) -> dict[str, Any]:
+def _arguments(graph: Graph, lowered: Lowered, bound: Bound, dtype: torch.dtype) -> dict[str, Any]:
     """The arguments of an unchecked module for the inputs of one call."""
     given: dict[str, Any] = {
-        "constants": torch.tensor(lowered.constants, dtype=torch.float64),
+        "constants": torch.tensor(lowered.constants, dtype=dtype),
         "rows": bound.rows,
         "live": _tensor(bound.live),
         "group_size": equal_sizes(bound.groups),
@@ -375,20 +375,19 @@ def _arguments(graph: Graph, lowered: Lowered, bound: Bound) -> dict[str, Any]:
         given["group_offsets"] = _tensor(bound.groups)
         given["group_owner"] = parts.owners(given["group_offsets"], bound.rows)
     for i, value in bound.inputs.items():
-        given[f"x{i}"] = _tensor(value.values if isinstance(value, Ragged) else value)
+        given[f"x{i}"] = _tensor(value.values if isinstance(value, Ragged) else value).to(dtype)
         if isinstance(value, Ragged):
             given[f"offsets{i}"] = _tensor(value.offsets)
             given[f"owner{i}"] = parts.owners(given[f"offsets{i}"], len(value.values))
     for i, node in enumerate(graph.nodes):
         if isinstance(node.payload, Param):
-            given[f"p{i}"] = torch.tensor(node.payload.value, dtype=torch.float64)
+            given[f"p{i}"] = torch.tensor(node.payload.value, dtype=dtype)
     return {name: given[name] for name in lowered.arguments}
 
 
 def emit(graph: Graph, dtype: str = "float64") -> Kernel:
-    """A kernel of torch operations on the CPU, in float64."""
-    if dtype != "float64":
-        raise ValueError("the torch backend computes in float64; Reward.torch has other types")
+    """A kernel of torch operations on the CPU; in float32 all of them are."""
+    kind = {"float64": torch.float64, "float32": torch.float32}[dtype]
     lowered: dict[bool, Lowered] = {}
 
     def kernel(bound: Bound) -> dict[str, Array]:
@@ -396,8 +395,8 @@ def emit(graph: Graph, dtype: str = "float64") -> Kernel:
         if uniform not in lowered:
             lowered[uniform] = lower(graph, uniform, checked=False)
         with torch.inference_mode():
-            found = lowered[uniform].module(**_arguments(graph, lowered[uniform], bound))
+            found = lowered[uniform].module(**_arguments(graph, lowered[uniform], bound, kind))
         # Copies: an output may be an input itself, or one value for all rows.
-        return {name: np.array(x.numpy()) for name, x in found.items()}
+        return {name: np.array(x.numpy(), dtype=np.float64) for name, x in found.items()}
 
     return kernel
