@@ -44,7 +44,7 @@ def lowering() -> Benchmark:
     """Formulas lowered, and their keys made, each from the graph of a checked formula."""
     return Benchmark(
         "lowering",
-        f"Formulas lowered and keyed in one process ({COUNT} of 12 nodes on average)",
+        f"Formulas lowered and keyed in one process ({COUNT} of 11 nodes on average)",
         _contenders,
         rounds=15,
         unit="formulas/s",
