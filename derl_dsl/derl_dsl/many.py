@@ -97,10 +97,8 @@ def _run(
     values[np.isinf(values)] = np.nan
     if inputs.broken or inputs.batch.faults:
         for k, reward in enumerate(chosen):
-            names = set()
             for key in reward.kernels.needs:
-                names.add(str(key[1]))
                 if key in inputs.broken:
                     values[k][inputs.broken[key]] = np.nan
-            reward.faults.add([f for f in inputs.batch.faults if f.name in names])
+            reward.count(inputs.batch.faults)
     return values

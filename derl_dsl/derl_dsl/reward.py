@@ -27,7 +27,7 @@ from derl_grammar.spans import Source
 from derl_grammar.types import Type
 from derl_runtime.columns import Batch, ColumnError
 from derl_runtime.faults import Fault, FaultLog, fault
-from derl_runtime.sources import primitives_of
+from derl_runtime.sources import parts_of, primitives_of
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,7 @@ class Reward:
             raise ColumnError(UNGROUPED)
         batch = Batch(columns, log=self.faults)
         bound, broken = self._binding.bind(batch, group_offsets(batch.rows, group_size))
-        self.faults.add(batch.faults)
+        self.count(batch.faults)
         masks = [broken[i] for i in self._binding.needs["reward"] if i in broken]
         return self.kernels.bind(bound, np.logical_or.reduce(masks) if masks else None)
 
@@ -182,7 +182,6 @@ class Reward:
 
     def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
         """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
-        before = len(batch.faults)
         bound, broken = self._binding.bind(batch, groups)
         outputs = self.kernels.outputs(bound if order is None else bound.permuted(order))
         # A column may be the caller's own array: gaps are marked in a copy.
@@ -199,7 +198,7 @@ class Reward:
                 if i in broken:
                     array[broken[i]] = np.nan
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
-        self.faults.add(faults[before:])
+        self.count(faults)
         values = outputs.pop("reward")
         inputs = {
             str(self.graph.source(i)): _with_gaps(array, broken.get(i))
@@ -207,6 +206,19 @@ class Reward:
             if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
         }
         return Scores(values, outputs, inputs, faults)
+
+    def count(self, faults: Sequence[Fault]) -> None:
+        """Add those faults of a batch to the log that concern this reward."""
+        if faults:
+            self.faults.add(f for f in faults if f.name in self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """What faults of this reward are named after: inputs, what they are made of, lists."""
+        source = self.graph.source
+        parts = [p for i in self._binding.inputs for p in parts_of(source(i))]
+        lists = [" and ".join(str(source(i)) for i in m) for m in self._binding.together]
+        return frozenset(["reward", *map(str, parts), *lists])
 
     def _nonfinite(self, values: Array) -> list[Fault]:
         """The last wall: an infinite reward never leaves, whatever the proof said."""

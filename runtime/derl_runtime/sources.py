@@ -119,6 +119,14 @@ def primitives_of(source: Source) -> Iterator[Applicable]:
             yield from primitives_of(arg)
 
 
+def parts_of(source: Source) -> Iterator[Source]:
+    """An input and what it is computed from."""
+    yield source
+    if isinstance(source, Apply):
+        for arg in source.args:
+            yield from parts_of(arg)
+
+
 def is_optional(source: Column | Apply) -> bool:
     """Whether an input is not applicable for some rollouts."""
     return isinstance(source.type, Optional)
