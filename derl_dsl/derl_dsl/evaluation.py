@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_dsl.custom import REGISTRY
 from derl_dsl.infer import infer_columns
 from derl_dsl.reward import Reward, RewardError, Scores, compile
 from derl_dsl.summary import Agreement, Summary, agree, group_codes, summarise
@@ -95,6 +96,7 @@ def _compile(question: Question, text: str, data: Data) -> Reward:
     if question.suite is not None:
         suite = find_suite(question.suite)
         known.update(suite.columns, suite.bindings, suite.primitives)
+    known.update(REGISTRY)
     columns: dict[str, str | Type] = {**infer_columns(text, data, known), **declared}
     return compile(text, question.suite, columns, backend=question.backend, limits=WIDE)
 

@@ -79,7 +79,7 @@ def test_missing_config_says_what_there_is(tmp_path: Path) -> None:
 def test_every_setting_is_documented_and_within_its_own_limits() -> None:
     text = page()
     kinds = [c.RunConfig, *(k for k in vars(c).values() if str(k).endswith("Section'>"))]
-    assert len(kinds) == 8
+    assert len(kinds) == 9
     for kind in kinds:
         assert is_dataclass(kind)
         for f in fields(kind):

@@ -39,10 +39,11 @@ def meta_train_command(
     """Let a language model learn to write rewards that train a policy well."""
     from dataclasses import replace
 
-    from derl_trainers.config import ConfigError, load_config
+    from derl_trainers.config import ConfigError, load_config, load_custom
 
     try:
         settings = load_config(config)
+        load_custom(settings)
     except ConfigError as error:
         fail(str(error))
     if seed is not None:

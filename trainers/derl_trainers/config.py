@@ -8,12 +8,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
+from derl_dsl.custom import REGISTRY, Origin, PrimitiveError, load_with
 from derl_primitives.suites import SuiteError, find_suite
+from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
 
 T = TypeVar("T")
 TASK_COLUMNS = ("prompt", "completion", "answer")
@@ -154,18 +156,39 @@ class ExecutorSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxSection:
+    """How untrusted primitives run, and when one that fails is not called any more."""
+
+    engine: str = setting("restricted", "what runs their source", choices=ENGINES)
+    level: str = setting("standard", "the walls that must hold on this machine", choices=LEVELS)
+    deadline: float = setting(2.0, "seconds for a batch", least=0.01, most=3600)
+    memory: int = setting(512, "megabytes a worker", least=1)
+    workers: int = setting(1, "processes at once in each inner run; 0 = one a core", least=0)
+    quarantine: int = setting(3, "failed calls after which a primitive is left out", least=1)
+
+    def settings(self) -> SandboxSettings:
+        """The sandbox's own settings."""
+        return SandboxSettings(self.engine, self.level, self.deadline, self.memory, self.workers)
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """A meta-training run."""
 
     name: str = setting("demo", "name of the run; part of its folder's name")
     seed: int = setting(0, "of every random choice: cold start, sampling, inner runs", least=0)
     suite: str = setting("derl-math", "names that the formulas may use")
+    primitives: tuple[str, ...] = setting(
+        (),
+        "files of untrusted primitives that formulas may call too, relative to the config's folder",
+    )
     task: TaskSection = field(default_factory=TaskSection)
     policy: PolicySection = field(default_factory=PolicySection)
     inner: InnerSection = field(default_factory=InnerSection)
     meta: MetaSection = field(default_factory=MetaSection)
     final: FinalSection = field(default_factory=FinalSection)
     executor: ExecutorSection = field(default_factory=ExecutorSection)
+    sandbox: SandboxSection = field(default_factory=SandboxSection)
 
     def to_json(self) -> dict[str, Any]:
         """All settings as nested plain values."""
@@ -201,7 +224,23 @@ def load_config(source: str | Path) -> RunConfig:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from None
-    return parse_config(table, str(source))
+    config = parse_config(table, str(source))
+    files = tuple(str(path.parent / file) for file in config.primitives)
+    return replace(config, primitives=files)
+
+
+def load_custom(config: RunConfig) -> tuple[Origin, ...]:
+    """Load the primitives of a config; what is returned loads them in workers, as they are now.
+
+    Raises ConfigError for a file that cannot be used, and when the machine lacks the walls.
+    """
+    try:
+        for path in config.primitives:
+            load_with(path, config.sandbox.settings())
+    except PrimitiveError as error:
+        raise ConfigError(f"primitives: {error}") from None
+    entries = (REGISTRY[name].origin for name in REGISTRY)
+    return tuple(dict.fromkeys(entries))
 
 
 def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
@@ -238,6 +277,10 @@ def _unknown(key: str, value: Any, name: str, known: list[str]) -> str:
 
 
 def _value(value: Any, kind: type, limits: Mapping[str, Any], place: str) -> Any:
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise ConfigError(f'{place}: expected a list of texts, such as ["mine.py"]')
+        return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):

@@ -7,6 +7,7 @@ the only one who writes it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -183,6 +184,8 @@ def _work(pipe: Connection) -> None:
     # Ctrl-C reaches the whole group; the owner decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(_ENVIRONMENT)
+    # Faults of a reward go home with its result; the screen is the owner's.
+    logging.getLogger("derl_runtime").addHandler(logging.NullHandler())
     import torch
 
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import derl_dsl
-from derl_trainers.config import InnerSection, RunConfig
+from derl_trainers.config import InnerSection, RunConfig, load_custom
 from derl_trainers.jobs import InnerJob, ScoreJob
 from derl_trainers.runner import Runner
 from derl_trainers.store import Store, interval
@@ -91,7 +91,8 @@ def _submit_seed(
             continue
         save_to = str(run_dir / "policies" / f"best-{seed}") if label == BEST else None
         job = InnerJob(
-            formula, config.suite, config.task, inner, policy, seed, "final", save_to
+            formula, config.suite, config.task, inner, policy, seed, "final", save_to,
+            load_custom(config), config.sandbox.quarantine,
         )  # fmt: skip
         by_key[key] = runner.submit("final", label, seed, job, formula, key)
     return list(by_key.values())

@@ -23,6 +23,7 @@ from transformers import (
 from trl import GRPOConfig, GRPOTrainer
 
 from derl_primitives.correctness import exact
+from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
@@ -75,6 +76,7 @@ class InnerResult:
     """Outcome of one inner run; times in seconds, `overhead_seconds` is what none of the rest is.
 
     `pass_at_1` is greedy on the validation examples. `policy_path` is set when it was saved.
+    `faults` is what went wrong in the inputs of the reward, by input and class.
     """
 
     pass_at_1: float
@@ -86,6 +88,7 @@ class InnerResult:
     eval_seconds: float
     history: tuple[StepRecord, ...]
     policy_path: Path | None = None
+    faults: tuple[FaultTotal, ...] = ()
 
     @property
     def overhead_seconds(self) -> float:
@@ -140,6 +143,7 @@ def train_inner(
         if output_dir is not None:
             model.save_pretrained(output_dir)
             tokenizer.save_pretrained(output_dir)
+    faults = getattr(reward, "faults", None)
     return InnerResult(
         pass_at_1=pass_at_1,
         steps=config.steps,
@@ -150,6 +154,7 @@ def train_inner(
         eval_seconds=eval_seconds,
         history=tuple(recorder.history),
         policy_path=None if output_dir is None else Path(output_dir),
+        faults=faults.totals if isinstance(faults, FaultLog) else (),
     )
 
 

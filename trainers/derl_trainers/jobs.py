@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from derl_runtime.faults import QUARANTINE_AFTER
 from derl_trainers.config import InnerSection, PolicySection, TaskSection
 
 if TYPE_CHECKING:
+    from derl_dsl.custom import Origin
     from derl_trainers.inner import InnerConfig
     from derl_trainers.policy import PolicyConfig
     from derl_trainers.tasks import Example, Task
@@ -77,7 +79,8 @@ class InnerJob:
     """Train the policy with one formula and score it.
 
     The split `search` trains on the training problems and scores on validation; `final` trains on
-    both and scores on test. The policy is saved to `save_to` when that is given.
+    both and scores on test. The policy is saved to `save_to` when that is given. `custom` loads the
+    primitives that no suite has; one whose calls fail `quarantine` times is left out.
     """
 
     formula: str
@@ -88,15 +91,21 @@ class InnerJob:
     seed: int
     split: Split
     save_to: str | None = None
+    custom: tuple[Origin, ...] = ()
+    quarantine: int = QUARANTINE_AFTER
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
         import derl_dsl
         from derl_trainers.inner import train_inner
 
+        for origin in self.custom:
+            origin.load()
+        reward = derl_dsl.compile(self.formula, suite=self.suite)
+        reward.faults.limit = self.quarantine
         trained, scored = examples(load_task(self.task), self.split)
         result = train_inner(
-            derl_dsl.compile(self.formula, suite=self.suite),
+            reward,
             self.policy_path,
             trained,
             scored,

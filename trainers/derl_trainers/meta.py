@@ -20,7 +20,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 import derl_dsl
 from derl_primitives.suites import find_suite
-from derl_trainers.config import MetaSection, RunConfig
+from derl_trainers.config import MetaSection, RunConfig, load_custom
 from derl_trainers.executor import make_executor
 from derl_trainers.final import compare
 from derl_trainers.jobs import InnerJob, PolicyJob, ScoreJob
@@ -50,9 +50,11 @@ class Start:
 def meta_train(config: RunConfig, run_dir: Path, view: View) -> None:
     """A whole run in `run_dir`, which must be new or empty; all results are in its store.
 
-    Raises StoreError when the folder cannot be written, ModelMissing without the meta-optimizer's
-    weights, JobFailed when the start policy or the final comparison breaks.
+    Raises ConfigError when the config's primitives cannot be used, StoreError when the folder
+    cannot be written, ModelMissing without the meta-optimizer's weights, JobFailed when the start
+    policy or the final comparison breaks.
     """
+    load_custom(config)
     store = Store.create(run_dir, config.name, config.seed, config.to_json(), derl_dsl.__version__)
     try:
         with store.running(), view:
@@ -248,7 +250,7 @@ class MetaReward:
         config = self.config
         job = InnerJob(
             verdict.formula, config.suite, config.task, config.inner, self.policy, config.seed,
-            "search",
+            "search", custom=load_custom(config), quarantine=config.sandbox.quarantine,
         )  # fmt: skip
         return self.runner.submit(kind, label, config.seed, job, verdict.formula, verdict.key)
 

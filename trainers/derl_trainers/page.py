@@ -15,7 +15,13 @@ Generated from `derl_trainers/config.py` by `make docs`.
 A config is a TOML file; what it leaves out has the default below. Built in: {names}.
 An unknown key, a wrong type or a value out of range is an error that names file, section and key.
 """
-_TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+_TYPES: dict[Any, str] = {
+    tuple[str, ...]: "list of texts",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+}
 
 
 def page() -> str:
@@ -39,9 +45,13 @@ def _section(kind: type[Any], name: str) -> list[str]:
 
 def _row(field: Field[Any], kind: type[Any]) -> tuple[str, str, str, str]:
     assert field.default is not MISSING
-    default = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default:g}"
+    default = f'"{field.default}"' if isinstance(field.default, str) else _plain(field.default)
     doc = field.metadata["doc"]
     return f"`{field.name}`", f"`{default}`", doc, _expected(field.metadata, kind)
+
+
+def _plain(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _expected(limits: Any, kind: type[Any]) -> str:

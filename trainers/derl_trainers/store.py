@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from derl_runtime.faults import FaultTotal
+
 FILE = "run.db"
 _VERSION = 1
 _SCHEMA = """
@@ -318,6 +320,20 @@ class Store:
     def best(self) -> dict[str, Any] | None:
         """The proposal with the highest validation score, the earliest of equals."""
         return next(iter(self.rows("SELECT * FROM leaderboard LIMIT 1")), None)
+
+    def faults(self) -> list[FaultTotal]:
+        """What went wrong in the inputs of rewards, over all jobs, by input and class."""
+        rows = self.rows(
+            "SELECT json_extract(f.value, '$.name') AS name,"
+            " json_extract(f.value, '$.kind') AS kind,"
+            " SUM(json_extract(f.value, '$.batches')) AS batches,"
+            " SUM(json_extract(f.value, '$.rows')) AS rows,"
+            " json_extract(f.value, '$.sample') AS sample, MIN(jobs.id)"
+            " FROM jobs, json_each(jobs.result, '$.faults') AS f"
+            " GROUP BY 1, 2 ORDER BY MIN(jobs.id)"
+        )
+        names = ("name", "kind", "batches", "rows", "sample")
+        return [FaultTotal(**{name: row[name] for name in names}) for row in rows]
 
     def run(self) -> dict[str, Any]:
         """The run's own row; a `running` one whose process is gone is shown as `died`."""

@@ -157,6 +157,8 @@ class View:
         self.say(steps_table(self.rows))
         self.console.print()
         self.console.print(comparison_table(store))
+        for line in fault_lines(store):
+            self.console.print(Text(line))
         where = escape(str(store.path.parent))
         self.say(f"\n[dim]{timing_line(store)}[/]\n[dim]all of it: derl-dsl runs show {where}[/]")
 
@@ -317,6 +319,12 @@ def _problems(store: Store) -> int:
         " WHERE kind = 'final' AND status = 'done' AND n IS NOT NULL LIMIT 1"
     )
     return int(rows[0]["n"]) if rows else 0
+
+
+def fault_lines(store: Store) -> list[str]:
+    """What went wrong in the inputs of rewards, over the whole run; none when nothing did."""
+    found = [f"  {total}" for total in store.faults()]
+    return ["", "Faults", *found] if found else []
 
 
 def timing_line(store: Store) -> str:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources
+from derl_dsl.cli.inputs import (
+    Columns,
+    Expression,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
+    show_no_logs,
+)
 from derl_grammar.diagnostics import render
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ def eval_command(
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows, write_rows
 
+    show_no_logs()
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
     (source,) = read_sources([] if reward is None else [reward], expression)

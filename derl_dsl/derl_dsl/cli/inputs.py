@@ -79,6 +79,13 @@ def by_line(source: Source) -> list[Source]:
     ]
 
 
+def show_no_logs() -> None:
+    """Keep faults of rewards off the terminal: the command shows them in what it prints."""
+    import logging  # 10 ms that `check` should not cost
+
+    logging.getLogger("derl_runtime").addHandler(logging.NullHandler())
+
+
 def read_columns(columns: list[str] | None) -> dict[str, str]:
     """The types that --column gives, by name."""
     typed: dict[str, str] = {}

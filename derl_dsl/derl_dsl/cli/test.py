@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import fail, read_settings, read_text
+from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs
 from derl_grammar.spans import Source
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def run_command(
     from derl_dsl.testing.cases import TestFileError, read_tests
     from derl_dsl.testing.run import run_tests
 
+    show_no_logs()
     results = []
     for path, text, reward in _found(paths or [Path()]):
         source = Source(read_text(str(reward)), str(reward))
