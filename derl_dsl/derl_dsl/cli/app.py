@@ -21,6 +21,7 @@ COMMANDS = {
     "primitives": "derl_dsl.cli.primitives:primitives_command",
     "grammar": "derl_dsl.cli.grammar:grammar_command",
     "test": "derl_dsl.cli.test:run_command",
+    "export": "derl_dsl.cli.export:export_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 
