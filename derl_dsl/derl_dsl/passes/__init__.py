@@ -17,8 +17,8 @@ __all__ = ["PASSES", "Pass", "feeds", "lower", "verify"]
 
 PASSES: tuple[Pass, ...] = (
     share.PASS,
-    fold.PASS,
     order.PASS,
+    fold.PASS,
     arithmetic.PASS,
     extremes.PASS,
     compare.PASS,
