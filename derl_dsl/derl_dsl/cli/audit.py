@@ -38,7 +38,7 @@ def audit_command(
         Path | None, typer.Option("--html", help="Write a page with plots and pairs to read.")
     ] = None,
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
-    backend: Annotated[str, typer.Option(help="auto, reference or numba.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
 ) -> None:
     """Audit a reward on logged rollouts: does it pay for being right, or for something else?
 

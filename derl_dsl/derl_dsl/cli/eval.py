@@ -57,7 +57,7 @@ def eval_command(
         Path | None, typer.Option(help="Write the scores of each row: .jsonl or .parquet.")
     ] = None,
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
-    backend: Annotated[str, typer.Option(help="auto, reference or numba.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
 ) -> None:
     """Score the rows of a data file and summarise each input, named part and the reward.
 
