@@ -100,7 +100,8 @@ class Elaborator:
         values, nodes = self.values, n.postorder(root)
         self.expressions += nodes
         for node in nodes:
-            below = [values[id(child)] for child in n.children(node)]
+            operands = n.children(node)
+            below = [values[id(child)] for child in operands] if operands else []
             values[id(node)] = _BY_KIND[type(node)](self, node, below)
         return values[id(root)]
 

@@ -71,15 +71,15 @@ class Graph:
 
     def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
         """The node for this operation; the same operation on the same arguments is one node."""
+        key: object = (op, args, payload)
         if op == "const":
             assert isinstance(payload, float)
-            key: object = (op, payload, math.copysign(1.0, payload))
-        else:
-            key = (op, args, payload)
+            key = (payload, math.copysign(1.0, payload))
         # One look-up, for the hash of an input is that of a primitive with all its arguments.
         at = self._index.setdefault(key, len(self.nodes))
         if at == len(self.nodes):
-            self.nodes.append(Node(op, args, payload, *self._kind(op, args, payload)))
+            is_bool, is_list = self._kind(op, args, payload)
+            self.nodes.append(Node(op, args, payload, is_bool, is_list))
             self.places.append(place)
         return at
 

@@ -123,17 +123,13 @@ def mod(a: Range, b: Range) -> Range:
 def _power(x: float, y: float) -> float:
     try:
         return math.pow(x, y)
-    except OverflowError:
-        return INF
-    except ValueError:
+    except (OverflowError, ValueError):
         return INF
 
 
 def pow_(a: Range, b: Range) -> Range:
     """a ** b as IEEE pow; NaN for a negative number to a fraction."""
-    if a.nan or b.nan:
-        return ANY
-    if b.lo < 0 and a.lo <= 0 <= a.hi:
+    if a.nan or b.nan or (b.lo < 0 and a.lo <= 0 <= a.hi):
         return ANY
     if a.lo >= 0:
         ends = [_power(x, y) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
@@ -141,13 +137,10 @@ def pow_(a: Range, b: Range) -> Range:
             ends.append(1.0)
         lo, hi = _widen(min(ends), max(ends))
         return Range(max(0.0, lo), hi)
-    if b.lo == b.hi and b.lo.is_integer() and b.lo > 0:
+    if b.lo == b.hi and b.lo.is_integer() and (b.lo > 0 or a.hi < 0):
         ends = [_signed_power(x, b.lo) for x in (a.lo, a.hi)]
         if a.lo <= 0 <= a.hi:
             ends.append(0.0)
-        return Range(*_widen(min(ends), max(ends)))
-    if b.lo == b.hi and b.lo.is_integer() and a.hi < 0:
-        ends = [_signed_power(x, b.lo) for x in (a.lo, a.hi)]
         return Range(*_widen(min(ends), max(ends)))
     return ANY
 
@@ -286,11 +279,6 @@ def unequal(a: Range, b: Range) -> Range:
     return Range(found.lo, 1.0 if found.nan else found.hi, found.nan)
 
 
-def as_number(a: Range) -> Range:
-    """A condition as 0 or 1."""
-    return a
-
-
 # The most steps of a rollout and rollouts of a group; the runtime refuses more.
 MOST_STEPS = 1e6
 MOST_ROLLOUTS = 1e6
@@ -322,7 +310,7 @@ def truth(a: Range) -> Range:
 
 
 def same(a: Range, *_: Range) -> Range:
-    """A part of a list; a mean, extreme or quantile over the group.
+    """A condition as 0 or 1; a part of a list; a mean, extreme or quantile over the group.
 
     Kernels hold means and quantiles between the extremes, where rounding would leave them.
     """
@@ -389,7 +377,7 @@ OPS: dict[str, Callable[..., Range]] = {
     "and": minimum,
     "or": maximum,
     "not": logical_not,
-    "num": as_number,
+    "num": same,
     "list_sum": list_sum,
     "list_mean": list_mean,
     "list_min": of_list,

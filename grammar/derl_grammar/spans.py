@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +24,11 @@ class Source:
     def __init__(self, text: str, path: str = "<text>") -> None:
         self.text = text
         self.path = path
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        starts = [0]
-        at = self.text.find("\n")
+        self._starts = [0]
+        at = text.find("\n")
         while at >= 0:
-            starts.append(at + 1)
-            at = self.text.find("\n", at + 1)
-        return starts
+            self._starts.append(at + 1)
+            at = text.find("\n", at + 1)
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """Line and column of a character offset, from 1."""

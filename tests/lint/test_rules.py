@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from derl_dsl.checker import Checked, check_source
 from derl_dsl.scope import build_scope
 from derl_grammar.diagnostics import CODES
 from derl_grammar.spans import Source
+from derl_primitives.primitive import primitive, table
 
 PROGRAMS = Path(__file__).parents[1] / "golden" / "programs"
 HELPERS = {"__init__", "context"}
@@ -114,3 +116,36 @@ def test_units_of_length_go_together() -> None:
     assert "DRL511" in codes(chars, "math")
     long = "exact(completion, answer) + 0.5 * ramp(words(completion), 0, 100)"
     assert "DRL511" not in codes(long, "math")
+
+
+def test_primitives_say_what_lints_should_know_of_them() -> None:
+    @primitive("(completion: text) -> number[0, 1e6]", per_word=1.4, whole=True)
+    def syllables(completion: list[str]) -> list[float]:
+        """The number of syllables."""
+        return [0.0 for _ in completion]
+
+    @primitive("(completion: text) -> number[0, 1e6]")
+    def plain(completion: list[str]) -> list[float]:
+        """A number of which nothing is said."""
+        return [0.0 for _ in completion]
+
+    @primitive("(completion: text) -> bool", good=True)
+    def cited(completion: list[str]) -> list[bool]:
+        """Whether sources are named."""
+        return [False for _ in completion]
+
+    math = build_scope("math")
+    scope = replace(math, primitives={**math.primitives, **table([syllables, plain, cited])})
+
+    def found(text: str) -> set[str]:
+        checked = check_source(Source(text), scope)
+        assert checked.ok
+        return {d.code for d in checked.diagnostics}
+
+    short = "exact(completion, answer) + 0.5 * (1 - ramp({}(completion), 0, 800))"
+    assert "DRL511" in found(short.format("syllables"))
+    assert "DRL511" not in found(short.format("plain"))
+    equal = "exact(completion, answer) if {0}(completion) + 1 == 3 else 0.1"
+    assert "DRL509" not in found(equal.format("syllables"))
+    assert "DRL509" in found(equal.format("plain"))
+    assert "DRL502" in found("exact(completion, answer) - 0.2 * cited(completion)")

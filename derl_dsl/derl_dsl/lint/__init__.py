@@ -106,7 +106,7 @@ def run(checked: Checked, target: str | None = None) -> list[Diagnostic]:
     program may, `# derl: target[verl]`.
     """
     context = Context(checked, target or named_target(checked.source))
-    for node in context.nodes:
+    for node in context.expressions:
         written = _WRITTEN.get(type(node))
         if written is not None:
             for rule in _AT.get(written(node), ()):

@@ -21,7 +21,8 @@ _TOLD = frozenset({"DRL507", "DRL508", "DRL516", "DRL517"})
 
 def look(ctx: Context, program: n.Program) -> None:
     """Finds the largest expressions of inputs whose range is one value."""
-    if not any(_varies_not(ctx, i) for i in ctx.used if ctx.graph.nodes[i].op != "const"):
+    nodes = ctx.graph.nodes
+    if not any(map(ctx.fixed, [i for i in ctx.used if nodes[i].op != "const"])):
         return
     stack = list(ctx.roots)
     while stack:

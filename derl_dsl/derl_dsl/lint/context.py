@@ -34,17 +34,16 @@ _TRIED = 16
 
 
 class Term(NamedTuple):
-    """One summand of the reward: `factor * atom`; `range` is that of the whole summand."""
+    """One summand of the reward: `factor * atom`.
+
+    `range` is that of the whole summand, `width` how far it can move the reward.
+    """
 
     place: Place
     atom: int
     factor: float
     range: Range
-
-    @property
-    def width(self) -> float:
-        """How far the summand can move the reward."""
-        return self.range.hi - self.range.lo
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,8 @@ class Context:
         self.target = target
         # The values of the named parts; all expressions, operands before what uses them.
         self.parts = {part.name: part.value for part in self.program.parts}
-        self.nodes = checked.expressions
+        self.expressions = checked.expressions
+        self.values = checked.values
         self.reported = {d.code for d in checked.diagnostics}
         self.found: list[Diagnostic] = []
         self._ranges: dict[int, Range | None] = {}
@@ -155,22 +155,22 @@ class Context:
 
     def node(self, expr: n.Expr) -> int | None:
         """The graph's node of an expression; None of texts and lists of texts."""
-        return self.checked.values[id(expr)].node
+        return self.values[id(expr)].node
 
     def at(self, expr: n.Expr) -> Node | None:
         """The operation of an expression."""
-        node = self.checked.values[id(expr)].node
+        node = self.values[id(expr)].node
         return None if node is None else self.graph.nodes[node]
 
     def applies_alike(self, one: n.Expr, two: n.Expr) -> bool:
         """Whether two expressions are not applicable for the same rollouts, if for any."""
-        values = self.checked.values
-        return values[id(one)].valid == values[id(two)].valid
+        return self.values[id(one)].valid == self.values[id(two)].valid
 
     def constant(self, expr: n.Expr) -> float | None:
         """The number an expression always is because it is written so: `0.5`, `-1`, a named one."""
-        found = self.at(expr)
-        return found.payload if found is not None and isinstance(found.payload, float) else None
+        node = self.values[id(expr)].node
+        payload = None if node is None else self.graph.nodes[node].payload
+        return payload if isinstance(payload, float) else None
 
     def input_name(self, node: int) -> str:
         """How the program names an input."""
@@ -253,7 +253,8 @@ class Context:
                 bounds = self.range(node)
                 if node is not None and bounds is not None:
                     whole = bounds if factor == 1 else ranges.mul(bounds, Range(factor, factor))
-                    found.append(Term(place or expr.place, node, factor, whole))
+                    width = whole.hi - whole.lo
+                    found.append(Term(place or expr.place, node, factor, whole, width))
             if len(stack) > _MOST_TERMS or len(found) > _MOST_TERMS:
                 return []
         return found

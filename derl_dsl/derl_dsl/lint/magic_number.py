@@ -22,7 +22,7 @@ _PLAIN = frozenset({0.0, 0.5, 1.0, 2.0})
 def look(ctx: Context, program: n.Program) -> None:
     """Counts the literals that multiply or divide."""
     found: dict[float, list[n.NumberLiteral]] = {}
-    for node in ctx.nodes:
+    for node in ctx.expressions:
         if type(node) is n.Binary and node.op in "*/":
             for side in (node.left, node.right):
                 if type(side) is n.NumberLiteral and side.value not in _PLAIN:

@@ -32,7 +32,7 @@ def look(ctx: Context, node: n.Conditional | n.Compare) -> None:
         return
     left, right = node.operands
     for side, other in ((left, right), (right, left)):
-        value = ctx.checked.values.get(id(side))
+        value = ctx.values.get(id(side))
         constant = _value(ctx, other)
         if value is not None and value.kind == "bool" and constant in (0.0, 1.0):
             _report(ctx, node, side, (constant == 1.0) == (node.ops[0] == "=="))

@@ -36,7 +36,7 @@ def look(ctx: Context, node: n.Compare | n.Binary | n.Call) -> None:
 
 
 def _same(ctx: Context, left: n.Expr, right: n.Expr) -> bool:
-    one, two = (ctx.checked.values.get(id(side)) for side in (left, right))
+    one, two = (ctx.values.get(id(side)) for side in (left, right))
     if one is None or two is None:
         return False
     if one.node is not None:
