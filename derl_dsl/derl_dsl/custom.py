@@ -273,15 +273,21 @@ def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Decla
     """What the source declares, found out inside the sandbox."""
     from derl_runtime.sandbox import Failure
 
-    found = _walls(str(path), settings).declare(source, path.name)
+    walls = _walls(str(path), settings)
+    found = walls.declare(source, str(path))
     if isinstance(found, Failure):
-        raise PrimitiveError(f"{path}: {found.cls}: {found.message}")
-    if not found:
-        raise PrimitiveError(
-            f"{path} declares no primitive; give a function a typed signature, such as "
-            "def politeness(completion: text) -> number[0, 1]:"
-        )
+        raise PrimitiveError(found.message)
+    for one in found:
+        # What the engine does not let pass is told now, not when training has begun.
+        tried = walls.call(source, one.name, [[_sample(kind)] for _, kind in one.parameters], 1)
+        if isinstance(tried, Failure) and tried.cls in ("compile_error", "violation"):
+            raise PrimitiveError(f"{path}: {one.name}: {tried.message}")
     return tuple(Declared(d.name, tuple(d.parameters), d.returns, d.doc or "") for d in found)
+
+
+def _sample(kind: str) -> Any:
+    """A value of a declared type, for a first call."""
+    return "" if kind == "text" else [] if kind.startswith("list") else 0.0
 
 
 def _register_file(origin: SourceFile) -> tuple[Primitive, ...]:

@@ -93,13 +93,14 @@ class Untrusted:
 
         def compute(chunk: range) -> NDArray[np.float64] | Failed:
             left = until - time.monotonic()
+            late = Failed("timeout", f"no answer within {self.settings.deadline:g} s", chunk)
             if left <= 0:
-                return Failed("timeout", f"no time left of {self.settings.deadline:g} s", chunk)
+                return late
             part = [c[chunk.start : chunk.stop] for c in full]
             found = walls.call(self.source, self.function, part, len(chunk), left)
             if isinstance(found, np.ndarray):
                 return found
-            return Failed(found.cls, found.message, chunk)
+            return late if found.cls == "timeout" else Failed(found.cls, found.message, chunk)
 
         if len(chunks) == 1 or workers == 1:
             results = list(map(compute, chunks))
