@@ -33,6 +33,7 @@ _HASHES = "####"
 _BRACES = pattern(r"\\[{}]|[{}]")
 _BOXES_AND_BRACES = pattern(r"\\boxed\{|\\[{}]|[{}]")
 _LEAD_IN = pattern(r"(?:the\s++)?(?:final\s++)?answer\b(?:\s++is\b)?+\s*+[:=]?\s*+", re.I)
+_LEAD_IN_STARTS = frozenset("TtFfAa")
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER_IN_TEXT = pattern(
@@ -65,6 +66,9 @@ def marked_answer(text: str) -> str | None:
     >>> marked_answer(r"So \boxed{\frac{1}{2}}."), marked_answer("...\n#### 90,000\n")
     ('\\frac{1}{2}', '90,000')
     """
+    hashes, box = text.rfind(_HASHES), text.rfind(_BOX)
+    if box < 0:
+        return None if hashes < 0 else _line(text[hashes + 4 :])
     return marked(text)[0]
 
 
@@ -77,8 +81,15 @@ def marked(text: str) -> tuple[str | None, bool]:
             return _without_lead_in(content), True
     if hashes < 0:
         return None, False
-    after = text[hashes + len(_HASHES) :].lstrip()
-    return _without_lead_in(after.partition("\n")[0].strip()), False
+    return _line(text[hashes + len(_HASHES) :]), False
+
+
+def _line(after: str) -> str:
+    """The answer on the first line after `####`."""
+    after = after.strip()
+    if "\n" in after:
+        after = after.partition("\n")[0].rstrip()
+    return _without_lead_in(after)
 
 
 def has_box(text: str) -> bool:
@@ -94,6 +105,8 @@ def gold_answer(answer: str) -> str:
 
 
 def _without_lead_in(answer: str) -> str:
+    if answer[:1] not in _LEAD_IN_STARTS:
+        return answer
     match = _LEAD_IN().match(answer)
     return answer[match.end() :] if match else answer
 

@@ -3,9 +3,12 @@ r"""Primitives that compare a completion with the gold answer; `answers` defines
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from derl_primitives.answers import (
+    LONGEST_ANSWER,
+    Value,
     final_number,
     gold_answer,
     has_box,
@@ -16,7 +19,7 @@ from derl_primitives.answers import (
     same_answer,
 )
 from derl_primitives.arrays import bools, per_row
-from derl_primitives.occurrence import finder
+from derl_primitives.occurrence import Finder, finder
 from derl_primitives.primitive import primitive
 
 if TYPE_CHECKING:
@@ -26,10 +29,20 @@ T = TypeVar("T")
 Texts = Sequence[str] | str
 
 
+LONGEST_KEPT = 4096
+"""What is read of longer gold texts is not kept from batch to batch."""
+
+
 def per_gold(answer: Sequence[str], read: Callable[[str], T]) -> list[T]:
     """What `read` makes of each gold text; a text that many rollouts share is read once."""
     known = {text: read(text) for text in set(answer)}
     return [known[text] for text in answer]
+
+
+def kept(read: Callable[[str], T]) -> Callable[[str], T]:
+    """`read`, remembering what it made of the last 8,192 texts: epochs bring the same golds."""
+    remembered = lru_cache(maxsize=8192)(read)
+    return lambda text: remembered(text) if len(text) <= LONGEST_KEPT else read(text)
 
 
 @primitive(
@@ -52,7 +65,7 @@ def exact(completion: Texts, answer: Texts) -> Bools:
     [True, False, True]
     """
     completion, answer = per_row(completion, answer)
-    golds = per_gold(answer, _Gold)
+    golds = per_gold(answer, _gold)
     return bools(map(_is_exact, completion, golds), len(completion))
 
 
@@ -65,12 +78,24 @@ class _Gold:
         self.text = gold_answer(answer)
         self.number = number_of(self.text)
 
+    def equals(self, given: str) -> bool:
+        """`same_answer`, without reading the gold answer again; digits take no reading at all."""
+        if self.number is not None:
+            if given == self.text:
+                return True
+            if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ANSWER:
+                return int(given) == self.number
+        return same_answer(given, self.text)
+
+
+_gold = kept(_Gold)
+
 
 def _is_exact(completion: str, gold: _Gold) -> bool:
     marked = marked_answer(completion)
     if marked is not None:
-        return same_answer(marked, gold.text)
-    if same_answer(completion, gold.text):
+        return gold.equals(marked)
+    if gold.equals(completion):
         return True
     return gold.number is not None and last_number(completion) == gold.number
 
@@ -116,6 +141,11 @@ def _has_hashes(text: str) -> bool:
     return bool(hashes) and bool(after.strip())
 
 
+@kept
+def _gold_number(answer: str) -> Value | None:
+    return number_in(gold_answer(answer))
+
+
 @primitive(
     "(completion: text, answer: text) -> bool",
     cost="scan",
@@ -134,11 +164,16 @@ def numeric_equal(completion: Texts, answer: Texts) -> Bools:
     [True, False, False]
     """
     completion, answer = per_row(completion, answer)
-    golds = per_gold(answer, lambda text: number_in(gold_answer(text)))
+    golds = per_gold(answer, _gold_number)
     return bools(
         (g is not None and final_number(c) == g for c, g in zip(completion, golds, strict=True)),
         len(completion),
     )
+
+
+@kept
+def _gold_finder(answer: str) -> Finder:
+    return finder(gold_answer(answer))
 
 
 @primitive(
@@ -159,7 +194,7 @@ def contains_answer(completion: Texts, answer: Texts) -> Bools:
     [True, False]
     """
     completion, answer = per_row(completion, answer)
-    finders = per_gold(answer, lambda text: finder(gold_answer(text)))
+    finders = per_gold(answer, _gold_finder)
     return bools(
         (f.occurs_in(c) for c, f in zip(completion, finders, strict=True)), len(completion)
     )

@@ -16,6 +16,8 @@ from derl_primitives.patterns import pattern
 _DECIMALS = pattern(r"\.([0-9]+)")
 _GROUP = pattern(r"[0-9]{3}(?![0-9])")
 _GROUP_AFTER = pattern(r",[0-9]{3}(?![0-9])")
+_DIGITS, _MARKS, _MINUS = frozenset("0123456789"), frozenset(",."), frozenset("-\u2212")
+_NUMBERS = _DIGITS | _MARKS
 _ZEROS = pattern(r"0*+")
 
 
@@ -29,19 +31,36 @@ class Finder:
 
     def occurs_in(self, text: str) -> bool:
         """Whether the answer stands in the text as a whole; linear in the text."""
-        fits = self._number_at if self.is_number else _words_at
+        return self._number_in(text) if self.is_number else self._words_in(text)
+
+    def _words_in(self, text: str) -> bool:
         for spelling in self.spellings:
             at = text.find(spelling)
             while at >= 0:
-                if fits(text, at, at + len(spelling)):
+                if _words_at(text, at, at + len(spelling)):
                     return True
+                at = text.find(spelling, at + 1)
+        return False
+
+    def _number_in(self, text: str) -> bool:
+        for spelling in self.spellings:
+            decimal = "." in spelling
+            at = text.find(spelling)
+            while at >= 0:
+                stop = at + len(spelling)
+                before, after = text[at - 1 : at], text[stop : stop + 1]
+                # Most places are decided by the characters beside them.
+                if before not in _DIGITS and (decimal or after not in _DIGITS):
+                    plain = before not in _MARKS and after not in _NUMBERS and not self.negative
+                    if plain or self._number_at(text, at, stop):
+                        return True
                 at = text.find(spelling, at + 1)
         return False
 
     def _number_at(self, text: str, start: int, stop: int) -> bool:
         if not _number_starts(text, start) or not _number_ends(text, start, stop):
             return False
-        return not self.negative or text[:start][-1:] in "-\u2212"
+        return not self.negative or text[start - 1 : start] in _MINUS
 
 
 def finder(gold: str) -> Finder:

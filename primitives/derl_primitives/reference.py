@@ -338,7 +338,7 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., Any]] = {
         match[1] if (match := re.search(f"{re.escape(start)}(.*?){re.escape(end)}", text, re.S))
         and text.find(start) == match.start() else ""
     ),
-    "after_last": lambda text, mark: text.split(mark)[-1] if mark in text else "",
+    "after_last": lambda text, mark: text[text.rfind(mark) + len(mark) :] if mark in text else "",
     "lower": str.lower,
     "strip": str.strip,
 }  # fmt: skip

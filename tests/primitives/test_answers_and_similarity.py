@@ -149,8 +149,9 @@ def test_reasoning_words():
 
 HOSTILE = [
     "(", "A", "a ", "**", "$", " ", "\n", "answer ", "Answer: ", "answer is ", "(A", "A.",
-    "\\text{", "Wait", "let me ", "re-", "First", "9", "-", "[", "{", '{"a":', '"', "\\", "x=1\n", "lambda:",
-    "if x:\n ", "not ", "f(", "a.b", "#### ", "\\boxed{", "\\boxed{A}", "\u0130", "\ud800",
+    "\\text{", "Wait", "let me ", "re-", "First", "9", "-", "[", "{", '{"a":', '"', "\\", "x=1\n",
+    "lambda:", "if x:\n ", "not ", "f(", "a.b", "#### ", "\\boxed{", "\\boxed{A}", "\u0130",
+    "\ud800",
 ]  # fmt: skip
 
 

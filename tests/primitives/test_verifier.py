@@ -26,7 +26,7 @@ EASY = [(str(n), f"{n - 1} + 1", True) for n in range(2, 40)]
 
 @pytest.fixture
 def verifier():
-    found = Verifier(Limits(deadline=0.5, workers=1))
+    found = Verifier(Limits(deadline=1.0, workers=1))
     yield found
     found.close()
 
@@ -64,13 +64,13 @@ def test_a_verdict_that_hangs_is_a_timeout_and_the_others_arrive(verifier):
     start = time.monotonic()
     found = verifier.verdicts([*EASY[:10], HANGS, *EASY[10:20]])
     seconds = time.monotonic() - start
-    assert found[10] == Failure("timeout", "math-verify: no verdict after 0.5 s")
+    assert found[10] == Failure("timeout", "math-verify: no verdict after 1 s")
     assert found[:10] + found[11:] == [True] * 20
-    assert seconds < 0.5 + 5  # and a fresh worker, which imports SymPy
+    assert seconds < 1 + 20  # and a fresh worker, which imports SymPy
     assert verifier.counts["restarts"] == 1
     start = time.monotonic()
     assert verifier.verdicts([HANGS]) == [found[10]]  # never tried again in silence
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.5
 
 
 def test_a_killed_worker_is_a_crash_of_one_row(verifier):
@@ -105,7 +105,7 @@ def test_a_call_has_an_end():
     slow.verdicts(EASY[:1])
     start = time.monotonic()
     found = slow.verdicts([EASY[1], HANGS, EASY[2]])
-    assert time.monotonic() - start < 2.5
+    assert time.monotonic() - start < 4
     assert found[0] is True
     assert [f.kind for f in found[1:]] == ["timeout", "timeout"]
     assert slow.verdicts(EASY[3:4]) == [True]  # no late reply reaches another call
@@ -158,7 +158,7 @@ def test_a_killed_host_leaves_no_worker(busy):
         import time
         from derl_primitives.verification import Limits, Verifier
 
-        verifier = Verifier(Limits(deadline=0.3, workers=1))
+        verifier = Verifier(Limits(deadline=1.0, workers=1))
         verifier.verdicts([("2", "1 + 1", True)])
         print(verifier._processes[0].popen.pid, flush=True)
         if {busy}:
@@ -172,7 +172,7 @@ def test_a_killed_host_leaves_no_worker(busy):
     host.kill()
     host.wait()
     host.stdout.close()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not gone(worker) and time.monotonic() < end:
         time.sleep(0.05)
     assert gone(worker)
@@ -188,7 +188,7 @@ def test_what_is_no_reply_is_refused(line):
 
 
 def test_faults_of_a_program_name_rows_and_class(monkeypatch):
-    short = Verifier(Limits(deadline=0.5, workers=1))
+    short = Verifier(Limits(deadline=1.0, workers=1))
     monkeypatch.setattr(pool, "_shared", short)
     reward = derl_dsl.compile("1.0 * math_equal(completion, answer)", suite="verify")
     texts = ["\\boxed{1+4}", f"\\boxed{{{HANGS[1]}}}", "\\boxed{4}"]
@@ -197,7 +197,7 @@ def test_faults_of_a_program_name_rows_and_class(monkeypatch):
     np.testing.assert_array_equal(found.values, [1.0, np.nan, 0.0])
     (fault,) = found.faults
     assert (fault.kind, fault.rows) == ("timeout", (1,))
-    assert "no verdict after 0.5 s" in fault.message
+    assert "no verdict after 1 s" in fault.message
 
 
 def test_without_math_verify_the_message_says_what_to_install(monkeypatch):

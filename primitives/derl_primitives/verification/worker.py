@@ -87,6 +87,7 @@ def _words(error: Exception) -> str:
 def serve(requests: TextIO, replies: TextIO, deadline: float) -> None:
     """Answer requests until there are no more."""
     judge, grant = _judge(), _clock(deadline)
+    judge("\\frac{1}{2} + x", "x + 0.5", True)  # what the first one takes longer is no one's fault
     print("ready", file=replies, flush=True)
     for line in requests:
         grant()
