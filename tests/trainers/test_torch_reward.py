@@ -80,7 +80,7 @@ def test_modules_score_as_rewards_do_faults_included() -> None:
     rows = data(np.random.default_rng(0))
     keys = [f"{k:02d}" for k in np.repeat(range(len(STARTS) - 1), np.diff(STARTS))]
     faulty = 0
-    for reward in rewards(80, seed=3):
+    for reward in rewards(60, seed=3):
         module = reward.torch()
         columns = module.read(rows)
         scores = reward.score(rows, group_size=GROUP)
@@ -90,7 +90,7 @@ def test_modules_score_as_rewards_do_faults_included() -> None:
             reward.score(rows, group=keys),
         )
         faulty += bool(scores.faults)
-    assert faulty > 40
+    assert faulty > 30
 
 
 def test_the_torch_backend_scores_as_the_reference() -> None:
@@ -169,8 +169,8 @@ def compared(programs: list[Reward], rng: np.random.Generator, most: int = 4) ->
 
 
 def test_gradients_are_those_of_finite_differences_on_random_programs() -> None:
-    programs = [compile(LISTS, columns=dict(COLUMNS)), *rewards(30, seed=11)]
-    assert compared(programs, np.random.default_rng(5)) > 15
+    programs = [compile(LISTS, columns=dict(COLUMNS)), *rewards(20, seed=11)]
+    assert compared(programs, np.random.default_rng(5)) > 10
 
 
 SMOOTH = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any
 
 try:
@@ -330,8 +331,9 @@ class Lowering:
             gone = [self.bad[source] for source in needs]
             if name in self.graph.valids:
                 gone.append(self._call(torch.logical_not, self.done[self.graph.valids[name]]))
-            for bad in gone:
-                x = self._call(_replaced, x, bad, math.nan)
+            if gone:
+                either = partial(self._call, torch.logical_or)
+                x = self._call(_replaced, x, reduce(either, gone), math.nan)
             found[name] = self._call(_finite, x) if name == "reward" else x
         return found
 
