@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class Sandbox:
         self, kind: int, pieces: list[bytes], rows: int, deadline: float | None = None
     ) -> Order:
         limits = self.limits
-        walls = levels.WALLS[self.level]
+        walls = levels.walls_to_put_up(self.walls)
         return Order(
             kind, pieces, rows, walls, limits.cpu, limits.memory, deadline or limits.deadline
         )
@@ -178,6 +179,38 @@ class Sandbox:
         if rows <= self.limits.rows and size <= self.limits.input:
             return None
         return Failure("oom", f"{rows} rows of {size} bytes are more than a worker is given")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the machine can hold: its level, each wall, and for each engine why it does not run."""
+
+    level: str
+    walls: tuple[levels.Wall, ...]
+    engines: dict[str, str]
+    why: str = ""
+
+
+def survey() -> Survey:
+    """Try all walls and engines of this machine; never refuses."""
+    try:
+        levels.check_platform()
+        zygotes.acquire(ENGINES[0])
+        try:
+            walls = _tested_walls(ENGINES[0])
+        finally:
+            zygotes.release(ENGINES[0])
+    except Refused as error:
+        return Survey("none", (), dict.fromkeys(ENGINES, "no level"), str(error))
+    return Survey(levels.level_of(walls), walls, {e: _why_not(e) for e in ENGINES})
+
+
+def _why_not(engine: str) -> str:
+    try:
+        Sandbox("reduced", engine).close()
+    except Refused as error:
+        return str(error)
+    return ""
 
 
 def _tested_walls(engine: str) -> tuple[levels.Wall, ...]:

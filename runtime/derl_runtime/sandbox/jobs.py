@@ -132,7 +132,7 @@ def _read_status(job: _Running) -> bool:
     except BlockingIOError:
         return True
     if len(data) != ENDED.size:
-        raise ZygoteGone("the sandbox's process died")
+        raise ZygoteGone("the sandbox's process died or could not start a worker")
     job.ended = ENDED.unpack(data)
     return False
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from derl_runtime.sandbox.jobs import Order, run
 from derl_runtime.sandbox.outcome import Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.worker.frames import PROBE
-from derl_runtime.sandbox.worker.walls import ALL, LANDLOCK, RLIMITS, SECCOMP
+from derl_runtime.sandbox.worker.walls import LANDLOCK, RLIMITS, SECCOMP
 from derl_runtime.sandbox.zygotes import Zygote
 
 # From the weakest; a level includes those before it.
 LEVELS = ("none", "reduced", "standard", "strict")
-WALLS = {"none": 0, "reduced": RLIMITS, "standard": RLIMITS | SECCOMP, "strict": ALL}
 DOES = {
     "strict": "seccomp, Landlock and rlimits",
     "standard": "seccomp and rlimits",
@@ -85,10 +84,18 @@ def _wall(trial: _Trial, replies: Sequence[bytes | Failure]) -> Wall:
         else:
             # Where seccomp kills, a mere refusal is another wall's work.
             what = _FOUND.get(reply, "no answer")
-            found.append((reply == b"\x01" and not attacks, f"{action}: {what}"))
+            told = f"{action}: {what}" if attacks else what
+            found.append((reply == b"\x01" and not attacks, told))
     holds = all(ok for ok, _ in found)
-    words = dict.fromkeys(text.removeprefix(f"{trial.name}: ") for ok, text in found if ok == holds)
+    words = dict.fromkeys(text for ok, text in found if ok == holds)
     return Wall(trial.name, trial.does, trial.needed_for, holds, "; ".join(words))
+
+
+def walls_to_put_up(walls: Sequence[Wall]) -> int:
+    """Every wall that holds here, whatever the level asks for."""
+    holding = {w.name for w in walls if w.holds}
+    seccomp = SECCOMP if {"seccomp", "files"} <= holding else 0
+    return RLIMITS | seccomp | (LANDLOCK if "landlock" in holding else 0)
 
 
 def level_of(walls: Sequence[Wall]) -> str:

@@ -154,7 +154,7 @@ class Guards:
 
     def modulo(self, left: Any, right: Any) -> Any:
         """`left % right`; formatting takes plain values alone."""
-        if type(left) is str:
+        if type(left) in (str, bytes):
             self.plain(right)
         return left % right
 

@@ -28,14 +28,19 @@ _IN_PLACE = {
 class _Policy(RestrictingNodeTransformer):
     """RestrictedPython's policy, narrower by what a primitive does not need.
 
-    No classes, decorators, global, with or print; annotations are dropped unread; text is made of
-    plain data alone. Two things it allows that RestrictedPython does not: annotated assignment, and
-    `counts[word] += 1` through a guard.
+    No classes, decorators, global, with, print, bytes or complex numbers; annotations are dropped
+    unread; text is made of plain data alone. Two things it allows that RestrictedPython does not:
+    annotated assignment, and `counts[word] += 1` through a guard.
     """
 
     def _no(self, node: ast.AST, what: str) -> ast.AST:
         self.error(node, f"{what} is not available to a primitive")
         return node
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        if isinstance(node.value, bytes | complex):
+            return self._no(node, f"a {type(node.value).__name__} literal")
+        return super().visit_Constant(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return self._no(node, "a class")

@@ -16,6 +16,7 @@ RLIMITS, SECCOMP, LANDLOCK = 1, 2, 4
 ALL = RLIMITS | SECCOMP | LANDLOCK
 
 _NOBODY = 65534
+_ZYGOTE = os.getpid()  # in a worker: what it was when the zygote imported this
 _SET_PDEATHSIG, _GET_PDEATHSIG = 1, 2
 _GET_DUMPABLE, _SET_DUMPABLE = 3, 4
 _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS = 38, 39
@@ -61,6 +62,8 @@ def drop_user() -> None:
 def quiet() -> None:
     """Die with the parent, give no core and no memory to others, gain no rights ever."""
     prctl(_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it, so it comes after
+    if os.getppid() != _ZYGOTE:
+        os._exit(1)  # the zygote was gone before
     prctl(_SET_DUMPABLE, 0)
     prctl(_SET_NO_NEW_PRIVS, 1)
 

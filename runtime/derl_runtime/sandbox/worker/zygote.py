@@ -66,7 +66,13 @@ class _Zygote:
             return False
         job, reply, status = descriptors
         own = socket.socket(fileno=status)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes: the closed status socket tells the host
+            own.close()
+            os.close(job)
+            os.close(reply)
+            return True
         if pid == 0:
             self.become_worker(data, job, reply, own)
         os.close(job)
@@ -113,7 +119,8 @@ class _Zygote:
             own = self.jobs.pop(pid, None)
             if own is None:
                 continue  # a program that a worker had started
-            kill_group(pid)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what it left; its own number may be another's
             with contextlib.suppress(KeyError, OSError):
                 self.poll.unregister(own)
             with contextlib.suppress(OSError), own:
