@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.run import Benchmark, Contender
+from derl_dsl import compile
 from derl_dsl.checker import check_source
 from derl_dsl.sample import sample_program
 from derl_dsl.scope import Scope, build_scope
@@ -68,6 +69,33 @@ def throughput() -> Benchmark:
     )
 
 
+_PROGRAM = """\
+n = words(completion)
+ok = exact(completion, answer)
+reward = 1 + 0.2 * (1 - ramp(n, 256, 1024)) if ok else 0.1 * boxed(completion)
+"""
+
+
+def one_program() -> Benchmark:
+    """From the text of one program to its `Reward`, before a kernel is built."""
+    formula, math = "0.4 * g1 + 0.3 * g2 - 0.2 * g3 + 0.1 * g4", build_scope("math")
+    return Benchmark(
+        "check-one",
+        "One text checked in a warm process",
+        (
+            Contender("compile, a formula", partial(compile, formula, "derl-math"),
+                      "derl_dsl.compile: proofs by enumeration"),
+            Contender("compile, three lines", partial(compile, _PROGRAM, "math"),
+                      "derl_dsl.compile: proofs by intervals, lints at sampled rows"),
+            Contender("check, three lines", lambda: check_source(Source(_PROGRAM), math),
+                      "the same without looking up the suite"),
+        ),
+        rounds=15,
+        sample=0.02,
+        target=0.0015,
+    )  # fmt: skip
+
+
 def start_up() -> Benchmark:
     """From the command line to the answer about one file."""
     folder = Path(tempfile.mkdtemp(prefix="derl-bench-"))
@@ -94,4 +122,4 @@ def start_up() -> Benchmark:
 
 def benchmarks() -> list[Benchmark]:
     """The benchmarks of this file."""
-    return [throughput(), start_up()]
+    return [throughput(), one_program(), start_up()]

@@ -70,6 +70,15 @@ def _medians(record: Record | None) -> dict[str, float]:
     return {row["name"]: row["median"] for row in rows if "median" in row}
 
 
+def _title(record: Record) -> str:
+    """The shape alone: what is behind a colon, and the threads, are in the table."""
+    return str(record["table"].partition(", one thread")[0].partition(":")[0])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _calls(named: dict[str, Record]) -> Any:
     """Nanoseconds a rollout over the size of the batch, one panel a shape."""
     from matplotlib.figure import Figure
@@ -88,10 +97,10 @@ def _calls(named: dict[str, Record]) -> Any:
             ]
             if points:
                 strong = name in _OURS
-                axes.plot(*zip(*points, strict=True), color=colour, label=name, marker="o",
-                          markersize=4 if strong else 2.5, linewidth=2.4 if strong else 1.1,
-                          zorder=3 if strong else 2)  # fmt: skip
-        axes.set(xscale="log", yscale="log", title=named[f"kernels-{shape}-64"]["table"])
+                style = {"linewidth": 2.4, "marker": "o", "markersize": 4} if strong else {}
+                axes.plot(*zip(*points, strict=True), color=colour, label=name,
+                          **{"linewidth": 1.1, "zorder": 3 if strong else 2, **style})  # fmt: skip
+        axes.set(xscale="log", yscale="log", title=_title(named[f"kernels-{shape}-64"]))
         axes.grid(True)
         axes.set_xticks(list(_SIZES.values()), labels=list(_SIZES))
         axes.minorticks_off()
@@ -120,7 +129,7 @@ def _bars(
         names = list(found)[::-1]
         colours = ["#e5484d" if n.startswith("derl-dsl") else "#3b82f6" for n in names]
         bars = axes.barh(names, [found[n] for n in names], color=colours, height=0.62)
-        axes.bar_label(bars, [f"{found[n]:,.3g}" for n in names], padding=4, color=_INK)
+        axes.bar_label(bars, [_number(found[n]) for n in names], padding=4, color=_INK)
         axes.set(xscale="log", xlabel=label)
         axes.margins(x=0.12)
         axes.tick_params(axis="y", length=0)

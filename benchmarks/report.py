@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks import plots, targets
 from benchmarks.run import HERE, RESULTS
+from benchmarks.targets import COPY
 
 README = HERE / "README.md"
 _BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
@@ -99,6 +100,33 @@ def _matrix(cases: list[Record]) -> list[str]:
     return [*lines, ""]
 
 
+def bandwidth(records: list[Record]) -> str:
+    """The share of copy bandwidth at the largest size: one row a contender, one column a shape."""
+    found: dict[str, dict[str, float]] = {}
+    shapes = []
+    for record in records:
+        medians = {r["name"]: r["median"] for r in record["contenders"] if "median" in r}
+        if COPY not in medians or record["name"].endswith("-threads"):
+            continue
+        shape = record["table"].partition(":")[0].partition(", one")[0]
+        shapes.append(shape)
+        for name, median in medians.items():
+            # float32 moves half the bytes: its share would be of another copy.
+            if name != COPY and not name.endswith("f32"):
+                found.setdefault(name, {})[shape] = medians[COPY] / median
+    if not shapes:
+        return ""
+    lines = ["### Share of copy bandwidth, B = 1,048,576, one thread each", ""]
+    lines += [
+        "The time of a copy that reads and writes as many bytes together, over the contender's."
+    ]
+    lines += ["", _row(["", *shapes]), "|---|" + "---:|" * len(shapes)]
+    for name, shares in found.items():
+        cells = [f"{100 * shares[s]:.3g} %" if s in shares else "–" for s in shapes]
+        lines.append(_row([name, *cells]))
+    return "\n".join([*lines, ""])
+
+
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -107,7 +135,7 @@ def write_page(results: Path) -> None:
     """The tables, printed; of the repository's own results also the page and its plots."""
     records = read(results)
     found = targets.judge(records)
-    page = "\n".join([targets.table(found), tables(records)])
+    page = "\n".join([targets.table(found), bandwidth(records), tables(records)])
     print(page)
     if results != RESULTS:
         return

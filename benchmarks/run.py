@@ -193,8 +193,9 @@ def _times(contender: Contender, sample: float) -> int:
 def _figures(seconds: list[float], amount: float | None) -> dict[str, float]:
     values = sorted(amount / s if amount else s for s in seconds)
     low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
-    median = statistics.median(values)
-    return {"median": median, "low": low, "high": high, "runs": len(values), **_worst(values)}
+    best = max(values) if amount else min(values)
+    found = {"median": statistics.median(values), "low": low, "high": high, "best": best}
+    return {**found, "runs": len(values), **_worst(values)}
 
 
 def _worst(values: list[float]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Any
 Record = dict[str, Any]
 _ELEMENTWISE = ("linear", "conditional")
 _SHAPED = ("ragged", "group")
+COPY = "copy of as many bytes"
 _NATIVE, _VM = "derl-dsl native", "derl-dsl vm"
 
 
@@ -76,7 +77,7 @@ def _between(benchmark: str, slow: str, fast: str) -> Callable[[Results, str], f
 
 
 def _share(shapes: Iterable[str]) -> Callable[[Results, str], float]:
-    copied = _times(shapes, "1M", "copy of as many bytes")
+    copied = _times(shapes, "1M", COPY)
     return lambda results, tier: 100 * copied(results, tier)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.kernels.programs import SHAPES, Data, Shape
 from benchmarks.run import Benchmark, Contender, Contenders
+from benchmarks.targets import COPY
 
 SIZES = {64: "64", 1024: "1k", 16_384: "16k", 1_048_576: "1M"}
 MILLION = 1_048_576
@@ -26,7 +27,6 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
 ALL_THREADS = {"DERL_BENCH_THREADS": "all"}
-COPY = "copy of as many bytes"
 Run = Callable[[], object]
 
 
