@@ -22,6 +22,7 @@ COMMANDS = {
     "grammar": "derl_dsl.cli.grammar:grammar_command",
     "test": "derl_dsl.cli.test:run_command",
     "export": "derl_dsl.cli.export:export_command",
+    "sandbox": "derl_dsl.cli.sandbox:sandbox_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 
