@@ -17,10 +17,14 @@ from trl import GRPOConfig, GRPOTrainer
 import derl_dsl
 from derl_dsl.adapters import trl
 from derl_dsl.custom import REGISTRY
+from derl_trainers.config import InnerSection, TaskSection
 from derl_trainers.inner import InnerConfig, train_inner
+from derl_trainers.jobs import InnerJob
 from derl_trainers.policy import PolicyConfig, build_policy
 from derl_trainers.quiet import quiet
+from derl_trainers.store import Store
 from derl_trainers.tasks import Task, arithmetic
+from derl_trainers.ui import fault_lines
 
 STEPS = 5
 CONFIG = InnerConfig(steps=STEPS, prompts=4, num_generations=4, updates=1, max_completion_length=16)
@@ -138,6 +142,32 @@ def test_training_goes_on_while_primitives_hang_crash_and_lie(
         assert any(r.message.startswith(f"{kind} in {name}(completion): ") for r in caplog.records)
         assert any(r.message.startswith(f"{name} failed 3 times") for r in caplog.records)
     assert untrusted[0].name == "hangs"
+
+
+def test_faults_of_a_job_are_in_the_run_store(policy: Path, tmp_path: Path, untrusted) -> None:
+    origins = tuple({entry.origin for entry in REGISTRY.values()})
+    REGISTRY.clear()
+    job = InnerJob(
+        "exact(completion, answer) + crashes(completion)", "math",
+        TaskSection(size=40, test_size=8, warmup_size=200, terms=3),
+        InnerSection(steps=2, prompts=2, num_generations=2, updates=1, max_completion_length=8),
+        str(policy), 0, "search", custom=origins, quarantine=1,
+    )  # fmt: skip
+    result = job.run(lambda *_: None)
+    store = Store.create(tmp_path / "run", "test", 0, {}, "0")
+    with store.running():
+        for _ in range(2):
+            name = store.add_job("search", "x", 0, "f", "k")
+            store.finish_job(name, result["pass_at_1"], 1.0, result)
+        name = store.add_job("search", "without faults", 0, "f", "l")
+        store.finish_job(name, 0.5, 1.0, {"pass_at_1": 0.5})
+    found = {t.kind: (t.name, t.batches, t.rows) for t in store.faults()}
+    assert found == {
+        "crash": ("crashes(completion)", 2, 8),
+        "quarantined": ("crashes(completion)", 2, 8),
+    }
+    assert fault_lines(store)[2].startswith("  crashes(completion): crash, 8 rows in 2 batches")
+    store.close()
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, trl.asynchronous], ids=["functions", "coroutines"])

@@ -54,6 +54,10 @@ def test_a_config_survives_its_own_json() -> None:
         ("suite = 'derl-maths'", "unknown suite 'derl-maths'; did you mean 'derl-math'?"),
         ("suite = 'derl-agent'", "which the task does not give"),
         ("name = 'a/b'", "name: expected letters"),
+        ("primitives = 'x.py'", "primitives: expected a list of texts"),
+        ("primitives = [1]", "primitives: expected a list of texts"),
+        ("[sandbox]\nengine = 'mony'", "not 'mony'; did you mean 'monty'?"),
+        ("[sandbox]\ndeadline = 0", "[sandbox] deadline: expected at least 0.01, not 0"),
         ("[policy.styles]\n" + "\n".join(f"{f.name} = 0" for f in fields(c.StylesSection)),
          "[policy.styles]: expected one share above 0"),
         ("seed = ", "not valid TOML"),
@@ -65,6 +69,25 @@ def test_mistakes_name_file_section_and_key(tmp_path: Path, text: str, said: str
     assert said in str(error.value)
     assert str(error.value).startswith(str(tmp_path / "run.toml"))
     assert "\n" not in str(error.value)
+
+
+def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None:
+    from derl_dsl.custom import REGISTRY, SourceFile
+
+    (tmp_path / "mine.py").write_text("def mine(completion: text) -> bool:\n    return True\n")
+    try:
+        config = load(
+            tmp_path, "primitives = ['mine.py']\n[sandbox]\ndeadline = 0.5\nworkers = 1\n"
+        )
+        assert config.primitives == (str(tmp_path / "mine.py"),)
+        (origin,) = c.load_custom(config)
+        assert isinstance(origin, SourceFile)
+        assert (origin.settings.deadline, origin.settings.workers) == (0.5, 1)
+        assert list(REGISTRY) == ["mine"]
+        with pytest.raises(c.ConfigError, match=r"primitives: cannot read .*other\.py"):
+            c.load_custom(load(tmp_path, "primitives = ['other.py']"))
+    finally:
+        REGISTRY.clear()
 
 
 def test_missing_config_says_what_there_is(tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""What a reward costs beside the training it serves, and what the runtime adds to primitives."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import derl_dsl
+from benchmarks.run import Benchmark, Contender
+from derl_runtime.cache import Cache
+from derl_runtime.columns import Batch
+from derl_runtime.sources import Apply, Column
+
+_ROWS = 1024
+_REWARD = "g1 + 0.5 * g2 + 0.2 * g3 * g4"
+_WARM_STEPS = 150
+_COMPLETIONS = Path(derl_dsl.__file__).parent / "examples" / "gsm8k.jsonl"
+
+
+class _Steps:
+    """A GRPO run of the demo's inner loop that goes on by one sampling step when it is told to."""
+
+    def __init__(self) -> None:
+        self.reward = derl_dsl.compile(_REWARD, suite="derl-math")
+        self.seen: list[dict[str, Any]] = []
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._error: BaseException | None = None
+        threading.Thread(target=self._train, daemon=True).start()
+        self._wait()
+
+    def step(self) -> None:
+        """One sampling of 128 completions, their rewards, and the updates on them."""
+        self._go.release()
+        self._wait()
+
+    def _wait(self) -> None:
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def _pause(self, step: int, *_: object) -> None:
+        self._done.release()
+        self._go.acquire()
+
+    def _scored(self, **columns: Any) -> list[float | None]:
+        self.seen.append(columns)
+        return self.reward(**columns)
+
+    def _train(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the next step
+            self._error = error
+            self._done.release()
+
+    def _run(self) -> None:
+        import torch
+
+        from derl_trainers.config import InnerSection, PolicySection, TaskSection
+        from derl_trainers.inner import InnerConfig, train_inner
+        from derl_trainers.jobs import inner_config, load_task, policy_config
+        from derl_trainers.policy import build_policy
+
+        # As in the demo's workers.
+        torch.set_num_threads(1)
+        task = load_task(TaskSection())
+        with tempfile.TemporaryDirectory(prefix="derl-bench-") as folder:
+            config = policy_config(PolicySection(steps=_WARM_STEPS))
+            policy = build_policy(task, config, folder, 0)
+            inner: InnerConfig = inner_config(InnerSection(steps=1000))
+            train_inner(
+                self._scored, policy, task.train, task.validation, inner, progress=self._pause
+            )
+
+
+def _share() -> tuple[Contender, ...]:
+    steps = _Steps()
+    batches = steps.seen
+
+    calls = itertools.count()
+
+    def score() -> None:
+        # What was scored in training is changed a little: nothing may remember it.
+        last, call = batches[-1], next(calls)
+        completions = [f"{text} {call}" for text in last["completions"]]
+        steps.reward(**{**last, "completions": completions})
+
+    return (
+        Contender("the reward", score, f"`{_REWARD}` over 128 new completions"),
+        Contender(
+            "a step of TRL",
+            steps.step,
+            "sampling 128 completions, the reward, four updates; one torch thread",
+            compared=False,
+        ),
+    )
+
+
+def _gsm8k() -> dict[str, list[str]]:
+    """1,024 real completions and their answers; no two alike."""
+    rows = [json.loads(line) for line in _COMPLETIONS.read_text("utf-8").splitlines()]
+    picked = [rows[i % len(rows)] for i in range(_ROWS)]
+    return {
+        "completion": [f"{row['completion']}\n({i})" for i, row in enumerate(picked)],
+        "answer": [row["answer"] for row in picked],
+    }
+
+
+def _cached() -> tuple[Contender, ...]:
+    from dataclasses import replace
+
+    from derl_dsl.scope import build_scope
+
+    data, cache = _gsm8k(), Cache()
+    primitive = build_scope("math").primitives["exact"]
+    columns = tuple(Column(p.name, p.type) for p in primitive.params)
+
+    def evaluate(cost: str, kept: Cache) -> None:
+        Batch(data, cache=kept).values(Apply(replace(primitive, cost=cost), columns))
+
+    return (
+        Contender(
+            "seen before",
+            lambda: evaluate("parse", cache),
+            "the columns are hashed, the values come from the cache",
+        ),
+        Contender(
+            "new, kept",
+            lambda: evaluate("parse", Cache()),
+            "hashed, evaluated, kept",
+        ),
+        Contender(
+            "evaluated",
+            lambda: evaluate("scan", Cache()),
+            "as a scan is: not hashed, done again for every batch",
+        ),
+    )
+
+
+def benchmarks() -> list[Benchmark]:
+    """The benchmarks of this file."""
+    return [
+        Benchmark(
+            "runtime-reward-share",
+            "The reward beside a GRPO step of the demo's inner loop (at most 2% of it)",
+            _share,
+            rounds=12,
+            target=0.01,
+            quick=False,
+        ),
+        Benchmark(
+            "runtime-cache",
+            "A primitive over 1,024 real completions: `exact`, by content",
+            _cached,
+            rounds=15,
+        ),
+    ]
