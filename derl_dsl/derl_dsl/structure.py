@@ -8,11 +8,12 @@ whatever stands below a jump (comparisons, ranks, remainders, guards …), keeps
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derl_dsl import ranges
-from derl_dsl.analyse import source_range
+from derl_dsl.analyse import domain, source_range
 from derl_dsl.corners import as_written
 from derl_dsl.ir import GROUP, Graph, Node, Param
 from derl_dsl.passes import lower
@@ -28,23 +29,40 @@ _SCALING = frozenset({"list_sum", "list_mean", "list_min", "list_max", "list_fir
                       "third", "part"})  # fmt: skip
 # The digits of float64 that a sum may lose before it counts as another reward.
 _LOSS = 1e4
+# Products are multiplied out up to so many terms.
+_TERMS = 32
+# A divisor this far from 0, beside the numbers that it is made of, passes its rounding on as it is.
+_NEAR = 1e-3
 _LONGEST = 160
+
+
+# The atoms of a product, in order.
+Monomial = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Atoms with coefficients, and a constant; `peak` is the largest number met on the way."""
+    """Products of atoms with coefficients; the empty one is the constant.
 
-    terms: dict[str, Fraction]
-    constant: Fraction
+    `peak` is the largest number met on the way, atoms counting 1.
+    """
+
+    terms: dict[Monomial, Fraction]
     peak: float
+
+    @property
+    def constant(self) -> Fraction | None:
+        """The value of a sum without atoms."""
+        if not self.terms:
+            return Fraction(0)
+        return self.terms.get(()) if len(self.terms) == 1 else None
 
     def times(self, factor: Fraction) -> Sum:
         """The sum multiplied."""
         if not factor:
-            return Sum({}, factor, 0.0)
+            return Sum({}, 0.0)
         terms = {t: c * factor for t, c in self.terms.items()}
-        return Sum(terms, self.constant * factor, self.peak * abs(float(factor)))
+        return Sum(terms, self.peak * _size(factor))
 
     def plus(self, other: Sum) -> Sum:
         """Both together; what cancels goes."""
@@ -52,20 +70,46 @@ class Sum:
         for term, c in other.terms.items():
             terms[term] = terms.get(term, Fraction(0)) + c
         terms = {t: c for t, c in terms.items() if c}
-        return Sum(terms, self.constant + other.constant, max(self.peak, other.peak))
+        return Sum(terms, max(self.peak, other.peak))
+
+    def by(self, other: Sum, truths: set[str]) -> Sum:
+        """Both multiplied out; an atom of `truths` is 0 or 1, its own square."""
+        terms: dict[Monomial, Fraction] = {}
+        for m, c in self.terms.items():
+            for n, d in other.terms.items():
+                drop = truths.intersection(m, n)
+                term = tuple(sorted([*m, *(t for t in n if t not in drop)]))
+                terms[term] = terms.get(term, Fraction(0)) + c * d
+        terms = {t: c for t, c in terms.items() if c}
+        return Sum(terms, self.peak * other.peak)
 
     def text(self) -> str:
         """The sum in one order of its terms."""
-        if not self.constant and list(self.terms.values()) == [1]:
-            return next(iter(self.terms))
-        parts = [f"{c}*{t}" for t, c in sorted(self.terms.items())]
-        return "(" + " + ".join([*parts, str(self.constant)]) + ")"
+        if list(self.terms.values()) == [1] and len(min(self.terms)) == 1:
+            return min(self.terms)[0]
+        parts = [f"{c}*{'*'.join(t)}" for t, c in sorted(self.terms.items())]
+        return "(" + " + ".join(parts) + ")"
 
     def scale(self) -> Fraction:
-        """The size of the first coefficient, or of the constant."""
-        if self.terms:
-            return abs(self.terms[min(self.terms)])
-        return abs(self.constant) or Fraction(1)
+        """The size of the first coefficient, that of the constant coming last."""
+        if not self.terms:
+            return Fraction(1)
+        return abs(self.terms[min(self.terms, key=lambda t: (not t, t))])
+
+
+def _size(value: Fraction) -> float:
+    try:
+        return abs(float(value))
+    except OverflowError:
+        return math.inf
+
+
+def _constant(value: Fraction) -> Sum:
+    return Sum({(): value} if value else {}, _size(value))
+
+
+def _one(text: str) -> Sum:
+    return Sum({(text,): Fraction(1)}, 1.0)
 
 
 def label(graph: Graph, i: int) -> str:
@@ -126,6 +170,9 @@ class _Reader:
     # Atoms with one value for the whole group, and how far those that vary little do.
     shared: set[str] = field(default_factory=set)
     widths: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    # Atoms that are 0 or 1.
+    truths: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.exact, self.sums = [], []
@@ -137,10 +184,14 @@ class _Reader:
     def root(self, i: int) -> str:
         """The outermost sum without what a group shares, its first coefficient 1 or -1."""
         found = self.sums[i]
-        terms = {t: c for t, c in found.terms.items() if t not in self.shared}
+        constant = found.constant
+        if constant is not None and found.peak > _size(constant):
+            # Only rounding varies, and GRPO would blow it up.
+            return f"rounding of {self.exact[i]}"
+        terms = {t: c for t, c in found.terms.items() if not self.shared.issuperset(t)}
         if not terms:
             return "constant"
-        alone = Sum(terms, Fraction(0), 0.0)
+        alone = Sum(terms, 0.0)
         return alone.times(1 / alone.scale()).text()
 
     def _exact(self, i: int, node: Node) -> str:
@@ -163,21 +214,36 @@ class _Reader:
         return self.graph.nodes[i].op == "const" or self.exact[i] in self.shared
 
     def _atom(self, i: int) -> Sum:
-        text = self.exact[i]
-        self._vary(text, i, 1.0)
-        return Sum({text: Fraction(1)}, Fraction(0), 1.0)
+        text, node = self.exact[i], self.graph.nodes[i]
+        self._vary(text, self.ranges[i], 1.0)
+        if node.is_bool or (node.op == "input" and domain(self.graph.source(i)) == (0.0, 1.0)):
+            self.truths.add(text)
+        return _one(text)
 
-    def _vary(self, text: str, i: int, scale: float) -> None:
-        lo, hi, _ = self.ranges[i]
-        width = (hi - lo) / scale
-        if width < 1:
-            self.widths[text] = width
+    def _vary(self, text: str, found: Range, factor: float) -> None:
+        lo, hi = found.lo * factor, found.hi * factor
+        if hi - lo < 1:
+            self.widths[text] = hi - lo
+        if max(-lo, hi) < 1:
+            self.sizes[text] = max(-lo, hi)
+
+    def _width(self, term: Monomial) -> float:
+        """How far a product varies, its widest factor and the size of the others."""
+        sizes = [self.sizes.get(t, 1.0) for t in term]
+        return max(
+            (
+                self.widths.get(t, 1.0) * math.prod(sizes[:k] + sizes[k + 1 :])
+                for k, t in enumerate(term)
+            ),
+            default=0.0,
+        )
 
     def _fine(self, found: Sum) -> bool:
         """Whether rounding on the way is far below what the sum is about."""
-        if not found.terms:
-            return found.peak <= abs(float(found.constant))
-        spread = max(abs(float(c)) * self.widths.get(t, 1.0) for t, c in found.terms.items())
+        if found.constant is not None:
+            # It matters beside what it is added to, or multiplied by.
+            return True
+        spread = max(_size(c) * self._width(t) for t, c in found.terms.items())
         return found.peak <= _LOSS * spread
 
     def _sum(self, i: int, node: Node) -> Sum:
@@ -185,7 +251,7 @@ class _Reader:
         match node.op:
             case "const":
                 assert isinstance(node.payload, float)
-                return Sum({}, Fraction(*as_written(node.payload)), abs(node.payload))
+                return _constant(Fraction(*as_written(node.payload)))
             case "input" | "valid":
                 return self._atom(i)
             case "num":
@@ -193,8 +259,7 @@ class _Reader:
             case "neg":
                 return self.sums[args[0]].times(Fraction(-1))
             case "sub" | "div" if args[0] == args[1]:
-                value = 0 if node.op == "sub" else 1
-                return Sum({}, Fraction(value), float(value))
+                return _constant(Fraction(node.op == "div"))
             case "add" | "sub":
                 sign = Fraction(1 if node.op == "add" else -1)
                 return self.sums[args[0]].plus(self.sums[args[1]].times(sign))
@@ -206,35 +271,60 @@ class _Reader:
 
     def _product(self, i: int, node: Node) -> Sum:
         a, b = (self.sums[k] for k in node.args)
-        for factor, other in ((a, b), (b, a)):
-            if not factor.terms:
-                return other.times(factor.constant)
+        if len(a.terms) * len(b.terms) <= _TERMS:
+            return a.by(b, self.truths)
         scale = a.scale() * b.scale()
-        texts = [x.times(1 / x.scale()).text() for x in (a, b)]
-        return self._one(i, texts, scale)
+        return self._named(i, [x.times(1 / x.scale()).text() for x in (a, b)], scale)
 
     def _quotient(self, i: int, node: Node) -> Sum:
+        """The numerator, multiplied out, times one atom for the reciprocal of the divisor."""
         above, below = (self.sums[k] for k in node.args)
-        if not below.terms and below.constant:
-            return above.times(1 / below.constant)
-        scale = above.scale()
-        return self._one(i, [above.times(1 / scale).text(), self.exact[node.args[1]]], scale)
+        if below.constant:
+            factor = 1 / below.constant
+            return above.by(
+                Sum({(): factor}, below.peak * _size(factor) * _size(factor)), self.truths
+            )
+        found, text, scale = self.ranges[node.args[1]], self.exact[node.args[1]], Fraction(1)
+        # Far from 0, how the divisor was rounded cannot show.
+        if max(found.lo, -found.hi) >= _NEAR * below.peak:
+            scale = below.scale()
+            text = below.times(1 / scale).text()
+        text = _short(f"1/{text}")
+        if self._shared(node.args[1]):
+            self.shared.add(text)
+        one = Range(1.0, 1.0)
+        inverse, size = ranges.div(one, found), _size(scale)
+        peak = max(1.0, abs(inverse.lo), abs(inverse.hi)) if inverse.finite else 1.0
+        self._vary(text, inverse, size)
+        if peak > 1:
+            self.widths[text] = (inverse.hi - inverse.lo) * size
+            self.sizes[text] = peak * size
+        reciprocal = Sum({(text,): 1 / scale}, peak)
+        return above.by(reciprocal, self.truths)
+
+    def _argument(self, i: int) -> str:
+        """A number as a sum, unless it is a constant that is what cancellation left."""
+        found = self.sums[i]
+        constant = found.constant
+        lost = constant is not None and found.peak > _LOSS * _size(constant)
+        return self.exact[i] if lost else found.text()
 
     def _function(self, i: int, node: Node) -> Sum:
         if node.op in _SCALING:
             inner = self.sums[node.args[0]]
             scale = inner.scale()
             texts = [inner.times(1 / scale).text(), *(self.exact[a] for a in node.args[1:])]
-            return self._one(i, texts, scale)
+            return self._named(i, texts, scale)
         if node.op in _SMOOTH:
             texts = [
-                self.exact[a] if self.graph.nodes[a].is_bool else self.sums[a].text()
+                self.exact[a] if self.graph.nodes[a].is_bool else self._argument(a)
                 for a in node.args
             ]
-            return self._one(i, texts, Fraction(1))
+            return self._named(i, texts, Fraction(1))
         return self._atom(i)
 
-    def _one(self, i: int, texts: list[str], scale: Fraction) -> Sum:
+    def _named(self, i: int, texts: list[str], scale: Fraction) -> Sum:
+        """One atom, and the factor that was taken out of it."""
         text = self._text(self.graph.nodes[i], texts)
-        self._vary(text, i, float(scale))
-        return Sum({text: scale}, Fraction(0), float(scale))
+        self._vary(text, self.ranges[i], _size(1 / scale))
+        return _one(text).times(scale)

@@ -131,6 +131,46 @@ def test_random_formulas_against_brute_force() -> None:
     assert len(by_key) < len(names) - 10
 
 
+def at_random_points(text: str) -> tuple[Fraction, ...]:
+    """The values at 14 random points of the unit cube: polynomials that agree there are equal."""
+    tree = ast.parse(text.strip(), mode="eval").body
+    rng = random.Random(3)
+    names = ("g1", "g2", "g3", "g4")
+    points = [[Fraction(rng.randint(1, 10**6), 10**6) for _ in names] for _ in range(14)]
+    values = [value(tree, dict(zip(names, point, strict=True))) for point in points]
+    lo, hi = min(values), max(values)
+    return tuple((v - lo) / (hi - lo) if hi > lo else Fraction(0) for v in values)
+
+
+def test_cold_start_formulas_over_continuous_inputs(shared_data: Path) -> None:
+    """Step scores are no corners: there the formulas are read as polynomials and quotients."""
+    columns = dict.fromkeys(("g1", "g2", "g3", "g4"), "number[0, 1]")
+    texts = (shared_data / "derl" / "cold_start.txt").read_text().splitlines()
+    found = [
+        c for c in accepted(texts, build_scope(columns=columns)) if " if " not in c.source.text
+    ]
+    names = [c.source.text for c in found]
+    assert len(set(names)) == 95
+    by_key = partition(names, [key_of(c) for c in found])
+    assert by_key == partition(names, [at_random_points(text) for text in names])
+    assert len(by_key) == 63
+
+
+def test_random_formulas_over_continuous_inputs() -> None:
+    """No two different rewards have one key; what is constant but for rounding may have many."""
+    columns = dict.fromkeys(("g1", "g2", "g3", "g4"), "number[0, 1]")
+    found = accepted(random_formulas(500, seed=5), build_scope(columns=columns))
+    found = [c for c in found if " if " not in c.source.text]
+    names = sorted({c.source.text for c in found})
+    keys = {c.source.text: key_of(c) for c in found}
+    tables = {name: at_random_points(name) for name in names}
+    for group in partition(names, [keys[n] for n in names]):
+        assert len({tables[n] for n in group}) == 1, group
+    vary = [n for n in names if any(tables[n])]
+    assert len(vary) > 150
+    assert len({keys[n] for n in vary}) == len({tables[n] for n in vary})
+
+
 # What GRPO sees
 
 
@@ -286,6 +326,9 @@ SAME = [
     ("sqrt(a) / 4", "sqrt(a)"),
     ("a if not d else b", "b if d else a"),
     ("a * b if a > 0.5 else 0", "b * a if not (0.5 >= a) else 0"),
+    ("(a + b) * mean(xs)", "mean(xs) * a + b * mean(xs)"),
+    ("(a + b) / (1 + mean(ys))", "b / (mean(ys) + 1) + a / (1 + mean(ys))"),
+    ("(a + d) * (a - d)", "a * a - d"),
     ("3", "c - c"),
     ("1000000 + c", "c"),
 ]
@@ -304,6 +347,7 @@ DIFFERENT = [
     # float64 keeps too few digits of the one for both to be the same.
     ("(b + 10000000000000000) - 10000000000000000", "b"),
     ("c + 100000000000000000 * c + d - 100000000000000000 * c", "c + d"),
+    ("(a + 100000000) * b - 100000000 * b", "a * b"),
     # Rounding decides which side of the jump a value lies on.
     ("1 if a + 0.1 + 0.2 > 0.3 else 0", "1 if a + 0.3 > 0.3 else 0"),
 ]
