@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from derl_dsl import lint
 from derl_dsl.certificate import Certificate
-from derl_dsl.elaborate import Elaborator
+from derl_dsl.elaborate import Elaborator, input_value
 from derl_dsl.ir import Graph
 from derl_dsl.prove import Prover
 from derl_dsl.scope import Scope, build_scope
@@ -69,8 +69,12 @@ def outcome_node(scope: Scope, graph: Graph) -> int | None:
     if scope.outcome is None:
         return None
     report = Report(Source(scope.outcome, "outcome"))
-    program = _outcome_program(scope.outcome) or parse(scope.outcome, report)
-    value = Elaborator(scope, report, graph).expression(program.reward) if program else None
+    named = scope.names.get(scope.outcome)
+    if named is not None:
+        value: Value | None = input_value(graph, named, (0, len(scope.outcome)))
+    else:
+        program = _outcome_program(scope.outcome) or parse(scope.outcome, report)
+        value = Elaborator(scope, report, graph).expression(program.reward) if program else None
     if report.failed or value is None:
         raise OutcomeError(f"outcome {scope.outcome!r}: {report.found[0].message}")
     if value.node is None or graph.nodes[value.node].op != "input" or value.many:

@@ -33,6 +33,18 @@ def same_text(left: list[str], right: list[str] | str) -> list[bool]:
     return [a == b for a, b in zip(left, right, strict=True)]
 
 
+def input_value(graph: Graph, source: Column | Apply, place: Place) -> Value:
+    """The value of a column, or of a primitive of columns, in the graph."""
+    kind = plain(source)
+    item = kind.item if isinstance(kind, List) else kind
+    valid = graph.add("valid", (), place, source) if is_optional(source) else None
+    if isinstance(item, Text):
+        return Value("text", source=source, valid=valid, many=item is not kind)
+    at = graph.add("input", (), place, source)
+    node = graph.nodes[at]
+    return Value("bool" if node.is_bool else "number", at, source, valid, node.is_list)
+
+
 class Elaborator:
     """Elaborates one program over one scope into one graph."""
 
@@ -120,7 +132,7 @@ class Elaborator:
         if part is not None:
             return part
         if source is not None:
-            return self.input(source, place)
+            return input_value(self.graph, source, place)
         if name == "skip":
             return SKIP
         if name in FUNCTIONS or name in self.scope.primitives:
@@ -137,14 +149,7 @@ class Elaborator:
 
     def input(self, source: Column | Apply, place: Place) -> Value:
         """The value of a column, or of a primitive of columns."""
-        kind = plain(source)
-        item = kind.item if isinstance(kind, List) else kind
-        valid = self.graph.add("valid", (), place, source) if is_optional(source) else None
-        if isinstance(item, Text):
-            return Value("text", source=source, valid=valid, many=item is not kind)
-        at = self.graph.add("input", (), place, source)
-        node = self.graph.nodes[at]
-        return Value("bool" if node.is_bool else "number", at, source, valid, node.is_list)
+        return input_value(self.graph, source, place)
 
     # Operations and conversions
 

@@ -86,7 +86,7 @@ class Graph:
     def _kind(self, op: str, args: tuple[int, ...], payload: Payload) -> tuple[bool, bool]:
         """Whether the node is a condition, and whether it has one value per step."""
         if op == "input":
-            assert isinstance(payload, Column | Apply)
+            assert isinstance(payload, Input)
             kind = plain(payload)
             many = isinstance(kind, List)
             return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
@@ -144,7 +144,7 @@ class Graph:
     def source(self, node: int) -> Input:
         """The input behind an `input` or `valid` node."""
         payload = self.nodes[node].payload
-        assert isinstance(payload, Column | Apply)
+        assert isinstance(payload, Input)
         return payload
 
     def slicing(self, node: int) -> tuple[object, ...]:

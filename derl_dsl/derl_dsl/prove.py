@@ -32,7 +32,7 @@ class Prover:
         self.root = graph.outputs["reward"]
         self.valid = graph.valids.get("reward")
         self.used = graph.used([self.root])
-        self.inputs = graph.inputs([self.root])
+        self.inputs = [i for i in self.used if graph.nodes[i].op in ("input", "valid")]
         self.points = witness(graph, self.root, self.valid)
         self.analysis = (
             None if self.points.exact else Analysis(graph, [self.root], given=self.valid)

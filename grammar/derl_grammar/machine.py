@@ -110,16 +110,18 @@ class Machine:
     def lex(self, text: str) -> list[Token]:
         """All tokens of any text; a character that starts none is a token of type UNKNOWN."""
         found = []
-        ignored, keywords, make = self.ignored, self.keywords, Token.at
+        ignored, keywords = self.ignored, self.keywords
         for match in self.scan(text):
             kind = match.lastgroup
             assert kind is not None
             if kind in ignored:
                 continue
             word, start = match[kind], match.start()
-            if kind == "NAME":
-                kind = keywords.get(word, kind)
-            found.append(make(kind, word, start, start + len(word)))
+            # As `Token.at`, without a call for every token.
+            token = Token(word)
+            token.type = keywords.get(word, kind) if kind == "NAME" else kind
+            token.start_pos, token.end_pos = start, start + len(word)
+            found.append(token)
         return found
 
     def parse(self, tokens: list[Token]) -> Any:
