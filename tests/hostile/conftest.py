@@ -75,7 +75,6 @@ def as_plain_user(
         return None
 
 
-@cache
 def outcomes_as_plain_user(suite: str) -> dict[str, tuple[str, str]]:
     """What became of each case of a suite when nobody ran it."""
     if os.geteuid() != 0:

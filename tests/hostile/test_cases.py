@@ -48,10 +48,18 @@ def test_ends_as_it_has_to(name: str, key: str, case: Case, engine: str) -> None
     check(case, engine, outcome(case, engine))
 
 
-@pytest.mark.xdist_group("hostile-plain-user")
-@pytest.mark.parametrize(("name", "key", "case", "engine"), CASES)
-def test_ends_so_for_a_plain_user(name: str, key: str, case: Case, engine: str) -> None:
-    check(case, engine, outcomes_as_plain_user(name)[key])
+@pytest.mark.parametrize("name", SUITES)
+def test_all_end_so_for_a_plain_user(name: str) -> None:
+    # One process of that user runs a whole suite, so its cases are told by name in one go.
+    outcomes = outcomes_as_plain_user(name)
+    wrong = {}
+    for key, case, engine in suite(name):
+        try:
+            check(case, engine, outcomes[key])
+        except AssertionError as error:
+            wrong[key] = str(error).splitlines()[0]
+    assert wrong == {}
+    assert len(outcomes) == len(list(suite(name)))
 
 
 def test_the_suite_is_large() -> None:
