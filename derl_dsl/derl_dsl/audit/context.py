@@ -71,7 +71,7 @@ def build_context(question: Question, data: Data) -> Context:
     if question.outcome is None and question.suite is not None:
         question = replace(question, outcome=find_suite(question.suite).outcome)
     if question.group is None:
-        question = replace(question, group=_likely_group(data))
+        question = replace(question, group=likely_group(data))
     if question.group is not None and question.group in data:
         data = {**data, question.group: _keys(data[question.group])}
     evaluation = evaluate(question, data)
@@ -83,7 +83,8 @@ def build_context(question: Question, data: Data) -> Context:
     return Context(evaluation, groups, found, length, unit)
 
 
-def _likely_group(data: Data) -> str | None:
+def likely_group(data: Data) -> str | None:
+    """A column whose name and values say which rollouts belong to one prompt."""
     for name in _GROUPS:
         if name in data and None not in data[name]:
             keys = _keys(data[name])

@@ -1,0 +1,145 @@
+"""`derl-dsl search`: rewards found on logged rollouts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from derl_dsl.cli.eval import Format
+from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings
+from derl_grammar.spans import Source
+
+if TYPE_CHECKING:
+    from derl_dsl.search.run import Search, Settings
+
+_BUDGET = 1_000_000
+
+
+def search_command(
+    data: Annotated[Path, typer.Option(help="Logged rollouts: .jsonl or .parquet.")],
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="Column or expression that says a rollout was right; else the suite's."),
+    ] = None,
+    suite: Suite = None,
+    column: Columns = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column that names the group (the prompt) of a row; else a likely one."),
+    ] = None,
+    group_size: Annotated[
+        int | None, typer.Option(min=2, help="Groups are so many neighbouring rows.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Programs to screen.  [default: 1000000]")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Search for so long instead, to whole rounds.")
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=1, max=60, help="The most names, numbers and operations of a term.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed finds the same rewards.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; they change no result.  [default: cores]")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="The most rewards to give.")] = 12,
+    out: Annotated[Path, typer.Option(help="Folder for the rewards.")] = Path("search"),
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+) -> None:
+    """Search for terms that sharpen the outcome: tries many programs on logged rollouts.
+
+    A term is kept if no other is better at once in putting right before wrong within groups, in
+    telling rollouts apart where the outcome is the same, and in size. Rewards add a term to the
+    outcome, small enough that no wrong rollout outscores a right one, and are written as files.
+    Without --suite and --column, all inputs that the data's columns allow are tried.
+
+    Exits 0, 2 when the data does not fit or an input could not be read.
+    """
+    from derl_dsl.search.run import Settings
+
+    if budget is not None and seconds is not None:
+        fail("give either --budget or --seconds")
+    if group is not None and group_size is not None:
+        fail("give either --group or --group-size")
+    if budget is None and seconds is None:
+        budget = _BUDGET
+    settings = Settings(budget, seconds, size, seed, workers or _cores())
+    found = _search(data, outcome, suite, column, group, group_size, settings, top)
+    paths = _written(found, out, data)
+    if format is Format.json:
+        from derl_dsl.search.run import to_json
+
+        record = {"data": str(data), **to_json(found, paths)}
+        typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        from derl_dsl.search.report import render
+
+        typer.echo(render(found, str(data), paths), nl=False)
+
+
+def _search(
+    data: Path,
+    outcome: str | None,
+    suite: str | None,
+    column: list[str] | None,
+    group: str | None,
+    group_size: int | None,
+    settings: Settings,
+    top: int,
+) -> Search:
+    """Reads the rows and searches; what does not fit ends the command."""
+    from derl_dsl.audit.context import likely_group
+    from derl_dsl.evaluation import Question
+    from derl_dsl.search.run import search
+    from derl_runtime.columns import ColumnError
+    from derl_runtime.data import DataError, read_rows
+
+    given = read_settings(Source("", "<search>"), suite, column, outcome)
+    try:
+        rows = read_rows(data)
+        if group is None and group_size is None:
+            group = likely_group(rows)
+        question = Question("", given.suite, given.columns, given.outcome, group)
+        with _progress(settings) as told:
+            return search(question, rows, settings, group_size, top, told)
+    except ColumnError as error:
+        fail(f"{data}: {error}")
+    except (DataError, ValueError) as error:
+        fail(str(error))
+
+
+def _written(found: Search, out: Path, data: Path) -> Sequence[Path]:
+    from derl_dsl.search.rewards import write
+
+    try:
+        return write(found.composed.found, out, data.name, found.problem)
+    except OSError as error:
+        fail(f"cannot write {error.filename or out}: {error.strerror}")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _progress(settings: Settings) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal, and what moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("programs"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=settings.budget)
+        yield lambda screened: bar.advance(task, screened)

@@ -1,0 +1,1 @@
+"""search: many small typed programs tried on logged rollouts; the best become checked rewards."""
