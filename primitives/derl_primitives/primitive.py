@@ -37,6 +37,7 @@ class Primitive:
     `cost` is `constant` (per text), `scan` (one pass), `parse` or `process` (a worker).
     `beside` maps columns that may be named to the column that is read in their place: a program
     writes `tokens(completion)`, and `fn` gets `completion_ids`, which trainers pass beside it.
+    `sandboxed` says that `fn` runs programs and takes the sandbox to do so as a keyword argument.
     `default` is the value of rows that fail; None: they are not applicable.
     Lints ask whether a better rollout scores higher (`good`), whether all values are whole numbers
     (`whole`), and what a word of text adds to a measure of length (`per_word`; 0: it is none).
@@ -51,6 +52,7 @@ class Primitive:
     fn: Callable[..., Any] = field(compare=False, repr=False)
     beside: Mapping[str, Parameter] = field(default_factory=dict, compare=False)
     default: float | None = None
+    sandboxed: bool = field(default=False, compare=False)
     good: bool = field(default=False, compare=False)
     whole: bool = field(default=False, compare=False)
     per_word: float = field(default=0.0, compare=False)
@@ -109,7 +111,8 @@ def primitive(
         raise ValueError(f"unknown cost {cost!r}; one of {', '.join(COSTS)}")
 
     def declare(fn: Callable[..., Any]) -> Primitive:
-        names = tuple(inspect.signature(fn).parameters)
+        taken = inspect.signature(fn).parameters.values()
+        names = tuple(p.name for p in taken if p.kind is not p.KEYWORD_ONLY)
         if names != tuple(p.name for p in params):
             raise ValueError(
                 f"{fn.__name__}: the function takes {names}, its signature {signature}"
@@ -117,7 +120,7 @@ def primitive(
         doc = inspect.getdoc(fn) or ""
         return Primitive(
             fn.__name__, params, returns, doc, cost, source, fn, companions,
-            good=good, whole=whole, per_word=per_word,
+            good=good, whole=whole, per_word=per_word, sandboxed=len(names) < len(taken),
         )  # fmt: skip
 
     return declare

@@ -12,6 +12,7 @@ from derl_grammar.types import Bool, List, Number, Text, Type
 from derl_primitives import (
     choice,
     code,
+    code_tests,
     correctness,
     derl_agent,
     derl_math,
@@ -185,9 +186,11 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="code",
-            doc="Programs in a completion: code blocks, and whether one parses.",
-            columns={"completion": Text()},
-            primitives=table([layout.code_blocks, layout.last_code, code.valid_python]),
+            doc="Programs in a completion: code blocks, whether one parses and passes its tests.",
+            columns={"completion": Text(), "tests": List(Text())},
+            primitives=table(
+                [layout.code_blocks, layout.last_code, code.valid_python, code_tests.passes_tests]
+            ),
         ),
         Suite(
             name="json",

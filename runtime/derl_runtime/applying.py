@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from derl_grammar.types import List, Optional, Text, Type
 from derl_runtime import cache
 from derl_runtime.faults import fault
 from derl_runtime.sources import Apply, Literal, plain
-from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted
+from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted, sandbox
+from derl_runtime.walls import SandboxSettings
 from derl_runtime.values import Mask, Values, where
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def _returned(
         if isinstance(primitive.fn, Untrusted) and not source.lifted:
             returned, failures = primitive.fn.run(args, count)
         else:
-            returned = _column((_by_step(source) if source.lifted else primitive.fn)(*args), count)
+            returned = _column(_function(source)(*args), count)
             failures = _failures(returned)
     except Garbage as error:
         returned, failures = None, (Failed("protocol", str(error), everything),)
@@ -87,6 +89,15 @@ def _returned(
     if not failures and key is not None:
         batch.cache.put(key, returned)
     return returned, failures
+
+
+def _function(source: Apply) -> Callable[..., Any]:
+    """What computes a column; a primitive that runs programs is given the sandbox to do so."""
+    if source.lifted:
+        return _by_step(source)
+    if getattr(source.primitive, "sandboxed", False):
+        return partial(source.primitive.fn, sandbox=sandbox(SandboxSettings()))
+    return source.primitive.fn
 
 
 def _failures(returned: Any) -> tuple[Failed, ...]:
