@@ -14,8 +14,8 @@ from derl_runtime import cache
 from derl_runtime.faults import fault
 from derl_runtime.sources import Apply, Literal, plain
 from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted, sandbox
-from derl_runtime.walls import SandboxSettings
 from derl_runtime.values import Mask, Values, where
+from derl_runtime.walls import SandboxSettings
 
 if TYPE_CHECKING:
     from derl_runtime.columns import Batch
