@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots, targets
-from benchmarks.run import HERE, RESULTS
 from benchmarks.targets import COPY
 
-README = HERE / "README.md"
 _BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 Record = dict[str, Any]
@@ -131,18 +129,19 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_page(results: Path) -> None:
-    """The tables, printed; of the repository's own results also the page and its plots."""
+def write_page(results: Path, folder: Path | None) -> None:
+    """Print the tables; with a folder, write them into its README.md, and its plots."""
     records = read(results)
     found = targets.judge(records)
     page = "\n".join([targets.table(found), bandwidth(records), tables(records)])
     print(page)
-    if results != RESULTS:
+    if folder is None:
         return
     told = json.dumps(found, indent=1, ensure_ascii=False)
-    (HERE / "targets.json").write_text(told + "\n", "utf-8")
-    drawn = plots.draw(records, HERE / "plots")
-    before, _, rest = README.read_text("utf-8").partition(_BEGIN)
+    (folder / "targets.json").write_text(told + "\n", "utf-8")
+    drawn = plots.draw(records, folder / "plots")
+    readme = folder / "README.md"
+    before, _, rest = readme.read_text("utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
-    text = "\n\n".join([before + _BEGIN, *drawn, page, _END + after])
-    README.write_text(text, "utf-8")
+    text = "\n\n".join([before + _BEGIN, *drawn, page.strip(), _END + after])
+    readme.write_text(text, "utf-8")

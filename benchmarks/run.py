@@ -257,7 +257,7 @@ def main() -> None:
     if not given.child:
         from benchmarks.report import write_page
 
-        write_page(results)
+        write_page(results, HERE if results == RESULTS else None)
 
 
 if __name__ == "__main__":

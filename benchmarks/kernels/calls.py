@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ Run = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A contender for every shape; `largest` is the batch beyond which it takes too long."""
+    """A contender for every shape.
+
+    `largest` is the batch beyond which it takes too long, `needs` the package that it wants.
+    """
 
     name: str
     make: Callable[[Shape, Data], Run | None]
@@ -40,6 +44,26 @@ class Peer:
     tolerance: float = 1e-9
     largest: int = MILLION
     slow_start: bool = False
+    needs: str = "derl_dsl"
+
+
+def absent(package: str) -> str:
+    """A word on a package that is not installed; empty for one that is."""
+    return "" if find_spec(package) else f"{package} is not installed"
+
+
+def late(make: Callable[[], Run | None]) -> Run:
+    """A run that is made when it is first called: 50 ns more a call for what takes long to load."""
+    made: list[Run] = []
+
+    def run() -> object:
+        if not made:
+            found = make()
+            assert found is not None
+            made.append(found)
+        return made[0]()
+
+    return run
 
 
 def peers(threads: bool) -> list[Peer]:
@@ -47,7 +71,7 @@ def peers(threads: bool) -> list[Peer]:
     from benchmarks.kernels import compiled, ours
     from benchmarks.kernels import peers as p
 
-    single = ours.FLOAT32
+    single, padded = ours.FLOAT32, "lists padded to 16"
     mine = [
         Peer("derl-dsl native", ours.bound("native"), "the hot tier: one fused loop, LLVM"),
         Peer("derl-dsl vm", ours.bound("vm"), "the virtual machine: nothing compiled per reward"),
@@ -56,13 +80,17 @@ def peers(threads: bool) -> list[Peer]:
     ]
     many = [
         Peer("numba by hand", compiled.numba_by_hand(threads), "fused loops, float64"),
-        Peer("numexpr evaluate", p.numexpr_evaluate, "text looked up at each call"),
-        Peer("numexpr re_evaluate", p.numexpr_again, "the last expression again"),
-        Peer("JAX jit", compiled.jax_jit, "x64; lists padded to 16", slow_start=True),
-        Peer("torch eager", compiled.torch_eager, "float64, inference mode; lists padded to 16"),
-        Peer("torch.compile", compiled.torch_compiled, "the same, for this size", slow_start=True),
-        Peer("polars", p.polars_, "select on a data frame; lists as a List column"),
-    ]
+        Peer("numexpr evaluate", p.numexpr_evaluate, "text looked up at each call",
+             needs="numexpr"),
+        Peer("numexpr re_evaluate", p.numexpr_again, "the last expression again", needs="numexpr"),
+        Peer("JAX jit", compiled.jax_jit, f"x64; {padded}", slow_start=True, needs="jax"),
+        Peer("torch eager", compiled.torch_eager, f"float64, inference mode; {padded}",
+             slow_start=True, needs="torch"),
+        Peer("torch.compile", compiled.torch_compiled, "the same, for this size", slow_start=True,
+             needs="torch"),
+        Peer("polars", p.polars_, "select on a data frame; lists as a List column",
+             needs="polars"),
+    ]  # fmt: skip
     if threads:
         return [*mine[:2], *many]
     text, code = (
@@ -90,10 +118,10 @@ def _contender(peer: Peer, shape: Shape, batches: list[Data]) -> Contender:
     common: dict[str, Any] = {"tolerance": peer.tolerance, "slow_start": peer.slow_start}
     if rows > peer.largest:
         return Contender(peer.name, None, f"not run: tens of seconds a call at B = {rows:,}")
-    try:
-        runs = [peer.make(shape, data) for data in batches]
-    except ModuleNotFoundError as error:
-        return Contender(peer.name, None, f"{error.name} is not installed")
+    if told := absent(peer.needs):
+        return Contender(peer.name, None, told)
+    made = [partial(peer.make, shape, data) for data in batches]
+    runs = [late(make) if peer.slow_start else make() for make in made]
     first = runs[0]
     if first is None:
         return Contender(peer.name, None, f"has no expression for the {shape.name} shape")

@@ -13,7 +13,6 @@ from typing import Any
 
 import numba
 import numpy as np
-import torch
 from numba import prange
 
 from benchmarks.kernels.peers import Run
@@ -113,12 +112,16 @@ def _torch_linear(g1: Any, g2: Any, g3: Any, g4: Any) -> Any:
 
 
 def _torch_conditional(g1: Any, g2: Any, g3: Any, g4: Any) -> Any:
+    import torch
+
     late = torch.where(g2 > 0.3, (g3 - g4).abs(), torch.minimum(g3, g4))
     return torch.where(g1 > 0.5, 1 - 0.4 * g2.clamp(0.1, 0.9), late)
 
 
 def _torch_ragged(dense: Any, there: Any, last: Any) -> Any:
     """Lists padded to (B, 16): segments would be several times slower."""
+    import torch
+
     count = there.sum(1)
     mean = dense.sum(1) / count.clamp(min=1)
     high = torch.where(there, dense, -math.inf).amax(1)
@@ -148,6 +151,8 @@ _TORCH: dict[str, Callable[..., Any]] = {
 
 
 def _tensors(shape: Shape, data: Data) -> list[Any]:
+    import torch
+
     if shape.name != "ragged":
         return [torch.from_numpy(a) for a in _arrays(shape, data)]
     dense, there = data.padded
@@ -157,6 +162,8 @@ def _tensors(shape: Shape, data: Data) -> list[Any]:
 
 def torch_eager(shape: Shape, data: Data) -> Run:
     """Tensor operations, one after the other."""
+    import torch
+
     function, tensors = _TORCH[shape.name], _tensors(shape, data)
 
     def run() -> Any:
@@ -168,6 +175,8 @@ def torch_eager(shape: Shape, data: Data) -> Run:
 
 def torch_compiled(shape: Shape, data: Data) -> Run:
     """torch.compile of the same for this size of batch."""
+    import torch
+
     function, tensors = _torch_jitted(shape.name, data.rows), _tensors(shape, data)
 
     def run() -> Any:
@@ -179,6 +188,8 @@ def torch_compiled(shape: Shape, data: Data) -> Run:
 
 @cache
 def _torch_jitted(name: str, rows: int) -> Any:
+    import torch
+
     torch._dynamo.reset()
     return torch.compile(_TORCH[name], dynamic=False)
 

@@ -10,11 +10,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.kernels.calls import ONE_THREAD
+from benchmarks.kernels.calls import ONE_THREAD, Run, absent, late
 from benchmarks.run import Benchmark, Contender, Contenders
 
 ROWS = 1024
@@ -39,12 +39,6 @@ def formulas(seed: int = 1) -> Iterator[Formula]:
             yield f"{head} if {z} > {limit} else {tail}", f"where({z} > {limit}, {head}, {tail})"
         else:
             yield f"{head} + {tail}", f"{head} + {tail}"
-
-
-def _each(score: Callable[[str], Any], dialect: int = 0) -> Callable[[], Any]:
-    """Score the next formula, from the first one on."""
-    source = formulas()
-    return lambda: score(next(source)[dialect])
 
 
 def loop_source(text: str) -> str:
@@ -132,32 +126,48 @@ def _torch(columns: Columns) -> Score:
     return score
 
 
-# Name, maker, the text's dialect (of `formulas`), what it does, whether it takes long.
-_PEERS = (
-    ("derl-dsl", _ours, 0, "compile (checked, proven), then score", False),
-    ("derl-dsl check", _check, 0, "the proofs alone, no rewards", False),
-    ("NumPy eval", _numpy, 1, "the text run as it stands: nothing checked", False),
-    ("numexpr", _numexpr, 1, "evaluate", False),
-    ("Python eval, text", _python, 0, "for each of the rows", False),
-    ("JAX jit", _jax, 1, "traced and compiled", True),
-    ("numba njit", _numba, 0, "a fused loop, compiled at its first call", True),
-    ("torch.compile", _torch, 1, "compiled at its first call", True),
+def _each(make: Callable[[Columns], Score], columns: Columns, dialect: int) -> Run:
+    """Score the next formula, from the first one on."""
+    score, source = make(columns), formulas()
+    return lambda: score(next(source)[dialect])
+
+
+class _Peer(NamedTuple):
+    """A contender: `dialect` is that of `formulas`, `needs` the package that it wants."""
+
+    name: str
+    make: Callable[[Columns], Score]
+    dialect: int
+    does: str
+    slow_start: bool = False
+    needs: str = "derl_dsl"
+
+
+PEERS = (
+    _Peer("derl-dsl", _ours, 0, "compile (checked, proven), then score"),
+    _Peer("derl-dsl check", _check, 0, "the proofs alone, no rewards"),
+    _Peer("NumPy eval", _numpy, 1, "the text run as it stands: nothing checked"),
+    _Peer("numexpr", _numexpr, 1, "evaluate", needs="numexpr"),
+    _Peer("Python eval, text", _python, 0, "for each of the rows"),
+    _Peer("JAX jit", _jax, 1, "traced and compiled", True, "jax"),
+    _Peer("numba njit", _numba, 0, "a fused loop, compiled at its first call", True),
+    _Peer("torch.compile", _torch, 1, "compiled at its first call", True, "torch"),
 )
 
 
 def _new_formula() -> Contenders:
     rng = np.random.default_rng(0)
     columns = {name: rng.random(ROWS) for name in NAMES}
-    found = []
-    for name, make, dialect, does, slow in _PEERS:
-        try:
-            run = _each(make(columns), dialect)
-        except ModuleNotFoundError as error:
-            found.append(Contender(name, None, f"{error.name} is not installed"))
-            continue
-        compared = make is not _check
-        found.append(Contender(name, run, does, compared=compared, slow_start=slow))
-    return tuple(found)
+    return tuple(_contender(peer, columns) for peer in PEERS)
+
+
+def _contender(peer: _Peer, columns: Columns) -> Contender:
+    if told := absent(peer.needs):
+        return Contender(peer.name, None, told)
+    made = partial(_each, peer.make, columns, peer.dialect)
+    run = late(made) if peer.slow_start else made()
+    compared = peer.make is not _check
+    return Contender(peer.name, run, peer.does, compared=compared, slow_start=peer.slow_start)
 
 
 _FORMULA = "0.4 * g1 + 0.3 * g2 + 0.2 * g3 + 0.1 * g4"

@@ -63,6 +63,38 @@ def test_who_cannot_do_it_is_listed_with_the_reason():
     assert "| cannot | – | – | has no lists |" in report.tables([record])
 
 
+def test_a_table_names_the_machine_and_the_target():
+    record = measure(Benchmark("b", "Sleep", (sleeper(0),), rounds=1, unit="naps/s", amount=1.0,
+                               target=5.0))  # fmt: skip
+    shown = report.tables([record])
+    assert "### Sleep" in shown
+    assert "naps/s" in shown
+    assert "Target: 5 naps/s." in shown
+    assert record["machine"]["cpu"] in shown
+
+
+def test_the_page_is_made_from_the_results(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- results -->\nstale\n<!-- end of results -->\nafter\n")
+    results = tmp_path / "results"
+    results.mkdir()
+    for case, seconds in (("B = 1,024", 2e-3), ("B = 64", 1.5e-6)):
+        contenders = (Contender("one", None, "cannot"), sleeper(0))
+        made = measure(Benchmark(case, case, contenders, rounds=1, table="Shape", case=case))
+        made["contenders"][1]["median"] = seconds
+        (results / f"{case}.json").write_text(json.dumps(made))
+    report.write_page(results, tmp_path)
+    text = page.read_text()
+    assert "stale" not in text
+    assert text.startswith("before\n<!-- results -->")
+    assert text.endswith("<!-- end of results -->\nafter\n")
+    assert "|  | B = 64 | B = 1,024 | what it does |" in text
+    assert "| 0 | 1.5 µs | 2 ms | sleeps |" in text
+    assert "| one | – | – | cannot |" in text
+    judged = json.loads((tmp_path / "targets.json").read_text())
+    assert {row["holds"] for row in judged} == {None}
+
+
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(SystemExit, match=r"unknown benchmark 'nope'; one of check, .*kernels"):
         find(["nope"])
