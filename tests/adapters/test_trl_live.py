@@ -154,6 +154,8 @@ def test_faults_of_a_job_are_in_the_run_store(policy: Path, tmp_path: Path, untr
         str(policy), 0, "search", custom=origins, quarantine=1,
     )  # fmt: skip
     result = job.run(lambda *_: None)
+    (held,) = result["sandbox"].values()
+    assert held in ("restricted, strict", "restricted, standard")
     store = Store.create(tmp_path / "run", "test", 0, {}, "0")
     with store.running():
         for _ in range(2):

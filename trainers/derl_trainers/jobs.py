@@ -116,7 +116,16 @@ class InnerJob:
         )
         found = asdict(result)
         found.pop("policy_path")
-        return {**found, "problems": len(scored)}
+        return {**found, "problems": len(scored), "sandbox": _levels(self.custom)}
+
+
+def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
+    """The walls that held here around each file of untrusted primitives, for the record."""
+    from derl_dsl.custom import SourceFile
+    from derl_runtime.untrusted import sandbox
+
+    files = [origin for origin in origins if isinstance(origin, SourceFile)]
+    return {file.path: f"{file.settings.engine}, {sandbox(file.settings).level}" for file in files}
 
 
 @lru_cache(maxsize=2)

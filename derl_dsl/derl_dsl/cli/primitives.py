@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import fail
+from derl_dsl.cli.inputs import fail, read_settings
+from derl_dsl.custom import REGISTRY
 from derl_dsl.values import closest
+from derl_grammar.spans import Source
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import SUITES
 from derl_primitives.text import TEXT_FUNCTIONS
@@ -19,6 +21,8 @@ def _tables() -> dict[str, dict[str, Primitive]]:
     for suite in SUITES.values():
         bound = {name: b.primitive for name, b in suite.bindings.items()}
         tables[suite.name] = {**suite.primitives, **bound}
+    if REGISTRY:
+        tables["custom"] = {name: entry.primitive for name, entry in REGISTRY.items()}
     return tables
 
 
@@ -26,6 +30,7 @@ def primitives_command(
     name: Annotated[str | None, typer.Argument(help="Show one primitive, or one suite.")] = None,
 ) -> None:
     """List the primitives of all suites; with a name, document one primitive or one suite."""
+    read_settings(Source("", "<project>"))  # a project's own are listed too
     tables = _tables()
     found = {s: t[name] for s, t in tables.items() if name in t} if name else {}
     if found:
