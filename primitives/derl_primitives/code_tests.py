@@ -8,12 +8,10 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Sequence
-from textwrap import indent
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_primitives.arrays import floats
 from derl_primitives.code import parses
-from derl_primitives.partial import with_failures
 from derl_primitives.patterns import pattern
 from derl_primitives.primitive import primitive
 
@@ -61,6 +59,8 @@ def passes_tests(
     ...              sandbox=Sandbox()).tolist()
     [0.5]
     """
+    from derl_primitives.partial import with_failures
+
     shares = [0.0] * len(program)
     failed: dict[int, tuple[str, str]] = {}
     runs: dict[int, list[tuple[int, str]]] = {}
@@ -112,6 +112,6 @@ def _source(program: str, cases: Sequence[str]) -> str:
     """The program, and a function of the number of a test that says whether it passes."""
     lines = [program, "", f"def {_HARNESS}(k: number) -> number[0, 1]:", "    try:"]
     for number, case in enumerate(cases):
-        lines += [f"        if k == {number}:", indent(case.strip("\n"), " " * 12)]
+        lines += [f"        if k == {number}:", *(" " * 12 + line for line in case.splitlines())]
     lines += ["    except Exception:", "        return 0", "    return 1"]
     return "\n".join(lines) + "\n"

@@ -162,4 +162,4 @@ def test_the_quick_path_says_what_math_verify_says_at_length():
     assert check_quick_path(itertools.product(string.ascii_letters, repeat=2)) == 48 * 48
     mixed = itertools.product(string.ascii_letters, ["0", "1", "-3", "2.718282", "3.141593", "5/6"])
     assert check_quick_path([p for a, b in mixed for p in ((a, b), (b, a))]) > 500
-    assert check_quick_path(random_pairs(20_000, 2)) > 10_000
+    assert check_quick_path(random_pairs(10_000, 2)) > 5_000

@@ -101,13 +101,15 @@ def test_a_worker_that_cannot_start_is_no_endless_loop():
 
 
 def test_a_call_has_an_end():
-    slow = Verifier(Limits(deadline=30, call=2.0, workers=1))
+    slow = Verifier(Limits(deadline=30, workers=1))
     slow.verdicts(EASY[:1])
+    slow.limits = Limits(deadline=30, call=2.0, workers=1)
     start = time.monotonic()
     found = slow.verdicts([EASY[1], HANGS, EASY[2]])
     assert time.monotonic() - start < 4
     assert found[0] is True
     assert [f.kind for f in found[1:]] == ["timeout", "timeout"]
+    slow.limits = Limits(deadline=30, workers=1)
     assert slow.verdicts(EASY[3:4]) == [True]  # no late reply reaches another call
     slow.close()
 
