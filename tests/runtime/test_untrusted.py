@@ -332,3 +332,12 @@ def test_a_project_whose_file_is_missing(tmp_path, monkeypatch):
     result = run("check", reward)
     assert result.exit_code == 2
     assert "good.py: No such file or directory; check the path" in result.stderr
+
+
+def test_a_primitive_that_runs_programs_is_handed_the_sandbox():
+    r = derl_dsl.compile("passes_tests(last_code(completion), tests)", suite="code")
+    code = "```python\ndef add(a, b):\n    return a {} b\n```"
+    tests = ["assert add(1, 2) == 3", "assert add(0, 0) == 0"]
+    s = r.score({"completion": [code.format("+"), code.format("*")], "tests": [tests, tests]})
+    assert s.values.tolist() == [1.0, 0.5]
+    assert s.faults == []
