@@ -240,6 +240,18 @@ def test_results_do_not_depend_on_the_order_of_hashes() -> None:
     assert len(seen) == 1
 
 
+def test_monty_has_no_clock_and_no_chance() -> None:
+    source = (
+        "import random, time\n"
+        "def f(c: text) -> number:\n"
+        "    time.sleep(1000)\n"
+        "    return random.random() + time.time() % 7\n"
+    )  # fmt: skip
+    with Sandbox("strict", "monty") as sandbox:
+        seen = {float(sandbox.call(source, "f", [["a"]], 1)[0]) for _ in range(3)}
+    assert len(seen) == 1
+
+
 def test_self_test_holds_all_walls() -> None:
     with Sandbox("strict") as sandbox:
         assert sandbox.level == "strict"
