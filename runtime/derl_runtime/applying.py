@@ -11,7 +11,7 @@ import numpy as np
 
 from derl_grammar.types import List, Optional, Text, Type
 from derl_runtime import cache
-from derl_runtime.faults import fault
+from derl_runtime.faults import CLASSES, fault
 from derl_runtime.sources import Apply, Literal, plain
 from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted, sandbox
 from derl_runtime.values import Mask, Values, where
@@ -80,7 +80,7 @@ def _returned(
     except Garbage as error:
         returned, failures = None, (Failed("protocol", str(error), everything),)
     except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
-        kind = getattr(error, "kind", "crash")
+        kind = _class(getattr(error, "kind", None))
         message = str(error) if kind != "crash" else f"{type(error).__name__}: {error}"
         returned, failures = None, (Failed(kind, message, everything),)
     # A trusted primitive that fails in some rows works; an untrusted one costs its deadline.
@@ -102,7 +102,13 @@ def _function(source: Apply) -> Callable[..., Any]:
 
 def _failures(returned: Any) -> tuple[Failed, ...]:
     """The failures of single rows that a primitive reports with its values."""
-    return tuple(Failed(f.kind, f.message, f.rows) for f in getattr(returned, "failures", ()))
+    told = getattr(returned, "failures", ())
+    return tuple(Failed(_class(f.kind), f.message, f.rows) for f in told)
+
+
+def _class(kind: object) -> str:
+    """A class of fault; what names none is a crash."""
+    return kind if isinstance(kind, str) and kind in CLASSES else "crash"
 
 
 def _key(batch: Batch, source: Apply, args: list[Any]) -> object | None:

@@ -105,6 +105,13 @@ def test_what_a_primitive_raises_is_a_crash(error):
     assert found.message.isprintable()
 
 
+def test_an_exception_names_its_class_only_if_there_is_such_a_class():
+    for kind, expected in (("oom", "oom"), ("odd", "crash"), ([], "crash"), (None, "crash")):
+        error = RuntimeError("told")
+        error.kind = kind
+        assert [f.kind for f in reward_of(error).score(TEXTS).faults] == [expected]
+
+
 def test_texts_and_lists_are_held_to_their_type_too():
     r = reward_of(["x", None, "zz"], kind="text", text="1 if contains(p(completion), 'z') else 0")
     assert [f.kind for f in r.score(TEXTS).faults][:1] == ["protocol"]
