@@ -160,6 +160,25 @@ def test_killing_the_zygote_is_a_failure_and_the_next_call_works() -> None:
         assert zygotes.zygote("restricted").process.pid != pid
 
 
+def test_a_zygote_that_stopped_is_replaced() -> None:
+    with Sandbox(limits=SandboxLimits(deadline=0.2)) as sandbox:
+        sandbox.call(FINE, "f", [["x"]], 1)
+        pid = zygotes.zygote("restricted").process.pid
+        os.kill(pid, signal.SIGSTOP)
+        got = sandbox.call(FINE, "f", [["x"]], 1)
+        assert isinstance(got, Failure)
+        assert got.cls == "crash"
+        assert not running(pid)
+        assert list(sandbox.call(FINE, "f", [["abc"]], 1)) == [3.0]
+
+
+def test_a_zygote_that_died_between_calls_is_replaced() -> None:
+    with Sandbox() as sandbox:
+        for _ in range(5):
+            os.kill(zygotes.zygote("restricted").process.pid, signal.SIGKILL)
+            assert list(sandbox.call(FINE, "f", [["abc"]], 1)) == [3.0]
+
+
 def test_killing_a_worker_is_a_failure() -> None:
     with Sandbox(limits=LONG) as sandbox:
         pid = zygotes.zygote("restricted").process.pid

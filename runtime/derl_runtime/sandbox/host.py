@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from derl_grammar.types import Bool, Number, Optional, parse_type
 from derl_runtime.sandbox import levels, zygotes
 from derl_runtime.sandbox.encode import encode_call, encode_job
-from derl_runtime.sandbox.jobs import Order, run
+from derl_runtime.sandbox.jobs import NotStarted, Order, run
 from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
@@ -27,6 +27,15 @@ Values = NDArray[np.float64]
 
 _tested: dict[tuple[int, str], tuple[levels.Wall, ...]] = {}
 _testing = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A child may be forked while a thread of the host holds the lock."""
+    global _testing
+    _testing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Sandbox:
@@ -160,11 +169,16 @@ class Sandbox:
             raise ValueError("the sandbox is closed")
         if not orders:
             return []
-        try:
-            return run(zygotes.zygote(self.engine), orders)
-        except ZygoteGone as error:
-            # Nothing is tried again in silence: the next call starts a new one.
-            return [Failure("crash", str(error)) for _ in orders]
+        for last in (False, True):
+            zygote = zygotes.zygote(self.engine)
+            try:
+                return run(zygote, orders)
+            except ZygoteGone as error:
+                zygotes.discard(self.engine, zygote)
+                # What never came to a worker is given to the next zygote, once.
+                if last or not isinstance(error, NotStarted):
+                    return [Failure("crash", str(error)) for _ in orders]
+        raise AssertionError("unreachable")
 
     def _too_long(self, source: str) -> Failure | None:
         size = len(source.encode("utf-8", "surrogatepass"))

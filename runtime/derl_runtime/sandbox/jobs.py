@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 
 from derl_runtime.sandbox.outcome import Failure
 from derl_runtime.sandbox.worker import frames
-from derl_runtime.sandbox.worker.zygote import ENDED
+from derl_runtime.sandbox.worker.zygote import ENDED, NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote, ZygoteGone
 
 _READ = 1 << 18
 # How long a killed child may take to be gone before the zygote itself counts as lost.
 _GRACE = 2.0
+
+
+class NotStarted(ZygoteGone):
+    """The zygote was gone before a job had started: another one can run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class _Running:
     ended: tuple[int, float] | None = None
     verdict: Failure | None = None
     open: bool = True
+    started: bool = False
 
     def kill(self, verdict: Failure) -> None:
         """Have it killed; the zygote tells when it is gone."""
@@ -52,23 +57,32 @@ class _Running:
         with contextlib.suppress(OSError):
             self.status.shutdown(socket.SHUT_WR)
 
+    def fail(self, why: str) -> None:
+        """Take it as ended: nobody will tell how."""
+        self.verdict = self.verdict or Failure("crash", why)
+        self.ended = (0, 0.0)
+
     @property
     def done(self) -> bool:
         return self.ended is not None and not self.open
 
 
 def run(zygote: Zygote, orders: Sequence[Order]) -> list[bytes | Failure]:
-    """The reply bytes of each order, or how it failed; all run at once. Raises ZygoteGone.
+    """The reply bytes of each order, or how it failed; all run at once.
 
-    Returns when each is answered, or at the latest a few milliseconds after its deadline; no child
-    of these jobs is left.
+    Raises NotStarted when the zygote was gone before one of them started, ZygoteGone when it no
+    longer does its work. Returns when each is answered, or at the latest a few milliseconds after
+    its deadline; no child of these jobs is left.
     """
     running: list[_Running] = []
     try:
         for order in orders:
-            reply, status = zygote.start(
-                order.kind, order.walls, math.ceil(order.cpu), order.memory, order.pieces
-            )
+            try:
+                reply, status = zygote.start(
+                    order.kind, order.walls, math.ceil(order.cpu), order.memory, order.pieces
+                )
+            except ZygoteGone as error:
+                raise NotStarted(str(error)) from None
             running.append(_Running(order, reply, status, time.monotonic() + order.deadline))
         _watch(running)
         return [_judge(job) for job in running]
@@ -131,9 +145,17 @@ def _read_status(job: _Running) -> bool:
         data = job.status.recv(ENDED.size)
     except BlockingIOError:
         return True
-    if len(data) != ENDED.size:
-        raise ZygoteGone("the sandbox's process died or could not start a worker")
-    job.ended = ENDED.unpack(data)
+    if data == STARTED:
+        job.started = True
+        return True
+    if len(data) == ENDED.size:
+        job.ended = ENDED.unpack(data)
+    elif data == NOT_STARTED:
+        job.fail("the worker could not be started: the machine has no process to spare")
+    elif job.started:
+        job.fail("the sandbox's own process died")
+    else:
+        raise NotStarted("the sandbox's own process died")
     return False
 
 

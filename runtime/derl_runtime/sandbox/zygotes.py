@@ -21,7 +21,8 @@ from derl_runtime.sandbox.worker.zygote import REQUEST
 
 _HERE = Path(__file__).parent
 _NEEDS = {"restricted": "RestrictedPython", "monty": "pydantic_monty"}
-_START = 20.0
+# Seconds to come up, and to take a job from the host.
+_START, _SEND = 20.0, 2.0
 _CODE = (
     "import sys; control, engine, sys.path[:0] = int(sys.argv[1]), sys.argv[2], sys.argv[3:]; "
     "from worker.zygote import main; main(control, engine)"
@@ -73,7 +74,7 @@ class Zygote:
         except OSError:
             up = False
         if up:
-            self.control.settimeout(None)
+            self.control.settimeout(_SEND)
             return
         self.process.kill()
         error = self.process.communicate()[1].decode("utf-8", "replace").strip()
@@ -200,6 +201,15 @@ def zygote(engine: str) -> Zygote:
             found.close()
         fresh = _table.running[engine] = Zygote(engine)
         return fresh
+
+
+def discard(engine: str, lost: Zygote) -> None:
+    """End a zygote that does its work no more; the next job gets a new one."""
+    with _table.lock:
+        if _table.running.get(engine) is lost:
+            del _table.running[engine]
+    lost.process.kill()
+    lost.close()
 
 
 @atexit.register

@@ -23,6 +23,8 @@ from collections.abc import Callable
 REQUEST = struct.Struct("<BBIQ")
 # wait status, CPU seconds
 ENDED = struct.Struct("<id")
+# Before that: whether there is a child at all.
+STARTED, NOT_STARTED = b"\x01", b"\x02"
 _DESCRIPTORS = 3
 _LOOK_FOR_HOST = 5000
 _MOST_FILES = 4096
@@ -68,8 +70,9 @@ class _Zygote:
         own = socket.socket(fileno=status)
         try:
             pid = os.fork()
-        except OSError:  # no more processes: the closed status socket tells the host
-            own.close()
+        except OSError:  # no more processes
+            with contextlib.suppress(OSError), own:
+                own.send(NOT_STARTED)
             os.close(job)
             os.close(reply)
             return True
@@ -80,6 +83,8 @@ class _Zygote:
         with contextlib.suppress(OSError):  # the child does the same: who comes first
             os.setpgid(pid, pid)
         own.setblocking(False)
+        with contextlib.suppress(OSError):
+            own.send(STARTED)
         self.jobs[pid] = own
         self.poll.register(own, select.POLLIN)
         return True
