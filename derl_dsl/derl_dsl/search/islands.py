@@ -24,12 +24,14 @@ from derl_dsl.search.vary import Variation
 from derl_dsl.search.vocabulary import Feature
 
 # Tasks of a round and programs of a task: fixed, so that the number of workers changes nothing.
-ISLANDS = 4
-TASK = 12_500
+ISLANDS = 8
+TASK = 6250
+# A task varies so many of the programs that were kept.
+_PARENTS = 200
 _FRESH, _CROSSED = 0.1, 0.2
 _LITTER = 12
 # A task that finds nothing new this often in a row has tried all there is.
-_EXHAUSTED = 5000
+_EXHAUSTED = 1000
 # Scores that stay within a hundredth of what is possible would drown in rounding.
 _NARROW = 0.01
 
@@ -106,7 +108,8 @@ class _Run:
         self.random = random.Random(task.seed)
         self.variation = Variation(self.forest, self.random)
         self.archive = Archive(task.parents)
-        self.pool = [self.forest.plant(e.tree) for e in task.parents]
+        chosen = self.random.sample(task.parents, min(_PARENTS, len(task.parents)))
+        self.pool = [self.forest.plant(e.tree) for e in chosen]
         self.size = island.size
         self.seen: set[int] = set(self.pool)
         self.codes: list[int] = []
@@ -212,12 +215,15 @@ def _runner(
     features: Sequence[Feature], rollouts: Rollouts, settings: Settings
 ) -> Iterator[Callable[[Sequence[Task]], Iterable[Done]]]:
     """What runs the tasks of a round, results in order: here, or in worker processes."""
-    if settings.workers == 1:
+    # A process takes about as long to start as a task to run.
+    tasks = ISLANDS if settings.budget is None else settings.budget // (2 * TASK)
+    workers = min(settings.workers, ISLANDS, max(1, tasks))
+    if workers == 1:
         island = Island(features, rollouts, settings.size)
         yield lambda tasks: map(island.run, tasks)
         return
     with ProcessPoolExecutor(
-        settings.workers, get_context("spawn"), _start, (features, rollouts, settings.size)
+        workers, get_context("spawn"), _start, (features, rollouts, settings.size)
     ) as pool:
         try:
             yield lambda tasks: pool.map(_work, tasks)
