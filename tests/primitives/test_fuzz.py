@@ -14,7 +14,7 @@ ALL = text_primitives()
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=st.lists(st.tuples(any_text, any_text), max_size=6))
 def test_any_text_gives_a_value_in_range(name, rows):
     columns = arguments(ALL[name], [a for a, _ in rows], [b for _, b in rows])

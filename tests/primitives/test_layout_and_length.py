@@ -140,7 +140,7 @@ PIECES = ["<think>", "</think>", "```", "\n", " ", "{", '"', "[", "x", "\ud800",
 
 
 @pytest.mark.parametrize("name", TEXT)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES)).map("".join))))
 def test_any_text_gives_a_value(name, texts):
     values = TEXT[name](texts)

@@ -63,12 +63,12 @@ def different(pairs: list[dict]) -> list[dict]:
 def test_latex_pairs_get_the_verdict_of_math_verify():
     assert len({row["family"] for row in PAIRS}) >= 20
     assert 0.3 < sum(row["equal"] for row in PAIRS) / len(PAIRS) < 0.8
-    assert len(PAIRS[::2]) >= 500
-    assert different(PAIRS[::2]) == []
+    assert different(PAIRS[::6]) == []
 
 
 @pytest.mark.slow
 def test_all_latex_pairs_get_the_verdict_of_math_verify():
+    assert len(PAIRS) >= 500
     assert different(PAIRS) == []
 
 

@@ -208,7 +208,7 @@ def check_range(primitive: Primitive, values) -> None:
 
 
 @pytest.mark.parametrize("primitive", TEXT_PRIMITIVES, ids=IDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS), max_size=4))
 def test_any_text_gives_a_value_in_range(primitive, rows):
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], []]
@@ -218,7 +218,7 @@ def test_any_text_gives_a_value_in_range(primitive, rows):
     check_range(primitive, values)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS, st.from_regex(r"-?[1-9][0-9]{0,4}(\.[0-9]{1,2})?", fullmatch=True))
 def test_an_exactly_right_number_is_numerically_equal(text, gold):
     texts = [text, f"{text}\n#### {gold}", f"{text} \\boxed{{{gold}}}"]

@@ -49,7 +49,7 @@ def differences(primitive: Primitive, first: list[str], second: list[str]) -> li
 
 
 @pytest.mark.parametrize("name", WITH_REFERENCE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=st.lists(st.tuples(any_text, any_text), max_size=4))
 def test_any_text_gets_the_value_of_the_definition(name, rows):
     first, second = [a for a, _ in rows], [b for _, b in rows]

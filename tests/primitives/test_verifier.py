@@ -154,7 +154,7 @@ def test_a_forked_child_has_workers_of_its_own():
     assert done.stdout == "fine\n", done.stderr
 
 
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_host_leaves_no_worker(busy):
     code = f"""
         import time
