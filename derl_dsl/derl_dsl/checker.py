@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from derl_dsl import lint
 from derl_dsl.certificate import Certificate
 from derl_dsl.elaborate import Elaborator, input_value
 from derl_dsl.ir import Graph
@@ -83,10 +82,30 @@ def outcome_node(scope: Scope, graph: Graph) -> int | None:
 
 
 def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checked:
-    """Parse, check and prove one program.
+    """Parse, check, prove and lint one program.
 
     Raises OutcomeError when the scope's outcome is no input; mistakes in the program are
     diagnostics.
+    """
+    return linted(prove_source(source, scope, limits))
+
+
+def linted(checked: Checked) -> Checked:
+    """A proven program with its lint findings; one with errors has none."""
+    # Compiling a reward needs no lints: they are loaded when they are asked for.
+    from derl_dsl import lint
+
+    if checked.prover is None:
+        return checked
+    found = [] if not checked.ok else lint.run(checked)
+    silenced = suppressed([*checked.diagnostics, *found], checked.source)
+    return replace(checked, diagnostics=silenced)
+
+
+def prove_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checked:
+    """Parse, check and prove one program: all its errors, and the warnings of its proofs.
+
+    Raises OutcomeError when the scope's outcome is no input.
     """
     report = Report(source)
     graph = Graph()
@@ -100,13 +119,10 @@ def check_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checke
     outcome = outcome_node(scope, graph)
     prover = Prover(graph, outcome, report)
     proven = prover.certificate()
-    found = tuple(report.sorted())
-    checked = Checked(
-        source, scope, found, program, graph, outcome, proven,
+    return Checked(
+        source, scope, tuple(report.sorted()), program, graph, outcome, proven,
         elaborator.values, elaborator.expressions, prover,
     )  # fmt: skip
-    lints = [] if report.failed else lint.run(checked)
-    return replace(checked, diagnostics=suppressed([*found, *lints], source))
 
 
 def check(

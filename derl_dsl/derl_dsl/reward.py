@@ -14,7 +14,7 @@ from derl_dsl.backends import BACKENDS, DTYPES
 from derl_dsl.backends.kernel import Offsets
 from derl_dsl.binding import Binding, group_offsets, runs_of
 from derl_dsl.certificate import Certificate
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import Checked, linted, prove_source
 from derl_dsl.custom import Origin, origins_of
 from derl_dsl.ir import Param
 from derl_dsl.kernels import BoundReward, Kernels
@@ -80,7 +80,7 @@ class Reward:
         self.backend = backend
         self.graph = checked.graph
         self.certificate: Certificate = checked.certificate
-        self.diagnostics = checked.diagnostics
+        self._checked = checked
         self.kernels = Kernels(self.graph, backend, dtype)
         self._arguments = arguments
         self.faults = FaultLog()
@@ -93,6 +93,11 @@ class Reward:
 
     def __repr__(self) -> str:
         return f"<Reward {self.text!r:.60} key={self.key}>"
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What `check` says about the program: warnings of its proofs and lints."""
+        return linted(self._checked).diagnostics
 
     @cached_property
     def key(self) -> str:
@@ -333,7 +338,7 @@ def compile(
         raise ValueError(f"unknown backend {backend!r}; one of {', '.join(BACKENDS)}")
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; one of {', '.join(DTYPES)}")
-    checked = check_source(Source(text), build_scope(suite, columns, outcome), limits)
+    checked = prove_source(Source(text), build_scope(suite, columns, outcome), limits)
     if not checked.ok:
         raise RewardError(checked.diagnostics, checked.source)
     arguments = (text, suite, columns, outcome, backend, limits, dtype)
