@@ -18,7 +18,6 @@ from derl_dsl.checker import Checked, linted, prove_source
 from derl_dsl.custom import Origin, origins_of
 from derl_dsl.ir import Param
 from derl_dsl.kernels import BoundReward, Kernels
-from derl_dsl.key import key
 from derl_dsl.many import UNGROUPED
 from derl_dsl.scope import build_scope
 from derl_grammar.diagnostics import Diagnostic, render
@@ -102,6 +101,8 @@ class Reward:
     @cached_property
     def key(self) -> str:
         """The equivalence key; equal keys train alike under group-normalised GRPO."""
+        from derl_dsl.key import key  # exact arithmetic, which scoring has no use for
+
         return key(self.graph, self.graph.outputs["reward"])
 
     @cached_property

@@ -9,7 +9,7 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
-from derl_dsl.backends import native, vm
+from derl_dsl.backends import vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel
 from derl_dsl.ir import Graph
 
@@ -43,7 +43,7 @@ class Tiered:
         if self._building is None:
             self._rows += bound.rows
             if self._rows >= self._hot:
-                self._building = _builder().submit(native.emit, self._graph, self._dtype)
+                self._building = _builder().submit(_compile, self._graph, self._dtype)
                 self._building.add_done_callback(self._take_over)
         return self._kernel(bound)
 
@@ -54,6 +54,12 @@ class Tiered:
         else:
             # The virtual machine goes on; that compiling failed is a fault of ours to hear about.
             logger.error("a reward could not be compiled and stays interpreted: %s", error)
+
+
+def _compile(graph: Graph, dtype: str) -> Kernel:
+    from derl_dsl.backends import native  # most processes never come to need it
+
+    return native.emit(graph, dtype)
 
 
 def emit(graph: Graph, dtype: str = "float64") -> Kernel:
