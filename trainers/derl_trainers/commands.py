@@ -63,7 +63,7 @@ def _run(settings: Any, folder: Path, quiet: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from derl_trainers.meta import meta_train
-    from derl_trainers.meta_optimizer import ModelMissing
+    from derl_trainers.models import ModelMissing
     from derl_trainers.runner import JobFailed
     from derl_trainers.store import StoreError
     from derl_trainers.ui import WIDTH, View

@@ -23,6 +23,7 @@ from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection, RunConfig, load_custom
 from derl_trainers.executor import make_executor
 from derl_trainers.final import compare
+from derl_trainers.grpo import grpo_config
 from derl_trainers.jobs import InnerJob, PolicyJob, ScoreJob
 from derl_trainers.judge import Verdict, judge
 from derl_trainers.meta_optimizer import (
@@ -150,8 +151,11 @@ def probe(config: RunConfig, meta: MetaOptimizer) -> dict[str, int]:
 
 def _grpo_config(config: MetaSection, seed: int, scratch: str) -> GRPOConfig:
     """One prompt, one group a step; the group is used for `updates` optimizer steps."""
-    return GRPOConfig(
-        output_dir=scratch,
+    return grpo_config(
+        scratch,
+        seed,
+        log_every=config.updates,
+        trl={},
         max_steps=config.steps * config.updates,
         per_device_train_batch_size=config.formulas,
         num_generations=config.formulas,
@@ -160,19 +164,7 @@ def _grpo_config(config: MetaSection, seed: int, scratch: str) -> GRPOConfig:
         max_completion_length=config.max_tokens,
         temperature=config.temperature,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant",
         beta=config.beta,
-        seed=seed,
-        data_seed=seed,
-        gradient_checkpointing=False,
-        logging_strategy="steps",
-        logging_steps=config.updates,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        bf16=False,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=False,
     )
 
 

