@@ -124,3 +124,10 @@ def test_bad_input_is_one_clear_message(tmp_path, monkeypatch, args, code, messa
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"), [(950.4, "950"), (123_456.0, "0.123M"), (5e7, "50M"), (1.234e9, "1,234M")]
+)
+def test_rates_are_readable(rate, shown):
+    assert bench._rate(rate) == shown

@@ -176,3 +176,15 @@ def test_the_kernels_run_in_quick_mode(tmp_path):
     found = {p.stem: json.loads(p.read_text()) for p in tmp_path.glob("*.json")}
     assert set(found) == set(names)
     assert not (ROOT / "benchmarks" / "results" / "kernels-quick.json").exists()
+
+
+def test_one_interrupted_call_does_not_shorten_a_sample():
+    calls = []
+
+    def hiccup():
+        calls.append(1)
+        if len(calls) == 2:
+            time.sleep(0.02)
+
+    measure(Benchmark("b", "B", (Contender("c", hiccup, ""),), rounds=4, sample=1e-3))
+    assert len(calls) > 4 * 500

@@ -52,12 +52,13 @@ class Timing:
 
 @dataclass(slots=True)
 class _Job:
-    """A backend at work: its two calls, and the samples of each."""
+    """A backend at work: its two calls, how many of each fill a sample, and the samples."""
 
     backend: str
     first: float
     values: Any
     calls: tuple[Callable[[], object], Callable[[], object]]
+    times: tuple[int, int]
     samples: tuple[list[float], list[float]]
 
 
@@ -245,8 +246,8 @@ def _measure(
         for job in jobs:
             if used[job.backend] < _BUDGET_NS or len(job.samples[0]) < 3:
                 start = time.perf_counter_ns()
-                for call, samples in zip(job.calls, job.samples, strict=True):
-                    samples.append(_sample(call))
+                for call, times, samples in zip(job.calls, job.times, job.samples, strict=True):
+                    samples.append(_sample(call, times))
                 used[job.backend] += time.perf_counter_ns() - start
     done = {job.backend: _timing(job, jobs[0].values) for job in jobs}
     return [done.get(n) or Timing(n, why=missing[n]) for n in backends]
@@ -263,20 +264,27 @@ def _start(name: str, compiled: Callable[[str], Reward], columns: Data, size: in
     first = (time.perf_counter_ns() - start) / 1e9
     kernel = reward.bind(columns, group_size=size)
     calls = (lambda: reward.score(columns, group_size=size), kernel)
-    return _Job(name, first, values, calls, ([], []))
+    times = (_times(calls[0]), _times(calls[1]))
+    return _Job(name, first, values, calls, times, ([], []))
 
 
-def _sample(call: Callable[[], object]) -> float:
-    """The seconds of one call, of as many in a row as fill a sample."""
+def _sample(call: Callable[[], object], times: int) -> float:
+    """The seconds of one call, of `times` in a row."""
+    start = time.perf_counter_ns()
+    for _ in range(times):
+        call()
+    return (time.perf_counter_ns() - start) / times / 1e9
+
+
+def _times(call: Callable[[], object]) -> int:
+    """How many calls fill a sample."""
     times = 1
     while True:
-        start = time.perf_counter_ns()
-        for _ in range(times):
-            call()
-        taken = time.perf_counter_ns() - start
+        # The best of three: one that other work interrupts seems long enough and is not.
+        taken = min(_sample(call, times) for _ in range(3)) * times * 1e9
         if taken >= _SAMPLE_NS:
-            return taken / times / 1e9
-        times *= max(2, int(1.2 * _SAMPLE_NS / max(taken, 1)))
+            return times
+        times *= max(2, int(1.2 * _SAMPLE_NS / max(taken, 1.0)))
 
 
 def _timing(job: _Job, expected: Any) -> Timing:
@@ -331,7 +339,9 @@ def _cells(timing: Timing, rows: int, reference: float) -> tuple[str, ...]:
 
 
 def _rate(rows: float) -> str:
-    return f"{rows / 1e6:,.3g}M" if rows >= 1e5 else f"{rows:,.0f}"
+    if rows < 1e5:
+        return f"{rows:,.0f}"
+    return f"{rows / 1e6:,.0f}M" if rows >= 1e8 else f"{rows / 1e6:.3g}M"
 
 
 def _duration(seconds: float) -> str:
