@@ -66,10 +66,10 @@ def marked_answer(text: str) -> str | None:
     >>> marked_answer(r"So \boxed{\frac{1}{2}}."), marked_answer("...\n#### 90,000\n")
     ('\\frac{1}{2}', '90,000')
     """
-    hashes, box = text.rfind(_HASHES), text.rfind(_BOX)
-    if box < 0:
-        return None if hashes < 0 else _line(text[hashes + 4 :])
-    return marked(text)[0]
+    if "\\" in text:  # one character is found ten times as fast as a word
+        return marked(text)[0]
+    hashes = text.rfind(_HASHES)
+    return None if hashes < 0 else _line(text[hashes + len(_HASHES) :])
 
 
 def marked(text: str) -> tuple[str | None, bool]:
@@ -94,7 +94,7 @@ def _line(after: str) -> str:
 
 def has_box(text: str) -> bool:
     r"""Whether the text holds a `\boxed{...}` with balanced braces and something in it."""
-    last = text.rfind(_BOX)
+    last = text.rfind(_BOX) if "\\" in text else -1
     return last >= 0 and _last_box(text, last)[0] is not None
 
 

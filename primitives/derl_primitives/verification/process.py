@@ -38,7 +38,7 @@ class Process:
     received: bytes = b""
 
     def __post_init__(self) -> None:
-        command = [sys.executable, "-P", str(_SCRIPT), str(self.deadline), str(self.memory)]
+        command = [sys.executable, "-P", "-B", str(_SCRIPT), str(self.deadline), str(self.memory)]
         self.popen = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -1,6 +1,6 @@
 r"""The process that asks math-verify: one request a line, one verdict a line.
 
-Run as `python -P worker.py` by `pool`. A request is `[gold, given, marked]` as JSON; `given` is an
+Run as `python -P -B worker.py` by `pool`. A request is `[gold, given, marked]` as JSON; `given` is an
 answer, or, unless `marked`, a text in which math-verify looks for one. A reply is `[verdict]`, or
 `[verdict, error]` when math-verify failed on one of its comparisons. It says `ready` first.
 
@@ -22,12 +22,13 @@ _ERROR_LENGTH = 200
 
 
 def _limited(memory: int) -> None:
-    """Bound the memory of this process; a bomb becomes a MemoryError."""
+    """Bound the memory of this process (a bomb becomes a MemoryError); it writes no files."""
     try:
         import resource
     except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
