@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from derl_dsl.search.archive import Archive, Entry, cell_of
 from derl_dsl.search.forest import Forest
 from derl_dsl.search.problem import Rollouts
 from derl_dsl.search.screen import Figures, Screen
+from derl_dsl.search.tried import LAST, Tried
 from derl_dsl.search.vary import Variation
 from derl_dsl.search.vocabulary import Feature
 
@@ -81,7 +83,10 @@ class Searched:
 class Island:
     """What a process needs for its tasks: features and rollouts, bound once."""
 
-    def __init__(self, features: Sequence[Feature], rollouts: Rollouts, size: int) -> None:
+    def __init__(
+        self, features: Sequence[Feature], rollouts: Rollouts, size: int, tried: Tried | None = None
+    ) -> None:
+        self.tried = (tried or Tried()).bits
         self.features = features
         self.size = size
         self.screen = Screen(features, rollouts)
@@ -103,6 +108,7 @@ class _Run:
 
     def __init__(self, island: Island, task: Task) -> None:
         self.screen = island.screen
+        self.tried = island.tried
         self.task = task
         self.forest = Forest(island.features, island.size)
         self.random = random.Random(task.seed)
@@ -131,16 +137,22 @@ class _Run:
         return Done(tuple(self.archive.entries), codes, prints, self.finite)
 
     def _proposed(self, count: int) -> list[int]:
-        """New terms, none of them seen in this task."""
+        """New terms, none of them seen in this task or a round before."""
         found: list[int] = []
+        known, tried = self.forest.terms, self.tried
         failed = 0
         while len(found) < count and failed < _EXHAUSTED:
             term = self._one()
             if term is None or term in self.seen:
                 failed += 1
                 continue
-            failed = 0
             self.seen.add(term)
+            code = known[term].code
+            if tried[(code & LAST) >> 3] >> (code & 7) & 1:
+                failed += 1
+                continue
+            failed = 0
+            self.codes.append(code)
             found.append(term)
         return found
 
@@ -169,7 +181,6 @@ class _Run:
     def _judge(self, terms: Sequence[int], figures: Figures) -> None:
         """Put what is good into the archive, and what got in among the parents."""
         known = self.forest.terms
-        self.codes += [known[t].code for t in terms]
         self.prints.append(figures.prints)
         self.finite += int(figures.finite.sum())
         spans = np.array([known[t].span[1] - known[t].span[0] for t in terms])
@@ -200,9 +211,9 @@ class _Run:
 _island: Island | None = None
 
 
-def _start(features: Sequence[Feature], rollouts: Rollouts, size: int) -> None:
+def _start(features: Sequence[Feature], rollouts: Rollouts, size: int, shared: Any) -> None:
     global _island  # one for each worker process
-    _island = Island(features, rollouts, size)
+    _island = Island(features, rollouts, size, Tried(shared))
 
 
 def _work(task: Task) -> Done:
@@ -212,19 +223,18 @@ def _work(task: Task) -> Done:
 
 @contextmanager
 def _runner(
-    features: Sequence[Feature], rollouts: Rollouts, settings: Settings
+    features: Sequence[Feature], rollouts: Rollouts, settings: Settings, tried: Tried
 ) -> Iterator[Callable[[Sequence[Task]], Iterable[Done]]]:
     """What runs the tasks of a round, results in order: here, or in worker processes."""
     # A process takes about as long to start as a task to run.
     tasks = ISLANDS if settings.budget is None else settings.budget // (2 * TASK)
     workers = min(settings.workers, ISLANDS, max(1, tasks))
     if workers == 1:
-        island = Island(features, rollouts, settings.size)
+        island = Island(features, rollouts, settings.size, tried)
         yield lambda tasks: map(island.run, tasks)
         return
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), _start, (features, rollouts, settings.size)
-    ) as pool:
+    arguments = (features, rollouts, settings.size, tried.shared)
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, arguments) as pool:
         try:
             yield lambda tasks: pool.map(_work, tasks)
         finally:
@@ -247,7 +257,8 @@ def explore(
     codes: list[NDArray[np.int64]] = []
     prints: list[NDArray[np.uint64]] = []
     screened, finite = 0, 0
-    with _runner(features, rollouts, settings) as run:
+    tried = Tried()
+    with _runner(features, rollouts, settings, tried) as run:
         for number in count():
             tasks = _tasks(number, settings, screened, monotonic() - began, kept)
             archive = Archive(kept)
@@ -261,6 +272,8 @@ def explore(
                 screened += len(done.codes)
                 finite += done.finite
                 told(len(done.codes))
+            # Only between rounds, so that all tasks of a round know the same.
+            tried.add(np.concatenate(codes[-max(1, len(tasks)) :] or [np.zeros(0, np.int64)]))
             learned, kept = kept != tuple(archive.entries), tuple(archive.entries)
             # The end of the budget, or of what there is to try.
             if screened == before or (screened < wanted and not learned):
