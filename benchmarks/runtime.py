@@ -11,6 +11,7 @@ from typing import Any
 
 import derl_dsl
 from benchmarks.run import Benchmark, Contender
+from derl_dsl.custom import REGISTRY
 from derl_runtime.cache import Cache
 from derl_runtime.columns import Batch
 from derl_runtime.sources import Apply, Column
@@ -141,6 +142,32 @@ def _cached() -> tuple[Contender, ...]:
     )
 
 
+def _untrusted() -> tuple[Contender, ...]:
+    folder = Path(tempfile.mkdtemp(prefix="derl-bench-"))
+    source = folder / "no_op.py"
+    source.write_text("def no_op(completion: text) -> number[0, 1]:\n    return 1\n")
+    columns = {"completion": "text"}
+    trusted = derl_dsl.compile("min(chars(completion), 1)", suite="length")
+    does = "a reward that calls it: hashed, two or more processes behind walls"
+    calls = itertools.count()
+    texts = ["word " * 409] * _ROWS
+
+    def score(reward: derl_dsl.Reward) -> None:
+        call = next(calls)
+        reward.score({"completion": [f"{text}{call}" for text in texts]})
+
+    try:
+        derl_dsl.load_primitives(source)
+    except derl_dsl.PrimitiveError as error:
+        first = Contender("untrusted no-op", None, str(error))
+    else:
+        reward = derl_dsl.compile("1 * no_op(completion)", columns=columns)
+        REGISTRY.clear()
+        first = Contender("untrusted no-op", lambda: score(reward), does)
+    length = Contender("chars", lambda: score(trusted), "a trusted primitive, in this process")
+    return first, length
+
+
 def benchmarks() -> list[Benchmark]:
     """The benchmarks of this file."""
     return [
@@ -157,5 +184,12 @@ def benchmarks() -> list[Benchmark]:
             "A primitive over 1,024 real completions: `exact`, by content",
             _cached,
             rounds=15,
+        ),
+        Benchmark(
+            "runtime-untrusted",
+            "A reward of an untrusted no-op over 1,024 texts of 2 kB",
+            _untrusted,
+            rounds=20,
+            target=0.025,
         ),
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from derl_runtime.sandbox import Sandbox
 
 # Rows that a failure costs at most, and rows for which a process of their own is worth its start.
-_LARGEST_CHUNK, _SMALLEST_CHUNK = 256, 64
+_LARGEST_CHUNK, _SMALLEST_CHUNK = 512, 64
 _MOST_WORKERS = 8
 
 
@@ -115,8 +115,8 @@ class Untrusted:
 
 
 def _chunks(rows: int, workers: int) -> list[range]:
-    """Rows cut into runs of nearly equal length, two for each worker where they are long enough."""
+    """Rows cut into runs of nearly equal length, one for each worker where they are long enough."""
     least = -(-rows // _LARGEST_CHUNK)
-    count = max(least, min(2 * workers, rows // _SMALLEST_CHUNK), 1)
+    count = max(least, min(workers, rows // _SMALLEST_CHUNK), 1)
     cuts = [rows * k // count for k in range(count + 1)]
     return [range(a, b) for a, b in itertools.pairwise(cuts)]

@@ -181,13 +181,13 @@ def test_a_hanging_row_costs_its_chunk_and_the_deadline(good):
     derl_dsl.load_primitives(good, deadline=0.5, workers=2)
     r = derl_dsl.compile("1 * slow(completion)", columns={"completion": "text"})
     texts = ["fine"] * 1024
-    texts[300] = "hang"
+    texts[700] = "hang"
     start = time.monotonic()
     s = r.score({"completion": texts})
     assert time.monotonic() - start < 3
-    assert np.flatnonzero(np.isnan(s.values)).tolist() == list(range(256, 512))
+    assert np.flatnonzero(np.isnan(s.values)).tolist() == list(range(512, 1024))
     assert (s.values[~np.isnan(s.values)] == 1).all()
-    assert [(f.kind, f.count, f.rows[0]) for f in s.faults] == [("timeout", 256, 256)]
+    assert [(f.kind, f.count, f.rows[0]) for f in s.faults] == [("timeout", 512, 512)]
     start = time.monotonic()
     s = r.score({"completion": ["hang"] * 1024})
     assert time.monotonic() - start < 3
@@ -201,7 +201,7 @@ def test_a_hanging_row_costs_its_chunk_and_the_deadline(good):
 def test_chunks_cover_all_rows_once(rows, workers):
     chunks = _chunks(rows, workers)
     assert [i for c in chunks for i in c] == list(range(rows))
-    assert max(map(len, chunks)) <= 256
+    assert max(map(len, chunks)) <= 512
     assert len(chunks) == 1 or min(map(len, chunks)) >= 64
 
 
