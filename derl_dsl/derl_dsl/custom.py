@@ -120,6 +120,11 @@ class Registry(dict[str, Entry]):
             self[name] = entry
             self.version += 1
 
+    def clear(self) -> None:
+        """Forget all primitives."""
+        super().clear()
+        self.version += 1
+
     def drop(self, origin: str, keep: Sequence[str] = ()) -> None:
         """Forget the primitives of an origin, except those named in `keep`."""
         gone = [n for n, e in self.items() if str(e.origin) == origin and n not in keep]

@@ -7,8 +7,11 @@ their documented calls are made everywhere.
 from __future__ import annotations
 
 import asyncio
+import doctest
 import importlib.util
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -177,6 +180,14 @@ def test_group_functions_score_whole_groups():
     assert found == expected
 
 
+def test_examples_of_the_documentation():
+    from derl_dsl import custom
+    from derl_runtime import faults
+
+    for module in (custom, faults, terms, trl):
+        assert doctest.testmod(module).failed == 0
+
+
 def test_an_export_says_what_verl_cannot_do():
     codes = {
         GROUPED: ["DRL801"],
@@ -216,6 +227,27 @@ def test_export_command_reports_like_check(tmp_path):
     assert "DRL101" in result.stderr
     told = ["export", "-e", "g1", "--for", "verl", "-s", "derl-math", "-o", str(tmp_path)]
     assert CliRunner().invoke(cli.app, told).exit_code == 2
+
+
+def test_an_export_takes_custom_primitives_along(tmp_path):
+    source = tmp_path / "manners.py"
+    source.write_text("def polite(x: text) -> bool:\n    return 'please' in x\n")
+    try:
+        derl_dsl.load_primitives(source)
+    except derl_dsl.PrimitiveError as error:
+        pytest.skip(str(error))
+    columns = {"completion": "text"}
+    try:
+        reward = derl_dsl.compile("0.5 * polite(completion)", columns=columns)
+        text = verl.export(reward, "r.derl", columns=columns)
+    finally:
+        derl_dsl.custom.REGISTRY.clear()
+    source.unlink()
+    (tmp_path / "for_verl.py").write_text(text)
+    call = "import for_verl; print(for_verl.compute_score('d', 'please', '5')['score'])"
+    told = [sys.executable, "-c", call]
+    found = subprocess.run(told, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert found.stdout == "0.5\n"
 
 
 def test_a_sample_that_fails_scores_a_number_in_verl():

@@ -84,6 +84,13 @@ def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None
         assert isinstance(origin, SourceFile)
         assert (origin.settings.deadline, origin.settings.workers) == (0.5, 1)
         assert list(REGISTRY) == ["mine"]
+        # What the meta-optimizer starts with calls them, and the suite's names as before.
+        from derl_trainers.meta_optimizer import cold_start_formulas, instruction
+
+        formulas = cold_start_formulas("derl-math", 60, 0)
+        assert any("mine(" in formula for formula in formulas)
+        assert any("g1" in formula for formula in formulas)
+        assert "mine(completion: text) -> bool" in instruction("derl-math")
         with pytest.raises(c.ConfigError, match=r"primitives: cannot read .*other\.py"):
             c.load_custom(load(tmp_path, "primitives = ['other.py']"))
     finally:

@@ -27,10 +27,12 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from derl_dsl.checker import check
+from derl_dsl.custom import REGISTRY
 from derl_dsl.sample import FORMULAS, Profile, sample_program
 from derl_dsl.scope import Scope, build_scope
 from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
+from derl_runtime.faults import visible
 from derl_trainers.config import MetaSection
 from derl_trainers.models import SMOLLM2, fixed_tokenizer, load_model, small_llama
 from derl_trainers.quiet import quiet
@@ -100,10 +102,11 @@ def _smollm2(suite: str) -> MetaOptimizer:
 
 
 def instruction(suite: str) -> str:
-    """What a model that reads English is asked: the suite's names, and one example."""
+    """What a model that reads English is asked: the suite's names, custom ones, an example."""
     found = find_suite(suite)
     docs = {name: binding.primitive.doc for name, binding in found.bindings.items()}
     docs |= {p.signature: p.doc for p in found.primitives.values()}
+    docs |= {e.primitive.signature: visible(e.primitive.doc, 80) for e in REGISTRY.values()}
     # The sentence up to its first colon says what; the rest, the exact values.
     lines = [f"{name}: {re.split('[:.]', doc)[0]}" for name, doc in docs.items()]
     first, second = scores(suite)[:2]
@@ -122,11 +125,12 @@ def scores(suite: str) -> list[str]:
 
 
 def _suite_scope(suite: str) -> Scope:
-    """The names of the suite alone, without those that every program may use."""
+    """The names of the suite and the custom primitives, without those of every program."""
     scope, found = build_scope(suite), find_suite(suite)
     own = found.bindings.keys() | found.columns.keys()
     names = {name: source for name, source in scope.names.items() if name in own}
-    return replace(scope, names=names, primitives=found.primitives)
+    primitives = {name: scope.primitives[name] for name in (*found.primitives, *REGISTRY)}
+    return replace(scope, names=names, primitives=primitives)
 
 
 def formula_text(completion: Any) -> str:
