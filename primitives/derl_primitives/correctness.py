@@ -72,11 +72,13 @@ def exact(completion: Texts, answer: Texts) -> Bools:
 class _Gold:
     """A gold answer, and its number when it is one."""
 
-    __slots__ = ("number", "text")
+    __slots__ = ("number", "text", "whole")
 
     def __init__(self, answer: str) -> None:
         self.text = gold_answer(answer)
         self.number = number_of(self.text)
+        is_whole = self.number is not None and self.number == int(self.number)
+        self.whole = int(self.number) if is_whole and self.number is not None else None
 
     def equals(self, given: str) -> bool:
         """`same_answer`, without reading the gold answer again; digits take no reading at all."""
@@ -84,7 +86,7 @@ class _Gold:
             if given == self.text:
                 return True
             if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ANSWER:
-                return int(given) == self.number
+                return int(given) == self.whole
         return same_answer(given, self.text)
 
 

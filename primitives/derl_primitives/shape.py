@@ -29,7 +29,7 @@ def count_step_markers(text: str) -> int:
     # Most texts have none of these letters, and looking for them costs next to nothing.
     if "tep" in text:
         found += len(_STEP().findall(text))
-    if "TEP" in text:
+    if "P" in text and "TEP" in text:
         found += len(_STEP_CAPITALS().findall(text))
     return found
 

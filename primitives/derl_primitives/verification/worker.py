@@ -1,8 +1,8 @@
 r"""The process that asks math-verify: one request a line, one verdict a line.
 
-Run as `python -P -B worker.py` by `pool`. A request is `[gold, given, marked]` as JSON; `given` is an
-answer, or, unless `marked`, a text in which math-verify looks for one. A reply is `[verdict]`, or
-`[verdict, error]` when math-verify failed on one of its comparisons. It says `ready` first.
+Run as `python -P -B worker.py` by `pool`. A request is `[gold, given, marked]` as JSON; `given` is
+answer, or, unless `marked`, a text in which math-verify looks for one. A reply is `[verdict]`
+or `[verdict, error]` when math-verify failed on one of its comparisons. It says `ready` first.
 
 math-verify's own time-outs are signals and are off: whoever asks keeps the time and ends the
 process. Processor time is limited too, so that a process whose owner is gone ends by itself.
