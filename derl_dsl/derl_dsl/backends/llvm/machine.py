@@ -78,7 +78,8 @@ def assemble(text: str) -> bytes:
     No fast-math and no fused multiply-add: every operation rounds as IEEE 754 says.
     """
     machine = target()[0]
-    module = llvm.parse_assembly(text)
+    # A context of its own: what the global one interns is never freed.
+    module = llvm.parse_assembly(text, llvm.create_context())
     module.verify()  # LLVM crashes on wrong code rather than say so
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     # Blocks lie in the first cache: unrolled loops were no faster, and take half as long again
