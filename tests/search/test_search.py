@@ -19,6 +19,7 @@ from derl_dsl.search import islands
 from derl_dsl.search.islands import Settings, explore
 from derl_dsl.search.problem import pose
 from derl_dsl.search.run import search
+from derl_dsl.search.tried import LAST, Tried
 from derl_dsl.summary import flat_groups, group_codes
 from derl_grammar.types import Number
 from derl_runtime.columns import ColumnError
@@ -142,6 +143,27 @@ def test_the_budget_is_kept_and_rounds_learn(monkeypatch):
     assert long.rewards < long.distinct <= long.screened == long.finite
     short = explore(problem.features, problem.screened, replace(SETTINGS, budget=400))
     assert max(e.order for e in long.kept) >= max(e.order for e in short.kept)
+
+
+def test_later_rounds_do_not_repeat_earlier_ones(monkeypatch):
+    monkeypatch.setattr(islands, "TASK", 300)
+    problem = pose(QUESTION, planted())
+    settings = replace(SETTINGS, budget=300 * islands.ISLANDS * 5)
+    long = explore(problem.features, problem.screened, settings)
+    first = explore(problem.features, problem.screened, replace(settings, budget=2400))
+    repeated = first.screened - first.distinct
+    # Tasks of one round may meet; rounds do not.
+    assert long.screened - long.distinct < 5 * 3 * max(repeated, 1)
+    assert long.distinct > 0.6 * long.screened
+
+
+def test_what_was_tried_is_known_by_its_hash():
+    tried = Tried()
+    codes = np.array([5, -7, 2**62, 5 + (1 << 40)], dtype=np.int64)
+    tried.add(codes)
+    again = Tried(tried.shared).bits
+    assert all(again[(c & LAST) >> 3] >> (c & 7) & 1 for c in codes.tolist())
+    assert sum(byte.bit_count() for byte in again.tobytes()) == 3, "two of them share a bit"
 
 
 def test_seconds_end_a_search(monkeypatch):
