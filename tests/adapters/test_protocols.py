@@ -75,7 +75,8 @@ def test_the_same_numbers_everywhere(text, tmp_path):
     assert len(set(expected)) > 3
     assert trl_scores(reward) == expected
     assert trl_scores(pickle.loads(pickle.dumps(reward))) == expected
-    assert asyncio.run(trl_scores(trl.asynchronous(reward))) == expected
+    awaited = pickle.loads(pickle.dumps(trl.asynchronous(reward)))
+    assert asyncio.run(trl_scores(awaited)) == expected
     compute_score = exported(text, tmp_path).compute_score
     found = [
         compute_score(
