@@ -15,14 +15,14 @@ APP = Typer()
 APP.command()(sandbox_command)
 
 
-def test_table_names_each_wall_and_the_level() -> None:
+def test_table_of_a_strict_machine() -> None:
     result = CliRunner().invoke(APP, ["--level", "strict"])
     assert result.exit_code == 0
     for word in ("memory", "seccomp", "landlock", "holds", "level strict", "engine monty: runs"):
         assert word in result.output
 
 
-def test_json() -> None:
+def test_json_of_a_strict_machine() -> None:
     result = CliRunner().invoke(APP, ["--format", "json"])
     record = json.loads(result.output)
     assert (record["level"], record["needed"], record["ok"]) == ("strict", "standard", True)

@@ -91,7 +91,7 @@ def test_lists_and_absent_values(sandbox: Sandbox) -> None:
     assert list(sandbox.call(SOURCE, "maybe", [[None, "x"]], 2)) == [2.0, 1.0]
 
 
-def test_engines_agree_on_real_work() -> None:
+def test_restricted_and_monty_agree_on_real_work() -> None:
     texts = [("please thank " * (i % 7) + "x" * i) for i in range(200)]
     both = [Sandbox("standard", e).call(SOURCE, "politeness", [texts], 200) for e in ENGINES]
     assert np.array_equal(both[0], both[1])
@@ -259,7 +259,7 @@ def test_self_test_holds_all_walls() -> None:
         assert {w.name for w in sandbox.walls} >= {"memory", "seccomp", "files", "landlock"}
 
 
-def test_levels_need_their_walls() -> None:
+def test_levels_up_to_strict_need_their_walls() -> None:
     with Sandbox() as sandbox:
         walls = sandbox.walls
     for lacking, level in (("landlock", "standard"), ("seccomp", "reduced"), ("memory", "none")):
