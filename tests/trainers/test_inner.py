@@ -13,13 +13,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_primitives.correctness import exact
-from derl_trainers.inner import (
-    InnerConfig,
-    InnerResult,
-    RewardFault,
-    greedy_pass_at_1,
-    train_inner,
-)
+from derl_trainers.greedy import greedy_pass_at_1
+from derl_trainers.inner import InnerConfig, InnerResult, train_inner
+from derl_trainers.inner_reward import RewardFault
 from derl_trainers.policy import PolicyConfig, build_policy
 from derl_trainers.tasks import Task, arithmetic
 

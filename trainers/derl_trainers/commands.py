@@ -1,4 +1,4 @@
-"""The trainers' commands of `derl-dsl`: meta-train and runs. Torch is imported by what needs it."""
+"""The trainers' commands of `derl-dsl`. Torch is imported by what needs it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from derl_trainers.train_command import train_command
+
 RUNS = Path("runs")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    app.command("train")(train_command)
     app.command("meta-train")(meta_train_command)
     app.command("runs")(runs_command)
 

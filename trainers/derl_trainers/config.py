@@ -212,18 +212,11 @@ def load_config(source: str | Path) -> RunConfig:
         path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
     else:
         path = Path(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         near = difflib.get_close_matches(str(source), builtin_configs(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
-        raise ConfigError(f"{source}: no such config file; {hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: cannot be read: {error}") from None
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}") from None
+        raise ConfigError(f"{source}: no such config file; {hint}")
+    table = read_toml(path, str(source))
     config = parse_config(table, str(source))
     files = tuple(str(path.parent / file) for file in config.primitives)
     return replace(config, primitives=files)
@@ -245,12 +238,23 @@ def load_custom(config: RunConfig) -> tuple[Origin, ...]:
 
 def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
     """A config from nested plain values; `source` names them in messages, as in load_config."""
-    config = _build(RunConfig, table, source, "")
+    config = build_section(RunConfig, table, source, "")
     _check_together(config, source)
     return config
 
 
-def _build(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T:
+def read_toml(path: Path, source: str) -> dict[str, Any]:
+    """The tables of a TOML file that is there; ConfigError names `source`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from None
+
+
+def build_section(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T:
+    """A settings class from plain values; ConfigError for what it does not know or allow."""
     known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
@@ -262,7 +266,7 @@ def _build(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T
             inner = f"{name}.{key}" if name else key
             if not isinstance(value, dict):
                 raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
-            values[key] = _build(hints[key], value, source, inner)
+            values[key] = build_section(hints[key], value, source, inner)
         else:
             values[key] = _value(value, hints[key], known[key].metadata, place)
     return kind(**values)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from os import environ
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -22,24 +21,52 @@ from transformers import (
 )
 from trl import GRPOConfig, GRPOTrainer
 
-from derl_primitives.correctness import exact
 from derl_runtime.faults import FaultLog, FaultTotal
+from derl_trainers.greedy import Chat, ChatMode, chat_for, greedy_pass_at_1
+from derl_trainers.grpo import grpo_config
+from derl_trainers.inner_reward import Reward, TimedReward
+from derl_trainers.models import ModelMissing, load_model
 from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
-Reward = Callable[..., Sequence[float | None]]
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
-class RewardFault(RuntimeError):
-    """A reward that cannot be trained on: it raised, or it scored no completion of a batch."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a run ends before its last step; 0 means never.
+
+    `seconds` of training and `tokens` sampled end it after the step that reaches them;
+    `flat_steps` is a number of steps in a row in which no group's rewards differed.
+    """
+
+    seconds: float = 0.0
+    tokens: int = 0
+    flat_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOptions:
+    """How a policy is loaded and asked, and whether LoRA adapters are trained instead of all of it.
+
+    `dtype` is a torch dtype's name. `lora_rank` 0 trains all weights; adapters are merged into the
+    policy before it is scored and saved. `lora_targets` is `all-linear` or names of layers.
+    """
+
+    dtype: str = "float32"
+    chat: ChatMode = "auto"
+    system: str = ""
+    lora_rank: int = 0
+    lora_alpha: int = 32
+    lora_targets: tuple[str, ...] = ("all-linear",)
 
 
 @dataclass(frozen=True, slots=True)
 class InnerConfig:
     """One GRPO run: every `steps` is one sampling of `prompts x num_generations` completions.
 
-    The sampled batch is used for `updates` optimizer steps on a part of it each.
+    The sampled batch is used for `updates` optimizer steps on a part of it each. `trl` holds
+    further settings of TRL's GRPOConfig, passed on as they are.
     """
 
     steps: int = 24
@@ -52,6 +79,8 @@ class InnerConfig:
     beta: float = 0.0
     seed: int = 0
     eval_batch_size: int = 512
+    budget: Budget = Budget()
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def completions(self) -> int:
@@ -61,7 +90,10 @@ class InnerConfig:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """What one sampling step saw: reward mean, std, share of groups with no spread, components."""
+    """What one sampling step saw: reward mean, std, share of groups with no spread, components.
+
+    `completion_length` is the mean in tokens, `clipped_share` the share cut at the longest length.
+    """
 
     step: int
     reward_mean: float
@@ -69,14 +101,20 @@ class StepRecord:
     zero_std_share: float
     completion_length: float
     components: dict[str, float] = field(default_factory=dict)
+    clipped_share: float = 0.0
+
+
+OnStep = Callable[[StepRecord], None]
 
 
 @dataclass(frozen=True, slots=True)
 class InnerResult:
     """Outcome of one inner run; times in seconds, `overhead_seconds` is what none of the rest is.
 
-    `pass_at_1` is greedy on the validation examples. `policy_path` is set when it was saved.
-    `faults` is what went wrong in the inputs of the reward, by input and class.
+    `pass_at_1` is greedy on the validation examples, `pass_at_1_before` that of the start policy
+    where it was asked for. `policy_path` is set when it was saved. `faults` is what went wrong in
+    the inputs of the reward, by input and class. `stopped` says why the run ended before its last
+    step, and is empty when it did not. `tokens` counts those sampled.
     """
 
     pass_at_1: float
@@ -89,6 +127,14 @@ class InnerResult:
     history: tuple[StepRecord, ...]
     policy_path: Path | None = None
     faults: tuple[FaultTotal, ...] = ()
+    stopped: str = ""
+    tokens: int = 0
+    pass_at_1_before: float | None = None
+
+    @property
+    def training_seconds(self) -> float:
+        """Sampling, reward and updates: what a budget in seconds counts."""
+        return self.generate_seconds + self.reward_seconds + self.update_seconds
 
     @property
     def overhead_seconds(self) -> float:
@@ -106,143 +152,150 @@ def train_inner(
     seed: int | None = None,
     output_dir: str | Path | None = None,
     progress: Progress | None = None,
+    options: PolicyOptions | None = None,
+    on_step: OnStep | None = None,
+    logs_dir: str | Path | None = None,
+    score_before: bool = False,
 ) -> InnerResult:
     """Train the policy at `policy_path` with `reward` and report greedy pass@1 on `validation`.
 
     `reward` follows the TRL protocol: `reward(prompts=, completions=, completion_ids=, **columns)`
     gives one `float | None` a completion, and the gold answers come as column `answer`. The policy
-    is saved, in transformers' format, only to a given `output_dir`. Raises RewardFault when the
-    reward raises, gives a wrong number of scores, a score that is not finite, or only None.
+    (see `load_model`) is saved, in transformers' format, only to a given `output_dir`; `logs_dir`
+    is for what TRL itself writes. Raises RewardFault when the reward raises, gives a wrong number
+    of scores, a score that is not finite, or nothing but None; ModelMissing for a policy that
+    cannot be loaded or asked as `options` say.
     """
     start = time.perf_counter()
     seed = config.seed if seed is None else seed
-    timer = _TimedReward(reward)
-    with quiet(), tempfile.TemporaryDirectory(prefix="derl-inner-") as scratch:
-        tokenizer = AutoTokenizer.from_pretrained(policy_path, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(policy_path, dtype=torch.float32)
-        recorder = _Recorder(config, progress)
+    options = options or PolicyOptions()
+    timer = TimedReward(reward)
+    with quiet(), _folder(logs_dir) as scratch:
+        model, tokenizer = load_model(policy_path, getattr(torch, options.dtype))
+        chat = chat_for(tokenizer, options.chat, options.system)
+        recorder = _Recorder(config, timer, progress, on_step)
         trainer = _Trainer(
             model=model,
             reward_funcs=timer,
             args=_grpo_config(config, seed, scratch),
-            train_dataset=Dataset.from_list(
-                [{"prompt": e.prompt, "answer": e.answer} for e in task_train]
-            ),
+            train_dataset=Dataset.from_list([_row(e, chat) for e in task_train]),
             processing_class=tokenizer,
             callbacks=[recorder],
+            peft_config=_lora(options),
         )
         trainer.remove_callback(PrinterCallback)
+
+        def score(policy: PreTrainedModel) -> float:
+            return greedy_pass_at_1(
+                policy,
+                tokenizer,
+                validation,
+                config.eval_batch_size,
+                config.max_completion_length,
+                chat,
+            )
+
+        evaluating = time.perf_counter()
+        before = score(trainer.model) if score_before else None
         updating = time.perf_counter()
         trainer.train()
-        training_seconds = time.perf_counter() - updating
-        evaluating = time.perf_counter()
-        pass_at_1 = greedy_pass_at_1(
-            model, tokenizer, validation, config.eval_batch_size, config.max_completion_length
-        )
-        eval_seconds = time.perf_counter() - evaluating
-        if output_dir is not None:
-            model.save_pretrained(output_dir)
-            tokenizer.save_pretrained(output_dir)
+        trained = time.perf_counter()
+        timer.check_learnt()
+        policy = _finished(trainer)
+        pass_at_1 = score(policy)
+        eval_seconds = time.perf_counter() - trained + updating - evaluating
+        if output_dir is not None and trainer.is_world_process_zero():
+            _save(policy, tokenizer, output_dir)
     faults = getattr(reward, "faults", None)
     return InnerResult(
         pass_at_1=pass_at_1,
-        steps=config.steps,
+        steps=recorder.step(trainer.state),
         seconds=time.perf_counter() - start,
         generate_seconds=trainer.generate_seconds,
         reward_seconds=timer.seconds,
-        update_seconds=training_seconds - trainer.generate_seconds - timer.seconds,
+        update_seconds=trained - updating - trainer.generate_seconds - timer.seconds,
         eval_seconds=eval_seconds,
         history=tuple(recorder.history),
         policy_path=None if output_dir is None else Path(output_dir),
         faults=faults.totals if isinstance(faults, FaultLog) else (),
+        stopped=recorder.stopped,
+        tokens=timer.tokens,
+        pass_at_1_before=before,
     )
 
 
+def _folder(path: str | Path | None) -> Any:
+    """The folder for what TRL writes; without one, a folder that is gone afterwards."""
+    if path is None:
+        return tempfile.TemporaryDirectory(prefix="derl-inner-")
+    return nullcontext(str(path))
+
+
+def _row(example: Example, chat: Chat | None) -> dict[str, Any]:
+    """One example as TRL reads it; whatever is not the prompt reaches the reward by name."""
+    prompt = example.prompt if chat is None else chat.messages(example.prompt)
+    return {**example.columns, "prompt": prompt, "answer": example.answer}
+
+
+def _lora(options: PolicyOptions) -> Any:
+    """The adapters to train, or None for all weights."""
+    if not options.lora_rank:
+        return None
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        raise ModelMissing("LoRA needs peft: pip install 'derl-dsl[train]'") from error
+    targets = list(options.lora_targets)
+    return LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        target_modules=targets[0] if targets == ["all-linear"] else targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _finished(trainer: GRPOTrainer) -> PreTrainedModel:
+    """The trained policy as a plain model: unwrapped, and adapters merged into its weights."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def _save(
+    policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, output_dir: str | Path
+) -> None:
+    policy.save_pretrained(output_dir)
+    tokenizer.save_pretrained(output_dir)
+
+
 def _grpo_config(config: InnerConfig, seed: int, scratch: str) -> GRPOConfig:
-    """TRL's settings for a small policy on a CPU: no checkpoints, no reports, no progress bar."""
-    if config.completions % config.updates:
+    """TRL's settings; batches are cut for gradient accumulation and several processes.
+
+    Raises ValueError when the completions of a step cannot be cut into equal parts.
+    """
+    accumulation = int(config.trl.get("gradient_accumulation_steps", 1))
+    processes = int(environ.get("WORLD_SIZE", "1"))  # set by accelerate and torchrun
+    parts = config.updates * accumulation * processes
+    if config.completions % parts:
+        more = f" x gradient accumulation {accumulation}" if accumulation > 1 else ""
+        more += f" x {processes} processes" if processes > 1 else ""
         raise ValueError(
-            f"updates={config.updates} does not divide the {config.completions} completions a step"
+            f"updates={config.updates}{more} does not divide "
+            f"the {config.completions} completions a step"
         )
-    return GRPOConfig(
-        output_dir=scratch,
+    return grpo_config(
+        scratch,
+        seed,
+        log_every=config.updates,
+        trl=config.trl,
         max_steps=config.steps * config.updates,
-        per_device_train_batch_size=config.completions // config.updates,
-        steps_per_generation=config.updates,
+        per_device_train_batch_size=config.completions // parts,
+        steps_per_generation=config.updates * accumulation,
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_length,
         temperature=config.temperature,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant",
         beta=config.beta,
-        seed=seed,
-        data_seed=seed,
-        # On by default, and it garbles `generate` on a small model left in train mode.
-        gradient_checkpointing=False,
-        logging_strategy="steps",
-        logging_steps=config.updates,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        bf16=False,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=False,
     )
-
-
-@torch.inference_mode()
-def greedy_pass_at_1(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
-    batch_size: int = 512,
-    max_new_tokens: int = 32,
-) -> float:
-    """Share of `examples` whose greedy completion is exactly right; leaves the mode as it was.
-
-    Raises ValueError without examples.
-    """
-    if not examples:
-        raise ValueError("pass@1 needs at least one example")
-    right = 0
-    was_training = model.training
-    model.eval()
-    try:
-        for start in range(0, len(examples), batch_size):
-            part = examples[start : start + batch_size]
-            completions = _greedy(model, tokenizer, part, max_new_tokens)
-            verdicts = exact(completion=completions, answer=[example.answer for example in part])
-            right += int(verdicts.sum())
-    finally:
-        model.train(was_training)
-    return right / len(examples)
-
-
-def _greedy(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
-    max_new_tokens: int,
-) -> list[str]:
-    """Greedy completions of one left-padded batch."""
-    batch = tokenizer(
-        [example.prompt for example in examples],
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-        return_token_type_ids=False,
-    ).to(model.device)
-    tokens = model.generate(
-        **batch,
-        do_sample=False,
-        use_cache=True,
-        max_new_tokens=max_new_tokens,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    new = tokens[:, batch["input_ids"].shape[1] :]
-    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
-    return texts
 
 
 class _Trainer(GRPOTrainer):  # type: ignore[misc]
@@ -258,56 +311,37 @@ class _Trainer(GRPOTrainer):  # type: ignore[misc]
             self.generate_seconds += time.perf_counter() - start
 
 
-class _TimedReward:
-    """A reward as TRL sees it: timed, its faults made clear."""
-
-    def __init__(self, reward: Reward) -> None:
-        self.reward = reward
-        self.seconds = 0.0
-        self.__name__ = getattr(reward, "__name__", type(reward).__name__)
-
-    def __call__(self, **columns: Any) -> list[float | None]:
-        start = time.perf_counter()
-        try:
-            scores = list(self.reward(**columns))
-        except Exception as error:
-            raise RewardFault(f"reward {self.__name__} raised {error!r}") from error
-        finally:
-            self.seconds += time.perf_counter() - start
-        self._check(scores, len(columns["completions"]))
-        return scores
-
-    def _check(self, scores: list[float | None], count: int) -> None:
-        """Raise RewardFault unless there is one finite score or None a completion, not all None."""
-        if len(scores) != count:
-            raise RewardFault(
-                f"reward {self.__name__} gave {len(scores)} scores for {count} completions"
-            )
-        known = [score for score in scores if score is not None]
-        if not known:
-            raise RewardFault(
-                f"reward {self.__name__} gave None (not applicable) for all {count} completions: "
-                "there is nothing to learn from"
-            )
-        # TRL reads NaN as None: a NaN would pass for "not applicable" without a word.
-        bad = [score for score in known if not math.isfinite(score)]
-        if bad:
-            raise RewardFault(f"reward {self.__name__} gave {bad[0]} for {len(bad)} completions")
-
-
 class _Recorder(TrainerCallback):  # type: ignore[misc]
-    """Turns TRL's log entries into step records and progress calls."""
+    """Turns TRL's log entries into step records and progress calls, and keeps to the budget."""
 
-    def __init__(self, config: InnerConfig, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        config: InnerConfig,
+        timer: TimedReward,
+        progress: Progress | None,
+        on_step: OnStep | None,
+    ) -> None:
         self.config = config
+        self.timer = timer
         self.progress = progress
+        self.on_step = on_step
         self.history: list[StepRecord] = []
+        self.stopped = ""
+        self.flat = 0
+        self.began = 0.0
+
+    def step(self, state: Any) -> int:
+        """Sampling steps begun so far."""
+        return -(-int(state.global_step) // self.config.updates)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.began = time.perf_counter()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "reward" not in logs:
-            return  # The summary at the end of training.
+            return  # The summary at the end of training, or a log between two samplings.
         record = StepRecord(
-            step=state.global_step // self.config.updates,
+            step=self.step(state),
             reward_mean=logs["reward"],
             reward_std=logs["reward_std"],
             zero_std_share=logs["frac_reward_zero_std"],
@@ -317,11 +351,32 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
                 for key, value in logs.items()
                 if key.startswith("parts/") and value is not None
             },
+            clipped_share=logs["completions/clipped_ratio"],
         )
         self.history.append(record)
+        self.flat = self.flat + 1 if record.zero_std_share == 1 else 0
+        if self.on_step is not None:
+            self.on_step(record)
         if self.progress is not None:
             self.progress(
                 record.step,
                 self.config.steps,
                 {"reward": record.reward_mean, "reward_std": record.reward_std},
             )
+        self.stopped = self._reason()
+        if self.stopped and record.step < self.config.steps:
+            control.should_training_stop = True
+        else:
+            self.stopped = ""
+
+    def _reason(self) -> str:
+        """Why the run should end now; empty when it should not."""
+        budget = self.config.budget
+        seconds = time.perf_counter() - self.began
+        if budget.flat_steps and self.flat >= budget.flat_steps:
+            return f"no group's rewards differed in {self.flat} steps in a row"
+        if budget.tokens and self.timer.tokens >= budget.tokens:
+            return f"budget of {budget.tokens:,} tokens reached"
+        if budget.seconds and seconds >= budget.seconds:
+            return f"budget of {budget.seconds:g} seconds reached"
+        return ""

@@ -62,7 +62,7 @@ class ScoreJob:
         """Greedy pass@1 of the policy."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from derl_trainers.inner import greedy_pass_at_1
+        from derl_trainers.greedy import greedy_pass_at_1
 
         tokenizer = AutoTokenizer.from_pretrained(self.policy_path, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(self.policy_path)

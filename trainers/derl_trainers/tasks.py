@@ -8,7 +8,9 @@ step, so which way of answering a reward favours shows in pass@1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from reasoning_gym import create_dataset
 
@@ -17,10 +19,11 @@ _TERM = re.compile(r"[+-]?\d+")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One problem: what the policy reads, and the gold answer."""
+    """One problem: what the policy reads, the gold answer, and what else its reward reads."""
 
     prompt: str
     answer: str
+    columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Task:
 
     `warmup` teaches the policy its ways of answering and is seen by no reward; `train` and
     `validation` are the 8:2 split of the pool the search works on; `test` is for the final report.
+    `left_out` counts rows whose prompt had occurred before.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Task:
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
+    left_out: int = 0
 
 
 def arithmetic(

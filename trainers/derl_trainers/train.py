@@ -1,0 +1,220 @@
+"""`derl-dsl train` at work: one policy, one reward file, one GRPO run, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import derl_dsl
+from derl_dsl.adapters.verl import columns_of
+from derl_dsl.reward import Reward
+from derl_runtime.columns import ColumnError
+from derl_trainers.config import ConfigError
+from derl_trainers.greedy import wilson
+from derl_trainers.grpo import trl_problem
+from derl_trainers.inner import (
+    Budget,
+    InnerConfig,
+    InnerResult,
+    OnStep,
+    PolicyOptions,
+    train_inner,
+)
+from derl_trainers.jobs import examples, load_task, policy_config
+from derl_trainers.policy import build_policy
+from derl_trainers.tasks import Example, Task
+from derl_trainers.tasks_data import DataTask, TaskError, load_data_task
+from derl_trainers.train_config import METRICS, TrainConfig
+
+Progress = Callable[[int, int, dict[str, float]], None]
+_GIVEN = frozenset(("prompt", "completion", "completion_ids", "answer", "progress"))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run starts from, checked before any model is loaded."""
+
+    reward: Reward
+    task: Task
+    trained: tuple[Example, ...]
+    scored: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """pass@1 on so many problems, with its 95 % Wilson interval."""
+
+    pass_at_1: float
+    problems: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, share: float, problems: int) -> Share:
+        """A share with its interval."""
+        return cls(share, problems, *wilson(share, problems))
+
+    def __str__(self) -> str:
+        return f"{self.pass_at_1:.3f}  [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished run: the inner result, and pass@1 before and after."""
+
+    result: InnerResult
+    before: Share
+    after: Share
+
+
+def prepare(reward: Reward, config: TrainConfig) -> Prepared:
+    """Read the task and try the reward on its first rows.
+
+    Raises ConfigError for settings that TRL does not know, TaskError for data that cannot be used,
+    also when it lacks a column that the reward reads.
+    """
+    problem = trl_problem(config.trl)
+    if problem is not None:
+        raise ConfigError(problem)
+    task = read_task(config, tuple(columns_of(reward)))
+    trained, scored = examples(task, "final" if config.task.split == "final" else "search")
+    if not scored:
+        raise TaskError("the task has no test problems: name them with --test")
+    _try(reward, trained, config.inner.num_generations)
+    return Prepared(reward, task, trained, scored)
+
+
+def read_task(config: TrainConfig, columns: Sequence[str]) -> Task:
+    """The problems; `columns` are what the reward reads. Raises TaskError."""
+    data = config.task
+    if data.name != "arithmetic":
+        others = tuple(name for name in columns if name not in _GIVEN)
+        return load_data_task(
+            DataTask(
+                data.name, data.data, data.test, data.hub_config, data.prompt, data.answer,
+                data.template, data.size, data.test_size, data.seed, others,
+            )
+        )  # fmt: skip
+    unknown = [name for name in columns if name not in _GIVEN]
+    if unknown:
+        raise TaskError(f"the reward reads {unknown[0]!r}, which arithmetic does not give")
+    return load_task(config.arithmetic)
+
+
+def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
+    """Score empty completions of one problem: columns of the wrong type show before a model loads.
+
+    Raises TaskError.
+    """
+    twin = copy(reward)  # with a log of faults of its own
+    row = rows[0]
+    columns = {name: [value] * group for name, value in row.columns.items()}
+    try:
+        twin(
+            prompts=[row.prompt] * group,
+            completions=[""] * group,
+            completion_ids=[[0]] * group,
+            answer=[row.answer] * group,
+            **{"progress": 0.0, **columns},
+        )
+    except ColumnError as error:
+        raise TaskError(f"the reward cannot read the task's rows: {error}") from None
+
+
+def train(
+    prepared: Prepared,
+    config: TrainConfig,
+    out: Path,
+    warm: Progress | None = None,
+    progress: Progress | None = None,
+    on_step: OnStep | None = None,
+) -> Trained:
+    """Train, score before and after, and save policy and metrics to `out`.
+
+    `warm` reports the warm start of the policy `tiny`. Raises RewardFault and ModelMissing as
+    `train_inner` does.
+    """
+    policy = config.policy.model
+    if policy == "tiny":
+        # Two threads on small matrices are slower than one.
+        torch.set_num_threads(1)
+        tiny, folder = policy_config(config.tiny), out / "start"
+        policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
+    result = train_inner(
+        prepared.reward,
+        policy,
+        prepared.trained,
+        prepared.scored,
+        inner_settings(config),
+        seed=config.seed,
+        output_dir=out,
+        progress=progress,
+        options=options(config),
+        on_step=on_step,
+        logs_dir=out / "logs",
+        score_before=True,
+    )
+    assert result.pass_at_1_before is not None
+    count = len(prepared.scored)
+    before, after = Share.of(result.pass_at_1_before, count), Share.of(result.pass_at_1, count)
+    trained = Trained(result, before, after)
+    (out / "reward.derl").write_text(prepared.reward.text, encoding="utf-8")
+    record = json.dumps(metrics(prepared, config, trained), indent=1, ensure_ascii=False)
+    (out / METRICS).write_text(record + "\n", encoding="utf-8")
+    return trained
+
+
+def inner_settings(config: TrainConfig) -> InnerConfig:
+    """The inner trainer's own settings."""
+    budget = config.budget
+    return InnerConfig(
+        **asdict(config.inner),
+        eval_batch_size=config.eval_batch,
+        budget=Budget(budget.seconds, budget.tokens, budget.flat_steps),
+        trl=config.trl,
+    )
+
+
+def options(config: TrainConfig) -> PolicyOptions:
+    """How the policy is loaded and asked."""
+    values = asdict(config.policy)
+    values.pop("model")
+    return PolicyOptions(**values)
+
+
+def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[str, Any]:
+    """What `metrics.json` holds: plain values alone."""
+    result, task, reward = trained.result, prepared.task, prepared.reward
+    sizes: Mapping[str, int] = {
+        "train": len(prepared.trained),
+        "scored": len(prepared.scored),
+        "left_out": task.left_out,
+    }
+    return {
+        "version": derl_dsl.__version__,
+        "reward": {"text": reward.text, "key": reward.key},
+        "task": {"name": task.name, "split": config.task.split, **sizes},
+        "before": asdict(trained.before),
+        "after": asdict(trained.after),
+        "steps": result.steps,
+        "stopped": result.stopped,
+        "tokens": result.tokens,
+        "seconds": {
+            "total": result.seconds,
+            "training": result.training_seconds,
+            "generate": result.generate_seconds,
+            "reward": result.reward_seconds,
+            "update": result.update_seconds,
+            "score": result.eval_seconds,
+            "overhead": result.overhead_seconds,
+        },
+        "faults": [asdict(total) for total in result.faults],
+        "history": [asdict(record) for record in result.history],
+        "settings": config.to_json(),
+    }
