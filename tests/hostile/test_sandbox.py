@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from derl_runtime.sandbox import Declaration, Failure, Refused, Sandbox, SandboxLimits
+from derl_runtime.sandbox import Declaration, Failure, Refused, Sandbox, SandboxLimits, host
 from derl_runtime.sandbox.levels import level_of
 
 ENGINES = ("restricted", "monty")
@@ -195,6 +196,10 @@ def test_too_much_input_is_refused() -> None:
             failed = sandbox.call(SOURCE, "politeness", [texts], len(texts))
             assert isinstance(failed, Failure)
             assert failed.cls == "oom"
+
+
+def test_the_examples_of_the_docs_run() -> None:
+    assert doctest.testmod(host) == (0, 2)
 
 
 def test_closed_sandbox() -> None:
