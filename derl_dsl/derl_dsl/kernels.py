@@ -27,10 +27,16 @@ class BoundReward:
     `values` is (B,), NaN where not applicable. Not safe in threads.
     """
 
-    __slots__ = ("_broken", "_run", "values")
+    __slots__ = ("_broken", "_kept", "_run", "values")
 
-    def __init__(self, run: Callable[[], Any], values: NDArray[Any], broken: Mask | None) -> None:
-        self._run, self.values, self._broken = run, values, broken
+    def __init__(
+        self,
+        run: Callable[[], object],
+        values: NDArray[Any],
+        broken: Mask | None,
+        kept: object = None,
+    ) -> None:
+        self._run, self.values, self._broken, self._kept = run, values, broken, kept
 
     def __call__(self) -> NDArray[Any]:
         """The rewards of the columns as they are now, (B,)."""
@@ -134,4 +140,4 @@ class Kernels:
         session = Session(self.data(bound), bound.rows, bound.groups, bound.live, self.dtype)
         hot = self.backend != "vm" and (self.backend != "auto" or bound.rows >= _COMPILED_ROWS)
         run = self._compiled.bind(session) if hot else session.bind([self.program])
-        return BoundReward(run, run.out[0], broken)
+        return BoundReward(run.call, run.out[0], broken, run)

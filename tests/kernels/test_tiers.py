@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import time
 
@@ -148,3 +149,18 @@ def test_a_hot_reward_is_compiled_and_keeps_its_bits() -> None:
         assert same(kernel(bound)["reward"], first)
     assert kernel.compiled
     assert same(kernel(bound)["reward"], first)
+
+
+@pytest.mark.parametrize("backend", ["vm", "native"])
+def test_bound_columns_outlive_their_reward(backend: str) -> None:
+    columns = data()
+    texts = [f"{k}.5 * a + b * b" for k in range(8)]
+    calls = [
+        derl_dsl.compile(t, columns=COLUMNS, backend=backend, dtype=dtype).bind(columns)
+        for t in texts
+        for dtype in ("float64", "float32")
+    ]
+    gc.collect()
+    for k, again in enumerate(calls[::2]):
+        expected = (k + 0.5) * columns["a"] + columns["b"] * columns["b"]  # type: ignore[operator]
+        assert np.allclose(again(), expected)

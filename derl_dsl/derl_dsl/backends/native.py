@@ -31,7 +31,7 @@ class Compiled:
 
     def bind(self, session: Session) -> Run:
         """The code on a batch; call it to compute."""
-        return Run(session, [self.program], None, self.entry)
+        return Run(session, [self.program], None, self.entry, self.library)
 
 
 def build(graph: Graph, roots: Sequence[int], dtype: str = "float64") -> Compiled:

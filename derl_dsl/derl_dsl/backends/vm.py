@@ -8,10 +8,11 @@ groups end, so that group functions find their group in the block.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ class Machine:
         self.parts[part] = library
 
     @property
+    def address(self) -> int:
+        """Where the table lies."""
+        return address(self.table)
+
+    @property
     def entry(self) -> Any:
         """The function that runs programs; it lets other threads run meanwhile."""
         return _entry(self.parts["core"].addresses["derl_run"])
@@ -80,6 +86,12 @@ def _entry(address: int) -> Any:
     return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
 
+def address(array: NDArray[Any]) -> int:
+    """Where an array lies."""
+    found: int = array.__array_interface__["data"][0]
+    return found
+
+
 class Partition:
     """Blocks of rows: where each starts, and the groups it has."""
 
@@ -96,6 +108,14 @@ class Partition:
         self.largest = int(np.diff(ends).max(initial=0))
         steps = [int(np.diff(v.offsets[ends]).max(initial=0)) for v in lists]
         self.capacity = max([self.largest, *steps, 1])
+        self.fields = {
+            "blocks": address(self.rows),
+            "block_groups": address(self.groups),
+            "block_count": len(self.rows) - 1,
+            "groups": address(self.starts),
+            "group_size": self.size,
+            "cut_capacity": self.largest + 1,
+        }
 
     def _by_group(self, starts: Offsets, wanted: int) -> None:
         sizes = np.diff(starts)
@@ -128,7 +148,7 @@ class Session:
     ) -> None:
         self.rows, self.dtype = rows, dtype
         self._groups = groups
-        self.live = None if live is None or live.all() else np.ascontiguousarray(live, np.uint8)
+        self._live = None if live is None or live.all() else np.ascontiguousarray(live, np.uint8)
         self.slots: dict[Hashable, int] = {}
         self._lists: list[Ragged] = []
         self._kept: list[Any] = []
@@ -137,7 +157,9 @@ class Session:
         for key, value in inputs.items():
             self.slots[key] = len(self.slots)
             table += self._addresses(value)
-        self.table = np.array(table or [0, 0], np.int64)
+        self._table = np.array(table or [0, 0], np.int64)
+        self.address = address(self._table)
+        self.live_address = 0 if self._live is None else address(self._live)
 
     def _addresses(self, value: Array | Ragged) -> tuple[int, int]:
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found later
@@ -147,11 +169,11 @@ class Session:
         if not isinstance(value, Ragged):
             data = np.ascontiguousarray(value, self.dtype)
             self._kept.append(data)
-            return data.ctypes.data, 0
+            return address(data), 0
         data = np.ascontiguousarray(value.values, self.dtype)
         offsets = np.ascontiguousarray(value.offsets, np.int64)
         self._lists.append(Ragged(data, offsets))
-        return data.ctypes.data, offsets.ctypes.data
+        return address(data), address(offsets)
 
     def partition(self, grouped: bool) -> Partition:
         """The blocks of the batch, cut where groups end if programs look at groups."""
@@ -172,9 +194,12 @@ class Session:
 
 
 class Run:
-    """Programs on a batch, ready to run; calling it writes `out`, and is not safe in threads."""
+    """Programs on a batch, ready to run; calling it writes `out`, and is not safe in threads.
 
-    __slots__ = ("_address", "_call", "_kept", "out")
+    `entry` and `library` are compiled code that stands in for the virtual machine's loop.
+    """
+
+    __slots__ = ("_address", "_entry", "_kept", "out")
 
     def __init__(
         self,
@@ -182,68 +207,67 @@ class Run:
         programs: Sequence[Program],
         out: NDArray[Any] | None = None,
         entry: Any = None,
+        library: Any = None,
     ) -> None:
-        rows = session.rows
         grouped = any(p.grouped for p in programs)
-        blocks = session.partition(grouped)
-        total = sum([p.outputs for p in programs])
-        if out is None:
-            out = np.empty((total, rows), session.dtype)
-        self.out = out
-        records, texts = self._records(session, programs)
-        registers = max([p.registers for p in programs], default=0)
-        inputs = max([len(p.inputs) for p in programs], default=0)
-        cuts = max([p.cuts for p in programs], default=0)
-        spaces = inputs + cuts + 1
-        capacity = blocks.capacity
-        # A page between registers of a round size keeps them from one set of the cache.
-        stride = capacity + 8
-        scratch = np.empty(max(1, registers) * stride, session.dtype)
-        work = np.empty(inputs + 2 * spaces + cuts * (blocks.largest + 1), np.int64)
-        sorting = np.empty(blocks.largest if grouped else 1)
-        place = work.ctypes.data
         vm = machine(session.dtype)
         if grouped:
             vm.need("groups")
         if any(p.lists for p in programs):
             vm.need("lists")
-        mask = np.empty(blocks.largest if grouped else 1, np.uint8)
-        fields = {
-            "table": vm.table.ctypes.data,
-            "programs": records.ctypes.data,
-            "program_count": len(programs),
-            "blocks": blocks.rows.ctypes.data,
-            "block_groups": blocks.groups.ctypes.data,
-            "block_count": len(blocks.rows) - 1,
-            "inputs": session.table.ctypes.data,
-            "groups": blocks.starts.ctypes.data,
-            "live": 0 if session.live is None else session.live.ctypes.data,
-            "group_size": blocks.size,
-            "scratch": scratch.ctypes.data,
-            "capacity": stride,
-            "rows": rows,
-            "pointers": place,
-            "offsets": place + 8 * inputs,
-            "counts": place + 8 * (inputs + spaces),
-            "cuts": place + 8 * (inputs + 2 * spaces),
-            "cut_capacity": blocks.largest + 1,
-            "sorting": sorting.ctypes.data,
-            "mask": mask.ctypes.data,
-        }
-        args = np.array([fields[name] for name in ARGS], np.int64)
-        self._kept = (session, blocks, records, texts, scratch, work, sorting, mask, vm, args)
-        self._address = args.ctypes.data
-        self._call = vm.entry if entry is None else entry
-
-    def _records(
-        self, session: Session, programs: Sequence[Program]
-    ) -> tuple[NDArray[np.int64], Any]:
-        code = np.frombuffer(b"".join([p.code for p in programs]) or bytes(32), np.uint8)
-        pool = np.frombuffer(b"".join([p.constants for p in programs]) or bytes(8), np.uint8)
+        if out is None:
+            out = np.empty((sum([p.outputs for p in programs]), session.rows), session.dtype)
+        self.out = out
+        blocks = session.partition(grouped)
+        inputs = max([len(p.inputs) for p in programs], default=0)
+        cuts = max([p.cuts for p in programs], default=0)
+        spaces = inputs + cuts + 1
         slots = session.slots
-        wanted = np.array([slots[k] for p in programs for k in p.inputs] or [0], np.int64)
-        at_code, at_pool, at_slot = code.ctypes.data, pool.ctypes.data, wanted.ctypes.data
-        at_out = self.out.ctypes.data
+        wanted = [slots[k] for p in programs for k in p.inputs]
+        # What the machine works with lies in one array, part behind part.
+        sizes = {
+            "programs": _RECORD * len(programs),
+            "wanted": len(wanted),
+            "pointers": inputs,
+            "offsets": spaces,
+            "counts": spaces,
+            "cuts": cuts * (blocks.largest + 1),
+            "sorting": blocks.largest if grouped else 0,
+            "mask": blocks.largest // 8 + 1 if grouped else 0,
+        }
+        ends = list(itertools.accumulate(sizes.values(), initial=len(ARGS)))
+        cells = np.empty(ends[-1], np.int64)
+        base = address(cells)
+        at = {name: base + 8 * start for name, start in zip(sizes, ends, strict=False)}
+        # Registers of a round size would fall on the same lines of the cache.
+        stride = blocks.capacity + 8
+        registers = max([p.registers for p in programs], default=0)
+        scratch = np.empty(max(1, registers) * stride, session.dtype)
+        fields = (
+            at
+            | blocks.fields
+            | {
+                "table": vm.address,
+                "program_count": len(programs),
+                "inputs": session.address,
+                "live": session.live_address,
+                "scratch": address(scratch),
+                "capacity": stride,
+                "rows": session.rows,
+            }
+        )
+        texts = self._write(cells, at["wanted"], programs)
+        cells[ends[1] : ends[2]] = wanted
+        cells[: len(ARGS)] = [fields[name] for name in ARGS]
+        self._kept = (session, blocks, cells, scratch, texts, vm, library)
+        self._address = base
+        self._entry = vm.entry if entry is None else entry
+
+    def _write(self, cells: NDArray[np.int64], at_slot: int, programs: Sequence[Program]) -> Any:
+        """The records of the programs; gives the texts they point at."""
+        code = np.frombuffer(b"".join([p.code for p in programs]) or bytes(8), np.uint8)
+        pool = np.frombuffer(b"".join([p.constants for p in programs]) or bytes(8), np.uint8)
+        at_code, at_pool, at_out = address(code), address(pool), address(self.out)
         width = self.out.strides[0]
         found: list[int] = []
         for p in programs:
@@ -253,11 +277,17 @@ class Run:
             at_pool += len(p.constants)
             at_slot += 8 * inputs
             at_out += width * p.outputs
-        return np.array(found or [0] * _RECORD, np.int64), (code, pool, wanted)
+        cells[len(ARGS) : len(ARGS) + len(found)] = found
+        return code, pool
+
+    @property
+    def call(self) -> Callable[[], object]:
+        """Computes all outputs, with nothing between the caller and the code."""
+        return partial(self._entry, self._address)
 
     def __call__(self) -> NDArray[Any]:
         """Compute all outputs."""
-        self._call(self._address)
+        self._entry(self._address)
         return self.out
 
 

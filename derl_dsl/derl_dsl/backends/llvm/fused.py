@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from derl_dsl.backends.llvm.code import ARGS, BLOCK, INSTRUCTIONS, PROGRAM
 from derl_dsl.backends.llvm.handlers import HANDLER, cut
-from derl_dsl.backends.llvm.loops import NO, REDUCTIONS
+from derl_dsl.backends.llvm.loops import FALSE, NO, REDUCTIONS, TRUE
 from derl_dsl.backends.llvm.ops import (
     DOUBLE,
     I1,
@@ -22,11 +22,14 @@ from derl_dsl.backends.llvm.ops import (
     VOID,
     Code,
     Value,
+    Variable,
     conditions,
     i64,
 )
 from derl_dsl.backends.plan import Plan, Walk
 from derl_dsl.ir import SLICES
+
+_States = dict[int, list[Variable]]
 
 
 class _Stage:
@@ -127,23 +130,28 @@ class _Stage:
             i: [wide.variable(v) for v in REDUCTIONS[self.graph.nodes[i].op].start]
             for i in walk.reductions
         }
-        skipped = b.sub(start, zero)
-        with c.loop(NO, b.sub(end, start)) as j:
-            first = b.icmp_signed("==", j, NO)
-            steps = _Steps(self, r, b.add(skipped, j))
-            for i, state in states.items():
-                op = self.graph.nodes[i].op
-                item = steps.value(self.graph.nodes[i].args[0])
-                if op not in ("list_any", "list_all"):
-                    item = wide.widened(c.as_number(item))
-                new = REDUCTIONS[op].step(wide, [s.get() for s in state], item, first)
-                for slot, value in zip(state, new, strict=True):
-                    slot.set(value)
-        count = b.sub(end, start)
+        skipped, count = b.sub(start, zero), b.sub(end, start)
+        # The first step by itself: in the loop there is nothing to ask then.
+        with b.if_then(b.icmp_signed(">", count, NO)):
+            self._step(walk, states, _Steps(self, r, skipped), TRUE)
+            with c.loop(i64(1), count) as j:
+                self._step(walk, states, _Steps(self, r, b.add(skipped, j)), FALSE)
         for i, state in states.items():
             reduced = self.graph.nodes[i]
             found = REDUCTIONS[reduced.op].finish(wide, [s.get() for s in state], count)
             self.values[i] = found if reduced.is_bool else c.narrowed(found)
+
+    def _step(self, walk: Walk, states: _States, steps: _Steps, first: Value) -> None:
+        """All reductions take one step."""
+        wide = Code(self.code.b, DOUBLE)
+        for i in walk.reductions:
+            op = self.graph.nodes[i].op
+            item = steps.value(self.graph.nodes[i].args[0])
+            if op not in ("list_any", "list_all"):
+                item = wide.widened(self.code.as_number(item))
+            new = REDUCTIONS[op].step(wide, [s.get() for s in states[i]], item, first)
+            for slot, value in zip(states[i], new, strict=True):
+                slot.set(value)
 
     def _singles(self, root: int) -> list[int]:
         """The single values that a list is made with."""

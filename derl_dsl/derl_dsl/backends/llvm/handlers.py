@@ -12,7 +12,16 @@ from llvmlite import ir
 
 from derl_dsl.backends.llvm.code import BLOCK, NAMES, PATTERNS
 from derl_dsl.backends.llvm.interpreter import run
-from derl_dsl.backends.llvm.loops import GROUPS, NO, REDUCTIONS, TRUE, Group
+from derl_dsl.backends.llvm.loops import (
+    EIGHT,
+    GROUPS,
+    GROUPS_OF_EIGHT,
+    NO,
+    REDUCTIONS,
+    TRUE,
+    Group,
+    eight,
+)
 from derl_dsl.backends.llvm.ops import (
     DOUBLE,
     FLOAT,
@@ -185,11 +194,6 @@ def _reduction(module: Any, real: Any, op: str) -> None:
     h.done()
 
 
-# Groups of this size are unrolled.
-_UNROLLED = 8
-_SIZED = ("group_mean", "group_std", "group_rank")
-
-
 def _group(module: Any, real: Any, op: str) -> None:
     """A group function, in three forms: over all rows, over those of a mask, and what picks one.
 
@@ -202,7 +206,7 @@ def _group(module: Any, real: Any, op: str) -> None:
     for form in (everyone, masked):
         form.function.attributes.add("noinline")
     c = masked.code
-    _groups(masked, op, lambda r: c.b.trunc(c.load(masked.b, r, I8), I1), None)
+    _groups(masked, op, lambda r: c.b.trunc(c.load(masked.b, r, I8), I1))
     masked.done()
     for where in (False, True):
         h = _Handler(module, op + (".where" if where else ""), real)
@@ -235,29 +239,25 @@ def _mask(h: _Handler, live: Value | None, where: bool = True) -> Value:
 
 
 def _sized(h: _Handler, op: str) -> None:
-    """Over all rows of each group; groups of a common size are unrolled."""
-    if op not in _SIZED:
-        _groups(h, op, lambda r: TRUE, None)
+    """Over all rows of each group; groups of eight are computed as vectors."""
+    if op not in GROUPS_OF_EIGHT:
+        _groups(h, op, lambda r: TRUE)
         return
-    b = h.code.b
-    common = b.icmp_signed("==", h.field("group_size"), i64(_UNROLLED))
-    with b.if_else(common) as (unrolled, other):
-        with unrolled:
-            _groups(h, op, lambda r: TRUE, _UNROLLED)
+    c, b = h.code, h.code.b
+    common = b.icmp_signed("==", h.field("group_size"), i64(EIGHT))
+    with b.if_else(common) as (vectors, other):
+        with vectors, c.loop(NO, h.field("groups")) as g:
+            eight(Code(b, DOUBLE), c.real, h.a, h.target, b.mul(g, i64(EIGHT)), op)
         with other:
-            _groups(h, op, lambda r: TRUE, None)
+            _groups(h, op, lambda r: TRUE)
 
 
-def _groups(h: _Handler, op: str, counted: Callable[[Value], Value], size: int | None) -> None:
+def _groups(h: _Handler, op: str, counted: Callable[[Value], Value]) -> None:
     c, b = h.code, h.code.b
     starts, row0 = h.field("starts", POINTER), h.field("row0")
     with c.loop(NO, h.field("groups")) as g:
-        if size is None:
-            start = b.sub(c.load(starts, g, I64), row0)
-            end = b.sub(c.load(starts, b.add(g, i64(1)), I64), row0)
-        else:
-            start = b.mul(g, i64(size))
-            end = b.add(start, i64(size))
+        start = b.sub(c.load(starts, g, I64), row0)
+        end = b.sub(c.load(starts, b.add(g, i64(1)), I64), row0)
         wide = Code(b, DOUBLE)
         GROUPS[op](
             Group(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 
-from derl_dsl.backends.llvm.ops import DOUBLE, I1, I64, Code, Value, i64
+from derl_dsl.backends.llvm.ops import DOUBLE, I1, I32, I64, Code, Value, i64
 
 State = list[Any]
 ZERO, FALSE, TRUE = ir.Constant(DOUBLE, 0.0), ir.Constant(I1, 0), ir.Constant(I1, 1)
@@ -260,3 +260,91 @@ GROUPS: dict[str, Callable[[Group], None]] = {
     "group_quantile": _group_quantile,
     "group_size": _group_size,
 }
+
+
+# Eight at once: groups of the most common size, as vectors.
+EIGHT = 8
+_VECTOR = ir.VectorType(DOUBLE, EIGHT)
+_LANES = ir.VectorType(ir.IntType(32), EIGHT)
+
+
+def _splat(c: Code, x: Value) -> Value:
+    """One number in every lane."""
+    first = c.b.insert_element(ir.Constant(_VECTOR, ir.Undefined), x, ir.Constant(I32, 0))
+    return c.b.shuffle_vector(
+        first, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_LANES, [0] * EIGHT)
+    )
+
+
+def _turned(c: Code, x: Value, by: int) -> Value:
+    """The lanes moved round by some places."""
+    lanes = [(k + by) % EIGHT for k in range(EIGHT)]
+    return c.b.shuffle_vector(x, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_LANES, lanes))
+
+
+def _lane(c: Code, x: Value, k: int) -> Value:
+    return c.b.extract_element(x, ir.Constant(I32, k))
+
+
+def _sum8(c: Code, x: Value) -> Value:
+    """The sum from left to right."""
+    total: Value = ZERO
+    for k in range(EIGHT):
+        total = c.b.fadd(total, _lane(c, x, k))
+    return total
+
+
+def _ends8(c: Code, x: Value) -> tuple[Value, Value]:
+    """The extremes. With a NaN in the group they are any, and what they bound is NaN anyhow."""
+    lo = hi = x
+    for by in (4, 2, 1):
+        low, high = _turned(c, lo, by), _turned(c, hi, by)
+        lo = c.select(c.less(low, lo), low, lo)
+        hi = c.select(c.less(hi, high), high, hi)
+    return _lane(c, lo, 0), _lane(c, hi, 0)
+
+
+def _mean8(c: Code, x: Value) -> Value:
+    mean = c.b.fdiv(_sum8(c, x), c.number(float(EIGHT)))
+    return _splat(c, held(c, mean, *_ends8(c, x)))
+
+
+def _std8(c: Code, x: Value) -> Value:
+    b, n = c.b, c.number(float(EIGHT))
+    moved = b.fsub(x, _splat(c, _lane(c, x, 0)))
+    off = b.fsub(moved, _splat(c, b.fdiv(_sum8(c, moved), n)))
+    root = c.intrinsic("sqrt", b.fdiv(_sum8(c, b.fmul(off, off)), n))
+    lo, hi = _ends8(c, x)
+    half = b.fdiv(b.fsub(hi, lo), c.number(2.0))
+    return _splat(c, c.select(c.less(half, root), half, root))
+
+
+def _rank8(c: Code, x: Value) -> Value:
+    """Each row against the seven others at once."""
+    b = c.b
+    none, one = (ir.Constant(_VECTOR, [v] * EIGHT) for v in (0.0, 1.0))
+    half = ir.Constant(_VECTOR, [0.5] * EIGHT)
+    below = ties = none
+    for by in range(1, EIGHT):
+        other = _turned(c, x, by)
+        below = b.fadd(below, b.select(c.less(other, x), one, none))
+        ties = b.fadd(ties, b.select(b.fcmp_ordered("==", other, x), one, none))
+    seven = ir.Constant(_VECTOR, [float(EIGHT - 1)] * EIGHT)
+    return b.fdiv(b.fadd(below, b.fmul(half, ties)), seven)
+
+
+GROUPS_OF_EIGHT: dict[str, Callable[[Code, Value], Value]] = {
+    "group_mean": _mean8,
+    "group_std": _std8,
+    "group_rank": _rank8,
+}
+
+
+def eight(c: Code, real: Any, source: Value, target: Value, at: Value, op: str) -> None:
+    """A function of the group of eight rows that starts at `at`, all of which count."""
+    b, kind = c.b, ir.VectorType(real, EIGHT)
+    x = b.load(b.gep(source, [at], source_etype=real), typ=kind)
+    x.align = 8 if real == DOUBLE else 4
+    found = GROUPS_OF_EIGHT[op](c, x if real == DOUBLE else b.fpext(x, _VECTOR))
+    found = found if real == DOUBLE else b.fptrunc(found, kind)
+    b.store(found, b.gep(target, [at], source_etype=real)).align = 8 if real == DOUBLE else 4
