@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
@@ -20,7 +23,6 @@ _EXCERPT = 1200
 
 def page(audit: Audit, reward: str, data: str) -> str:
     """The page of an audit; `reward` and `data` name the files."""
-    style = files("derl_dsl.audit").joinpath("page.css").read_text("utf-8")
     program = visible(audit.context.evaluation.question.text.rstrip(), breaks=True)
     parts = [
         f"<h1>Audit of {_text(reward)}</h1>",
@@ -33,14 +35,28 @@ def page(audit: Audit, reward: str, data: str) -> str:
         *_pairs(audit),
         "<footer>Rows count from 0. Written by <code>derl-dsl audit</code>.</footer>",
     ]
+    return document(f"Audit of {visible(reward)}", parts)
+
+
+def document(title: str, parts: Iterable[str], style: str = "", script: str = "") -> str:
+    """A page that needs nothing else: its parts, in the common style and that of its own.
+
+    No script but the one given may run, and nothing may be loaded.
+    """
+    common = files("derl_dsl.audit").joinpath("page.css").read_text("utf-8")
+    policy, last = _POLICY, ""
+    if script:
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        last = f"<script>{script}</script>"
     return (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>Audit of {_text(reward)}</title><style>\n{style}</style></head>\n<body><main>\n"
+        f"<title>{escape(title)}</title><style>\n{common}{style}</style></head>\n<body><main>\n"
         + "\n".join(parts)
-        + "\n</main></body></html>\n"
+        + f"\n</main>{last}</body></html>\n"
     )
 
 

@@ -58,7 +58,7 @@ def histogram(name: str, values: Array, outcome: Array | None) -> str:
                 )
     axis = _axis(low, high, bins)
     tallest = f'<text x="0" y="9">{top:.0%}</text>'
-    return _svg(_WIDTH, _HEIGHT, f"Histogram of {name}", [*bars, *axis, tallest])
+    return svg(_WIDTH, _HEIGHT, f"Histogram of {name}", [*bars, *axis, tallest])
 
 
 def _bins(values: Array, low: float, high: float) -> int:
@@ -84,14 +84,15 @@ def _shares(values: Array, low: float, high: float, bins: int) -> Array:
 def _axis(low: float, high: float, bins: int) -> list[str]:
     line = f'<line class="axis" x1="0" y1="{_BASE}" x2="{_WIDTH}" y2="{_BASE}"/>'
     if bins == 1:
-        return [line, _label(_WIDTH / 2, number(low), "middle")]
+        return [line, label(_WIDTH / 2, number(low), "middle")]
     if bins == 2:
         ends = ((_WIDTH / 4, low), (_WIDTH * 3 / 4, high))
-        return [line, *(_label(x, number(v), "middle") for x, v in ends)]
-    return [line, _label(0, number(low), "start"), _label(_WIDTH, number(high), "end")]
+        return [line, *(label(x, number(v), "middle") for x, v in ends)]
+    return [line, label(0, number(low), "start"), label(_WIDTH, number(high), "end")]
 
 
-def _label(x: float, text: str, anchor: str, y: float = _HEIGHT - 4) -> str:
+def label(x: float, text: str, anchor: str, y: float = _HEIGHT - 4) -> str:
+    """A text in a plot; `anchor` is start, middle or end."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
@@ -115,15 +116,15 @@ def scatter(length: Array, reward: Array, outcome: Array | None, unit: str) -> s
     axes = [
         f'<line class="axis" x1="{left}" y1="{base}" x2="{width}" y2="{base}"/>',
         f'<line class="axis" x1="{left}" y1="8" x2="{left}" y2="{base}"/>',
-        _label(left, number(x_low), "start", base + 16),
-        _label(width, number(x_high), "end", base + 16),
-        _label((left + width) / 2, f"length in {unit}", "middle", base + 30),
-        _label(left - 6, number(y_high), "end", 20),
-        _label(left - 6, number(y_low), "end", base - 5),
+        label(left, number(x_low), "start", base + 16),
+        label(width, number(x_high), "end", base + 16),
+        label((left + width) / 2, f"length in {unit}", "middle", base + 30),
+        label(left - 6, number(y_high), "end", 20),
+        label(left - 6, number(y_low), "end", base - 5),
         f'<text transform="translate(14 {base / 2:.0f}) rotate(-90)" text-anchor="middle">'
         "reward</text>",
     ]
-    return _svg(width, height, "Reward over length", [*axes, *dots])
+    return svg(width, height, "Reward over length", [*axes, *dots])
 
 
 def _scaled(values: Array, low: float, high: float) -> Array:
@@ -139,9 +140,10 @@ def _kinds(outcome: Array | None, rows: Rows) -> list[str]:
     return ["all" if np.isnan(o) else known[bool(o > 0.5)] for o in outcome[rows]]
 
 
-def _svg(width: int, height: int, label: str, shapes: Sequence[str]) -> str:
+def svg(width: int, height: int, title: str, shapes: Sequence[str]) -> str:
+    """A plot of this size; `title` is what it is called by who cannot see it."""
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         + "".join(shapes)
         + "</svg>"
     )
