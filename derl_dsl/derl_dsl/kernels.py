@@ -116,7 +116,7 @@ class Kernels:
             place = self.lowered.places[root]
             nan = self.lowered.const(float("nan"), place)
             root = self.lowered.add("select", (valid, root, nan), place)
-        return native.build(self.lowered, (root,), self.dtype)
+        return native.build(self.lowered, (root,), self.dtype, within=True)
 
     def data(self, bound: Bound) -> dict[Hashable, Array | Ragged]:
         """The inputs by what names them in any graph."""

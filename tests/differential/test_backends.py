@@ -68,6 +68,17 @@ def test_backends_agree_in_float32_on_ten_thousand_programs(backend: str) -> Non
     assert differing(backend, count=10_000, seed=13, rows=64, dtype="float32") == []
 
 
+def test_compiled_code_that_relies_on_ranges_agrees_within_them() -> None:
+    names, rng = scope(), np.random.default_rng(7)
+    for start in range(0, 300, BATCH):
+        graph = graph_of(texts(BATCH, 7_000_000 + start, names), names)
+        inputs = bound(graph, 64, rng, in_range=True, group=8)
+        for dtype in ("float64", "float32"):
+            expected = reference.emit(graph, dtype)(inputs)
+            actual = native.emit(graph, dtype, within=True)(inputs)
+            assert {n for n, v in expected.items() if bits(v) != bits(actual[n])} == set()
+
+
 @pytest.mark.parametrize("rows", [0, 1, 3])
 @pytest.mark.parametrize("backend", EMIT)
 def test_backends_agree_on_small_batches(backend: str, rows: int) -> None:

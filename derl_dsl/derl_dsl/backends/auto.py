@@ -59,7 +59,7 @@ class Tiered:
 def _compile(graph: Graph, dtype: str) -> Kernel:
     from derl_dsl.backends import native  # most processes never come to need it
 
-    return native.emit(graph, dtype)
+    return native.emit(graph, dtype, within=True)
 
 
 def emit(graph: Graph, dtype: str = "float64") -> Kernel:

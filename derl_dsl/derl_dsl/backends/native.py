@@ -34,11 +34,16 @@ class Compiled:
         return Run(session, [self.program], None, self.entry, self.library)
 
 
-def build(graph: Graph, roots: Sequence[int], dtype: str = "float64") -> Compiled:
-    """Compiles the loops that compute `roots`: milliseconds, or less where the cache has them."""
+def build(
+    graph: Graph, roots: Sequence[int], dtype: str = "float64", within: bool = False
+) -> Compiled:
+    """Compiles the loops that compute `roots`: milliseconds, or less where the cache has them.
+
+    `within` says that all data is within its declared types, as bound columns are.
+    """
     from derl_dsl.backends.llvm.machine import load
 
-    plan = Plan.of(graph, tuple(roots))
+    plan = Plan.of(graph, tuple(roots), dtype if within else None)
 
     def write() -> str:
         from derl_dsl.backends.llvm import fused, handlers
@@ -51,10 +56,10 @@ def build(graph: Graph, roots: Sequence[int], dtype: str = "float64") -> Compile
     return Compiled(plan.program(), entry, library)
 
 
-def emit(graph: Graph, dtype: str = "float64") -> Kernel:
+def emit(graph: Graph, dtype: str = "float64", within: bool = False) -> Kernel:
     """A kernel of compiled loops."""
     outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
-    compiled = build(graph, list(outputs.values()), dtype)
+    compiled = build(graph, list(outputs.values()), dtype, within)
     nodes = {key_of(graph.nodes[i]): i for i in graph.inputs(graph.roots())}
 
     def kernel(bound: Bound) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from derl_dsl.backends.sizes import sizes
 from derl_dsl.backends.vm import Program, key_of
 from derl_dsl.binding import together
 from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Param
@@ -38,11 +39,19 @@ class Plan:
     levels: dict[int, int] = field(default_factory=dict)
     kept: dict[int, int] = field(default_factory=dict)
     literals: dict[int, int] = field(default_factory=dict)
+    numbers: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, graph: Graph, roots: tuple[int, ...]) -> Plan:
-        """The plan for computing `roots`."""
+    def of(cls, graph: Graph, roots: tuple[int, ...], within: str | None = None) -> Plan:
+        """The plan for computing `roots`.
+
+        `within` names the type of numbers where all data is within its declared types: then
+        `numbers` are the nodes that are never NaN.
+        """
         plan = cls(graph, roots, graph.used(roots))
+        if within is not None:
+            known = sizes(graph, plan.order, within)
+            plan.numbers = frozenset(i for i, size in known.items() if size is not None)
         for i in plan.order:
             plan._place(i)
         plan.kept = plan._keep()
@@ -196,5 +205,7 @@ class Plan:
             args = [at[a] for a in node.args]
             # Cuts alike are walked together, so which ones are alike matters; and true and false.
             cut = node.payload if node.op in SLICES else None
-            lines.append((node.op, args, node.is_bool, node.is_list, cut, self.always(i)))
+            plain = node.op in ("min", "max") and node.args[0] in self.numbers
+            always = self.always(i)
+            lines.append((node.op, args, node.is_bool, node.is_list, cut, always, plain))
         return repr((lines, [at[r] for r in self.roots]))

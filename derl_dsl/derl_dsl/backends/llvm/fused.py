@@ -103,12 +103,19 @@ class _Stage:
         always = self.plan.always(i)
         if always is not None:
             return ir.Constant(I1, int(always))
-        return self._apply(self.code, node.op, [self._value(a, r) for a in node.args], node.is_bool)
+        return self.apply(i, [self._value(a, r) for a in node.args])
 
-    def _apply(self, c: Code, op: str, args: list[Value], is_bool: bool) -> Value:
+    def apply(self, i: int, args: list[Value]) -> Value:
+        """An operation on single numbers."""
+        c, node = self.code, self.graph.nodes[i]
+        op = node.op
         wanted = conditions(op)
-        if op == "select" and is_bool:
+        if op == "select" and node.is_bool:
             return c.select(*args)
+        if op in ("min", "max") and node.args[0] in self.plan.numbers:
+            # Without NaN these are single instructions of the processor.
+            x, y = (c.as_number(a) for a in args)
+            return c.select(c.less(x, y) if op == "min" else c.less(y, x), x, y)
         return OPS[op](c, *(a if t else c.as_number(a) for a, t in zip(args, wanted, strict=True)))
 
     def _walk(self, walk: Walk, r: Value) -> None:
@@ -186,7 +193,7 @@ class _Steps:
                 self.values[i] = self.value(node.args[0])
             else:
                 args = [self.value(a) for a in node.args]
-                self.values[i] = stage._apply(stage.code, node.op, args, node.is_bool)
+                self.values[i] = stage.apply(i, args)
         return self.values[i]
 
 
