@@ -10,11 +10,11 @@ from typing import NamedTuple
 from derl_dsl.backends.llvm.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
 from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Node
 
-_SCRATCH, _INPUT, _CONST, _OUT = (int(k) for k in Kind)
+_CONST, _INPUT, _OUT = int(Kind.CONST), int(Kind.INPUT), int(Kind.OUT)
 _SPECIAL = REDUCTIONS | GROUP | SLICES
 _MULADD = INSTRUCTIONS["muladd"]
 # No operand, and no reader: not the place of a constant either.
-_NOWHERE, _GIVEN_BACK = -4, -8
+_NOWHERE, _GIVEN_BACK = -8, -16
 
 
 def _bits(pattern: str) -> int:
@@ -63,8 +63,8 @@ def pack(graph: Graph, roots: Sequence[int], valids: Sequence[int | None] = ()) 
 class _Packer:
     """Turns nodes into instructions in one walk, reusing registers after their last use.
 
-    An operand is `index * 4 + kind`. A target is never a register that the instruction reads: its
-    registers are given back after the target has been chosen.
+    An operand is `index * 8 + kind`, see Kind. A target is never a register that the instruction
+    reads: registers are given back after the target has been chosen.
     """
 
     __slots__ = ("code", "cuts", "filled", "free", "grouped", "inputs", "last", "nodes",
@@ -120,7 +120,7 @@ class _Packer:
         Whether any input has lists.
         """
         nodes, last, shared, operands = self.nodes, self.last, self.shared, self.operands
-        lists = False
+        pool, lists = self.pool, False
         for i in range(len(nodes) - 1, -1, -1):
             if last[i] == _NOWHERE:
                 continue
@@ -135,11 +135,12 @@ class _Packer:
                     # How a graph writes true and false.
                     operands[i] = self._constant(float(nodes[args[0]][2] < nodes[args[1]][2]))  # type: ignore[operator]
             elif op == "const":
-                operands[i] = self._constant(payload)  # type: ignore[arg-type]
+                pool.append(payload)  # type: ignore[arg-type]
+                operands[i] = len(pool) * 8 - 8 + _CONST
             elif op == "param":
                 operands[i] = self._constant(payload.value)  # type: ignore[union-attr]
             else:
-                operands[i] = len(self.inputs) * 4 + _INPUT
+                operands[i] = len(self.inputs) * 8 + _INPUT
                 self.inputs.append(i)
                 if is_list:
                     lists = True
@@ -148,13 +149,13 @@ class _Packer:
 
     def _constant(self, value: float) -> int:
         self.pool.append(value)
-        return len(self.pool) * 4 - 4 + _CONST
+        return len(self.pool) * 8 - 8 + _CONST
 
     def _register(self) -> int:
         if self.free:
             return self.free.pop()
         self.registers += 1
-        return self.registers * 4 - 4
+        return self.registers * 8 - 8
 
     def _emit(
         self, number: int, target: int, args: Sequence[int], space: int = 0, made: int = 0
@@ -180,27 +181,35 @@ class _Packer:
                         last[found[2]] = reader
                     continue
             spread: list[int] = []
+            space = made = 0
+            number = None
             if i in fused:
-                args, number, space, made = fused[i], _MULADD, 0, 0
+                args, number = fused[i], _MULADD
                 given = [operands[a] for a in args]
-            elif op in _SPECIAL:
-                number, given, space, made = self._special(i, nodes[i])
-            else:
-                number, given, space = self._elementwise(i, nodes[i], spread)
-                made = 0
+            elif not is_list and op not in _SPECIAL:
+                # Most of all nodes: single numbers in registers, with constants where they may be.
+                given = [operands[a] for a in args]
+                bits = given[0] & 1
+                if len(given) > 1:
+                    bits |= (given[1] & 1) << 1
+                    if len(given) > 2:
+                        bits |= (given[2] & 1) << 2
+                number = _NUMBER[op].get(bits)
+            if number is None:
+                number, given, space, made = self._rare(i, nodes[i], spread)
             k = targets.get(i)
             if k is not None:
-                target = k * 4 + _OUT
+                target = k * 8 + _OUT
             elif free:
                 target = free.pop()
             else:
-                target = self.registers * 4
+                target = self.registers * 8
                 self.registers += 1
             a, b, c = (*given, target, target, target)[:3]
             self.code += (number, target, a, b, c, space, made, 0)
             operands[i] = target
             for n in args:
-                if last[n] == i and operands[n] & 3 == _SCRATCH:
+                if last[n] == i and operands[n] & 7 == 0:
                     free.append(operands[n])
                     last[n] = _GIVEN_BACK
             free += spread
@@ -213,13 +222,16 @@ class _Packer:
         operands = self.operands
         other = terms[0] if terms[1] == m else terms[1]
         x, y = self.nodes[m][1]
-        fixed = operands[x] & 3 == _CONST
-        if fixed == (operands[y] & 3 == _CONST) or operands[other] & 3 == _CONST:
+        fixed = operands[x] & 1
+        if fixed == (operands[y] & 1) or operands[other] & 1:
             return None
         return (other, x, y) if fixed else (other, y, x)
 
-    def _elementwise(self, i: int, node: Node, spread: list[int]) -> tuple[int, list[int], int]:
+    def _rare(self, i: int, node: Node, spread: list[int]) -> tuple[int, list[int], int, int]:
+        """Instruction, arguments and spaces where lists, groups or many constants take part."""
         op, args, _, _, is_list = node
+        if op in _SPECIAL:
+            return self._special(i, node)
         operands = self.operands
         given = [operands[a] for a in args]
         space = 0
@@ -227,19 +239,19 @@ class _Packer:
             space = next(self.spaces[a] for a in args if self.nodes[a].is_list)
             self.spaces[i] = space
             for k, a in enumerate(args):
-                if not self.nodes[a].is_list and given[k] & 3 != _CONST:
+                if not self.nodes[a].is_list and given[k] & 1 == 0:
                     register = self._register()
                     self._emit(INSTRUCTIONS["spread"], register, [given[k]], space)
                     given[k] = register
                     spread.append(register)
         bits = 0
         for k, operand in enumerate(given):
-            if operand & 3 == _CONST:
+            if operand & 1:
                 bits |= 1 << k
         numbers = _NUMBER[op]
         if bits not in numbers:
             bits = self._materialise(given, bits, numbers, space)
-        return numbers[bits], given, space
+        return numbers[bits], given, space, 0
 
     def _materialise(self, given: list[int], bits: int, numbers: dict[int, int], space: int) -> int:
         """Spreads constants over registers, as few as the operation's instructions allow."""
@@ -253,7 +265,7 @@ class _Packer:
         key = (constant, space)
         if key not in self.filled:
             self.registers += 1
-            self.filled[key] = self.registers * 4 - 4
+            self.filled[key] = self.registers * 8 - 8
             self._emit(INSTRUCTIONS["fill"], self.filled[key], [constant], space)
         return self.filled[key]
 
@@ -274,22 +286,22 @@ class _Packer:
 
     def _group(self, op: str, args: tuple[int, ...], literals: list[int]) -> tuple[int, list[int]]:
         *values, where = (self.operands[a] for a in args)
-        everyone = where & 3 == _CONST and self.pool[where >> 2] == 1.0
+        everyone = where & 1 and self.pool[where >> 3] == 1.0
         self.grouped = True
         x = values[0] if values else where
-        given = [self._filled(v, 0) if v & 3 == _CONST else v for v in (x, where)]
+        given = [self._filled(v, 0) if v & 1 else v for v in (x, where)]
         if everyone:
             given[1] = given[0]
         return INSTRUCTIONS[op if everyone else f"{op}.where"], [*given, *literals]
 
     def _output(self, k: int, root: int, valid: int | None) -> None:
-        target, operand = k * 4 + _OUT, self.operands[root]
+        target, operand = k * 8 + _OUT, self.operands[root]
         if valid is not None:
             given = [self.operands[valid], operand]
-            given = [self._filled(v, 0) if v & 3 == _CONST else v for v in given]
+            given = [self._filled(v, 0) if v & 1 else v for v in given]
             nan = self._constant(math.nan)
             self._emit(INSTRUCTIONS["select.vvk"], target, [*given, nan])
-        elif operand & 3 == _CONST:
+        elif operand & 1:
             self._emit(INSTRUCTIONS["fill"], target, [operand])
         elif operand != target:
             name = "not_zero" if self.nodes[root].is_bool else "copy"

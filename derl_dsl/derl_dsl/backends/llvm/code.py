@@ -12,12 +12,12 @@ FIELDS = 8
 
 
 class Kind(IntEnum):
-    """What an operand, `index * 4 + kind`, is an index of."""
+    """What an operand, `index * 8 + kind`, is an index of; only constants are odd."""
 
     SCRATCH = 0
-    INPUT = 1
-    CONST = 2
-    OUT = 3
+    CONST = 1
+    INPUT = 2
+    OUT = 4
 
 
 # How many arguments each operation on single numbers has.

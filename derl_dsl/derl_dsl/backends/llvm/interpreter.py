@@ -30,8 +30,8 @@ class Run:
         self.arg = {name: self.c.load(args, i64(k), I64) for k, name in enumerate(ARGS)}
         self.block = self.b.alloca(I64, size=i64(len(BLOCK)))
         # Where each kind of operand lies, and how far its indices are apart.
-        self.bases = self.b.alloca(I64, size=i64(len(Kind)))
-        self.strides = self.b.alloca(I64, size=i64(len(Kind)))
+        self.bases = self.b.alloca(I64, size=i64(max(Kind) + 1))
+        self.strides = self.b.alloca(I64, size=i64(max(Kind) + 1))
 
     def pointer(self, address: Value) -> Value:
         """An address as a pointer."""
@@ -111,7 +111,7 @@ class Run:
     def _operand(self, code: Value, at: Value, field: int) -> Value:
         c, b = self.c, self.b
         operand = b.sext(c.load(code, b.add(at, i64(field)), I32), I64)
-        kind, index = b.and_(operand, i64(3)), b.ashr(operand, i64(2))
+        kind, index = b.and_(operand, i64(7)), b.ashr(operand, i64(3))
         base = c.load(self.bases, kind, I64)
         address = c.variable(b.add(base, b.mul(index, c.load(self.strides, kind, I64))))
         with b.if_then(b.icmp_signed("==", kind, i64(Kind.INPUT))):
