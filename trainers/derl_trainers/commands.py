@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train_command)
     app.command("meta-train")(meta_train_command)
     app.command("runs")(runs_command)
+    app.command("report")(report_command)
 
 
 def fail(message: str) -> NoReturn:
@@ -109,13 +110,22 @@ def _check_extras() -> None:
 
 def runs_command(
     what: Annotated[
-        str, typer.Argument(help="A folder of runs; or `show`, with a run.", metavar="[DIR|show]")
+        str,
+        typer.Argument(
+            help="A folder of runs; or `show` or `export`, with a run.", metavar="[DIR|show|export]"
+        ),
     ] = str(RUNS),
     run: Annotated[
-        str | None, typer.Argument(help="The run to show: its folder, or its name under runs/.")
+        str | None, typer.Argument(help="The run meant: its folder, or its name under runs/.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the tables of `runs export`.")
     ] = None,
 ) -> None:
-    """List the runs of a folder; `runs show RUN`: every formula of one run and its scores."""
+    """List the runs of a folder; `runs show RUN`: every formula of one run and its scores.
+
+    `runs export RUN --to DIR` writes the tables of a run as Parquet files, one a table.
+    """
     from rich.console import Console
 
     from derl_trainers.store import StoreError
@@ -123,12 +133,17 @@ def runs_command(
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
-        if what == "show" and run is not None:
+        if what == "show" and run is not None and to is None:
             _show(console, Path(run))
-        elif run is None and what != "show":
+        elif what == "export" and run is not None and to is not None:
+            _export(Path(run), to)
+        elif run is None and to is None and what not in ("show", "export"):
             _list(console, Path(what))
         else:
-            fail("usage: derl-dsl runs [DIR], or derl-dsl runs show RUN")
+            fail(
+                "usage: derl-dsl runs [DIR], derl-dsl runs show RUN, or derl-dsl runs export RUN"
+                " --to DIR"
+            )
     except StoreError as error:
         fail(str(error))
 
@@ -151,5 +166,44 @@ def _show(console: Any, run: Path) -> None:
     from derl_trainers.store import Store
     from derl_trainers.ui import show_run
 
-    with closing(Store.open(run if run.exists() else RUNS / run)) as store:
+    with closing(Store.open(_folder(run))) as store:
         show_run(console, store)
+
+
+def _folder(run: Path) -> Path:
+    """The folder of a run that is named by it, or by its name under runs/."""
+    return run if run.exists() else RUNS / run
+
+
+def _export(run: Path, to: Path) -> None:
+    from derl_trainers.report import export
+
+    written = export(_folder(run), to)
+    typer.echo(f"wrote {len(written)} tables to {to}: {', '.join(p.stem for p in written)}")
+
+
+def report_command(
+    run: Annotated[Path, typer.Argument(help="The run: its folder, or its name under runs/.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The page; report.html in the run's folder by default."
+        ),
+    ] = None,
+) -> None:
+    """Write one run as an HTML page: curves, every formula, baselines, cost; nothing else needed.
+
+    A run that goes on, failed or was killed has a page too, which says so.
+    """
+    import sqlite3
+
+    from derl_trainers.report import write_report
+    from derl_trainers.store import FILE, StoreError
+
+    folder = _folder(run)
+    try:
+        typer.echo(f"wrote {write_report(folder, output)}")
+    except StoreError as error:
+        fail(str(error))
+    except sqlite3.Error as error:
+        fail(f"{folder / FILE}: cannot be read: {error}")

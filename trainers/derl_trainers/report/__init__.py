@@ -1,0 +1,30 @@
+"""A run to read: one HTML page, and its tables as Parquet files."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from derl_trainers.report.export import export
+
+__all__ = ["export", "write_report"]
+
+
+def write_report(run: Path, to: Path | None = None) -> Path:
+    """Write the page of a run, finished or not; returns the file, `report.html` in its folder.
+
+    The page needs nothing else: no other file, no network. Raises StoreError when there is no run,
+    or the file cannot be written.
+    """
+    from derl_trainers.report.facts import read_facts
+    from derl_trainers.report.page import page
+    from derl_trainers.store import Store, StoreError
+
+    with closing(Store.open(run)) as store:
+        text = page(read_facts(store))
+    path = run / "report.html" if to is None else to
+    try:
+        path.write_bytes(text.encode("utf-8", errors="replace"))
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+    return path
