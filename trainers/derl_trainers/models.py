@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib.util
 from collections.abc import Iterable
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import torch
@@ -80,8 +82,10 @@ def load_model(
     source, gguf = _located(str(name))
     options = {} if gguf is None else {"gguf_file": gguf}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+        # The conversion of a GGUF file draws a bar that no setting turns off.
+        with nullcontext() if gguf is None else redirect_stderr(StringIO()):
+            tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", **options)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelMissing(f"cannot load the model {name}: {_first_line(error)}") from error
     if gguf is not None:

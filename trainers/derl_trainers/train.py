@@ -28,6 +28,7 @@ from derl_trainers.inner import (
 )
 from derl_trainers.jobs import examples, load_task, policy_config
 from derl_trainers.policy import build_policy
+from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example, Task
 from derl_trainers.tasks_data import DataTask, TaskError, load_data_task
 from derl_trainers.train_config import METRICS, TrainConfig
@@ -145,7 +146,8 @@ def train(
         # Two threads on small matrices are slower than one.
         torch.set_num_threads(1)
         tiny, folder = policy_config(config.tiny), out / "start"
-        policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
+        with quiet():
+            policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
     result = train_inner(
         prepared.reward,
         policy,
