@@ -155,6 +155,8 @@ def primitive(
     source: str = "",
     literals: Mapping[str, Callable[[str], str | None]] | None = None,
     default: float | None = None,
+    good: bool = False,
+    whole: bool = False,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a trusted primitive: `@derl_dsl.primitive("(completion: text) -> number[0, 1]")`.
 
@@ -163,8 +165,9 @@ def primitive(
     by the function's name. `cost` is `constant`, `scan`, `parse` or `process`: what the last two
     return is kept by content. `literals` names parameters that a program must write out, with a
     function that says what is wrong with a value. `default` is the value of rows that fail;
-    without one they are not applicable. Raises ValueError when signature, names, cost or default
-    do not fit, PrimitiveError (a ValueError) when the name is taken.
+    without one they are not applicable. Lints ask whether a better rollout scores higher (`good`),
+    and whether all values are whole numbers (`whole`). Raises ValueError when signature, names, cost
+    or default do not fit, PrimitiveError (a ValueError) when the name is taken.
 
     >>> @primitive("(completion: text) -> number[0, 1]")
     ... def politeness(completion):
@@ -174,7 +177,7 @@ def primitive(
     [True, False]
     >>> REGISTRY.drop("module " + __name__)
     """
-    made = declare(signature, cost=cost, source=source, literals=literals)
+    made = declare(signature, cost=cost, source=source, literals=literals, good=good, whole=whole)
 
     def register(fn: Callable[..., Any]) -> Primitive:
         found = _with_default(made(fn), default)
