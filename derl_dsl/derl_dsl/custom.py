@@ -165,9 +165,9 @@ def primitive(
     by the function's name. `cost` is `constant`, `scan`, `parse` or `process`: what the last two
     return is kept by content. `literals` names parameters that a program must write out, with a
     function that says what is wrong with a value. `default` is the value of rows that fail;
-    without one they are not applicable. Lints ask whether a better rollout scores higher (`good`),
-    and whether all values are whole numbers (`whole`). Raises ValueError when signature, names, cost
-    or default do not fit, PrimitiveError (a ValueError) when the name is taken.
+    without one they are not applicable. Lints ask whether a better rollout scores higher (`good`)
+    and whether all values are whole numbers (`whole`). Raises ValueError when signature, names,
+    cost or default do not fit, PrimitiveError (a ValueError) when the name is taken.
 
     >>> @primitive("(completion: text) -> number[0, 1]")
     ... def politeness(completion):
