@@ -93,11 +93,12 @@ class StepRecord:
     """What one sampling step saw: reward mean, std, share of groups with no spread, components.
 
     `completion_length` is the mean in tokens, `clipped_share` the share cut at the longest length.
+    Mean and std are None where no completion had a score.
     """
 
     step: int
-    reward_mean: float
-    reward_std: float
+    reward_mean: float | None
+    reward_std: float | None
     zero_std_share: float
     completion_length: float
     components: dict[str, float] = field(default_factory=dict)
@@ -358,11 +359,9 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
         if self.on_step is not None:
             self.on_step(record)
         if self.progress is not None:
-            self.progress(
-                record.step,
-                self.config.steps,
-                {"reward": record.reward_mean, "reward_std": record.reward_std},
-            )
+            shown = {"reward": record.reward_mean, "reward_std": record.reward_std}
+            known = {name: value for name, value in shown.items() if value is not None}
+            self.progress(record.step, self.config.steps, known)
         self.stopped = self._reason()
         if self.stopped and record.step < self.config.steps:
             control.should_training_stop = True

@@ -93,9 +93,11 @@ class TrainView:
         if self.quiet or (record.step % every and record.step != self.total):
             return
         parts = "".join(f"  {name} {mean:.3f}" for name, mean in record.components.items())
+        reward = "not applicable"
+        if record.reward_mean is not None:
+            reward = f"{record.reward_mean:.3f} ± {record.reward_std or 0.0:.3f}"
         self.console.print(
-            f"step {record.step:>{len(str(self.total))}}/{self.total}"
-            f"  reward {record.reward_mean:.3f} ± {record.reward_std:.3f}"
+            f"step {record.step:>{len(str(self.total))}}/{self.total}  reward {reward}"
             f"  flat {record.zero_std_share:.0%}  tokens {record.completion_length:.0f}{parts}"
         )
 
