@@ -44,11 +44,12 @@ def structure_class(graph: Graph | None, certificate: Mapping[str, Any]) -> str:
         return UNKNOWN
     kinds: dict[int, str] = {}
     used = graph.used([graph.outputs["reward"]])
-    if any(graph.nodes[i].op in _CONDITIONS for i in used):
-        return CONDITIONAL
     for i in used:
         node = graph.nodes[i]
         kinds[i] = _kind(node, [kinds[a] for a in node.args])
+        # A group function without `where` has a constant condition.
+        if node.op in _CONDITIONS and kinds[i] != "constant":
+            return CONDITIONAL
     return LINEAR if kinds[graph.outputs["reward"]] in ("constant", "sum") else OTHER
 
 

@@ -59,7 +59,9 @@ def _rewards(facts: Facts) -> str:
         rewards = [f.row["meta_reward"] for f in group if f.row["meta_reward"] is not None]
         good = [f.row["meta_reward"] for f in group if f.row["status"] in ("trained", "reused")]
         low = high = None
-        if row.mean_reward is not None:
+        # A step that was cut off has the penalties alone: its mean would be of the failed ones.
+        whole = all(f.row["status"] != "checked" for f in group)
+        if row.mean_reward is not None and whole:
             if len(rewards) > 1:
                 half = interval(rewards)[1]
                 low, high = row.mean_reward - half, row.mean_reward + half
@@ -68,7 +70,7 @@ def _rewards(facts: Facts) -> str:
         if mean_good is not None:
             usable.append((row.step, mean_good, None, None))
             best.append((row.step, max(good), None, None))
-        rows.append(_reward_row(row, low, high, mean_good))
+        rows.append(_reward_row(row, whole, low, high, mean_good))
     series = [
         Series("mean of all", "c1", tuple(means)),
         Series("mean of the usable", "c3", tuple(usable)),
@@ -88,8 +90,12 @@ def _rewards(facts: Facts) -> str:
     return _card("Meta-reward", said, key, plot, data)
 
 
-def _reward_row(row: StepRow, low: float | None, high: float | None, usable: float | None) -> str:
+def _reward_row(
+    row: StepRow, whole: bool, low: float | None, high: float | None, usable: float | None
+) -> str:
     shown = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    if not whole:
+        shown = "cut off: not all are scored"
     numbers = [cell(v, "-" if v is None else f"{v:.3f}") for v in (usable, row.best_reward)]
     mean = cell(row.mean_reward, "-" if row.mean_reward is None else f"{row.mean_reward:.3f}")
     return f"<tr>{cell(row.step)}{mean}<td class=num>{shown}{''.join(numbers)}</tr>"
@@ -190,11 +196,12 @@ def classes_section(facts: Facts) -> list[str]:
         scores = [f.row["meta_reward"] for f in found if f.row["status"] in ("trained", "reused")]
         mean = fsum(scores) / len(scores) if scores else None
         numbers = [
-            cell(v, "-" if v is None else f"{v:.3f}") for v in (mean, max(scores, default=None))
+            cell(v, "-" if v is None else f"{v:.3f}", name)
+            for name, v in (("Mean score", mean), ("Best", max(scores, default=None)))
         ]
         rows.append(
             f"<tr><td><i class='key {CLASS_TINTS[group]}'></i>{group}<td>{meaning}"
-            f"{cell(len(found))}{''.join(numbers)}</tr>"
+            f"{cell(len(found), label='Formulas')}{''.join(numbers)}</tr>"
         )
     if not rows:
         return []
@@ -210,8 +217,10 @@ def _probes(facts: Facts) -> list[str]:
     for probe in facts.probes:
         when = "before the search" if not probe["step"] else f"after step {probe['step']}"
         rows.append(
-            f"<tr><td>{when}{cell(probe['formulas'])}{_share(probe, 'valid')}"
-            f"{_share(probe, 'monotone')}{cell(probe['distinct_keys'])}</tr>"
+            f"<tr><td>{when}{cell(probe['formulas'], label='Formulas')}"
+            f"{_share(probe, 'valid', 'Pass the checker')}"
+            f"{_share(probe, 'monotone', 'Never punish being right')}"
+            f"{cell(probe['distinct_keys'], label='Distinct rewards')}</tr>"
         )
     head = ["Probe", "#Formulas", "#Pass the checker", "#Never punish being right",
             "#Distinct rewards"]  # fmt: skip
@@ -222,10 +231,10 @@ def _probes(facts: Facts) -> list[str]:
     return ["<h3>What it learnt</h3>", note, table("probes", head, rows, sortable=False)]
 
 
-def _share(probe: Row, name: str) -> str:
+def _share(probe: Row, name: str, label: str) -> str:
     count, of = probe[name], probe["formulas"]
     low, high = wilson(count, of)
-    return cell(count, f"{count / of:.1%} <small>{low:.0%} to {high:.0%}</small>")
+    return cell(count, f"{count / of:.1%} <small>{low:.0%} to {high:.0%}</small>", label)
 
 
 def _updates(facts: Facts) -> list[str]:

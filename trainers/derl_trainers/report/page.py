@@ -92,9 +92,8 @@ def _summary(facts: Facts) -> list[str]:
     return ["<dl class=tiles>", *tiles, "</dl>"]
 
 
-def _tile(name: str, figure: str, said: str, wide: bool = False) -> str:
-    kind = " class=long" if wide else ""
-    return f"<div{kind}><dt>{name}<dd class=big>{figure}<dd>{said}</div>"
+def _tile(name: str, figure: str, said: str) -> str:
+    return f"<div><dt>{name}<dd class=big>{figure}<dd>{said}</div>"
 
 
 def _best_tile(facts: Facts) -> list[str]:
@@ -111,7 +110,7 @@ def _best_tile(facts: Facts) -> list[str]:
         + ("; " if yards else "")
         + ", ".join(yards)
     )
-    return [_tile("Best formula, chosen on validation", code(best["formula"]), said, True)]
+    return [_tile("Best formula, chosen on validation", code(best["formula"]), said)]
 
 
 def _test_tile(facts: Facts) -> list[str]:

@@ -50,7 +50,7 @@ class Scale:
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round values from the one at or below `low` to the one at or above `high`.
 
-    >>> ticks(-0.53, 0.71)
+    >>> ticks(-0.83, 0.71)
     [-1.0, -0.5, 0.0, 0.5, 1.0]
     """
     span = high - low or 1.0
@@ -75,15 +75,16 @@ def curves(
     xs = Scale(min(first, 1), max(last_step, 2), _LEFT + 16, _RIGHT - 14)
     ys = Scale(grid[0], grid[-1], _BASE, _TOP)
     shapes = [*_grid(grid, ys, percent), *_steps(xs, int(min(first, 1)), max(last_step, 1))]
+    marked = []
     for value, text in marks:
         y = ys(value)
         shapes.append(f'<line class=mark x1="{_LEFT}" y1="{y:.1f}" x2="{_RIGHT}" y2="{y:.1f}"/>')
-        shapes.append(label(_RIGHT, text, "end", y - 4))
+        marked.append(f"<g class=said>{label(_RIGHT, text, 'end', y + 15)}</g>")
     for s in series:
         shapes += _band(s, xs, ys) if s.line else _whiskers(s, xs, ys)
     for s in series:
         shapes += _curve(s, xs, ys, percent)
-    return svg(_WIDTH, _HEIGHT, title, shapes)
+    return svg(_WIDTH, _HEIGHT, title, [*shapes, *marked])
 
 
 def _shown(value: float, percent: bool) -> str:

@@ -19,7 +19,7 @@ def formulas_section(facts: Facts) -> list[str]:
     if not facts.formulas:
         return [*out, "<p class=none>None was proposed.</p>"]
     head = ["No.", "Formula", "What came of it", "#Meta-reward", "Structure", "#Range",
-            "When the outcome rises", "#Margin", "Vetoed by"]  # fmt: skip
+            "If the outcome rises", "#Margin", "Vetoed by"]  # fmt: skip
     note = (
         "<p class=note>No. is outer step and place. Margin: the least reward of a right rollout "
         "minus the largest of a wrong one; above 0 no wrong answer outscores a right one.</p>"
@@ -56,7 +56,7 @@ def _formula(f: Formula) -> str:
         facts = (
             f"<td data-label=Structure>{f.group}"
             f"<td class=num data-label=Range>{_range(certificate)}"
-            f"<td data-label='When the outcome rises'>{_outcome(f, certificate)}"
+            f"<td data-label='If the outcome rises'>{_outcome(f, certificate)}"
             f"{cell(certificate['margin'], label='Margin')}"
             f"<td data-label='Vetoed by'>{text(', '.join(certificate['vetoes']))}"
         )
@@ -153,16 +153,20 @@ _KINDS = {"policy": "start policy, warm start", "start": "start policy, score",
           "baseline": "baselines", "search": "search", "final": "final comparison"}  # fmt: skip
 
 
+_COUNTS = {"Begun": "jobs", "Done": "done", "Broke": "failed", "Unfinished": "unfinished"}
+
+
 def cost_section(facts: Facts) -> list[str]:
     """What the run cost, and what equivalence saved."""
     rows = [
-        f"<tr><td>{_KINDS.get(j['kind'], text(j['kind']))}{cell(j['jobs'])}{cell(j['done'])}"
-        f"{cell(j['failed'])}{cell(j['unfinished'])}"
-        f"{cell(j['seconds'], seconds(j['seconds']))}"
-        f"{cell(j['mean_seconds'], seconds(j['mean_seconds']))}</tr>"
+        f"<tr><td>{_KINDS.get(j['kind'], text(j['kind']))}"
+        + "".join(cell(j[column], label=name) for name, column in _COUNTS.items())
+        + cell(j["seconds"], seconds(j["seconds"]), "Time in workers")
+        + cell(j["mean_seconds"], seconds(j["mean_seconds"]), "Mean")
+        + "</tr>"
         for j in facts.jobs
     ]
-    head = ["Runs", "#Begun", "#Done", "#Broke", "#Unfinished", "#Time in workers", "#Mean"]
+    head = ["Runs", *(f"#{name}" for name in _COUNTS), "#Time in workers", "#Mean"]
     return [
         "<h2 id=cost>Cost</h2>",
         *_saved(facts),
