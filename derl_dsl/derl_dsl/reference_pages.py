@@ -106,9 +106,9 @@ def _command(command: Any, name: str) -> list[str]:
     return out
 
 
-def _page_of(module: str) -> Callable[[], str]:
+def _page_of(module: str, function: str = "page") -> Callable[[], str]:
     def page() -> str:
-        text: str = importlib.import_module(module).page()
+        text: str = getattr(importlib.import_module(module), function)()
         return text
 
     return page
@@ -121,6 +121,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "derl_dsl/SETTINGS.md": _page_of("derl_dsl.cli.project"),
     "primitives/PRIMITIVES.md": _page_of("derl_primitives.page"),
     "trainers/CONFIG.md": _page_of("derl_trainers.page"),
+    "trainers/TRAIN.md": _page_of("derl_trainers.page", "train_page"),
 }
 
 

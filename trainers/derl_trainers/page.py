@@ -6,7 +6,18 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from derl_trainers.config import RunConfig, builtin_configs
+from derl_trainers.train_config import TrainConfig
 
+_TRAIN_HEAD = """\
+# Settings of `derl-dsl train`
+
+Generated from `derl_trainers/train_config.py` by `make docs`.
+
+A TOML file for `--config`; what it leaves out has the default below, and `--set section.key=value`
+sets any of them. `[trl]` holds further settings of TRL's `GRPOConfig` (and with it those of
+accelerate, DeepSpeed and vLLM), passed on as they are: `weight_decay = 0.1`, `use_vllm = true`,
+`gradient_accumulation_steps = 4`. What other sections decide, such as `max_steps`, is refused there.
+"""
 _HEAD = """\
 # Settings of `derl-dsl meta-train`
 
@@ -30,9 +41,14 @@ def page() -> str:
     return _HEAD.format(names=names) + "".join(_section(RunConfig, ""))
 
 
+def train_page() -> str:
+    """The page of `derl-dsl train` as Markdown."""
+    return _TRAIN_HEAD + "".join(_section(TrainConfig, ""))
+
+
 def _section(kind: type[Any], name: str) -> list[str]:
     hints = get_type_hints(kind)
-    plain = [f for f in fields(kind) if not is_dataclass(hints[f.name])]
+    plain = [f for f in fields(kind) if "doc" in f.metadata]
     title = f"`[{name}]`" if name else "Top level"
     lines = [f"\n## {title}\n\n{kind.__doc__}\n\n"]
     lines += ["| key | default | what | expected |\n", "|---|---|---|---|\n"]
