@@ -295,6 +295,19 @@ def test_an_unfinished_run_says_so(tmp_path: Path, status: str) -> None:
     assert "mean of all, step 2:" not in text
 
 
+def test_a_run_that_broke_in_its_comparison_shows_what_there_is(tmp_path: Path) -> None:
+    store = begin(tmp_path / "run")
+    finish(store)
+    store.fail_job(store.add_job("final", "best formula", 1003, "g1"), "MemoryError: no")
+    with pytest.raises(RuntimeError), store.running():
+        raise RuntimeError("a run of the comparison broke")
+    store.close()
+    text = write_report(tmp_path / "run").read_text("utf-8")
+    assert "of the final comparison 6 of 7 runs are done" in text
+    assert Page(text).tables["failures"][-1][-1][0] == "MemoryError: no"
+    assert len(numbers(Page(text), "comparison", 2)) == 3  # two rewards and the axis
+
+
 def test_a_run_that_did_nothing_has_a_page(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "run", "t", 0, {"meta": {"steps": 9}}, "0.1")
     with pytest.raises(RuntimeError), store.running():

@@ -69,15 +69,15 @@ _ENDS = {
 def _unfinished(facts: Facts) -> str:
     """What a run that did not come to its end lacks."""
     status = facts.run["status"]
-    scored = sum(r.trained + r.reused for r in facts.steps)
     lacks = f"The search shows {len(facts.steps)} of {facts.wanted} outer steps"
     waiting = sum(f.row["status"] == "checked" for f in facts.formulas)
     if waiting:
         lacks += f" ({waiting} formulas of the last one have no score yet)"
-    if not facts.comparison:
+    final = next((j for j in facts.jobs if j["kind"] == "final"), None)
+    if final is None:
         lacks += "; the final comparison has not begun"
-    elif {f.row["step"] for f in facts.formulas} or scored:
-        lacks += "; the final comparison may lack runs"
+    else:
+        lacks += f"; of the final comparison {final['done']} of {final['jobs']} runs are done"
     error = facts.run["error"]
     reason = f"<pre>{text(error, True)}</pre>" if error else ""
     said = _ENDS.get(status, f"This run is {status}.")
@@ -160,7 +160,7 @@ def _run_tile(facts: Facts) -> str:
 def _comparison(facts: Facts) -> list[str]:
     out = ["<h2 id=comparison>Against the baselines, on the test problems</h2>"]
     if not facts.comparison:
-        return [*out, "<p class=none>The run did not come to its final comparison.</p>"]
+        return [*out, "<p class=none>There is none: the run has not come so far.</p>"]
     seeds = max(len(r.scores) for r in facts.comparison)
     out.append(
         f"<p class=note>Each reward trains fresh copies of the start policy, {seeds} seeds, the "

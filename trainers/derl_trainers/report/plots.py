@@ -11,6 +11,7 @@ from derl_dsl.audit.plots import label, svg
 
 _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BASE = 46, 472, 10, 216
+_STRIDES = [k * 10**n for n in range(7) for k in (1, 2, 5)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,11 @@ def _grid(grid: Iterable[float], ys: Scale, percent: bool) -> Iterable[str]:
 
 
 def _steps(xs: Scale, first: int, last: int) -> Iterable[str]:
-    stride = max(1, math.ceil((last - first + 1) / 10))
-    for step in range(first, last + 1, stride):
+    stride = next(k for k in _STRIDES if (last - first + 1) / k <= 12)
+    for step in range(first, last + 1):
+        # The first step's place is left to a round number close by.
+        if step % stride and (step != first or stride > 2):
+            continue
         yield label(xs(step), str(step), "middle", _BASE + 15)
     yield label((_LEFT + _RIGHT) / 2, "outer step", "middle", _HEIGHT - 4)
 
@@ -128,6 +132,7 @@ def _whiskers(s: Series, xs: Scale, ys: Scale) -> list[str]:
 
 def _curve(s: Series, xs: Scale, ys: Scale, percent: bool) -> list[str]:
     out = []
+    radius = 3.2 if len(s.points) <= 20 else 1.8
     if s.line and len(s.points) > 1:
         path = " ".join(f"{xs(p[0]):.1f},{ys(p[1]):.1f}" for p in s.points)
         out.append(f'<polyline class="stroke {s.tint}" points="{path}"/>')
@@ -139,7 +144,8 @@ def _curve(s: Series, xs: Scale, ys: Scale, percent: bool) -> list[str]:
         title = f"<title>{escape(said)}</title>"
         if s.line:
             out.append(
-                f'<circle class="dot {s.tint}" cx="{cx:.1f}" cy="{cy:.1f}" r="3.2">{title}</circle>'
+                f'<circle class="dot {s.tint}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}">'
+                f"{title}</circle>"
             )
         else:
             out.append(
