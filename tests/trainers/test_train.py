@@ -20,12 +20,13 @@ from typer.testing import CliRunner, Result
 
 from derl_trainers.commands import register
 from derl_trainers.config import ConfigError
-from derl_trainers.greedy import chat_for, greedy_pass_at_1, wilson
+from derl_trainers.greedy import chat_for, greedy_pass_at_1
 from derl_trainers.inner import Budget, InnerConfig, PolicyOptions, train_inner
 from derl_trainers.inner_reward import RewardFault
 from derl_trainers.models import ModelMissing, load_model
 from derl_trainers.policy import PolicyConfig, build_policy
 from derl_trainers.tasks import Task, arithmetic
+from derl_trainers.train import Share
 from derl_trainers.train_config import load_train_config, parse_set
 
 CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
@@ -234,8 +235,8 @@ def test_settings_of_trl_are_handed_through(
     import derl_trainers.inner as module
 
     given: list[Any] = []
-    real = module._grpo_config
-    monkeypatch.setattr(module, "_grpo_config", lambda *a: given.append(real(*a)) or given[-1])
+    real = module.trainer_settings
+    monkeypatch.setattr(module, "trainer_settings", lambda *a: given.append(real(*a)) or given[-1])
     trl = {"gradient_accumulation_steps": 2, "weight_decay": 0.25, "loss_type": "dr_grpo"}
     result = inner(noise, task, policy, replace(CONFIG, trl=trl))
     (args,) = given
@@ -259,11 +260,29 @@ def test_an_earlier_run_caps_a_later_one(tmp_path: Path) -> None:
         load_train_config(None, {"budget.cap_of": str(tmp_path / "no")})
 
 
-def test_wilson_intervals() -> None:
+def test_pass_at_1_has_a_wilson_interval() -> None:
     stats = pytest.importorskip("scipy.stats")
     for right, count in ((0, 4), (1, 7), (50, 100), (512, 512)):
         known = stats.binomtest(right, count).proportion_ci(method="wilson")
-        assert wilson(right / count, count) == pytest.approx((known.low, known.high), abs=1e-12)
+        share = Share.of(right / count, count)
+        assert (share.low, share.high) == pytest.approx((known.low, known.high), abs=1e-6)
+
+
+def test_the_final_split_trains_on_all_and_scores_on_test(tmp_path: Path, policy: Path) -> None:
+    done = train(
+        "-e", "g1 + 0.1 * g4", "-s", "derl-math", "--policy", str(policy), "--steps", "1",
+        "--out", str(tmp_path / "out"), "--quiet", settings=[*SMALL, "task.split=final"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("pass@1 on 10 problems")
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (found["task"]["train"], found["task"]["scored"]) == (40, 10)
+    rows = tmp_path / "a.jsonl"
+    rows.write_text("".join(f'{{"prompt": "{i}+1=?", "answer": "1"}}\n' for i in range(4)))
+    done = train("-e", "1 * exact(completion, answer)", "-s", "math", "--policy", str(policy),
+                 "--task", str(rows), "--out", str(tmp_path / "new"),
+                 settings=[*SMALL, "task.split=final"])  # fmt: skip
+    assert "no test problems: name them with --test" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -273,6 +292,10 @@ def test_wilson_intervals() -> None:
          "unknown key 'weight_deccay' in [trl]; did you mean 'weight_decay'?", 2),
         (["-e", "g1", "-s", "derl-math", "--set", "trl.max_steps=1"],
          "[trl] max_steps: is set by [inner] steps here", 2),
+        (["-e", "g1", "-s", "derl-math", "--set", "trl.gradient_accumulation_steps=3"],
+         "[trl], with [inner]: updates=2 x gradient accumulation 3 does not divide the 8", 2),
+        (["-e", "g1", "-s", "derl-math", "--set", "trl.lr_scheduler_type=liner"],
+         "[trl], with [inner]: liner is not a valid", 2),
         (["-e", "g1", "-s", "derl-math", "--set", "inner.step=1"], "did you mean 'steps'?", 2),
         (["-e", "g1", "-s", "derl-math", "--set", "steps"], "write section.key=value", 2),
         (["-e", "g1", "-s", "derl-math", "--config", "no.toml"], "no.toml: no such config", 2),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import torch
@@ -111,20 +109,3 @@ def _greedy(
     new = tokens[:, batch["input_ids"].shape[1] :]
     texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
     return texts
-
-
-def wilson(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
-    """The Wilson interval of a binomial share, e.g. of pass@1 on `count` problems.
-
-    Source: E. B. Wilson, JASA 22 (1927). Raises ValueError for a count below 1.
-
-    >>> tuple(round(end, 3) for end in wilson(0.5, 100))
-    (0.404, 0.596)
-    """
-    if count < 1:
-        raise ValueError("an interval needs at least one problem")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    center = share + z * z / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)

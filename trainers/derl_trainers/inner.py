@@ -178,7 +178,7 @@ def train_inner(
         trainer = _Trainer(
             model=model,
             reward_funcs=timer,
-            args=_grpo_config(config, seed, scratch),
+            args=trainer_settings(config, seed, scratch),
             train_dataset=Dataset.from_list([_row(e, chat) for e in task_train]),
             processing_class=tokenizer,
             callbacks=[recorder],
@@ -268,10 +268,11 @@ def _save(
     tokenizer.save_pretrained(output_dir)
 
 
-def _grpo_config(config: InnerConfig, seed: int, scratch: str) -> GRPOConfig:
+def trainer_settings(config: InnerConfig, seed: int, scratch: str) -> GRPOConfig:
     """TRL's settings; batches are cut for gradient accumulation and several processes.
 
-    Raises ValueError when the completions of a step cannot be cut into equal parts.
+    Raises ValueError when the completions of a step cannot be cut into equal parts, and what
+    GRPOConfig raises for values it cannot use.
     """
     accumulation = int(config.trl.get("gradient_accumulation_steps", 1))
     processes = int(environ.get("WORLD_SIZE", "1"))  # set by accelerate and torchrun

@@ -16,7 +16,7 @@ Generated from `derl_trainers/train_config.py` by `make docs`.
 A TOML file for `--config`; what it leaves out has the default below, and `--set section.key=value`
 sets any of them. `[trl]` holds further settings of TRL's `GRPOConfig` (and with it those of
 accelerate, DeepSpeed and vLLM), passed on as they are: `weight_decay = 0.1`, `use_vllm = true`,
-`gradient_accumulation_steps = 4`. What other sections decide, such as `max_steps`, is refused there.
+`gradient_accumulation_steps = 4`. What other sections decide, such as `max_steps`, is refused.
 """
 _HEAD = """\
 # Settings of `derl-dsl meta-train`

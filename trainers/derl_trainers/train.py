@@ -16,7 +16,6 @@ from derl_dsl.adapters.verl import columns_of
 from derl_dsl.reward import Reward
 from derl_runtime.columns import ColumnError
 from derl_trainers.config import ConfigError
-from derl_trainers.greedy import wilson
 from derl_trainers.grpo import trl_problem
 from derl_trainers.inner import (
     Budget,
@@ -25,10 +24,12 @@ from derl_trainers.inner import (
     OnStep,
     PolicyOptions,
     train_inner,
+    trainer_settings,
 )
 from derl_trainers.jobs import examples, load_task, policy_config
 from derl_trainers.policy import build_policy
 from derl_trainers.quiet import quiet
+from derl_trainers.report.facts import wilson
 from derl_trainers.tasks import Example, Task
 from derl_trainers.tasks_data import DataTask, TaskError, load_data_task
 from derl_trainers.train_config import METRICS, TrainConfig
@@ -59,7 +60,7 @@ class Share:
     @classmethod
     def of(cls, share: float, problems: int) -> Share:
         """A share with its interval."""
-        return cls(share, problems, *wilson(share, problems))
+        return cls(share, problems, *wilson(round(share * problems), problems))
 
     def __str__(self) -> str:
         return f"{self.pass_at_1:.3f}  [{self.low:.3f}, {self.high:.3f}]"
@@ -77,12 +78,17 @@ class Trained:
 def prepare(reward: Reward, config: TrainConfig) -> Prepared:
     """Read the task and try the reward on its first rows.
 
-    Raises ConfigError for settings that TRL does not know, TaskError for data that cannot be used,
-    also when it lacks a column that the reward reads.
+    Raises ConfigError for settings that TRL does not know or take, TaskError for data that cannot
+    be used, also when it lacks a column that the reward reads.
     """
     problem = trl_problem(config.trl)
     if problem is not None:
         raise ConfigError(problem)
+    try:
+        with quiet():
+            trainer_settings(inner_settings(config), config.seed, "logs")
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"[trl], with [inner]: {str(error).splitlines()[0]}") from None
     task = read_task(config, tuple(columns_of(reward)))
     trained, scored = examples(task, "final" if config.task.split == "final" else "search")
     if not scored:
