@@ -92,7 +92,7 @@ class Graph:
             return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
         if not args:
             return op == "valid", False
-        many = op not in REDUCTIONS and any([self.nodes[a].is_list for a in args])
+        many = op not in REDUCTIONS and True in [self.nodes[a].is_list for a in args]
         if op == "select":
             return self.nodes[args[1]].is_bool, many
         if op in SLICES:
