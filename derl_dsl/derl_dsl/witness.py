@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl import points
 from derl_dsl.analyse import Analysis, domain, source_range
@@ -125,29 +125,45 @@ def _chooser(
     return choose
 
 
-def _sampler(graph: Graph, leaf: int, bounds: Range, rng: random.Random) -> Callable[[], Any]:
+class _Kind(NamedTuple):
+    """What values of a leaf are drawn from."""
+
+    values: tuple[float, ...] | None
+    bounds: Range
+    is_list: bool
+
+
+def _sampler(kind: _Kind, rng: random.Random) -> Callable[[], Any]:
     """Draws values of a leaf; those of a list are up to five steps."""
-    node = graph.nodes[leaf]
-    if not node.is_list:
-        return _chooser(leaf_domain(graph, leaf), bounds, rng)
-    choose = _chooser((0.0, 1.0) if node.is_bool else None, bounds, rng)
+    choose = _chooser(kind.values, kind.bounds, rng)
+    if not kind.is_list:
+        return choose
     return lambda: [choose() for _ in range(rng.randint(0, _LONGEST))]
 
 
-def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple[Any, ...]]:
+@lru_cache(maxsize=64)
+def _drawn(kinds: tuple[_Kind, ...]) -> list[tuple[Any, ...]]:
+    """The rows for leaves of these kinds: always the same, and few programs differ in them."""
     import random  # 5 ms that only sampling costs
 
     rng = random.Random(0)
+    samplers = [_sampler(kind, rng) for kind in kinds]
+    return [tuple(draw() for draw in samplers) for _ in range(_SAMPLES)]
+
+
+def _sample(graph: Graph, roots: Sequence[int], leaves: list[int]) -> list[tuple[Any, ...]]:
     grouped = any(graph.nodes[i].op in GROUP for i in leaves)
     analysis = Analysis(graph, list(roots)) if grouped else None
-    bounds = {
-        i: analysis[i] if analysis and graph.nodes[i].op in GROUP else source_range(graph, i)
-        for i in leaves
-    }
-    if any(math.isinf(b.lo) or math.isinf(b.hi) for b in bounds.values()):
-        return []
-    samplers = [_sampler(graph, i, bounds[i], rng) for i in leaves]
-    return [tuple(draw() for draw in samplers) for _ in range(_SAMPLES)]
+    kinds = []
+    for i in leaves:
+        node = graph.nodes[i]
+        bounds = analysis[i] if analysis and node.op in GROUP else source_range(graph, i)
+        if math.isinf(bounds.lo) or math.isinf(bounds.hi):
+            return []
+        steps = (0.0, 1.0) if node.is_bool else None
+        values = steps if node.is_list else leaf_domain(graph, i)
+        kinds.append(_Kind(values, bounds, node.is_list))
+    return _drawn(tuple(kinds))
 
 
 def at_rows(

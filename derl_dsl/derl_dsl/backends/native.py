@@ -7,7 +7,6 @@ tiers round alike, and one can take over from the other in the middle of a run.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ class Compiled:
     """A compiled graph: what data it needs, and its code."""
 
     program: Program
-    entry: Any
+    entry: int
     library: Any
 
     def bind(self, session: Session) -> Run:
@@ -52,8 +51,7 @@ def build(
 
     key = f"fused {dtype} {digest()} {plan.shape()}"
     library = load(key, write, ("derl_fused",))
-    entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.addresses["derl_fused"])
-    return Compiled(plan.program(), entry, library)
+    return Compiled(plan.program(), library.addresses["derl_fused"], library)
 
 
 def emit(graph: Graph, dtype: str = "float64", within: bool = False) -> Kernel:

@@ -29,6 +29,8 @@ __all__ = ["Program", "Run", "Session", "emit", "key_of", "pack"]
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
 _RECORD = len(PROGRAM)
+# Rows times programs that take microseconds: giving way to other threads would take as long.
+_SHORT = 4096
 _lock = threading.Lock()
 
 
@@ -68,9 +70,10 @@ class Machine:
         return address(self.table)
 
     @property
-    def entry(self) -> Any:
-        """The function that runs programs; it lets other threads run meanwhile."""
-        return _entry(self.parts["core"].addresses["derl_run"])
+    def entry(self) -> int:
+        """Where the function that runs programs lies."""
+        found: int = self.parts["core"].addresses["derl_run"]
+        return found
 
 
 @lru_cache(maxsize=2)
@@ -81,9 +84,11 @@ def machine(dtype: str = "float64") -> Machine:
     return found
 
 
-@lru_cache(maxsize=2)
-def _entry(address: int) -> Any:
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+@lru_cache(maxsize=256)
+def _function(address: int, short: bool) -> Any:
+    """Code as a Python function; a call that is not short lets other threads run meanwhile."""
+    kind = ctypes.PYFUNCTYPE if short else ctypes.CFUNCTYPE
+    return kind(None, ctypes.c_void_p)(address)
 
 
 def address(array: NDArray[Any]) -> int:
@@ -206,7 +211,7 @@ class Run:
         session: Session,
         programs: Sequence[Program],
         out: NDArray[Any] | None = None,
-        entry: Any = None,
+        entry: int | None = None,
         library: Any = None,
     ) -> None:
         grouped = any(p.grouped for p in programs)
@@ -261,7 +266,8 @@ class Run:
         cells[: len(ARGS)] = [fields[name] for name in ARGS]
         self._kept = (session, blocks, cells, scratch, texts, vm, library)
         self._address = base
-        self._entry = vm.entry if entry is None else entry
+        short = session.rows * len(programs) <= _SHORT
+        self._entry = _function(vm.entry if entry is None else entry, short)
 
     def _write(self, cells: NDArray[np.int64], at_slot: int, programs: Sequence[Program]) -> Any:
         """The records of the programs; gives the texts they point at."""
