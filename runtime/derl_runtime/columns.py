@@ -25,6 +25,7 @@ from derl_runtime.values import (
     is_number,
     outside,
     where,
+    within,
 )
 
 __all__ = ["Batch", "ColumnError", "Mask", "Offsets", "Ragged", "Values", "rows_in"]
@@ -229,6 +230,8 @@ class Batch:
             ) from None
         if values.ndim != 1:
             raise ColumnError(f"the column {name!r} must be {kind}: one value a row, not a list")
+        if within(values, kind):
+            return Values(values, None)
         missing = np.isnan(values)
         if missing.any() and not optional:
             self.faults.append(fault("missing", name, where(missing), "no value (null or NaN)"))

@@ -148,6 +148,14 @@ def outside(values: Floats, kind: Type) -> Mask:
     return found
 
 
+def within(values: Floats, kind: Type) -> bool:
+    """Whether all numbers are seen at a glance to be values of their type; most columns are."""
+    if not isinstance(kind, Number) or kind.values is not None or not len(values):
+        return False
+    lo, hi = values.min(), values.max()  # NaN, if there is one
+    return bool(lo >= kind.lo and hi <= kind.hi and -math.inf < lo and hi < math.inf)
+
+
 def where(mask: Mask) -> list[int]:
     """The rows that a mask marks."""
     return [int(i) for i in np.flatnonzero(mask)]

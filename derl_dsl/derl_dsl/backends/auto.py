@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 
 from derl_dsl.backends import vm
@@ -57,9 +58,18 @@ class Tiered:
 
 
 def _compile(graph: Graph, dtype: str) -> Kernel:
-    from derl_dsl.backends import native  # most processes never come to need it
+    # Most processes never come to need these.
+    from derl_dsl.backends import native
+    from derl_dsl.passes import feeds, lower
 
-    return native.emit(graph, dtype, within=True)
+    lowered = lower(graph)
+    fed = feeds(graph, lowered)
+    compiled = native.emit(lowered, dtype, within=True)
+
+    def kernel(bound: Bound) -> dict[str, Array]:
+        return compiled(replace(bound, inputs={new: bound.inputs[old] for new, old in fed.items()}))
+
+    return kernel
 
 
 def emit(graph: Graph, dtype: str = "float64") -> Kernel:
