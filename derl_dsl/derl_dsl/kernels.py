@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
+from derl_dsl.backends.pack import Key, key_of, pack
 from derl_dsl.binding import together
 from derl_dsl.ir import Graph
 from derl_dsl.passes import feeds, lower
@@ -88,19 +89,15 @@ class Kernels:
         return self.backend in ("auto", "vm", "native", "numba")
 
     @cached_property
-    def needs(self) -> tuple[tuple[str, Any], ...]:
-        """What the reward reads: kind and source of each input."""
-        used = self.graph.inputs(self._written)
-        return tuple((self.graph.nodes[i].op, self.graph.nodes[i].payload) for i in used)
+    def needs(self) -> tuple[Key, ...]:
+        """What the reward reads."""
+        return tuple(key_of(self.graph.nodes[i]) for i in self.graph.inputs(self._written))
 
     @cached_property
-    def together(self) -> tuple[tuple[Hashable, ...], ...]:
+    def together(self) -> tuple[tuple[Key, ...], ...]:
         """The lists that go together step by step."""
         nodes = self.graph.nodes
-        return tuple(
-            tuple((nodes[i].op, nodes[i].payload) for i in members)
-            for members in together(self.graph)
-        )
+        return tuple(tuple(key_of(nodes[i]) for i in m) for m in together(self.graph))
 
     @property
     def _written(self) -> list[int]:
@@ -114,8 +111,6 @@ class Kernels:
     @cached_property
     def program(self) -> Any:
         """The reward alone for the virtual machine, NaN where not applicable."""
-        from derl_dsl.backends.pack import pack
-
         root, valid = self._root
         return pack(self.lowered, (root,), (valid,))
 
@@ -130,10 +125,9 @@ class Kernels:
             root = self.lowered.add("select", (valid, root, nan), place)
         return native.build(self.lowered, (root,), self.dtype, within=True)
 
-    def data(self, bound: Bound) -> dict[Hashable, Array | Ragged]:
+    def data(self, bound: Bound) -> dict[Key, Array | Ragged]:
         """The inputs by what names them in any graph."""
-        nodes = self.graph.nodes
-        return {(nodes[i].op, nodes[i].payload): value for i, value in bound.inputs.items()}
+        return {key_of(self.graph.nodes[i]): value for i, value in bound.inputs.items()}
 
     def bind(self, bound: Bound, broken: Mask | None) -> BoundReward:
         """The reward on one batch, to be called often."""

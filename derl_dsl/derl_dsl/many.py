@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from derl_dsl.backends.kernel import Array, Ragged
+from derl_dsl.backends.pack import Key
 from derl_dsl.binding import group_offsets, input_array
 from derl_runtime.columns import Batch, ColumnError
 
@@ -25,14 +26,14 @@ class _Inputs:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.arrays: dict[Hashable, Array | Ragged] = {}
-        self.broken: dict[Hashable, Mask] = {}
+        self.arrays: dict[Key, Array | Ragged] = {}
+        self.broken: dict[Key, Mask] = {}
 
     def add(self, reward: Reward) -> None:
         """Read what a reward needs and no other did."""
         for key in reward.kernels.needs:
             if key not in self.arrays:
-                array, broken = input_array(self.batch, *key)
+                array, broken = input_array(self.batch, key.op, key.source)
                 self.arrays[key] = array
                 if broken is not None:
                     self.broken[key] = broken

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from derl_dsl.backends.llvm.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
-from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Node
+from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Input, Node
 
 _CONST, _INPUT, _OUT = int(Kind.CONST), int(Kind.INPUT), int(Kind.OUT)
 _SPECIAL = REDUCTIONS | GROUP | SLICES
@@ -39,7 +40,7 @@ class Program(NamedTuple):
     code: bytes
     length: int
     constants: bytes
-    inputs: tuple[Hashable, ...]
+    inputs: tuple[Key, ...]
     cuts: int
     registers: int
     outputs: int
@@ -47,9 +48,29 @@ class Program(NamedTuple):
     lists: bool
 
 
-def key_of(node: Node) -> Hashable:
-    """What names the data of an input node in any graph: its kind and its source."""
-    return (node[0], node[2])
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """What names the data of an input in any graph: its kind and its source.
+
+    There is one for each kind and source, so that looking it up compares no sources.
+    """
+
+    op: str
+    source: Input
+
+
+_KEYS: dict[tuple[str, Input], Key] = {}
+
+
+def key(op: str, source: Input) -> Key:
+    """The key of an input."""
+    found = _KEYS.get((op, source))
+    return _KEYS.setdefault((op, source), Key(op, source)) if found is None else found
+
+
+def key_of(node: Node) -> Key:
+    """The key of an input node."""
+    return key(node.op, node.payload)  # type: ignore[arg-type]
 
 
 def pack(graph: Graph, roots: Sequence[int], valids: Sequence[int | None] = ()) -> Program:
@@ -106,7 +127,7 @@ class _Packer:
             array("i", self.code).tobytes(),
             len(self.code) // FIELDS,
             array("d", self.pool).tobytes(),
-            tuple([(nodes[i][0], nodes[i][2]) for i in self.inputs]),
+            tuple([key(nodes[i][0], nodes[i][2]) for i in self.inputs]),  # type: ignore[arg-type]
             len(self.cuts),
             self.registers,
             len(self.roots),

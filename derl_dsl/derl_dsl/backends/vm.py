@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.llvm.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
 from derl_dsl.backends.llvm.source import digest
-from derl_dsl.backends.pack import Program, key_of, pack
+from derl_dsl.backends.pack import Key, Program, key_of, pack
 from derl_dsl.ir import Graph
 
 __all__ = ["Program", "Run", "Session", "emit", "key_of", "pack"]
@@ -145,7 +145,7 @@ class Session:
 
     def __init__(
         self,
-        inputs: Mapping[Hashable, Array | Ragged],
+        inputs: Mapping[Key, Array | Ragged],
         rows: int,
         groups: Offsets | None = None,
         live: NDArray[np.bool_] | None = None,
@@ -154,7 +154,7 @@ class Session:
         self.rows, self.dtype = rows, dtype
         self._groups = groups
         self._live = None if live is None or live.all() else np.ascontiguousarray(live, np.uint8)
-        self.slots: dict[Hashable, int] = {}
+        self.slots: dict[Key, int] = {}
         self._lists: list[Ragged] = []
         self._kept: list[Any] = []
         self._partitions: dict[bool, Partition] = {}
