@@ -158,6 +158,8 @@ class Reward:
 
         A column that is a contiguous array of the reward's type is read where it lies, so changing
         it changes the next call's result; others are copied, and primitives are computed here.
+        Values are held to their types here, not at the calls: what is written later must keep to
+        them.
         Raises ColumnError as `score` does.
 
         >>> r = compile("0.5 * a", columns={"a": "number[0, 1]"})
