@@ -136,6 +136,59 @@ class MetaSection:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptedSection:
+    """`prompted`: a language model that sees past formulas and scores, and is never trained."""
+
+    url: str = setting(
+        "",
+        "base of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`; "
+        "empty = the untrained `[meta] model`",
+    )
+    model: str = setting("", "the endpoint's name of the model")
+    key_variable: str = setting(
+        "OPENAI_API_KEY", "environment variable with the endpoint's key, sent if it is set"
+    )
+    timeout: float = setting(60.0, "seconds a request", least=0.1)
+    tries: int = setting(4, "requests before an overloaded endpoint ends the run", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionSection:
+    """`evolution`: mutation and crossover of syntax trees, parents chosen by tournament."""
+
+    tournament: int = setting(3, "formulas drawn, of which the best is a parent", least=1)
+    crossover: float = setting(0.4, "share of offspring from two parents", least=0, most=1)
+    fresh: float = setting(0.1, "share of formulas drawn anew", least=0, most=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSection:
+    """`graph-rl` and `graph-fit`: a small network over the scores, written as a formula."""
+
+    sigma: float = setting(0.7, "standard deviation of the weights that are tried", least=0.01)
+    learning_rate: float = setting(0.5, "`graph-rl`: of the means of the weights", least=0)
+    rollouts: int = setting(256, "`graph-fit`: rollouts of the start policy to fit on", least=8)
+    fit_steps: int = setting(200, "`graph-fit`: steps of Adam a fit", least=1)
+    fit_starts: int = setting(4, "`graph-fit`: starts of a fit, of which the best counts", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposerSection:
+    """Who writes the formulas of a step."""
+
+    kind: str = setting(
+        "grpo",
+        "`grpo` trains `[meta] model`; `frozen` only samples from it; `prompted` shows it what "
+        "came of earlier formulas; `evolution` works on syntax trees; `graph-rl` and `graph-fit` "
+        "fit a small network over the scores",
+        choices=("grpo", "frozen", "prompted", "evolution", "graph-rl", "graph-fit"),
+    )
+    prompted: PromptedSection = field(default_factory=PromptedSection)
+    evolution: EvolutionSection = field(default_factory=EvolutionSection)
+    graph: GraphSection = field(default_factory=GraphSection)
+
+
+@dataclass(frozen=True, slots=True)
 class FinalSection:
     """The final comparison on the test problems, policies trained on the whole training set."""
 
@@ -186,6 +239,7 @@ class RunConfig:
     policy: PolicySection = field(default_factory=PolicySection)
     inner: InnerSection = field(default_factory=InnerSection)
     meta: MetaSection = field(default_factory=MetaSection)
+    proposer: ProposerSection = field(default_factory=ProposerSection)
     final: FinalSection = field(default_factory=FinalSection)
     executor: ExecutorSection = field(default_factory=ExecutorSection)
     sandbox: SandboxSection = field(default_factory=SandboxSection)
