@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,14 @@ _SHORT = Profile(
 _SYSTEM = "You write reward formulas for reinforcement learning."
 _INSTRUCTION = """\
 Combine these scores of an answer with numbers, + - * / and brackets:
-{names}
+{names}{history}
 Reply with one formula alone, like: {example}"""
+_HISTORY = """
+Formulas tried so far, each after the score it reached, the best last:
+{lines}
+Write one that will score higher."""
+# Where a model without a chat template goes on.
+_ASK = "reward = "
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOpti
             config.heads,
             positions=512,
         )
-    return MetaOptimizer(model, tokenizer, "reward = ")
+    return MetaOptimizer(model, tokenizer, _ASK)
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -94,15 +100,36 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def _smollm2(suite: str) -> MetaOptimizer:
     model, tokenizer = load_model(SMOLLM2)
-    messages = [
+    return MetaOptimizer(model, tokenizer, chat_prompt(suite))
+
+
+def chat_prompt(suite: str, past: Sequence[tuple[str, float]] = ()) -> list[dict[str, str]]:
+    """The conversation that asks for a formula; `past` as in `prompt_with_history`."""
+    return [
         {"role": "system", "content": _SYSTEM},
-        {"role": "user", "content": instruction(suite)},
+        {"role": "user", "content": instruction(suite, past)},
     ]
-    return MetaOptimizer(model, tokenizer, messages)
 
 
-def instruction(suite: str) -> str:
-    """What a model that reads English is asked: the suite's names, custom ones, an example."""
+def prompt_with_history(
+    meta: MetaOptimizer, suite: str, past: Sequence[tuple[str, float]]
+) -> Prompt:
+    """The prompt with formulas of earlier steps and their scores in it, best last.
+
+    A model that only goes on with a text reads them as lines before its own.
+    """
+    if isinstance(meta.prompt, str):
+        head = meta.prompt.removesuffix(_ASK)
+        lines = [f"{_ASK}{formula}  # {score:.3f}\n" for formula, score in past]
+        return f"{head}{''.join(lines)}{_ASK}"
+    return chat_prompt(suite, past)
+
+
+def instruction(suite: str, past: Sequence[tuple[str, float]] = ()) -> str:
+    """What a model that reads English is asked: the suite's names, custom ones, an example.
+
+    `past` as in `prompt_with_history`.
+    """
     found = find_suite(suite)
     docs = {name: binding.primitive.doc for name, binding in found.bindings.items()}
     docs |= {p.signature: p.doc for p in found.primitives.values()}
@@ -111,7 +138,9 @@ def instruction(suite: str) -> str:
     lines = [f"{name}: {re.split('[:.]', doc)[0]}" for name, doc in docs.items()]
     first, second = scores(suite)[:2]
     example = f"0.7 * {first} + 0.3 * {second}"
-    return _INSTRUCTION.format(names="\n".join(lines), example=example)
+    tried = "\n".join(f"{score:.3f}: {formula}" for formula, score in past)
+    history = _HISTORY.format(lines=tried) if past else ""
+    return _INSTRUCTION.format(names="\n".join(lines), history=history, example=example)
 
 
 def scores(suite: str) -> list[str]:
