@@ -25,7 +25,8 @@ from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.greedy import Chat, ChatMode, chat_for, greedy_pass_at_1
 from derl_trainers.grpo import grpo_config
 from derl_trainers.inner_reward import Reward, TimedReward
-from derl_trainers.models import ModelMissing, load_model
+from derl_trainers.lora import lora_config, merged
+from derl_trainers.models import load_model
 from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
@@ -182,7 +183,7 @@ def train_inner(
             train_dataset=Dataset.from_list([_row(e, chat) for e in task_train]),
             processing_class=tokenizer,
             callbacks=[recorder],
-            peft_config=_lora(options),
+            peft_config=lora_config(options.lora_rank, options.lora_alpha, options.lora_targets),
         )
         trainer.remove_callback(PrinterCallback)
 
@@ -238,27 +239,9 @@ def _row(example: Example, chat: Chat | None) -> dict[str, Any]:
     return {**example.columns, "prompt": prompt, "answer": example.answer}
 
 
-def _lora(options: PolicyOptions) -> Any:
-    """The adapters to train, or None for all weights."""
-    if not options.lora_rank:
-        return None
-    try:
-        from peft import LoraConfig
-    except ImportError as error:
-        raise ModelMissing("LoRA needs peft: pip install 'derl-dsl[train]'") from error
-    targets = list(options.lora_targets)
-    return LoraConfig(
-        r=options.lora_rank,
-        lora_alpha=options.lora_alpha,
-        target_modules=targets[0] if targets == ["all-linear"] else targets,
-        task_type="CAUSAL_LM",
-    )
-
-
 def _finished(trainer: GRPOTrainer) -> PreTrainedModel:
     """The trained policy as a plain model: unwrapped, and adapters merged into its weights."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    return merged(trainer.accelerator.unwrap_model(trainer.model))
 
 
 def _save(
