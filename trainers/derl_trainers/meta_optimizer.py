@@ -153,7 +153,7 @@ def scores(suite: str) -> list[str]:
     ]
 
 
-def _suite_scope(suite: str) -> Scope:
+def suite_scope(suite: str) -> Scope:
     """The names of the suite and the custom primitives, without those of every program."""
     scope, found = build_scope(suite), find_suite(suite)
     own = found.bindings.keys() | found.columns.keys()
@@ -171,7 +171,7 @@ def formula_text(completion: Any) -> str:
 
 def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
     """`count` random formulas of the suite that pass the checker; equal ones may occur."""
-    scope, rng = _suite_scope(suite), random.Random(seed)
+    scope, rng = suite_scope(suite), random.Random(seed)
     found: list[str] = []
     while len(found) < count:
         text = sample_program(scope, rng, _SHORT)
