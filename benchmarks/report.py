@@ -12,6 +12,7 @@ from benchmarks.targets import COPY
 
 _BEGIN, _END = "<!-- results -->", "<!-- end of results -->"
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_MILLION = 1_048_576
 Record = dict[str, Any]
 
 
@@ -53,9 +54,11 @@ def tables(records: list[Record]) -> str:
 
 def _machine(record: Record) -> str:
     told = record["machine"]
+    device = f"{told['device']}, CUDA {told['cuda']}, " if "device" in told else ""
+    torch = f"torch {told['torch']}, " if "torch" in told else ""
     return (
-        f"{told['cpu']}, {told['cores']} cores, {told['system']}, Python {told['python']}, "
-        f"load {record['load']}."
+        f"{device}{told['cpu']}, {told['cores']} cores, {told['system']}, "
+        f"Python {told['python']}, {torch}load {record['load']}."
     )
 
 
@@ -125,6 +128,33 @@ def bandwidth(records: list[Record]) -> str:
     return "\n".join([*lines, ""])
 
 
+def device_bandwidth(records: list[Record]) -> str:
+    """Share of a device's copy bandwidth, and bytes a second, of a million rollouts and more."""
+    large = [r for r in records if "traffic" in r and _size(r["case"]) >= _MILLION]
+    if not large:
+        return ""
+    heads = [f"{r['table'].partition(':')[0].partition(', on')[0]}, {r['case']}" for r in large]
+    found: dict[str, list[str]] = {}
+    for at, record in enumerate(large):
+        medians = {r["name"]: r["median"] for r in record["contenders"] if "median" in r}
+        for name, median in medians.items():
+            kind = name.rpartition(" ")[2]
+            if kind not in record["traffic"]:
+                continue
+            share = 100 * medians[f"{COPY}, {kind}"] / median
+            speed = amount(record["traffic"][kind] / median / 1e9, "GB/s")
+            cells = found.setdefault(name, ["–"] * len(large))
+            cells[at] = f"{share:.3g} %, {speed}"
+    where = large[0]["machine"].get("device", "the CPU")
+    lines = [f"### Share of copy bandwidth on {where}, and bytes a second", "", _machine(large[-1])]
+    lines += [
+        "The bytes are those of the columns and the rewards, each once. A batch of 1,048,576 may "
+        "lie in the device's cache: more than its memory gives is possible there."
+    ]
+    lines += ["", _row(["", *heads]), "|---|" + "---:|" * len(heads)]
+    return "\n".join([*lines, *(_row([name, *cells]) for name, cells in found.items()), ""])
+
+
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -133,7 +163,8 @@ def write_page(results: Path, folder: Path | None) -> None:
     """Print the tables; with a folder, write them into its README.md, and its plots."""
     records = read(results)
     found = targets.judge(records)
-    page = "\n".join([targets.table(found), bandwidth(records), tables(records)])
+    parts = [bandwidth(records), device_bandwidth(records), tables(records)]
+    page = "\n".join([targets.table(found), *(part for part in parts if part)])
     print(page)
     if folder is None:
         return

@@ -30,8 +30,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-# What serves the benchmarks and is none.
-_SUPPORT = ("run", "report", "plots", "targets")
+# What serves the benchmarks or is run by hand.
+_SUPPORT = ("run", "report", "plots", "targets", "shaping")
 _FEWEST = 3
 
 
