@@ -62,7 +62,7 @@ class Proposer(Protocol):
 
 
 def make_proposer(config: RunConfig, context: Context) -> Proposer:
-    """The proposer that `[proposer] kind` names, for every kind but `grpo`, which is TRL's own loop.
+    """The proposer of `[proposer] kind`, for every kind but `grpo`, which is TRL's own loop.
 
     Raises ConfigError where the kind does not go with the suite or the model.
     """
@@ -88,14 +88,14 @@ def step_seed(config: RunConfig, step: int) -> int:
 
 
 def group_advantages(past: Sequence[Past]) -> list[tuple[Past, float]]:
-    """The formulas that were scored, each with its advantage in the group of its step.
+    """The usable formulas that were scored, each with its advantage in the group of its step.
 
     As in GRPO: less the group's mean, by its standard deviation. Groups that tell nothing apart
     are left out, and so are runs that broke.
     """
     groups: dict[int, list[tuple[Past, float]]] = {}
     for item in past:
-        if item.meta_reward is not None:
+        if item.key is not None and item.meta_reward is not None:
             groups.setdefault(item.step, []).append((item, item.meta_reward))
     found = []
     for _, group in sorted(groups.items()):
@@ -104,3 +104,18 @@ def group_advantages(past: Sequence[Past]) -> list[tuple[Past, float]]:
         if std > 1e-9:
             found += [(item, (r - mean) / std) for item, r in group]
     return found
+
+
+def distinct(past: Sequence[Past]) -> list[tuple[str, float]]:
+    """Formulas with different keys, the first text of each, with the mean of its meta-rewards.
+
+    The best first, equally good ones in the order of their steps; failed ones are left out.
+    """
+    texts: dict[str, str] = {}
+    found: dict[str, list[float]] = {}
+    for item in past:
+        if item.key is not None and item.meta_reward is not None:
+            texts.setdefault(item.key, item.formula)
+            found.setdefault(item.key, []).append(item.meta_reward)
+    scored = [(texts[key], sum(rewards) / len(rewards)) for key, rewards in found.items()]
+    return sorted(scored, key=lambda pair: -pair[1])

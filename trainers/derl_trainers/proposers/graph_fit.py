@@ -1,0 +1,129 @@
+"""`graph-fit`: the weights of the graph fitted by gradient to rewards that trained well.
+
+The paper names the graph "fitted by regression or RL" and says no more; this is our reading of the
+regression. On rollouts of the start policy, every reward R has group-normalised values, which are
+all that GRPO sees of it. With A_i the advantage of formula i in the group of its step, the fit is
+
+    maximise  sum_i A_i * corr(R_theta, R_i)
+
+over all formulas so far: be like those that trained well, unlike those that did not. Correlation is
+linear in the normalised R_i, so this is the regression of R_theta, up to scale, onto one target,
+sum_i A_i R_i. Before anything is known the target is the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import derl_dsl
+from derl_primitives.suites import find_suite
+from derl_trainers.config import GraphSection, RunConfig
+from derl_trainers.proposers.base import Context, Past, group_advantages, step_random
+from derl_trainers.proposers.graph import Network, Weights, network
+from derl_trainers.proposers.rollouts import Rollouts, sample_rollouts
+
+Array = NDArray[np.float64]
+
+_MOST = 8.0  # the largest weight: tanh is flat long before
+_RATE = 0.05  # of Adam
+_DECAY = 1e-3  # of the squared weights: correlation alone would let them grow
+_EPSILON = 1e-4  # TRL's, beside a group's standard deviation
+
+
+class GraphFit:
+    """The optimum of the fit, and others near it."""
+
+    def __init__(
+        self, config: RunConfig, context: Context, rollouts: Rollouts | None = None
+    ) -> None:
+        self.config = config
+        self.policy = context.policy
+        self.network = network(context.suite, config.proposer.kind)
+        self._fit = None if rollouts is None else Fit(self.network, rollouts)
+
+    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+        """The fitted formula first, then formulas of weights drawn around its own."""
+        if self._fit is None:
+            self._fit = Fit(self.network, sample_rollouts(self.policy, self.config))
+        settings = self.config.proposer.graph
+        rng = np.random.default_rng(step_random(self.config, step).getrandbits(64))
+        weights = self._fit.best(self._fit.target(past), settings, rng)
+        found = [text for text in [self.network.usable(weights)] if text is not None]
+        while len(found) < self.config.meta.formulas:
+            near = weights + rng.normal(0.0, settings.sigma, self.network.size)
+            text = self.network.usable(near)
+            if text is not None and text not in found:
+                found.append(text)
+        return found
+
+
+class Fit:
+    """The graph as a torch module over the rollouts, and what it is fitted to."""
+
+    def __init__(self, network: Network, rollouts: Rollouts) -> None:
+        self.network = network
+        self.rollouts = rollouts
+        self.names = [f"p{i}" for i in range(network.size)]
+        text = network.program(self.names, _MOST)
+        module = derl_dsl.compile(text, suite=network.suite).torch()
+        self._call = module.bind(module.read(rollouts.columns))
+
+    def target(self, past: Sequence[Past]) -> Array:
+        """What the reward shall be like, (B,): sum of A_i R_i, or the outcome before any A_i."""
+        scored = group_advantages(past)
+        if not scored:
+            scored = [(Past(0, f"1 * {find_suite(self.network.suite).outcome}", "", 0.0), 1.0)]
+        weight: dict[str, float] = {}
+        for item, advantage in scored:
+            weight[item.formula] = weight.get(item.formula, 0.0) + advantage
+        rewards = [derl_dsl.compile(text, suite=self.network.suite) for text in weight]
+        columns, size = self.rollouts.columns, self.rollouts.group_size
+        values = torch.as_tensor(derl_dsl.score_many(rewards, columns, group_size=size))
+        found = np.array(list(weight.values())) @ np.nan_to_num(self._seen(values).numpy())
+        return np.asarray(found, dtype=np.float64)
+
+    def best(self, target: Array, settings: GraphSection, rng: np.random.Generator) -> Weights:
+        """The weights of the best of several fits by Adam, which start around the mean's."""
+        starts = self.network.mean() + np.concatenate(
+            [
+                np.zeros((1, self.network.size)),
+                rng.normal(0.0, settings.sigma, (settings.fit_starts - 1, self.network.size)),
+            ]
+        )
+        fits = [
+            self._fitted(start, torch.as_tensor(target), settings.fit_steps) for start in starts
+        ]
+        return max(fits, key=lambda fit: fit[0])[1]
+
+    def _fitted(self, start: Weights, target: Tensor, steps: int) -> tuple[float, Weights]:
+        """What a fit reaches, and its weights."""
+        weights = torch.tensor(start, requires_grad=True)
+        optimizer = torch.optim.Adam([weights], lr=_RATE)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (-self._gain(weights, target)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            with torch.no_grad():
+                weights.clamp_(-_MOST, _MOST)
+        with torch.no_grad():
+            return float(self._gain(weights, target)), weights.detach().numpy()
+
+    def _gain(self, weights: Tensor, target: Tensor) -> Tensor:
+        """Correlation with the target, less what large weights cost."""
+        values = self._call(dict(zip(self.names, weights.unbind(), strict=True)))["reward"]
+        seen = self._seen(values)
+        size = torch.sqrt((seen**2).sum() * (target**2).sum() + 1e-12)
+        return (seen * target).sum() / size - _DECAY * (weights**2).sum()
+
+    def _seen(self, values: Tensor) -> Tensor:
+        """Rewards as GRPO sees them, (…, B): less the mean of their group, by its deviation."""
+        groups = values.unflatten(-1, (-1, self.rollouts.group_size))
+        centred = groups - groups.mean(dim=-1, keepdim=True)
+        # The root has no derivative at a group without any spread.
+        spread = torch.sqrt((centred**2).mean(dim=-1, keepdim=True) + 1e-12)
+        return (centred / (spread + _EPSILON)).flatten(-2)
