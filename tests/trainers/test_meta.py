@@ -26,8 +26,8 @@ pytestmark = pytest.mark.xdist_group("training")
 
 MINI: dict[str, Any] = {
     "name": "mini",
-    "task": {"size": 80, "test_size": 32, "warmup_size": 400},
-    "policy": {"hidden_size": 32, "intermediate_size": 32, "layers": 1, "steps": 20},
+    "task": {"arithmetic": {"size": 80, "test_size": 32, "warmup_size": 400}},
+    "policy": {"tiny": {"hidden_size": 32, "intermediate_size": 32, "layers": 1, "steps": 20}},
     "inner": {"steps": 2, "prompts": 2, "num_generations": 4, "updates": 1},
     "meta": {
         "hidden_size": 64, "cold_formulas": 200, "cold_steps": 60, "cold_valid": 0.3,
@@ -59,11 +59,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def meta_reward(store: Store, policy: str, config: RunConfig | None = None) -> Any:
-    from derl_trainers.meta import MetaReward
+    from derl_trainers.meta_reward import MetaReward
     from derl_trainers.runner import Runner
 
     runner = Runner(store, InProcess(), View(Console(file=StringIO())))
-    return MetaReward(config or parse_config(MINI), runner, policy)
+    return MetaReward(config or parse_config(MINI), runner, policy, store.path.parent)
 
 
 def test_equal_rewards_are_trained_once_and_failures_stay_in_the_group(
@@ -89,8 +89,10 @@ def test_equal_rewards_are_trained_once_and_failures_stay_in_the_group(
 
 
 def test_a_formula_equal_to_a_baseline_is_served_from_it(store: Store, policy: str) -> None:
+    from derl_trainers.meta import baselines
+
     reward = meta_reward(store, policy)
-    reward.train_baselines()
+    reward.train_baselines(baselines("derl-math"))
     reward(["2 * g1", "g1 + g2 + g3 + g4"])
     rows = store.rows(
         "SELECT p.status, j.kind, j.label FROM proposals AS p JOIN jobs AS j ON j.id = p.job"
@@ -185,7 +187,7 @@ def test_a_whole_run_explains_its_tables(finished: tuple[Path, str]) -> None:
             assert f"{row.share_valid:.0%}" in output
             assert f"{row.mean_reward:.3f}" in output
         assert [u["step"] for u in store.rows("SELECT step FROM updates ORDER BY step")] == [1, 2]
-        assert [p["step"] for p in store.rows("SELECT step FROM probes ORDER BY step")] == [0, 2]
+        assert [p["step"] for p in store.rows("SELECT step FROM probes ORDER BY step")] == [-1, 0, 2]
 
 
 def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path, str]) -> None:
@@ -220,7 +222,7 @@ def test_the_run_leaves_its_models(finished: tuple[Path, str]) -> None:
     from transformers import AutoModelForCausalLM
 
     folder, _ = finished
-    for name in ("meta/cold", "meta/trained"):
+    for name in ("meta/cold-0", "meta/trained"):
         assert AutoModelForCausalLM.from_pretrained(folder / name).num_parameters() > 0
     assert len(list((folder / "policy").iterdir())) == 1
 

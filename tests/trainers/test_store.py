@@ -27,13 +27,14 @@ def test_a_step_as_its_view_shows_it(tmp_path: Path) -> None:
     with store.running():
         ids = store.add_proposals(1, [FAILED, USABLE, USABLE])
         job = store.add_job("search", "outer step 1", 7, "g1", "k1")
-        assert store.find_score("k1", 7) is None
+        assert store.find_score("k1", 7, "") is None
         store.start_job(job, 123)
         store.finish_job(job, 0.25, 1.5, {"pass_at_1": 0.25})
         store.score_proposal(ids[1], "trained", job, 0.25)
         store.score_proposal(ids[2], "reused", job, 0.25)
-        assert store.find_score("k1", 7) == (job, 0.25)
-        assert store.find_score("k1", 8) is None
+        assert store.find_score("k1", 7, "") == job
+        assert store.find_score("k1", 8, "") is None
+        assert store.find_score("k1", 7, "another policy") is None
     (row,) = store.steps()
     assert (row.formulas, row.failed, row.trained, row.reused) == (3, 1, 1, 1)
     assert row.share_valid == pytest.approx(2 / 3)

@@ -18,7 +18,7 @@ from derl_trainers.jobs import InnerJob, ScoreJob
 from derl_trainers.runner import Runner
 from derl_trainers.store import Store, interval
 
-BEST, START = "best formula", "start policy"
+BEST, START, POPULATION = "best formula", "start policy", "population"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,11 @@ def compare(
     runner: Runner,
     policy: str,
     baselines: Mapping[str, str],
+    population: str | None = None,
 ) -> None:
     """Run the comparison; without any usable formula, the baselines alone.
+
+    `population` is the policy that a search with `start = "best"` ended with, scored as it is.
 
     Raises JobFailed when one of its runs breaks: a comparison with holes is none.
     """
@@ -56,6 +59,9 @@ def compare(
         runner.view.final(config, len(formulas))
         start = ScoreJob(config.task, config.inner, policy, "final")
         names = [runner.submit("final", START, config.seed, start)]
+        if population is not None:
+            score = ScoreJob(config.task, config.inner, population, "final")
+            names.append(runner.submit("final", POPULATION, config.seed, score))
         twins: list[tuple[str, str, int, int]] = []
         for seed in final_seeds(config):
             names += _submit_seed(config, run_dir, runner, policy, formulas, seed, twins)
@@ -100,8 +106,10 @@ def _submit_seed(
 
 def _copy(store: Store, label: str, formula: str, seed: int, twin: int) -> None:
     """The row of a reward that equals another one: the same run, named as such."""
-    row = store.rows("SELECT key, pass_at_1 FROM jobs WHERE id = ?", (twin,))[0]
-    name = store.add_job("final", label, seed, formula, row["key"])
+    row = store.job(twin)
+    if store.find_job("final", label, seed, formula, row["context"]) is not None:
+        return  # A resumed run has it already.
+    name = store.add_job("final", label, seed, formula, row["key"], row["context"])
     store.finish_job(name, row["pass_at_1"], 0.0, {"same_as_job": twin})
 
 
@@ -116,7 +124,7 @@ def comparison(store: Store) -> list[ComparisonRow]:
         groups.setdefault(job["label"], []).append(job)
     yard = {job["seed"]: job["pass_at_1"] for job in groups.get("outcome only", [])}
     rows = [_row(label, group, yard) for label, group in groups.items()]
-    order = {BEST: 0, START: 2}
+    order = {BEST: 0, POPULATION: 2, START: 3}
     return sorted(rows, key=lambda row: order.get(row.label, 1))
 
 

@@ -1,22 +1,27 @@
-"""The outer loop: TRL's GRPO teaches a language model to write rewards that train well.
+"""The outer loop: a proposer writes rewards; those that check train a policy; their scores return.
 
-One outer step: the meta-optimizer writes n formulas; each is checked; those that pass are trained,
-equal rewards once; validation pass@1, or a penalty, is the meta-reward; the n meta-rewards are one
-group of GRPO. Then the best formula meets the baselines on the test problems (final.py).
+One outer step: the proposer writes n formulas; each is checked; those that pass are trained, equal
+rewards once; validation pass@1, or a penalty, is the meta-reward. The meta-optimizer learns from
+the n meta-rewards as one group of GRPO; other proposers are asked anew with what is known. Then the
+best formula meets the baselines on the test problems (final.py).
+
+A killed run goes on: a phase that is done is skipped, a job that is done is served from the store,
+and the outer trainer starts from its last checkpoint. What a step samples depends on the seed, the
+step and the weights alone, so the tables at the end are those of a run that nobody killed.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback, set_seed
-from trl import GRPOConfig, GRPOTrainer
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from trl import GRPOConfig
 
 import derl_dsl
 from derl_primitives.suites import find_suite
@@ -24,39 +29,58 @@ from derl_trainers.config import MetaSection, RunConfig, load_custom
 from derl_trainers.executor import make_executor
 from derl_trainers.final import compare
 from derl_trainers.grpo import grpo_config
-from derl_trainers.jobs import InnerJob, PolicyJob, ScoreJob
-from derl_trainers.judge import Verdict, judge
+from derl_trainers.jobs import PolicyJob, ScoreJob
+from derl_trainers.judge import judge
+from derl_trainers.memo import Memo
 from derl_trainers.meta_optimizer import (
     MetaOptimizer,
     build_meta_optimizer,
     cold_start,
-    formula_text,
+    load_meta_optimizer,
     sample_formulas,
     scores,
 )
+from derl_trainers.meta_reward import OUTCOME, MetaReward, best_policy
+from derl_trainers.meta_trainer import meta_trainer
+from derl_trainers.proposers.base import Context, Past, make_proposer
 from derl_trainers.quiet import quiet
-from derl_trainers.runner import JobFailed, Runner
+from derl_trainers.runner import Runner
 from derl_trainers.store import Store
 from derl_trainers.ui import View
+
+MEMO = "inner-runs.db"
+_COLD = {"grpo", "frozen"}  # proposers that begin with a cold-started language model
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a search begins: the start policy's folder and the cold-started meta-optimizer."""
+    """Where a search begins: folders of the start policy and of the cold-started meta-optimizer."""
 
     policy: str
-    meta: MetaOptimizer
+    cold: Path | None
 
 
-def meta_train(config: RunConfig, run_dir: Path, view: View) -> None:
-    """A whole run in `run_dir`, which must be new or empty; all results are in its store.
+def meta_train(
+    config: RunConfig,
+    run_dir: Path,
+    view: View,
+    resume: bool = False,
+    shared: Path | None = None,
+) -> None:
+    """A whole run in `run_dir`, new or, with `resume`, one that ended early; results in its store.
 
+    Runs of one comparison keep start policies, cold starts and results of inner runs in `shared`.
     Raises ConfigError when the config's primitives cannot be used, StoreError when the folder
-    cannot be written, ModelMissing without the meta-optimizer's weights, JobFailed when the start
-    policy or the final comparison breaks.
+    cannot be written or resumed, ModelMissing without the meta-optimizer's weights, JobFailed when
+    the start policy or the final comparison breaks.
     """
     load_custom(config)
-    store = Store.create(run_dir, config.name, config.seed, config.to_json(), derl_dsl.__version__)
+    store = (
+        Store.resume(run_dir)
+        if resume
+        else Store.create(run_dir, config.name, config.seed, config.to_json(), derl_dsl.__version__)
+    )
+    memo = None if shared is None else Memo(shared / MEMO)
     try:
         with store.running(), view:
             executor = make_executor(config.executor)
@@ -64,40 +88,61 @@ def meta_train(config: RunConfig, run_dir: Path, view: View) -> None:
                 if config.meta.model == "tiny":
                     # Two threads on small matrices are slower than one, and fight the workers.
                     torch.set_num_threads(1)
-                runner = Runner(store, executor, view)
-                view.begin(config, run_dir)
-                start = warm_start(config, run_dir, runner)
-                search(config, run_dir, runner, start)
-                compare(config, run_dir, runner, start.policy, baselines(config.suite))
+                runner = Runner(store, executor, view, memo)
+                view.begin(config, run_dir, store)
+                start = warm_start(config, run_dir, runner, shared or run_dir)
+                if not store.is_done("search"):
+                    search(config, run_dir, runner, start)
+                rewards, population = baselines(config.suite), best_policy(config, store, run_dir)
+                compare(config, run_dir, runner, start.policy, rewards, population)
             finally:
                 executor.close()
         view.finish(store)
     finally:
         store.close()
+        if memo is not None:
+            memo.close()
 
 
-def warm_start(config: RunConfig, run_dir: Path, runner: Runner) -> Start:
+def warm_start(config: RunConfig, run_dir: Path, runner: Runner, home: Path) -> Start:
     """Build the start policy in a worker while the meta-optimizer learns the language here."""
-    job = PolicyJob(config.task, config.policy, str(run_dir / "policy"), config.seed)
+    job = PolicyJob(config.task, config.policy, str(home / "policy"), config.seed)
+    needed = config.proposer.kind in _COLD
+    cold = home / "meta" / f"cold-{config.seed}" if needed else None
     with runner.store.phase("warm start"):
         policy = runner.submit("policy", "start policy: warm start", config.seed, job)
-        meta = build_meta_optimizer(config.meta, config.suite, config.seed)
-
-        def progress(step: int, total: int, metrics: dict[str, float]) -> None:
-            runner.view.bar("meta-optimizer: cold start", step, total, metrics)
-            runner.pump()
-
-        folder = run_dir / "meta" / "cold"
-        steps = cold_start(meta, config.meta, config.suite, config.seed, folder, progress)
-        runner.view.drop("meta-optimizer: cold start")
+        if cold is not None and not cold.exists():
+            _cold_start(config, runner, cold)
         path = str(runner.result(policy)["path"])
         score = ScoreJob(config.task, config.inner, path, "search")
         found = runner.result(runner.submit("start", "start policy: score", config.seed, score))
+        steps = json.loads((cold / _STEPS).read_text())["steps"] if cold is not None else None
         runner.view.warm(steps, found)
-    # From its folder, so that GRPO can load the same model again as the KL term's reference.
-    with quiet():
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return Start(path, MetaOptimizer(model, meta.tokenizer, meta.prompt))
+    return Start(path, cold)
+
+
+_STEPS = "cold_start.json"
+
+
+def _cold_start(config: RunConfig, runner: Runner, folder: Path) -> None:
+    """Teach the meta-optimizer the language; its folder appears in one move, when all is done."""
+    meta = build_meta_optimizer(config.meta, config.suite, config.seed)
+    runner.store.add_probe(-1, probe(config, meta))
+
+    def progress(step: int, total: int, metrics: dict[str, float]) -> None:
+        runner.view.bar("meta-optimizer: cold start", step, total, metrics)
+        runner.pump()
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".cold-", dir=folder.parent))
+    try:
+        steps = cold_start(meta, config.meta, config.suite, config.seed, unfinished, progress)
+        (unfinished / _STEPS).write_text(json.dumps({"steps": steps}))
+        if not folder.exists():
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    runner.view.drop("meta-optimizer: cold start")
 
 
 def baselines(suite: str) -> dict[str, str]:
@@ -108,30 +153,83 @@ def baselines(suite: str) -> dict[str, str]:
     mean = f"({' + '.join(names)}) / {len(names)}"
     # A condition counts 1 or 0 in arithmetic; alone it is no reward.
     outcome = found.outcome if found.bindings else f"1 * {found.outcome}"
-    return {"outcome only": outcome, "mean of primitives": mean}
+    return {OUTCOME: outcome, "mean of primitives": mean}
 
 
 def search(config: RunConfig, run_dir: Path, runner: Runner, start: Start) -> None:
-    """The outer GRPO; the trained meta-optimizer is saved to `meta/trained` of the run folder."""
-    reward = MetaReward(config, runner, start.policy)
-    with runner.store.phase("search"), tempfile.TemporaryDirectory(prefix="derl-meta-") as scratch:
-        reward.train_baselines()
-        runner.store.add_probe(0, probe(config, start.meta))
-        with quiet():
-            set_seed(config.seed)
-            trainer = GRPOTrainer(
-                model=start.meta.model,
-                reward_funcs=reward,
-                args=_grpo_config(config.meta, config.seed, scratch),
-                train_dataset=Dataset.from_list([{"prompt": start.meta.prompt}]),
-                processing_class=start.meta.tokenizer,
-                callbacks=[_Updates(runner.store, config.meta)],
-            )
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
-            trainer.save_model(str(run_dir / "meta" / "trained"))
-        runner.store.add_probe(config.meta.steps, probe(config, start.meta))
+    """The outer steps, from the first one that is not done."""
+    with runner.store.phase("search"):
+        checkpoint = runner.store.checkpoint() if config.proposer.kind == "grpo" else None
+        step = checkpoint[0] if checkpoint else 0
+        if config.proposer.kind != "grpo":
+            step = runner.store.steps_scored()
+        reward = MetaReward(config, runner, start.policy, run_dir, step)
+        reward.train_baselines(baselines(config.suite))
+        if config.proposer.kind == "grpo":
+            _learn(config, run_dir, runner, start, reward, checkpoint)
+        else:
+            _ask(config, runner, start, reward)
         runner.view.searched(runner.store)
+
+
+def _learn(
+    config: RunConfig,
+    run_dir: Path,
+    runner: Runner,
+    start: Start,
+    reward: MetaReward,
+    checkpoint: tuple[int, str] | None,
+) -> None:
+    """The outer GRPO; the trained meta-optimizer is saved to `meta/trained` of the run folder."""
+    assert start.cold is not None
+    meta = load_meta_optimizer(config.meta, config.suite, start.cold)
+    if checkpoint is None:
+        runner.store.add_probe(0, probe(config, meta))
+    folder = run_dir / "meta" / "checkpoints"
+    with quiet():
+        set_seed(config.seed)
+        trainer = meta_trainer(
+            config,
+            meta,
+            reward,
+            _grpo_config(config, folder, reward.step if reward.converged else config.meta.steps),
+            [_Steps(config, runner.store, reward, run_dir)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(run_dir / checkpoint[1]) if checkpoint else None)
+        trainer.save_model(str(run_dir / "meta" / "trained"))
+    runner.store.add_probe(reward.step, probe(config, meta))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ask(config: RunConfig, runner: Runner, start: Start, reward: MetaReward) -> None:
+    """A proposer that is asked for each group; what it said before a run was killed holds."""
+
+    def load() -> MetaOptimizer:
+        if start.cold is None:
+            return build_meta_optimizer(config.meta, config.suite, config.seed)
+        return load_meta_optimizer(config.meta, config.suite, start.cold)
+
+    proposer = make_proposer(config, Context(start.policy, load, config.suite))
+    while reward.step < config.meta.steps and not reward.converged:
+        step = reward.step + 1
+        past = past_formulas(runner.store, step)
+        reward(runner.store.completions(step) or proposer.propose(step, past))
+
+
+def past_formulas(store: Store, step: int) -> list[Past]:
+    """All formulas of the steps before `step`, in order, and what came of them."""
+    rows = store.rows(
+        "SELECT step, formula, key, meta_reward, diagnostics FROM proposals WHERE step < ?"
+        " ORDER BY step, idx",
+        (step,),
+    )
+    found = []
+    for row in rows:
+        errors = [d for d in json.loads(row["diagnostics"]) if d["severity"] == "error"]
+        message = errors[0]["message"] if errors else ""
+        found.append(Past(row["step"], row["formula"], row["key"], row["meta_reward"], message))
+    return found
 
 
 def probe(config: RunConfig, meta: MetaOptimizer) -> dict[str, int]:
@@ -149,126 +247,57 @@ def probe(config: RunConfig, meta: MetaOptimizer) -> dict[str, int]:
     }
 
 
-def _grpo_config(config: MetaSection, seed: int, scratch: str) -> GRPOConfig:
+def _grpo_config(config: RunConfig, folder: Path, steps: int) -> GRPOConfig:
     """One prompt, one group a step; the group is used for `updates` optimizer steps."""
+    meta: MetaSection = config.meta
     return grpo_config(
-        scratch,
-        seed,
-        log_every=config.updates,
+        folder,
+        config.seed,
+        log_every=meta.updates,
         trl={},
-        max_steps=config.steps * config.updates,
-        per_device_train_batch_size=config.formulas,
-        num_generations=config.formulas,
+        max_steps=steps * meta.updates,
+        per_device_train_batch_size=meta.formulas,
+        num_generations=meta.formulas,
         steps_per_generation=1,
-        num_iterations=config.updates,
-        max_completion_length=config.max_tokens,
-        temperature=config.temperature,
-        learning_rate=config.learning_rate,
-        beta=config.beta,
+        num_iterations=meta.updates,
+        max_completion_length=meta.max_tokens,
+        temperature=meta.temperature,
+        learning_rate=meta.learning_rate,
+        beta=meta.beta,
+        save_strategy="steps",
+        save_steps=meta.updates,
+        save_total_limit=2,
     )
 
 
-class MetaReward:
-    """The reward function of the outer loop: check, look up, inner-train, validate."""
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """Begins each outer step with its own random numbers; writes what the optimizer reports.
 
-    __name__ = "meta_reward"
-
-    def __init__(self, config: RunConfig, runner: Runner, policy: str) -> None:
-        self.config = config
-        self.runner = runner
-        self.store = runner.store
-        self.policy = policy
-        self.step = 0
-
-    def train_baselines(self) -> None:
-        """Train the baselines once: a yardstick, and formulas equal to them cost nothing."""
-        jobs = []
-        for label, formula in baselines(self.config.suite).items():
-            verdict = judge(formula, self.config.suite)
-            jobs.append(self._submit("baseline", label, verdict))
-        self.runner.wait(jobs)
-        self.runner.view.baselines(self.store)
-
-    def __call__(self, completions: Sequence[Any], **_: Any) -> list[float]:
-        """The meta-rewards of one group."""
-        self.step += 1
-        verdicts = [
-            judge(formula_text(c), self.config.suite, self.config.meta.penalty) for c in completions
-        ]
-        texts = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
-        records = [{"completion": t, **v.to_json()} for t, v in zip(texts, verdicts, strict=True)]
-        proposals = self.store.add_proposals(self.step, records)
-        self.runner.view.proposed(self.step, self.store)
-        rewards = self._train(verdicts, proposals)
-        self.runner.view.stepped(self.step, self.store)
-        return _without_gaps(rewards)
-
-    def _train(self, verdicts: list[Verdict], proposals: list[int]) -> list[float | None]:
-        """Score the group: earlier runs serve what they can, the rest is trained, equals once."""
-        trained: dict[str, int] = {}  # key -> job of this step
-        served: dict[str, int] = {}  # key -> job of an earlier step
-        for verdict in verdicts:
-            key = verdict.key
-            if key is None or key in trained or key in served:
-                continue
-            earlier = self.store.find_score(key, self.config.seed)
-            if earlier is not None:
-                served[key] = earlier[0]
-            else:
-                trained[key] = self._submit("search", f"outer step {self.step}", verdict)
-        self.runner.wait(trained.values())
-        rewards: list[float | None] = []
-        first: set[str] = set()
-        for verdict, proposal in zip(verdicts, proposals, strict=True):
-            key = verdict.key
-            if key is None:
-                rewards.append(verdict.penalty)
-                continue
-            job = trained.get(key, served.get(key, 0))
-            fresh = key in trained and key not in first
-            first.add(key)
-            rewards.append(self._score(proposal, job, fresh))
-        return rewards
-
-    def _score(self, proposal: int, job: int, fresh: bool) -> float | None:
-        if job in self.runner.errors:
-            self.store.score_proposal(proposal, "faulted", job, None)
-            return None
-        score = float(self.runner.result(job)["pass_at_1"])
-        self.store.score_proposal(proposal, "trained" if fresh else "reused", job, score)
-        return score
-
-    def _submit(self, kind: str, label: str, verdict: Verdict) -> int:
-        config = self.config
-        job = InnerJob(
-            verdict.formula, config.suite, config.task, config.inner, self.policy, config.seed,
-            "search", custom=load_custom(config), quarantine=config.sandbox.quarantine,
-        )  # fmt: skip
-        return self.runner.submit(kind, label, config.seed, job, verdict.formula, verdict.key)
-
-
-def _without_gaps(rewards: list[float | None]) -> list[float]:
-    """A formula whose run broke gets the mean of the others: it is neither praised nor blamed.
-
-    Raises JobFailed when all runs of the group broke.
+    A checkpoint counts once the store names it: one that was being written when the run was killed
+    is never gone on from.
     """
-    known = [r for r in rewards if r is not None]
-    if not known:
-        raise JobFailed("every inner run of the step broke; see `derl-dsl runs show`")
-    mean = sum(known) / len(known)
-    return [mean if r is None else r for r in rewards]
 
-
-class _Updates(TrainerCallback):  # type: ignore[misc]
-    """Writes what the outer optimizer reports to the store."""
-
-    def __init__(self, store: Store, config: MetaSection) -> None:
-        self.store = store
+    def __init__(self, config: RunConfig, store: Store, reward: MetaReward, run_dir: Path) -> None:
         self.config = config
+        self.store = store
+        self.reward = reward
+        self.run_dir = run_dir
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        step, within = divmod(state.global_step, self.config.meta.updates)
+        if within == 0:
+            set_seed(self.config.seed * 100_003 + step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return  # The summary at the end of training.
-        step = state.global_step // self.config.updates
+        step = state.global_step // self.config.meta.updates
         names = {"loss": "loss", "kl": "kl", "grad_norm": "grad_norm", "seconds": "step_time"}
         self.store.add_update(step, {name: logs.get(key) for name, key in names.items()})
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        step = state.global_step // self.config.meta.updates
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        self.store.add_checkpoint(step, str(path.relative_to(self.run_dir)))
+        if self.reward.converged:
+            control.should_training_stop = True

@@ -6,8 +6,13 @@
     proposals  every formula the meta-optimizer wrote: text, findings, key, meta-reward, and the job
                it was trained by (`trained`) or served from (`reused`)
     updates    what each outer step's optimizer saw: loss, KL, gradient norm
-    probes     what the meta-optimizer writes before (step 0) and after the search: how many sampled
-               formulas pass the checker, never fall when the outcome rises, differ by key
+    probes     what the meta-optimizer writes before its cold start (step -1), before the search (0)
+               and after it: how many sampled formulas pass the checker, never fall when the
+               outcome rises, differ by key
+    checkpoints  where the outer trainer can go on from after a step
+
+A job's `context` is a digest of all that its score depends on besides formula and seed, so that a
+resumed run finds what it computed before it was killed.
 
 The tables that a run prints are the views `steps`, `leaderboard` and `comparison` below: every
 number in them is a query over the rows above.
@@ -15,88 +20,22 @@ number in them is a query over the rows above.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from derl_runtime.faults import FaultTotal
+from derl_trainers.store_schema import SCHEMA, VERSION
 
 FILE = "run.db"
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE run (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    name TEXT NOT NULL, seed INTEGER NOT NULL, config TEXT NOT NULL, version TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'interrupted')),
-    error TEXT, pid INTEGER NOT NULL, started REAL NOT NULL, ended REAL
-) STRICT;
-CREATE TABLE phases (
-    name TEXT PRIMARY KEY, started REAL NOT NULL, seconds REAL
-) STRICT;
-CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('policy', 'start', 'baseline', 'search', 'final')),
-    label TEXT NOT NULL, formula TEXT, key TEXT, seed INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted')),
-    pass_at_1 REAL CHECK (pass_at_1 BETWEEN 0 AND 1),
-    seconds REAL, worker INTEGER, result TEXT, error TEXT, queued REAL NOT NULL, ended REAL,
-    CHECK (status != 'done' OR kind = 'policy' OR pass_at_1 IS NOT NULL),
-    CHECK (status != 'failed' OR error IS NOT NULL)
-) STRICT;
-CREATE TABLE proposals (
-    id INTEGER PRIMARY KEY,
-    step INTEGER NOT NULL, idx INTEGER NOT NULL,
-    completion TEXT NOT NULL, formula TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('checked', 'failed', 'trained', 'reused', 'faulted')),
-    stage TEXT, diagnostics TEXT NOT NULL, key TEXT, certificate TEXT,
-    job INTEGER REFERENCES jobs (id),
-    meta_reward REAL, proposed REAL NOT NULL,
-    UNIQUE (step, idx),
-    CHECK (status != 'failed' OR (stage IS NOT NULL AND IFNULL(meta_reward < 0, 0))),
-    CHECK (status NOT IN ('trained', 'reused')
-        OR (job IS NOT NULL AND IFNULL(meta_reward >= 0, 0)))
-) STRICT;
-CREATE TABLE updates (
-    step INTEGER PRIMARY KEY, loss REAL, kl REAL, grad_norm REAL, seconds REAL
-) STRICT;
-CREATE TABLE probes (
-    step INTEGER PRIMARY KEY, formulas INTEGER NOT NULL, valid INTEGER NOT NULL,
-    monotone INTEGER NOT NULL, distinct_keys INTEGER NOT NULL
-) STRICT;
-CREATE INDEX jobs_by_key ON jobs (key, seed);
-
-CREATE VIEW steps AS
-SELECT step,
-    COUNT(*) AS formulas,
-    AVG(status != 'failed') AS share_valid,
-    SUM(status = 'failed') AS failed,
-    SUM(status = 'trained') AS trained,
-    SUM(status = 'reused') AS reused,
-    AVG(meta_reward) AS mean_reward,
-    MAX(meta_reward) AS best_reward,
-    (SELECT formula FROM proposals AS p
-     WHERE p.step = proposals.step AND p.status IN ('trained', 'reused')
-     ORDER BY p.meta_reward DESC, p.id LIMIT 1) AS best_formula
-FROM proposals GROUP BY step;
-
-CREATE VIEW leaderboard AS
-SELECT p.formula, p.key, p.step, p.idx, p.job, j.pass_at_1
-FROM proposals AS p JOIN jobs AS j ON j.id = p.job
-WHERE p.status IN ('trained', 'reused') AND j.status = 'done'
-ORDER BY j.pass_at_1 DESC, p.id;
-
-CREATE VIEW comparison AS
-SELECT label, formula, COUNT(*) AS runs, AVG(pass_at_1) AS mean_score,
-    AVG(pass_at_1 * pass_at_1) - AVG(pass_at_1) * AVG(pass_at_1) AS variance
-FROM jobs WHERE kind = 'final' AND status = 'done' GROUP BY label ORDER BY MIN(id);
-"""
 
 
 class StoreError(RuntimeError):
@@ -127,6 +66,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self.db = connection
+        self.lock: IO[str] | None = None
 
     @classmethod
     def create(cls, run_dir: Path, name: str, seed: int, config: Any, version: str) -> Store:
@@ -138,12 +78,13 @@ class Store:
                 raise StoreError(f"{run_dir}: the run folder is not empty; choose another")
             db = _connect(path)
             db.execute("PRAGMA journal_mode = WAL")
-            script = f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+            script = f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
             db.executescript(script)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise StoreError(f"{run_dir}: cannot write the run folder: {reason}") from None
         store = cls(path, db)
+        store.lock = _lock(run_dir)
         with db:
             db.execute(
                 "INSERT INTO run (id, name, seed, config, version, status, pid, started)"
@@ -163,14 +104,35 @@ class Store:
             version = db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
             raise StoreError(f"{path}: cannot be read: {error}") from None
-        if version != _VERSION:
+        if version != VERSION:
             db.close()
-            raise StoreError(f"{path}: is of version {version}, this program reads {_VERSION}")
+            raise StoreError(f"{path}: is of version {version}, this program reads {VERSION}")
         return cls(path, db)
 
+    @classmethod
+    def resume(cls, run_dir: Path) -> Store:
+        """The store of a run that ended early, for going on with it; jobs under way are given up.
+
+        Raises StoreError when there is no run, it finished, or another process works on it.
+        """
+        with closing(cls.open(run_dir)) as found:
+            if found.run()["status"] == "finished":
+                raise StoreError(f"{run_dir}: the run is finished; see `derl-dsl runs show`")
+        store = cls(run_dir / FILE, _connect(run_dir / FILE))
+        store.lock = _lock(run_dir)
+        store.end_jobs()
+        with store.db:
+            store.db.execute(
+                "UPDATE run SET status = 'running', error = NULL, ended = NULL, pid = ?",
+                (os.getpid(),),
+            )
+        return store
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and let others work on the run."""
         self.db.close()
+        if self.lock is not None:
+            self.lock.close()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -189,6 +151,11 @@ class Store:
             self.db.execute(
                 "UPDATE run SET status = ?, error = ?, ended = ?", (status, error, time.time())
             )
+        self.end_jobs()
+
+    def end_jobs(self) -> None:
+        """Nobody works on what is queued or running any more."""
+        with self.db:
             self.db.execute(
                 "UPDATE jobs SET status = 'interrupted', ended = ?"
                 " WHERE status IN ('queued', 'running')",
@@ -197,28 +164,57 @@ class Store:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note when a part of the run began and how long it took, seconds."""
+        """Note when a part of the run began and how long it took, seconds, over all its starts."""
         start = time.time()
         with self.db:
-            self.db.execute("INSERT INTO phases (name, started) VALUES (?, ?)", (name, start))
-        yield
-        with self.db:
             self.db.execute(
-                "UPDATE phases SET seconds = ? WHERE name = ?", (time.time() - start, name)
+                "INSERT INTO phases (name, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (name, start),
             )
+        done = 0
+        try:
+            yield
+            done = 1
+        finally:
+            with self.db:
+                self.db.execute(
+                    "UPDATE phases SET seconds = IFNULL(seconds, 0) + ?, done = ? WHERE name = ?",
+                    (time.time() - start, done, name),
+                )
+
+    def is_done(self, phase: str) -> bool:
+        """Whether a part of the run ended well."""
+        return bool(self.rows("SELECT 1 FROM phases WHERE name = ? AND done", (phase,)))
 
     def add_job(
-        self, kind: str, label: str, seed: int, formula: str | None = None, key: str | None = None
+        self,
+        kind: str,
+        label: str,
+        seed: int,
+        formula: str | None = None,
+        key: str | None = None,
+        context: str = "",
     ) -> int:
         """Queue a job; returns its id."""
         with self.db:
             row = self.db.execute(
-                "INSERT INTO jobs (kind, label, formula, key, seed, status, queued)"
-                " VALUES (?, ?, ?, ?, ?, 'queued', ?)",
-                (kind, label, formula, key, seed, time.time()),
+                "INSERT INTO jobs (kind, label, formula, key, seed, context, status, queued)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
+                (kind, label, formula, key, seed, context, time.time()),
             )
         assert row.lastrowid is not None
         return row.lastrowid
+
+    def find_job(
+        self, kind: str, label: str, seed: int, formula: str | None, context: str
+    ) -> dict[str, Any] | None:
+        """The row of the very job when it is done, as in a run that was killed after it."""
+        rows = self.rows(
+            "SELECT * FROM jobs WHERE kind = ? AND label = ? AND seed = ? AND formula IS ?"
+            " AND context = ? AND status = 'done' ORDER BY id LIMIT 1",
+            (kind, label, seed, formula, context),
+        )
+        return rows[0] if rows else None
 
     def start_job(self, job: int, worker: int) -> None:
         """A worker, named by its process id, took the job."""
@@ -244,23 +240,68 @@ class Store:
                 (error, time.time(), job),
             )
 
-    def find_score(self, key: str, seed: int) -> tuple[int, float] | None:
-        """The job and validation score of an earlier equal reward, None when there is none."""
+    def find_score(
+        self, key: str, seed: int, context: str, kinds: tuple[str, ...] = ("baseline", "search")
+    ) -> int | None:
+        """The job that scored an equal reward in equal circumstances, None when there is none."""
+        marks = ", ".join("?" * len(kinds))
         row = self.db.execute(
-            "SELECT id, pass_at_1 FROM jobs WHERE key = ? AND seed = ? AND status = 'done'"
-            " AND kind IN ('baseline', 'search') ORDER BY id LIMIT 1",
-            (key, seed),
+            "SELECT id FROM jobs WHERE key = ? AND seed = ? AND context = ? AND status = 'done'"
+            f" AND kind IN ({marks}) ORDER BY id LIMIT 1",
+            (key, seed, context, *kinds),
         ).fetchone()
-        return None if row is None else (row["id"], row["pass_at_1"])
+        return None if row is None else int(row["id"])
+
+    def job(self, name: int) -> dict[str, Any]:
+        """The row of a job."""
+        return self.rows("SELECT * FROM jobs WHERE id = ?", (name,))[0]
+
+    def is_scored_by(self, job: int) -> bool:
+        """Whether some proposal was trained by this job."""
+        return bool(self.rows("SELECT 1 FROM proposals WHERE job = ? LIMIT 1", (job,)))
+
+    def times_proposed(self, step: int) -> dict[str, int]:
+        """How often each key was proposed in the steps before `step`."""
+        rows = self.rows(
+            "SELECT key, COUNT(*) AS n FROM proposals WHERE key IS NOT NULL AND step < ?"
+            " GROUP BY key",
+            (step,),
+        )
+        return {row["key"]: row["n"] for row in rows}
+
+    def best_rewards(self, step: int) -> list[float]:
+        """The best meta-reward of each step up to `step`; one without any counts as the worst."""
+        rows = self.rows(
+            "SELECT IFNULL(MAX(meta_reward), -1.0) AS best FROM proposals WHERE step <= ?"
+            " GROUP BY step ORDER BY step",
+            (step,),
+        )
+        return [row["best"] for row in rows]
+
+    def steps_scored(self) -> int:
+        """How many steps, from the first, have all their meta-rewards."""
+        row = self.rows(
+            "SELECT COUNT(DISTINCT step) AS n FROM proposals WHERE step <"
+            " IFNULL((SELECT MIN(step) FROM proposals WHERE status = 'checked'), 1e9)"
+        )[0]
+        return int(row["n"])
+
+    def completions(self, step: int) -> list[str]:
+        """What was proposed in a step, in order; empty when nothing was."""
+        rows = self.rows("SELECT completion FROM proposals WHERE step = ? ORDER BY idx", (step,))
+        return [row["completion"] for row in rows]
 
     def add_proposals(self, step: int, proposals: list[dict[str, Any]]) -> list[int]:
         """One outer step's group as it was checked, in one transaction; returns the ids.
+
+        What a killed run had of this step and later ones is replaced.
 
         A proposal has completion, formula, stage, diagnostics, key, certificate, meta_reward (of
         a failed one).
         """
         ids = []
         with self.db:
+            self.db.execute("DELETE FROM proposals WHERE step >= ?", (step,))
             for idx, p in enumerate(proposals):
                 row = self.db.execute(
                     "INSERT INTO proposals (step, idx, completion, formula, status, stage,"
@@ -304,11 +345,21 @@ class Store:
                 {"step": step, **metrics},
             )
 
+    def add_checkpoint(self, step: int, path: str) -> None:
+        """The outer trainer can go on from `path`, relative to the run's folder, after `step`."""
+        with self.db:
+            self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (step, path))
+
+    def checkpoint(self) -> tuple[int, str] | None:
+        """Step and path of the newest checkpoint."""
+        rows = self.rows("SELECT * FROM checkpoints ORDER BY step DESC LIMIT 1")
+        return (rows[0]["step"], rows[0]["path"]) if rows else None
+
     def add_probe(self, step: int, probe: dict[str, int]) -> None:
         """How many of some sampled formulas pass the checker; they are not trained."""
         with self.db:
             self.db.execute(
-                "INSERT INTO probes (step, formulas, valid, monotone, distinct_keys)"
+                "INSERT OR REPLACE INTO probes (step, formulas, valid, monotone, distinct_keys)"
                 " VALUES (:step, :formulas, :valid, :monotone, :distinct_keys)",
                 {"step": step, **probe},
             )
@@ -337,7 +388,10 @@ class Store:
 
     def run(self) -> dict[str, Any]:
         """The run's own row; a `running` one whose process is gone is shown as `died`."""
-        row = self.rows("SELECT * FROM run")[0]
+        rows = self.rows("SELECT * FROM run")
+        if not rows:
+            raise StoreError(f"{self.path}: the run was killed before it began; start it anew")
+        row = rows[0]
         if row["status"] == "running" and not _alive(row["pid"]):
             row["status"] = "died"
         return row
@@ -345,6 +399,17 @@ class Store:
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """The rows of a query, as dicts."""
         return [dict(row) for row in self.db.execute(query, values)]
+
+
+def _lock(run_dir: Path) -> IO[str]:
+    """The right to write a run, which ends with the process; raises StoreError when taken."""
+    file = (run_dir / "run.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreError(f"{run_dir}: another process works on this run") from None
+    return file
 
 
 def _alive(pid: int) -> bool:

@@ -77,22 +77,27 @@ class View:
 
     # A run's course, in order.
 
-    def begin(self, config: RunConfig, run_dir: Path) -> None:
-        """The run begins."""
+    def begin(self, config: RunConfig, run_dir: Path, store: Store) -> None:
+        """The run begins, or goes on."""
         self.steps = config.meta.steps
         where = escape(str(run_dir / FILE))
         self.say(f"[bold]meta-train {config.name}[/]  seed {config.seed}, store {where}")
         self.say(
-            f"  {config.meta.steps} outer steps x {config.meta.formulas} formulas over "
-            f"{config.suite}; an inner run is {config.inner.steps} GRPO steps of "
-            f"{config.inner.prompts * config.inner.num_generations} completions"
+            f"  {config.meta.steps} outer steps x {config.meta.formulas} formulas by "
+            f"{config.proposer.kind} over {config.suite}; an inner run is {config.inner.steps} "
+            f"GRPO steps of {config.inner.prompts * config.inner.num_generations} completions"
         )
+        self.rows = store.steps()
+        done = store.rows("SELECT COUNT(*) AS n FROM jobs WHERE status = 'done'")[0]["n"]
+        if done:
+            self.say(f"  goes on: {done} jobs and {len(self.rows)} outer steps are in the store")
 
-    def warm(self, steps: int, found: dict[str, Any]) -> None:
-        """Both warm starts are done."""
+    def warm(self, steps: int | None, found: dict[str, Any]) -> None:
+        """Both warm starts are done; `steps` of the cold start, where there is one."""
+        cold = "" if steps is None else f"; meta-optimizer: {steps} cold-start steps"
         self.say(
             f"  start policy: pass@1 {found['pass_at_1']:.3f} on {found['problems']} validation "
-            f"problems; meta-optimizer: {steps} cold-start steps"
+            f"problems{cold}"
         )
 
     def baselines(self, store: Store) -> None:
@@ -135,9 +140,11 @@ class View:
         if self.outer is not None:
             self.progress.remove_task(self.outer)
             self.outer = None
-        self.say("\n[bold]What it learnt[/]  formulas sampled before and after, checked only")
-        for row in store.rows("SELECT * FROM probes ORDER BY step"):
-            when = f"after step {row['step']}" if row["step"] else "before"
+        probes = store.rows("SELECT * FROM probes ORDER BY step")
+        if probes:
+            self.say("\n[bold]What it learnt[/]  formulas sampled before and after, checked only")
+        for row in probes:
+            when = {-1: "untrained", 0: "before"}.get(row["step"], f"after step {row['step']}")
             shares = [row[name] / row["formulas"] for name in ("valid", "monotone")]
             self.say(
                 f"  {when:<13} {shares[0]:4.0%} pass the checker, {shares[1]:4.0%} never punish "
