@@ -61,7 +61,7 @@ class _Steps:
     def _run(self) -> None:
         import torch
 
-        from derl_trainers.config import InnerSection, PolicySection, TaskSection
+        from derl_trainers.config import BudgetSection, InnerSection, TaskSection, TinySection
         from derl_trainers.inner import InnerConfig, train_inner
         from derl_trainers.jobs import inner_config, load_task, policy_config
         from derl_trainers.policy import build_policy
@@ -70,9 +70,10 @@ class _Steps:
         torch.set_num_threads(1)
         task = load_task(TaskSection())
         with tempfile.TemporaryDirectory(prefix="derl-bench-") as folder:
-            config = policy_config(PolicySection(steps=_WARM_STEPS))
+            config = policy_config(TinySection(steps=_WARM_STEPS))
             policy = build_policy(task, config, folder, 0)
-            inner: InnerConfig = inner_config(InnerSection(steps=1000))
+            section = InnerSection(steps=1000)
+            inner: InnerConfig = inner_config(section, BudgetSection(), eval_batch=512)
             train_inner(
                 self._scored, policy, task.train, task.validation, inner, progress=self._pause
             )

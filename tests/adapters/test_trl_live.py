@@ -17,7 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 import derl_dsl
 from derl_dsl.adapters import trl
 from derl_dsl.custom import REGISTRY
-from derl_trainers.config import InnerSection, TaskSection
+from derl_trainers.config import ArithmeticSection, InnerSection, TaskSection
 from derl_trainers.inner import InnerConfig, train_inner
 from derl_trainers.jobs import InnerJob
 from derl_trainers.policy import PolicyConfig, build_policy
@@ -149,7 +149,7 @@ def test_faults_of_a_job_are_in_the_run_store(policy: Path, tmp_path: Path, untr
     REGISTRY.clear()
     job = InnerJob(
         "exact(completion, answer) + crashes(completion)", "math",
-        TaskSection(size=40, test_size=8, warmup_size=200, terms=3),
+        TaskSection(arithmetic=ArithmeticSection(size=40, test_size=8, warmup_size=200, terms=3)),
         InnerSection(steps=2, prompts=2, num_generations=2, updates=1, max_completion_length=8),
         str(policy), 0, "search", custom=origins, quarantine=1,
     )  # fmt: skip

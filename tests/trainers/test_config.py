@@ -22,8 +22,8 @@ def test_builtin_configs_load() -> None:
 
 
 def test_values_reach_their_fields(tmp_path: Path) -> None:
-    found = load(tmp_path, "seed = 3\n[inner]\nlearning_rate = 1\n[policy.styles]\ndirect = 0.5\n")
-    assert (found.seed, found.inner.learning_rate, found.policy.styles.direct) == (3, 1.0, 0.5)
+    found = load(tmp_path, "seed = 3\n[inner]\nlearning_rate = 1\n[policy.tiny.styles]\ndirect = 0.5\n")
+    assert (found.seed, found.inner.learning_rate, found.policy.tiny.styles.direct) == (3, 1.0, 0.5)
     assert found.meta == c.MetaSection()
 
 
@@ -38,7 +38,15 @@ def test_a_config_survives_its_own_json() -> None:
         ("sead = 1", "unknown key 'sead'; did you mean 'seed'?"),
         ("[inner]\nstep = 1", "unknown key 'step' in [inner]; did you mean 'steps'?"),
         ("[iner]\nsteps = 1", "unknown section [iner]; did you mean 'inner'?"),
-        ("[policy.style]\ndirect = 1", "unknown section [policy.style]; did you mean 'styles'?"),
+        ("[policy.tiny.style]\ndirect = 1",
+         "unknown section [policy.tiny.style]; did you mean 'styles'?"),
+        ("[policy.styles]\ndirect = 1",
+         "unknown section [policy.styles]; it belongs to [policy.tiny]"),
+        ("[task]\nterms = 3", "unknown key 'terms' in [task]; it belongs to [task.arithmetic]"),
+        ("[task]\nsize = 99", "the task is arithmetic; write [task.arithmetic] size"),
+        ("[task]\ndata = 'a.jsonl'", "[task] data: is for data, and the task is arithmetic"),
+        ("[task]\nname = 'gsm8k'", "[policy] model: 'tiny' can do arithmetic alone"),
+        ("[task]\nname = 'rows'", "[task] data: name the file or the hub id of the rows"),
         ("[final]\nzzz = 1", "unknown key 'zzz' in [final]; known: seeds, steps"),
         ("inner = 3", "inner: expected a section [inner], not 3"),
         ("[inner]\nsteps = 2.5", "[inner] steps: expected a whole number, not 2.5"),
@@ -50,16 +58,17 @@ def test_a_config_survives_its_own_json() -> None:
         ("[meta]\ncold_valid = 2", "[meta] cold_valid: expected at most 1, not 2"),
         ("[meta]\npenalty = 'grade'", "expected 'graded' or 'flat', not 'grade'; did you mean"),
         ("[inner]\nupdates = 3", "[inner] updates: expected a divisor of prompts x"),
-        ("[policy]\nhidden_size = 12", "[policy] hidden_size: expected a multiple of 2 x heads"),
+        ("[policy.tiny]\nhidden_size = 12",
+         "[policy.tiny] hidden_size: expected a multiple of 2 x heads"),
         ("suite = 'derl-maths'", "unknown suite 'derl-maths'; did you mean 'derl-math'?"),
-        ("suite = 'derl-agent'", "which the task does not give"),
+        ("suite = 'derl-agent'", "reads 'solved', which arithmetic does not give"),
         ("name = 'a/b'", "name: expected letters"),
         ("primitives = 'x.py'", "primitives: expected a list of texts"),
         ("primitives = [1]", "primitives: expected a list of texts"),
         ("[sandbox]\nengine = 'mony'", "not 'mony'; did you mean 'monty'?"),
         ("[sandbox]\ndeadline = 0", "[sandbox] deadline: expected at least 0.01, not 0"),
-        ("[policy.styles]\n" + "\n".join(f"{f.name} = 0" for f in fields(c.StylesSection)),
-         "[policy.styles]: expected one share above 0"),
+        ("[policy.tiny.styles]\n" + "\n".join(f"{f.name} = 0" for f in fields(c.StylesSection)),
+         "[policy.tiny.styles]: expected one share above 0"),
         ("seed = ", "not valid TOML"),
     ],
 )  # fmt: skip
@@ -109,7 +118,7 @@ def test_missing_config_says_what_there_is(tmp_path: Path) -> None:
 def test_every_setting_is_documented_and_within_its_own_limits() -> None:
     text = page()
     kinds = [c.RunConfig, *(k for k in vars(c).values() if str(k).endswith("Section'>"))]
-    assert len(kinds) == 9
+    assert len(kinds) > 9  # found at all
     for kind in kinds:
         assert is_dataclass(kind)
         for f in fields(kind):
@@ -120,11 +129,17 @@ def test_every_setting_is_documented_and_within_its_own_limits() -> None:
 
 
 def test_sections_mirror_what_they_configure() -> None:
-    from derl_trainers.inner import InnerConfig
-    from derl_trainers.jobs import inner_config, load_task, policy_config
+    from derl_trainers.inner import Budget, InnerConfig, PolicyOptions
+    from derl_trainers.jobs import inner_config, load_task, policy_config, policy_options
     from derl_trainers.policy import PolicyConfig
 
-    assert inner_config(c.InnerSection()) == InnerConfig()
-    assert policy_config(c.PolicySection()) == PolicyConfig()
-    task = load_task(c.TaskSection(size=20, test_size=4, warmup_size=8))
+    limits = c.BudgetSection(flat_steps=0)
+    assert inner_config(c.InnerSection(), limits, 512) == InnerConfig()
+    limits = c.BudgetSection(seconds=1, tokens=2, flat_steps=3)
+    assert inner_config(c.InnerSection(), limits, 4).budget == Budget(1, 2, 3)
+    assert policy_config(c.TinySection()) == PolicyConfig()
+    assert policy_options(c.PolicySection()) == PolicyOptions()
+    task = load_task(
+        c.TaskSection(arithmetic=c.ArithmeticSection(size=20, test_size=4, warmup_size=8))
+    )
     assert (len(task.train), len(task.validation), len(task.test)) == (16, 4, 4)

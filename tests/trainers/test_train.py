@@ -32,8 +32,8 @@ from derl_trainers.train_config import load_train_config, parse_set
 CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
 SMALL = [
     "inner.prompts=2", "inner.num_generations=4", "inner.updates=2",
-    "inner.max_completion_length=12", "arithmetic.size=40", "arithmetic.test_size=10",
-    "arithmetic.terms=3", "arithmetic.warmup_size=200",
+    "inner.max_completion_length=12", "task.arithmetic.size=40", "task.arithmetic.test_size=10",
+    "task.arithmetic.terms=3", "task.arithmetic.warmup_size=200",
 ]  # fmt: skip
 CHAT = (
     "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}?\n{% endif %}"
@@ -73,13 +73,14 @@ def inner(
 
 def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
     (tmp_path / "mine.derl").write_text(
-        "# suite: derl-math\n"
+        "# suite: derl-math+length\n"
         "right = g1\n"
-        "spread = g4 - group_mean(g4)\n"
+        "long = ramp(chars(completion), 0, 40)\n"
+        "spread = long - group_mean(long)\n"
         "reward = right + 0.1 * spread * (1 - progress) if g3 < 0.5 else skip\n"
     )
     out = tmp_path / "out"
-    tiny = ["tiny.steps=20", "tiny.hidden_size=32", "tiny.heads=2", "tiny.batch_size=16"]
+    tiny = ["policy.tiny.steps=20", "policy.tiny.hidden_size=32", "policy.tiny.heads=2", "policy.tiny.batch_size=16"]
     done = train(
         str(tmp_path / "mine.derl"), "--steps", "3", "--seed", "1", "--out", str(out),
         settings=[*SMALL, *tiny],
@@ -101,7 +102,7 @@ def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
     assert found["after"]["low"] <= again <= found["after"]["high"] < 1
     assert found["steps"] == len(found["history"]) == 3
     assert found["settings"]["seed"] == 1
-    assert set(found["history"][0]["components"]) == {"right", "spread"}
+    assert set(found["history"][0]["components"]) == {"right", "long", "spread"}
     assert (out / "reward.derl").read_text() == (tmp_path / "mine.derl").read_text()
     start = next((out / "start").iterdir())
     before = AutoModelForCausalLM.from_pretrained(start).state_dict()
@@ -251,13 +252,28 @@ def test_settings_of_trl_are_handed_through(
 
 
 def test_an_earlier_run_caps_a_later_one(tmp_path: Path) -> None:
-    (tmp_path / "metrics.json").write_text('{"seconds": {"training": 10.0}}')
-    config = load_train_config(None, {"budget.cap_of": str(tmp_path)})
-    assert config.budget.seconds == 13.0
-    config = load_train_config(None, {"budget.cap_of": str(tmp_path), "budget.seconds": 5})
-    assert config.budget.seconds == 5
+    (tmp_path / "metrics.json").write_text('{"tokens": 1001, "seconds": {"training": 10.0}}')
+    cap = {"budget.cap_of": str(tmp_path)}
+    budget = load_train_config(None, cap).budget
+    assert (budget.tokens, budget.seconds) == (1301, 0)
+    assert load_train_config(None, {**cap, "budget.tokens": 5}).budget.tokens == 5
+    budget = load_train_config(None, {**cap, "budget.cap_by": "seconds"}).budget
+    assert (budget.tokens, budget.seconds) == (0, 13.0)
     with pytest.raises(ConfigError, match=r"cap_of: .*metrics\.json is not there"):
         load_train_config(None, {"budget.cap_of": str(tmp_path / "no")})
+
+
+def test_files_of_a_config_lie_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "my.model").mkdir()
+    file = tmp_path / "run.toml"
+    file.write_text(
+        "[task]\nname = 'gsm8k'\ndata = 'a.jsonl'\ntest = 'openai/gsm8k'\n"
+        "[policy]\nmodel = 'my.model'\n"
+    )
+    config = load_train_config(file, {"task.test": "b.jsonl"})
+    assert (config.task.data, config.task.test) == (str(tmp_path / "a.jsonl"), "b.jsonl")
+    assert load_train_config(file, {}).task.test == "openai/gsm8k"
+    assert config.policy.model == str(tmp_path / "my.model")
 
 
 def test_pass_at_1_has_a_wilson_interval() -> None:
@@ -271,7 +287,7 @@ def test_pass_at_1_has_a_wilson_interval() -> None:
 def test_the_final_split_trains_on_all_and_scores_on_test(tmp_path: Path, policy: Path) -> None:
     done = train(
         "-e", "g1 + 0.1 * g4", "-s", "derl-math", "--policy", str(policy), "--steps", "1",
-        "--out", str(tmp_path / "out"), "--quiet", settings=[*SMALL, "task.split=final"],
+        "--out", str(tmp_path / "out"), "--quiet", settings=[*SMALL, "split=final"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("pass@1 on 10 problems")
@@ -281,7 +297,7 @@ def test_the_final_split_trains_on_all_and_scores_on_test(tmp_path: Path, policy
     rows.write_text("".join(f'{{"prompt": "{i}+1=?", "answer": "1"}}\n' for i in range(4)))
     done = train("-e", "1 * exact(completion, answer)", "-s", "math", "--policy", str(policy),
                  "--task", str(rows), "--out", str(tmp_path / "new"),
-                 settings=[*SMALL, "task.split=final"])  # fmt: skip
+                 settings=[*SMALL, "split=final"])  # fmt: skip
     assert "no test problems: name them with --test" in done.stderr
 
 

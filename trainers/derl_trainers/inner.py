@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
+    set_seed,
 )
 from trl import GRPOConfig, GRPOTrainer
 
@@ -31,6 +32,7 @@ from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
 Progress = Callable[[int, int, dict[str, float]], None]
+Loader = Callable[[str | Path, torch.dtype], tuple[PreTrainedModel, PreTrainedTokenizerBase]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +160,15 @@ def train_inner(
     on_step: OnStep | None = None,
     logs_dir: str | Path | None = None,
     score_before: bool = False,
+    load: Loader = load_model,
 ) -> InnerResult:
     """Train the policy at `policy_path` with `reward` and report greedy pass@1 on `validation`.
 
     `reward` follows the TRL protocol: `reward(prompts=, completions=, completion_ids=, **columns)`
     gives one `float | None` a completion, and the gold answers come as column `answer`. The policy
     (see `load_model`) is saved, in transformers' format, only to a given `output_dir`; `logs_dir`
-    is for what TRL itself writes. Raises RewardFault when the reward raises, gives a wrong number
+    is for what TRL itself writes; `load` is `load_model`, or `pristine` to keep the model in
+    memory for the next run. Raises RewardFault when the reward raises, gives a wrong number
     of scores, a score that is not finite, or nothing but None; ModelMissing for a policy that
     cannot be loaded or asked as `options` say.
     """
@@ -173,7 +177,9 @@ def train_inner(
     options = options or PolicyOptions()
     timer = TimedReward(reward)
     with quiet(), _folder(logs_dir) as scratch:
-        model, tokenizer = load_model(policy_path, getattr(torch, options.dtype))
+        model, tokenizer = load(policy_path, getattr(torch, options.dtype))
+        # The trainer seeds itself, but only after it has drawn the adapters.
+        set_seed(seed)
         chat = chat_for(tokenizer, options.chat, options.system)
         recorder = _Recorder(config, timer, progress, on_step)
         trainer = _Trainer(

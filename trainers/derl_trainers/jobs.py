@@ -7,16 +7,26 @@ from it. Torch is imported when a job runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from derl_primitives.suites import find_suite
 from derl_runtime.faults import QUARANTINE_AFTER
-from derl_trainers.config import InnerSection, PolicySection, TaskSection
+from derl_trainers.config import (
+    TASK_COLUMNS,
+    BudgetSection,
+    InnerSection,
+    PolicySection,
+    RunConfig,
+    TaskSection,
+    TinySection,
+)
+from derl_trainers.settings import ConfigError
 
 if TYPE_CHECKING:
     from derl_dsl.custom import Origin
-    from derl_trainers.inner import InnerConfig
+    from derl_trainers.inner import InnerConfig, PolicyOptions
     from derl_trainers.policy import PolicyConfig
     from derl_trainers.tasks import Example, Task
 
@@ -33,7 +43,11 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicyJob:
-    """Build the start policy; the result's `path` is its folder."""
+    """Build the start policy; the result's `path` is its folder, or what it is loaded by.
+
+    `tiny` is warm-started; any other model starts as it is, and is loaded here to see that it can
+    be, and asked as the settings say.
+    """
 
     task: TaskSection
     policy: PolicySection
@@ -41,10 +55,17 @@ class PolicyJob:
     seed: int
 
     def run(self, progress: Progress) -> dict[str, Any]:
-        """Warm-start the policy."""
+        """Warm-start the policy, or try it."""
+        if self.policy.model != "tiny":
+            from derl_trainers.greedy import chat_for
+
+            options = policy_options(self.policy)
+            _, tokenizer = load_policy(self.policy.model, self.policy)
+            chat_for(tokenizer, options.chat, options.system)
+            return {"path": self.policy.model}
         from derl_trainers.policy import build_policy
 
-        config = policy_config(self.policy)
+        config = policy_config(self.policy.tiny)
         path = build_policy(load_task(self.task), config, self.out_dir, self.seed, progress)
         return {"path": str(path)}
 
@@ -57,21 +78,25 @@ class ScoreJob:
     inner: InnerSection
     policy_path: str
     split: Split
+    options: PolicySection = field(default_factory=PolicySection)
+    eval_batch: int = RunConfig().eval_batch
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from derl_trainers.greedy import chat_for, greedy_pass_at_1
 
-        from derl_trainers.greedy import greedy_pass_at_1
-
-        tokenizer = AutoTokenizer.from_pretrained(self.policy_path, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(self.policy_path)
+        model, tokenizer = load_policy(self.policy_path, self.options)
+        options = policy_options(self.options)
         _, scored = examples(load_task(self.task), self.split)
-        length = self.inner.max_completion_length
-        return {
-            "pass_at_1": greedy_pass_at_1(model, tokenizer, scored, max_new_tokens=length),
-            "problems": len(scored),
-        }
+        found = greedy_pass_at_1(
+            model,
+            tokenizer,
+            scored,
+            self.eval_batch,
+            self.inner.max_completion_length,
+            chat_for(tokenizer, options.chat, options.system),
+        )
+        return {"pass_at_1": found, "problems": len(scored)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +105,8 @@ class InnerJob:
 
     The split `search` trains on the training problems and scores on validation; `final` trains on
     both and scores on test. The policy is saved to `save_to` when that is given. `custom` loads the
-    primitives that no suite has; one whose calls fail `quarantine` times is left out.
+    primitives that no suite has; one whose calls fail `quarantine` times is left out. `options` say
+    how the policy is loaded and asked, `budget` when the run ends early.
     """
 
     formula: str
@@ -93,26 +119,33 @@ class InnerJob:
     save_to: str | None = None
     custom: tuple[Origin, ...] = ()
     quarantine: int = QUARANTINE_AFTER
+    options: PolicySection = field(default_factory=PolicySection)
+    budget: BudgetSection = field(default_factory=BudgetSection)
+    eval_batch: int = RunConfig().eval_batch
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
         import derl_dsl
         from derl_trainers.inner import train_inner
+        from derl_trainers.models import pristine
 
         for origin in self.custom:
             origin.load()
         reward = derl_dsl.compile(self.formula, suite=self.suite)
         reward.faults.limit = self.quarantine
-        trained, scored = examples(load_task(self.task), self.split)
+        task = load_task(self.task, task_columns(self.suite))
+        trained, scored = examples(task, self.split)
         result = train_inner(
             reward,
             self.policy_path,
             trained,
             scored,
-            inner_config(self.inner),
+            inner_config(self.inner, self.budget, self.eval_batch),
             seed=self.seed,
             output_dir=self.save_to,
             progress=progress,
+            options=policy_options(self.options),
+            load=pristine,
         )
         found = asdict(result)
         found.pop("policy_path")
@@ -129,11 +162,41 @@ def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=2)
-def load_task(task: TaskSection) -> Task:
-    """The problems, drawn once a process."""
-    from derl_trainers.tasks import arithmetic
+def load_task(task: TaskSection, columns: tuple[str, ...] = ()) -> Task:
+    """The problems, drawn or read once a process; `columns` are what a reward reads.
 
-    return arithmetic(**asdict(task))
+    Raises TaskError for data that cannot be used, or that lacks a column.
+    """
+    others = tuple(name for name in columns if name not in TASK_COLUMNS)
+    if task.name == "arithmetic":
+        from derl_trainers.tasks import arithmetic
+        from derl_trainers.tasks_data import TaskError
+
+        if others:
+            raise TaskError(f"the reward reads {others[0]!r}, which arithmetic does not give")
+        return arithmetic(**asdict(task.arithmetic))
+    from derl_trainers.tasks_data import DataTask, load_data_task
+
+    return load_data_task(DataTask.of(task, others))
+
+
+def task_columns(suite: str) -> tuple[str, ...]:
+    """The columns of a suite that the task's rows have to bring."""
+    return tuple(name for name in find_suite(suite).columns if name not in TASK_COLUMNS)
+
+
+def check_task(config: RunConfig) -> None:
+    """Raise ConfigError when the data of a run cannot be used; they are read, not the embedded."""
+    from derl_trainers.tasks_data import TaskError
+
+    if config.task.name == "arithmetic":
+        return
+    try:
+        task = load_task(config.task, task_columns(config.suite))
+    except TaskError as error:
+        raise ConfigError(f"[task]: {error}") from None
+    if not task.test:
+        raise ConfigError("[task] test: name the file of the final comparison's test problems")
 
 
 def examples(task: Task, split: Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
@@ -143,15 +206,33 @@ def examples(task: Task, split: Split) -> tuple[tuple[Example, ...], tuple[Examp
     return task.train + task.validation, task.test
 
 
-def inner_config(section: InnerSection) -> InnerConfig:
+def inner_config(section: InnerSection, budget: BudgetSection, eval_batch: int) -> InnerConfig:
     """The inner trainer's own config."""
-    from derl_trainers.inner import InnerConfig
+    from derl_trainers.inner import Budget, InnerConfig
 
-    return InnerConfig(**asdict(section))
+    limits = Budget(budget.seconds, budget.tokens, budget.flat_steps)
+    return InnerConfig(**asdict(section), eval_batch_size=eval_batch, budget=limits)
 
 
-def policy_config(section: PolicySection) -> PolicyConfig:
-    """The policy's own config."""
+def policy_options(section: PolicySection) -> PolicyOptions:
+    """How the policy is loaded and asked."""
+    from derl_trainers.inner import PolicyOptions
+
+    values = asdict(section)
+    return PolicyOptions(**{name: values[name] for name in PolicyOptions.__slots__})
+
+
+def load_policy(path: str, section: PolicySection) -> tuple[Any, Any]:
+    """A policy and its tokenizer, from memory where this process has loaded it before."""
+    import torch
+
+    from derl_trainers.models import pristine
+
+    return pristine(path, getattr(torch, section.dtype))
+
+
+def policy_config(section: TinySection) -> PolicyConfig:
+    """The small policy's own config."""
     from derl_trainers.policy import PolicyConfig, Styles
 
     values = asdict(section)

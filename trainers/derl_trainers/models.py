@@ -6,6 +6,8 @@ import difflib
 import importlib.util
 from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stderr
+from copy import deepcopy
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 
@@ -96,6 +98,27 @@ def load_model(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
+
+
+def pristine(
+    name: str | Path, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """As `load_model`, from a copy in memory: a process reads each of its last two models once."""
+    model, tokenizer = _kept(str(name), dtype, _stamp(Path(name)))
+    return deepcopy(model), deepcopy(tokenizer)
+
+
+@lru_cache(maxsize=2)
+def _kept(
+    name: str, dtype: torch.dtype, stamp: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    return load_model(name, dtype)
+
+
+def _stamp(path: Path) -> int:
+    """When what lies there was last written, 0 for a name: a model that was replaced is reread."""
+    files = path.iterdir() if path.is_dir() else [path] if path.is_file() else []
+    return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
 def _located(name: str) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields, is_dataclass
+from inspect import getdoc
 from typing import Any, get_type_hints
 
 from derl_trainers.config import RunConfig, builtin_configs
@@ -50,7 +51,7 @@ def _section(kind: type[Any], name: str) -> list[str]:
     hints = get_type_hints(kind)
     plain = [f for f in fields(kind) if "doc" in f.metadata]
     title = f"`[{name}]`" if name else "Top level"
-    lines = [f"\n## {title}\n\n{kind.__doc__}\n\n"]
+    lines = [f"\n## {title}\n\n{getdoc(kind)}\n\n"]
     lines += ["| key | default | what | expected |\n", "|---|---|---|---|\n"]
     lines += [f"| {' | '.join(_row(f, hints[f.name]))} |\n" for f in plain]
     for f in fields(kind):

@@ -17,11 +17,10 @@ from typing import Any
 
 from derl_primitives.answers import marked_answer
 from derl_runtime.data import JSON_SUFFIXES, PARQUET_SUFFIXES, DataError, read_rows
+from derl_trainers.config import TASK_COLUMNS, TaskSection
 from derl_trainers.tasks import Example, Task
 
 _SOLVE = "{prompt}\n\nReason step by step, and put the final answer in \\boxed{}."
-# What TRL or the reward's protocol gives under these names is not a column of the data.
-_TAKEN = frozenset(("prompt", "completion", "completion_ids", "answer", "progress"))
 _SUFFIXES = (*JSON_SUFFIXES, *PARQUET_SUFFIXES)
 
 
@@ -96,6 +95,15 @@ class DataTask:
     test_size: int = 0
     seed: int = 0
     columns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, section: TaskSection, columns: Sequence[str]) -> DataTask:
+        """As the settings say, with the columns that the reward reads."""
+        return cls(
+            section.name, section.data, section.test, section.hub_config, section.prompt,
+            section.answer, section.template, section.size, section.test_size, section.seed,
+            tuple(columns),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +198,7 @@ def hub_rows(source: str, split: str, config: str | None) -> _Rows:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise TaskError(
             f"{source}: the split {split!r} cannot be loaded from the hub: {reason}; "
-            "a local file works without it: --data FILE"
+            "a local file works without it, as `data` in [task]"
         ) from error
     columns = {name: list(table[name]) for name in table.column_names}
     return _Rows(columns, source, lambda row: f"{source} ({split}), row {row + 1}")
@@ -254,7 +262,7 @@ def _examples(rows: _Rows, spec: DataTask, form: Format) -> list[Example]:
     prompt_name, answer_name = spec.prompt or form.prompt, spec.answer or form.answer
     prompts = rows.column(prompt_name, "prompt")
     answers = rows.column(answer_name, "answer")
-    others = {name: rows.column(name, "") for name in spec.columns if name not in _TAKEN}
+    others = {name: rows.column(name, "") for name in spec.columns if name not in TASK_COLUMNS}
     examples = []
     for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         if not isinstance(prompt, str) or not prompt.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,24 @@ import derl_dsl
 from derl_dsl.adapters.verl import columns_of
 from derl_dsl.reward import Reward
 from derl_runtime.columns import ColumnError
-from derl_trainers.config import ConfigError
 from derl_trainers.grpo import trl_problem
 from derl_trainers.inner import (
-    Budget,
     InnerConfig,
     InnerResult,
     OnStep,
-    PolicyOptions,
     train_inner,
     trainer_settings,
 )
-from derl_trainers.jobs import examples, load_task, policy_config
+from derl_trainers.jobs import examples, inner_config, load_task, policy_config, policy_options
 from derl_trainers.policy import build_policy
 from derl_trainers.quiet import quiet
 from derl_trainers.report.facts import wilson
+from derl_trainers.settings import ConfigError
 from derl_trainers.tasks import Example, Task
-from derl_trainers.tasks_data import DataTask, TaskError, load_data_task
+from derl_trainers.tasks_data import TaskError
 from derl_trainers.train_config import METRICS, TrainConfig
 
 Progress = Callable[[int, int, dict[str, float]], None]
-_GIVEN = frozenset(("prompt", "completion", "completion_ids", "answer", "progress"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +86,12 @@ def prepare(reward: Reward, config: TrainConfig) -> Prepared:
             trainer_settings(inner_settings(config), config.seed, "logs")
     except (ValueError, TypeError) as error:
         raise ConfigError(f"[trl], with [inner]: {str(error).splitlines()[0]}") from None
-    task = read_task(config, tuple(columns_of(reward)))
-    trained, scored = examples(task, "final" if config.task.split == "final" else "search")
+    task = load_task(config.task, tuple(columns_of(reward)))
+    trained, scored = examples(task, "final" if config.split == "final" else "search")
     if not scored:
         raise TaskError("the task has no test problems: name them with --test")
     _try(reward, trained, config.inner.num_generations)
     return Prepared(reward, task, trained, scored)
-
-
-def read_task(config: TrainConfig, columns: Sequence[str]) -> Task:
-    """The problems; `columns` are what the reward reads. Raises TaskError."""
-    data = config.task
-    if data.name != "arithmetic":
-        others = tuple(name for name in columns if name not in _GIVEN)
-        return load_data_task(
-            DataTask(
-                data.name, data.data, data.test, data.hub_config, data.prompt, data.answer,
-                data.template, data.size, data.test_size, data.seed, others,
-            )
-        )  # fmt: skip
-    unknown = [name for name in columns if name not in _GIVEN]
-    if unknown:
-        raise TaskError(f"the reward reads {unknown[0]!r}, which arithmetic does not give")
-    return load_task(config.arithmetic)
 
 
 def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
@@ -151,7 +131,7 @@ def train(
     if policy == "tiny":
         # Two threads on small matrices are slower than one.
         torch.set_num_threads(1)
-        tiny, folder = policy_config(config.tiny), out / "start"
+        tiny, folder = policy_config(config.policy.tiny), out / "start"
         with quiet():
             policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
     result = train_inner(
@@ -163,7 +143,7 @@ def train(
         seed=config.seed,
         output_dir=out,
         progress=progress,
-        options=options(config),
+        options=policy_options(config.policy),
         on_step=on_step,
         logs_dir=out / "logs",
         score_before=True,
@@ -180,20 +160,8 @@ def train(
 
 def inner_settings(config: TrainConfig) -> InnerConfig:
     """The inner trainer's own settings."""
-    budget = config.budget
-    return InnerConfig(
-        **asdict(config.inner),
-        eval_batch_size=config.eval_batch,
-        budget=Budget(budget.seconds, budget.tokens, budget.flat_steps),
-        trl=config.trl,
-    )
-
-
-def options(config: TrainConfig) -> PolicyOptions:
-    """How the policy is loaded and asked."""
-    values = asdict(config.policy)
-    values.pop("model")
-    return PolicyOptions(**values)
+    found = inner_config(config.inner, config.budget, config.eval_batch)
+    return replace(found, trl=config.trl)
 
 
 def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[str, Any]:
@@ -207,7 +175,7 @@ def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[s
     return {
         "version": derl_dsl.__version__,
         "reward": {"text": reward.text, "key": reward.key},
-        "task": {"name": task.name, "split": config.task.split, **sizes},
+        "task": {"name": task.name, "split": config.split, **sizes},
         "before": asdict(trained.before),
         "after": asdict(trained.after),
         "steps": result.steps,

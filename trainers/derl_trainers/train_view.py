@@ -65,7 +65,7 @@ class TrainView:
             f"train  reward in [{certificate.lo:.4g}, {certificate.hi:.4g}], "
             f"policy {config.policy.model}, task {task.name}, seed {config.seed}"
         )
-        scored = "test" if config.task.split == "final" else "validation"
+        scored = "test" if config.split == "final" else "validation"
         self.console.print(
             f"  {len(prepared.trained):,} training and {len(prepared.scored):,} {scored} problems; "
             f"{inner.steps} steps of {inner.prompts} x {inner.num_generations} completions "
