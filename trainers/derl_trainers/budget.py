@@ -15,25 +15,26 @@ _TRAINING = ("generate_seconds", "reward_seconds", "update_seconds")
 
 
 def capped(budget: BudgetSection, outcome: Mapping[str, Any], steps: int) -> BudgetSection:
-    """The budget of runs of `steps` steps, given the result of an InnerJob with the outcome alone.
+    """The budget of runs of `steps` steps: `budget.cap` times what the outcome alone costs.
 
-    The cap is `budget.cap` times what `steps` steps of that run cost, in tokens or seconds as
-    `budget.cap_by` says; a run that ended early is counted by its cost a step.
+    `outcome` is the result of an InnerJob with the outcome alone, of any number of steps and from
+    the same policy; a run that ended early counts by its cost a step. Counted in tokens, the cap
+    follows from settings and seed: it is the same in a run that was resumed.
 
-    >>> capped(BudgetSection(), {"steps": 4, "tokens": 1000}, 24).tokens
-    7800
+    >>> capped(BudgetSection(cap=1.5), {"steps": 4, "tokens": 1000}, steps=24).tokens
+    9000
     """
-    if not budget.cap:
-        return budget
     spent = outcome["tokens"]
     if budget.cap_by == "seconds":
         spent = sum(outcome[part] for part in _TRAINING)
     return within(budget, budget.cap * spent / outcome["steps"] * steps)
 
 
-def within(budget: B, cap: float) -> B:
-    """A budget with a further limit, in what its `cap_by` says."""
+def within(budget: B, most: float) -> B:
+    """A budget with a further limit, in what its `cap_by` says; 0 is no limit."""
+    if not most:
+        return budget
     if budget.cap_by == "seconds":
-        return replace(budget, seconds=min(budget.seconds or cap, cap))
-    tokens = max(1, math.floor(cap))
+        return replace(budget, seconds=min(budget.seconds or most, most))
+    tokens = max(1, math.floor(most))
     return replace(budget, tokens=min(budget.tokens or tokens, tokens))

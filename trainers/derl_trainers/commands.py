@@ -38,15 +38,20 @@ def meta_train_command(
         typer.Option(help="Folder of this run, new or empty; runs/<name>-<time> by default."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, instead of the config's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting: section.key=value, such as meta.steps=8."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
 ) -> None:
     """Let a language model learn to write rewards that train a policy well."""
     from dataclasses import replace
 
     from derl_trainers.config import ConfigError, load_config, load_custom
+    from derl_trainers.train_config import parse_set
 
     try:
-        settings = load_config(config)
+        settings = load_config(config, dict(map(parse_set, set_ or [])))
         load_custom(settings)
     except ConfigError as error:
         fail(str(error))
@@ -55,6 +60,7 @@ def meta_train_command(
     folder = run_dir or RUNS / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_writable(folder)
     _check_extras()
+    _check_task(settings)
     _run(settings, folder, quiet)
 
 
@@ -63,23 +69,38 @@ def _run(settings: Any, folder: Path, quiet: bool) -> None:
 
     from rich.console import Console
 
-    # Nothing is downloaded, and forked tokenizers have nothing to say about it.
+    from derl_trainers.config import wants_hub
+
+    # Forked tokenizers have nothing to say about it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not wants_hub(settings):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from derl_trainers.meta import meta_train
     from derl_trainers.models import ModelMissing
     from derl_trainers.runner import JobFailed
+    from derl_trainers.settings import ConfigError
     from derl_trainers.store import StoreError
     from derl_trainers.ui import WIDTH, View
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         meta_train(settings, folder, View(console, quiet))
-    except (StoreError, JobFailed, ModelMissing) as error:
+    except (ConfigError, StoreError, JobFailed, ModelMissing) as error:
         fail(str(error))
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; what was done is in {folder}", err=True)
         raise typer.Exit(130) from None
+
+
+def _check_task(settings: Any) -> None:
+    """Fail when the task's data cannot be used, before a run begins."""
+    from derl_trainers.jobs import check_task
+    from derl_trainers.settings import ConfigError
+
+    try:
+        check_task(settings)
+    except ConfigError as error:
+        fail(str(error))
 
 
 def _check_writable(folder: Path) -> None:

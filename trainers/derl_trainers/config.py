@@ -20,6 +20,7 @@ from derl_trainers.settings import build_section, put, read_toml, setting
 
 # What every task gives; further columns come with rows of data alone.
 TASK_COLUMNS = ("prompt", "completion", "completion_ids", "answer", "progress")
+MODELS = ("tiny", "smollm2")  # built here, and from a package
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".gguf")
 
 
@@ -237,6 +238,7 @@ class MetaSection:
         "the search ends when the best score has not risen for so many outer steps; 0 = never",
         least=0,
     )
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +362,7 @@ class RunConfig:
     inner: InnerSection = field(default_factory=InnerSection)
     eval_batch: int = setting(512, "problems scored at once", least=1)
     budget: BudgetSection = field(default_factory=BudgetSection)
+    trl: Mapping[str, Any] = field(default_factory=dict)
     meta: MetaSection = field(default_factory=MetaSection)
     proposer: ProposerSection = field(default_factory=ProposerSection)
     final: FinalSection = field(default_factory=FinalSection)
@@ -428,6 +431,14 @@ def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             if file.exists() or file.suffix in _FILES or name.startswith("."):
                 part[key] = str(file)
     return table
+
+
+def wants_hub(config: RunConfig) -> bool:
+    """Whether the task or a model of a run is named by an id of the Hugging Face hub."""
+    named = [name for name in (config.policy.model, config.meta.model) if name not in MODELS]
+    if config.task.name != "arithmetic":
+        named += [config.task.data or "the public set", config.task.test]
+    return any(name and not Path(name).exists() for name in named)
 
 
 def load_custom(config: RunConfig) -> tuple[Origin, ...]:

@@ -6,7 +6,7 @@ from it. Torch is imported when a job runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -106,7 +106,8 @@ class InnerJob:
     The split `search` trains on the training problems and scores on validation; `final` trains on
     both and scores on test. The policy is saved to `save_to` when that is given. `custom` loads the
     primitives that no suite has; one whose calls fail `quarantine` times is left out. `options` say
-    how the policy is loaded and asked, `budget` when the run ends early.
+    how the policy is loaded and asked, `budget` when the run ends early, and `trl` what else TRL
+    is told.
     """
 
     formula: str
@@ -122,6 +123,7 @@ class InnerJob:
     options: PolicySection = field(default_factory=PolicySection)
     budget: BudgetSection = field(default_factory=BudgetSection)
     eval_batch: int = RunConfig().eval_batch
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
@@ -140,7 +142,7 @@ class InnerJob:
             self.policy_path,
             trained,
             scored,
-            inner_config(self.inner, self.budget, self.eval_batch),
+            inner_config(self.inner, self.budget, self.eval_batch, self.trl),
             seed=self.seed,
             output_dir=self.save_to,
             progress=progress,
@@ -206,12 +208,17 @@ def examples(task: Task, split: Split) -> tuple[tuple[Example, ...], tuple[Examp
     return task.train + task.validation, task.test
 
 
-def inner_config(section: InnerSection, budget: BudgetSection, eval_batch: int) -> InnerConfig:
+def inner_config(
+    section: InnerSection,
+    budget: BudgetSection,
+    eval_batch: int,
+    trl: Mapping[str, Any] | None = None,
+) -> InnerConfig:
     """The inner trainer's own config."""
     from derl_trainers.inner import Budget, InnerConfig
 
     limits = Budget(budget.seconds, budget.tokens, budget.flat_steps)
-    return InnerConfig(**asdict(section), eval_batch_size=eval_batch, budget=limits)
+    return InnerConfig(**asdict(section), eval_batch_size=eval_batch, budget=limits, trl=trl or {})
 
 
 def policy_options(section: PolicySection) -> PolicyOptions:

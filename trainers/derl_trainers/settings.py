@@ -57,6 +57,12 @@ def build_section(kind: type[T], table: Mapping[str, Any], source: str, name: st
             if not isinstance(value, dict):
                 raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
             values[key] = build_section(hints[key], value, source, inner)
+        elif get_origin(hints[key]) is Mapping:
+            # Settings of another library, which it checks itself.
+            if not isinstance(value, dict):
+                inner = f"{name}.{key}" if name else key
+                raise ConfigError(f"{place}: expected a section [{inner}], not {_shown(value)}")
+            values[key] = value
         else:
             values[key] = _value(value, hints[key], known[key].metadata, place)
     return kind(**values)

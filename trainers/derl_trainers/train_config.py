@@ -70,10 +70,7 @@ def load_train_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfi
     table = {} if path is None else _read(path)
     for name, value in flags.items():
         put(table, name, value, source)
-    trl = table.pop("trl", {})
-    if not isinstance(trl, dict):
-        raise ConfigError(f"{source}: trl: expected a section [trl], not {trl!r}")
-    config = replace(build_section(TrainConfig, table, source, ""), trl=trl)
+    config = build_section(TrainConfig, table, source, "")
     check_training(config.task, config.policy, config.inner, source)
     return replace(config, budget=_capped(config.budget, source))
 
@@ -107,9 +104,9 @@ def _capped(budget: TrainBudgetSection, source: str) -> TrainBudgetSection:
     try:
         found = json.loads(path.read_text("utf-8"))
         taken = found["seconds"]["training"] if budget.cap_by == "seconds" else found["tokens"]
-        cap = budget.cap * float(taken)
+        most = budget.cap * float(taken)
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{source}: [budget] cap_of: {path} is not there, or not of `derl-dsl train`"
         ) from None
-    return within(budget, cap)
+    return within(budget, most)
