@@ -1,15 +1,20 @@
 """The suites: what a program may name when it is checked for one of them.
 
-`find_suite("math")` gives one; `find_suite("math+derl-agent")` the union of several.
+`find_suite("math")` gives one; `find_suite("math+derl-agent")` the union of several. For ablations,
+`derl-math[-g3]` is the suite without a name, and `derl-math[~g3]` has it high where it was low.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
 from derl_grammar.types import Bool, List, Number, Text, Type
 from derl_primitives import (
+    altered,
     choice,
     code,
     code_tests,
@@ -65,6 +70,7 @@ class SuiteConflict(SuiteError):
         self.name = name
 
 
+_ALTERED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<changes>\s*[-~]\w+(\s*,\s*[-~]\w+)*\s*)\]")
 _TEXT_COLUMNS: dict[str, Type] = {"completion": Text(), "answer": Text()}
 
 SUITES: dict[str, Suite] = {
@@ -204,29 +210,53 @@ SUITES: dict[str, Suite] = {
 
 
 def find_suite(name: str) -> Suite:
-    """The suite of this name, or the union of several joined by `+`.
+    """The suite of this name, or the union of several joined by `+`; `[-g3]`, `[~g3]` change one.
 
     The outcome of a union is that of the first suite that has one.
     Raises `UnknownSuite` for a name that is not in the table, `SuiteNeedsExtra` for a suite whose
-    package is not installed, and `SuiteConflict` when two suites give one name different meanings.
+    package is not installed, `SuiteConflict` when two suites give one name different meanings, and
+    `SuiteError` for a change that a suite does not allow.
 
     >>> find_suite("math+derl-agent").outcome, sorted(find_suite("derl-math").bindings)
     ('exact(completion, answer)', ['g1', 'g2', 'g3', 'g4'])
+    >>> sorted(find_suite("derl-math[-g2,~g3]").bindings)
+    ['g1', 'g3', 'g4']
     """
-    parts = [part.strip() for part in name.split("+")]
-    for part in parts:
-        if part not in SUITES:
-            raise UnknownSuite(part)
-        extra = SUITES[part].extra
-        if extra is not None and extra.missing:
-            raise SuiteNeedsExtra(
-                f"the suite {part!r} needs {extra.package}, which is not installed: "
-                f"pip install 'derl-dsl[{extra.name}]'"
-            )
-    suite = SUITES[parts[0]]
-    for part in parts[1:]:
-        suite = _union(suite, SUITES[part])
-    return suite
+    first, *others = [_part(part.strip()) for part in name.split("+")]
+    for other in others:
+        first = _union(first, other)
+    return first
+
+
+def _part(text: str) -> Suite:
+    """One suite of a union, changed as its brackets say."""
+    name, bracket, _ = text.partition("[")
+    if name not in SUITES:
+        raise UnknownSuite(name)
+    extra = SUITES[name].extra
+    if extra is not None and extra.missing:
+        raise SuiteNeedsExtra(
+            f"the suite {name!r} needs {extra.package}, which is not installed: "
+            f"pip install 'derl-dsl[{extra.name}]'"
+        )
+    return _altered(text) if bracket else SUITES[name]
+
+
+# Kept, because values are cached by the function that gives them.
+@cache
+def _altered(text: str) -> Suite:
+    found = _ALTERED.fullmatch(text)
+    if found is None:
+        name = text.partition("[")[0]
+        raise SuiteError(f"suite {text!r}: write {name}[-x] to leave x out, {name}[~x] to turn it")
+    suite = SUITES[found["name"]]
+    try:
+        for change in found["changes"].split(","):
+            alter = altered.without if change.strip()[0] == "-" else altered.turned
+            suite = alter(suite, change.strip()[1:])
+    except ValueError as error:
+        raise SuiteError(f"suite {text!r}: {error}") from None
+    return replace(suite, name=text)
 
 
 def _union(first: Suite, second: Suite) -> Suite:

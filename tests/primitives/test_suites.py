@@ -104,3 +104,65 @@ def test_signatures_load_without_the_heavy_libraries():
     code = f"import {suites.__name__}, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_name_may_be_left_out_or_turned_round():
+    import derl_dsl
+
+    columns = {"completion": ["Step 1: a\nStep 2: b", r"\boxed{3}", "4"], "answer": ["3"] * 3}
+    names = ("g1", "g2", "g3", "g4")
+    plain, turned = (
+        {n: derl_dsl.compile(n, suite=s).score(columns).values.tolist() for n in names}
+        for s in ("derl-math", "derl-math[~g3]")
+    )
+    no, yes = 1e-6, 1 + 1e-6
+    assert plain["g3"] == [yes, no, no]
+    assert turned["g3"] == [no, yes, yes]
+    assert {n: v for n, v in turned.items() if n != "g3"} == {
+        n: v for n, v in plain.items() if n != "g3"
+    }
+    # One batch, both suites: nothing is taken from the other's cache.
+    both = [derl_dsl.compile("g3", suite=s) for s in ("derl-math", "derl-math[~g3]")]
+    assert derl_dsl.score_many(both, columns).tolist() == [plain["g3"], turned["g3"]]
+    kept = find_suite("derl-math[-g3, ~g4]")
+    assert list(kept.bindings) == ["g1", "g2", "g4"]
+    assert kept.bindings["g4"].primitive.doc.startswith("Whether the gold answer occurs anywhere")
+    (found,) = derl_dsl.check("g1 + g3", suite="derl-math[-g3]")
+    assert (found.code, found.hints) == ("DRL101", ("names: completion, answer, g1, g2, g4",))
+    assert find_suite("derl-math[~g3]") is find_suite("derl-math[~g3]")
+
+
+def test_bools_and_ranges_turn_round_as_well():
+    import derl_dsl
+
+    columns = {"completion": ["a", r"\boxed{3}"], "answer": ["3", "3"]}
+    right = derl_dsl.compile("1 * boxed(completion)", suite="math[~boxed]")
+    assert right.score(columns).values.tolist() == [1.0, 0.0]
+    plain, turned = (
+        derl_dsl.compile("number_closeness(completion, answer)", suite=s).score(
+            {"completion": ["3", "4", "x"], "answer": ["3"] * 3}
+        )
+        for s in ("similarity", "similarity[~number_closeness]")
+    )
+    assert turned.values.tolist() == [1 - v for v in plain.values]
+    assert plain.values[0] == 1
+    assert 0 < plain.values[1] < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("derl-math[-g1]", "'g1' is the outcome, which has to stay"),
+        ("math[~exact]", "'exact' is the outcome"),
+        ("derl-math[-g9]", "no name 'g9'; there are g1, g2, g3, g4"),
+        ("derl-math[g3]", r"write derl-math[-x] to leave x out, derl-math[~x] to turn it"),
+        ("derl-math[-g3", "write derl-math[-x]"),
+        ("derl-math[]", "write derl-math[-x]"),
+        ("code[~last_code]", "only numbers within bounds and bool turn"),
+        ("derl-maths[-g3]", "unknown suite 'derl-maths'; did you mean 'derl-math'?"),
+    ],
+)
+def test_a_change_that_a_suite_does_not_allow(name, said):
+    with pytest.raises(SuiteError) as error:
+        find_suite(name)
+    assert said in str(error.value)
