@@ -1,14 +1,16 @@
 """`graph-fit`: the weights of the graph fitted by gradient to rewards that trained well.
 
 The paper names the graph "fitted by regression or RL" and says no more; this is our reading of the
-regression. On rollouts of the start policy, every reward R has group-normalised values, which are
-all that GRPO sees of it. With A_i the advantage of formula i in the group of its step, the fit is
+regression. With A_i the advantage of formula i in the group of its step, the fit is
 
     maximise  sum_i A_i * corr(R_theta, R_i)
 
-over all formulas so far: be like those that trained well, unlike those that did not. Correlation is
-linear in the normalised R_i, so this is the regression of R_theta, up to scale, onto one target,
-sum_i A_i R_i. Before anything is known the target is the outcome.
+over all formulas so far: be like those that trained well, unlike those that did not. The
+correlation is taken on rollouts of the start policy, of values less the mean of their group (the
+completions of one prompt), for GRPO sees no more of a reward. It is not divided by each group's own
+deviation, as TRL does: that would make the faintest difference in a group count as much as any.
+Correlation is linear in the R_i of unit norm, so this is the regression of R_theta, up to scale,
+onto one target, sum_i A_i R_i. Before anything is known the target is the outcome.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 import derl_dsl
@@ -27,12 +28,10 @@ from derl_trainers.proposers.base import Context, Past, group_advantages, step_r
 from derl_trainers.proposers.graph import Network, Weights, network
 from derl_trainers.proposers.rollouts import Rollouts, sample_rollouts
 
-Array = NDArray[np.float64]
-
 _MOST = 8.0  # the largest weight: tanh is flat long before
 _RATE = 0.05  # of Adam
 _DECAY = 1e-3  # of the squared weights: correlation alone would let them grow
-_EPSILON = 1e-4  # TRL's, beside a group's standard deviation
+_FLAT = 1e-9  # the norm of values that say nothing
 
 
 class GraphFit:
@@ -73,7 +72,7 @@ class Fit:
         module = derl_dsl.compile(text, suite=network.suite).torch()
         self._call = module.bind(module.read(rollouts.columns))
 
-    def target(self, past: Sequence[Past]) -> Array:
+    def target(self, past: Sequence[Past]) -> Tensor:
         """What the reward shall be like, (B,): sum of A_i R_i, or the outcome before any A_i."""
         scored = group_advantages(past)
         if not scored:
@@ -83,11 +82,13 @@ class Fit:
             weight[item.formula] = weight.get(item.formula, 0.0) + advantage
         rewards = [derl_dsl.compile(text, suite=self.network.suite) for text in weight]
         columns, size = self.rollouts.columns, self.rollouts.group_size
-        values = torch.as_tensor(derl_dsl.score_many(rewards, columns, group_size=size))
-        found = np.array(list(weight.values())) @ np.nan_to_num(self._seen(values).numpy())
-        return np.asarray(found, dtype=np.float64)
+        scores = derl_dsl.score_many(rewards, columns, group_size=size)
+        seen = self._seen(torch.as_tensor(np.nan_to_num(scores)))
+        unit = seen / seen.norm(dim=-1, keepdim=True).clamp_min(_FLAT)
+        found: Tensor = torch.tensor(list(weight.values()), dtype=unit.dtype) @ unit
+        return found
 
-    def best(self, target: Array, settings: GraphSection, rng: np.random.Generator) -> Weights:
+    def best(self, target: Tensor, settings: GraphSection, rng: np.random.Generator) -> Weights:
         """The weights of the best of several fits by Adam, which start around the mean's."""
         starts = self.network.mean() + np.concatenate(
             [
@@ -95,9 +96,7 @@ class Fit:
                 rng.normal(0.0, settings.sigma, (settings.fit_starts - 1, self.network.size)),
             ]
         )
-        fits = [
-            self._fitted(start, torch.as_tensor(target), settings.fit_steps) for start in starts
-        ]
+        fits = [self._fitted(start, target, settings.fit_steps) for start in starts]
         return max(fits, key=lambda fit: fit[0])[1]
 
     def _fitted(self, start: Weights, target: Tensor, steps: int) -> tuple[float, Weights]:
@@ -117,13 +116,12 @@ class Fit:
         """Correlation with the target, less what large weights cost."""
         values = self._call(dict(zip(self.names, weights.unbind(), strict=True)))["reward"]
         seen = self._seen(values)
-        size = torch.sqrt((seen**2).sum() * (target**2).sum() + 1e-12)
-        return (seen * target).sum() / size - _DECAY * (weights**2).sum()
+        alike = seen @ target / (seen.norm() * target.norm()).clamp_min(_FLAT)
+        gain: Tensor = alike - _DECAY * (weights**2).sum()
+        return gain
 
     def _seen(self, values: Tensor) -> Tensor:
-        """Rewards as GRPO sees them, (…, B): less the mean of their group, by its deviation."""
-        groups = values.unflatten(-1, (-1, self.rollouts.group_size))
-        centred = groups - groups.mean(dim=-1, keepdim=True)
-        # The root has no derivative at a group without any spread.
-        spread = torch.sqrt((centred**2).mean(dim=-1, keepdim=True) + 1e-12)
-        return (centred / (spread + _EPSILON)).flatten(-2)
+        """Values less the mean of their group, (…, B)."""
+        groups = values.reshape(*values.shape[:-1], -1, self.rollouts.group_size)
+        centred: Tensor = (groups - groups.mean(dim=-1, keepdim=True)).flatten(-2)
+        return centred

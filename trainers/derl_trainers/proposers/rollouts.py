@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_trainers.config import RunConfig
 from derl_trainers.greedy import chat_for
-from derl_trainers.jobs import examples, load_task
+from derl_trainers.jobs import examples, load_policy, load_task, policy_options
 from derl_trainers.proposers.frozen import seeded
 from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
@@ -37,9 +36,8 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
     groups = min(len(training), max(1, config.proposer.graph.rollouts // size))
     chosen = random.Random(config.seed).sample(training, groups)
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(policy, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(policy).eval()
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        model, tokenizer = load_policy(policy, config.policy)
+        model.eval()
         completions: list[str] = []
         with seeded(model, config.seed):
             at_once = max(1, _BATCH // size)
@@ -52,7 +50,8 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
 @torch.inference_mode()
 def _sampled(model: Any, tokenizer: Any, part: Sequence[Example], config: RunConfig) -> list[str]:
     """The completions of one left-padded batch, those of a prompt side by side."""
-    chat = chat_for(tokenizer)
+    options = policy_options(config.policy)
+    chat = chat_for(tokenizer, options.chat, options.system)
     prompts = [example.prompt for example in part]
     if chat is not None:
         prompts = tokenizer.apply_chat_template(
@@ -61,6 +60,7 @@ def _sampled(model: Any, tokenizer: Any, part: Sequence[Example], config: RunCon
     batch = tokenizer(
         prompts,
         padding=True,
+        padding_side="left",
         return_tensors="pt",
         return_token_type_ids=False,
         add_special_tokens=chat is None,  # a chat template writes its own
