@@ -1,8 +1,9 @@
 """The meta-optimizer: a language model that writes formulas, cold-started and left imperfect.
 
-`tiny` is built here and reads characters; `smollm2` is SmolLM2-135M-Instruct. Both learn the
-language from formulas that the project samples from its own grammar, by a short supervised run
-that ends while a good share of what they write still fails: the outer loop has to teach the rest.
+`tiny` is built here and reads characters; any other causal language model is loaded. It learns the
+language from formulas, those of a file or sampled from the project's own grammar, by a short
+supervised run that ends while a good share of what it writes still fails: the outer loop has to
+teach the rest.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import (
+    LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -30,16 +33,20 @@ from derl_dsl.checker import check
 from derl_dsl.custom import REGISTRY
 from derl_dsl.sample import FORMULAS, Profile, sample_program
 from derl_dsl.scope import Scope, build_scope
+from derl_dsl.typed_grammar import llguidance_grammar
 from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
 from derl_runtime.faults import visible
-from derl_trainers.config import MetaSection
-from derl_trainers.models import SMOLLM2, fixed_tokenizer, load_model, small_llama
+from derl_trainers.config import ConfigError, MetaSection
+from derl_trainers.decoding import FormulaMasks, FormulaProcessor, end_tokens, masked_rows
+from derl_trainers.lora import lora_config, merged
+from derl_trainers.models import fixed_tokenizer, load_model, small_llama
 from derl_trainers.quiet import quiet
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Prompt = str | list[dict[str, str]]
 
+TINY = "tiny"
 _PROBE = 32  # formulas sampled to see how many pass the checker
 _PROBE_EVERY = 10  # cold-start steps
 # Arithmetic of a few terms: what a small model can learn from a thousand examples.
@@ -61,11 +68,15 @@ _ASK = "reward = "
 
 @dataclass(frozen=True, slots=True)
 class MetaOptimizer:
-    """A model, its tokenizer, and the fixed prompt it answers with a formula."""
+    """A model, its tokenizer, and the prompt it answers with a formula.
+
+    `masks` say which tokens go on with a formula, for masked and mixed decoding.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     prompt: Prompt
+    masks: FormulaMasks | None = None
 
     def completion(self, formula: str) -> Prompt:
         """A formula in the form of this model's completions."""
@@ -75,9 +86,9 @@ class MetaOptimizer:
 
 
 def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOptimizer:
-    """The untrained `tiny`, or the pretrained `smollm2`; raises ModelMissing without weights."""
-    if config.model == "smollm2":
-        return _smollm2(suite)
+    """The untrained `tiny`, or a pretrained model; raises ModelMissing if it cannot be loaded."""
+    if config.model != TINY:
+        return _loaded(config, suite, config.model)
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -87,20 +98,50 @@ def build_meta_optimizer(config: MetaSection, suite: str, seed: int) -> MetaOpti
             2 * config.hidden_size,
             config.layers,
             config.heads,
-            positions=512,
+            # Room for the history, and some tokens around it.
+            positions=(config.history + 1) * (config.max_tokens + 32) + 512,
         )
-    return MetaOptimizer(model, tokenizer, _ASK)
+    return _with_prompt(config, suite, model.to(getattr(torch, config.dtype)), tokenizer)
+
+
+def load_meta_optimizer(config: MetaSection, suite: str, folder: Path) -> MetaOptimizer:
+    """The meta-optimizer that a cold start saved to `folder`.
+
+    GRPO can load the same model from there again, as the reference of its KL term.
+    """
+    return _loaded(config, suite, folder)
+
+
+def _loaded(config: MetaSection, suite: str, name: str | Path) -> MetaOptimizer:
+    with quiet():
+        model, tokenizer = load_model(name, getattr(torch, config.dtype))
+    return _with_prompt(config, suite, model, tokenizer)
+
+
+def _with_prompt(
+    config: MetaSection, suite: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> MetaOptimizer:
+    if tokenizer.chat_template is not None:
+        prompt: Prompt = chat_prompt(suite)
+    else:
+        # `tiny` reads no English.
+        prompt = _ASK if config.model == TINY else f"{instruction(suite)}\n{_ASK}"
+    masks = None
+    if config.decoding != "free":
+        grammar = llguidance_grammar(suite_scope(suite))
+        masks = FormulaMasks(grammar, model, tokenizer, config.max_tokens)
+    return MetaOptimizer(model, tokenizer, prompt, masks)
+
+
+def meta_peft_config(config: MetaSection) -> Any:
+    """The LoRA adapters to train, None for all weights; raises ModelMissing without peft."""
+    return lora_config(config.lora_rank, config.lora_alpha, config.lora_targets)
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """One token for each printable ASCII character: the model may write anything, also nonsense."""
     letters = string.ascii_letters + string.digits + string.punctuation + " \n"
     return fixed_tokenizer(letters, r"[\s\S]")
-
-
-def _smollm2(suite: str) -> MetaOptimizer:
-    model, tokenizer = load_model(SMOLLM2)
-    return MetaOptimizer(model, tokenizer, chat_prompt(suite))
 
 
 def chat_prompt(suite: str, past: Sequence[tuple[str, float]] = ()) -> list[dict[str, str]]:
@@ -181,8 +222,14 @@ def cold_start_formulas(suite: str, count: int, seed: int) -> list[str]:
 
 
 @torch.inference_mode()
-def sample_formulas(meta: MetaOptimizer, config: MetaSection, count: int) -> list[str]:
-    """`count` formulas as the meta-optimizer writes them now; leaves the model's mode as it was."""
+def sample_formulas(
+    meta: MetaOptimizer, config: MetaSection, count: int, seed: int | None = None
+) -> list[str]:
+    """`count` formulas as the meta-optimizer writes them now, decoded as `[meta] decoding` says.
+
+    With a seed they depend on it and the weights alone, and torch's random numbers are left as they
+    were; so is the model's mode.
+    """
     was_training = meta.model.training
     meta.model.eval()
     if isinstance(meta.prompt, str):
@@ -191,19 +238,37 @@ def sample_formulas(meta: MetaOptimizer, config: MetaSection, count: int) -> lis
         batch = meta.tokenizer.apply_chat_template(
             [meta.prompt], add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-    tokens = meta.model.generate(
-        **batch.to(meta.model.device),
-        do_sample=True,
-        temperature=config.temperature,
-        top_k=0,
-        num_return_sequences=count,
-        max_new_tokens=config.max_tokens,
-        pad_token_id=meta.tokenizer.pad_token_id,
-        eos_token_id=meta.tokenizer.eos_token_id,
-    )
+    processors = LogitsProcessorList()
+    if config.decoding != "free":
+        assert meta.masks is not None
+        processors.append(FormulaProcessor(meta.masks, masked_rows(config, count)))
+    with _seeded(meta.model.device, seed):
+        tokens = meta.model.generate(
+            **batch.to(meta.model.device),
+            do_sample=True,
+            temperature=config.temperature,
+            top_k=0,
+            top_p=1.0,
+            num_return_sequences=count,
+            max_new_tokens=config.max_tokens,
+            pad_token_id=meta.tokenizer.pad_token_id,
+            eos_token_id=end_tokens(meta.model, meta.tokenizer),
+            logits_processor=processors,
+        )
     meta.model.train(was_training)
     new = tokens[:, batch["input_ids"].shape[1] :]
     return [formula_text(t) for t in meta.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+@contextmanager
+def _seeded(device: torch.device, seed: int | None) -> Iterator[None]:
+    """Torch's random numbers from a seed, and put back afterwards; without one, as they are."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def share_valid(formulas: list[str], suite: str) -> float:
@@ -223,29 +288,77 @@ def cold_start(
     out_dir: Path,
     progress: Progress | None = None,
 ) -> int:
-    """Supervised training on sampled formulas until `cold_valid` of what is written is valid.
+    """Supervised training on formulas until `cold_valid` of what is freely written is valid.
 
-    The model is trained in place and saved to `out_dir`, a plain transformers checkpoint. Returns
-    the number of steps.
+    The model is trained in place, LoRA adapters are merged into it, and it is saved to `out_dir`, a
+    plain transformers checkpoint. Returns the number of steps. Raises ConfigError for a file of
+    formulas that has none to learn.
     """
-    formulas = cold_start_formulas(suite, config.cold_formulas, seed)
-    rows = [{"prompt": meta.prompt, "completion": meta.completion(f)} for f in formulas]
+    formulas = (
+        read_formulas(Path(config.cold_file), suite).formulas
+        if config.cold_file
+        else cold_start_formulas(suite, config.cold_formulas, seed)
+    )
     probe = _Probe(meta, config, suite, progress)
     with quiet():
         if config.cold_steps:
             trainer = SFTTrainer(
                 model=meta.model,
                 args=_sft_config(config, seed, out_dir),
-                train_dataset=Dataset.from_list(rows),
+                train_dataset=Dataset.from_list(_lessons(meta, config, suite, formulas, seed)),
                 processing_class=meta.tokenizer,
                 callbacks=[probe],
+                peft_config=meta_peft_config(config),
             )
             trainer.remove_callback(PrinterCallback)
             trainer.train()
+            # Adapters live in the layers of `meta.model`, and leave them here.
+            merged(trainer.model)
         meta.model.eval()
         meta.model.save_pretrained(out_dir)
         meta.tokenizer.save_pretrained(out_dir)
     return probe.steps
+
+
+def _lessons(
+    meta: MetaOptimizer, config: MetaSection, suite: str, formulas: list[str], seed: int
+) -> list[dict[str, Any]]:
+    """Prompts and formulas to learn; a history in the prompt is of formulas with made-up scores."""
+    rng = random.Random(seed)
+    rows = []
+    for formula in formulas:
+        past = rng.sample(formulas, min(rng.randint(0, config.history), len(formulas)))
+        made_up = sorted(rng.random() for _ in past)
+        prompt = prompt_with_history(meta, suite, list(zip(past, made_up, strict=True)))
+        rows.append({"prompt": prompt, "completion": meta.completion(formula)})
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaFile:
+    """The formulas of a file that pass the checker, and how many lines were left out."""
+
+    formulas: list[str]
+    left_out: int
+
+
+def read_formulas(path: Path, suite: str) -> FormulaFile:
+    """The formulas of a file, one a line; empty lines do not count.
+
+    Raises ConfigError for a file that cannot be read or has no formula that passes the checker.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"[meta] cold_file: {path} cannot be read: {error}") from None
+    found = [line for line in lines if line]
+    good = [line for line in found if _passes(line, suite)]
+    if not good:
+        raise ConfigError(
+            f"[meta] cold_file: none of the {len(found)} lines of {path} is a formula of the suite "
+            f"{suite!r} that passes the checker; try `derl-dsl check`"
+        )
+    return FormulaFile(good, len(found) - len(good))
 
 
 def _sft_config(config: MetaSection, seed: int, out_dir: Path) -> SFTConfig:
@@ -278,6 +391,8 @@ class _Probe(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.meta = meta
         self.config = config
+        # Under masks there is little to get wrong, and nothing to see of what is learnt.
+        self.free = replace(config, decoding="free")
         self.suite = suite
         self.progress = progress
         self.steps = 0
@@ -287,7 +402,7 @@ class _Probe(TrainerCallback):  # type: ignore[misc]
         self.steps = state.global_step
         metrics: dict[str, float] = {}
         if self.steps % _PROBE_EVERY == 0:
-            formulas = sample_formulas(self.meta, self.config, _PROBE)
+            formulas = sample_formulas(self.meta, self.free, _PROBE)
             share = share_valid(formulas, self.suite)
             # Two probes in a row: one alone is right by luck too often.
             metrics["valid"] = (share + self.last) / 2
