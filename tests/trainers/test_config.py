@@ -1,7 +1,8 @@
 """Configs: what is read, and what is said about mistakes."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,9 @@ def test_builtin_configs_load() -> None:
 
 
 def test_values_reach_their_fields(tmp_path: Path) -> None:
-    found = load(tmp_path, "seed = 3\n[inner]\nlearning_rate = 1\n[policy.tiny.styles]\ndirect = 0.5\n")
+    found = load(
+        tmp_path, "seed = 3\n[inner]\nlearning_rate = 1\n[policy.tiny.styles]\ndirect = 0.5\n"
+    )
     assert (found.seed, found.inner.learning_rate, found.policy.tiny.styles.direct) == (3, 1.0, 0.5)
     assert found.meta == c.MetaSection()
 
@@ -106,10 +109,68 @@ def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None
         REGISTRY.clear()
 
 
+def test_a_config_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        "extends = 'demo'\nseed = 4\n[meta]\nsteps = 2\n[task.arithmetic]\nterms = 3\n"
+    )
+    found = load(tmp_path, "extends = 'base.toml'\nname = 'x'\n[meta]\nformulas = 5\n")
+    demo = c.load_config("demo")
+    assert (found.name, found.seed, found.meta.steps, found.meta.formulas) == ("x", 4, 2, 5)
+    assert found.task.arithmetic == replace(demo.task.arithmetic, terms=3)
+    assert (found.final, found.suite) == (demo.final, demo.suite)
+    for text, said in (
+        ("extends = 'run.toml'", "extends: comes back to itself"),
+        ("extends = 3", "extends: expected a built-in name or a file, not 3"),
+        ("extends = 'dem'", "no such config file; did you mean 'demo'?"),
+    ):
+        with pytest.raises(c.ConfigError) as error:
+            load(tmp_path, text)
+        assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("ablation-drop-g3", {"suite": "derl-math[-g3]"}),
+        ("ablation-flip-g3", {"suite": "derl-math[~g3]"}),
+        *((f"formulas-{n}", {"formulas": n}) for n in (4, 6, 8)),
+    ],
+)
+def test_an_ablation_differs_from_the_demo_in_one_thing(name: str, changed: dict[str, Any]) -> None:
+    demo, found = c.load_config("demo"), c.load_config(name)
+    formulas = changed.get("formulas", demo.meta.formulas)
+    wanted = replace(
+        demo,
+        name=name,
+        suite=changed.get("suite", demo.suite),
+        meta=replace(demo.meta, formulas=formulas),
+    )
+    assert found == wanted
+
+
+def test_settings_of_the_command_line_go_on_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = {"task.data": "train.jsonl", "inner.steps": 3, "task.test": "openai/gsm8k", "seed": 2}
+    found = c.load_config("gsm8k", flags)
+    assert (found.seed, found.inner.steps) == (2, 3)
+    # Found again when the run is resumed from elsewhere.
+    assert (found.task.data, found.task.test) == (str(tmp_path / "train.jsonl"), "openai/gsm8k")
+    assert c.wants_hub(found)
+    for name in ("train.jsonl", "test.jsonl"):
+        (tmp_path / name).touch()
+    assert not c.wants_hub(c.load_config("gsm8k", {**flags, "task.test": "test.jsonl"}))
+    assert not c.wants_hub(c.load_config("demo"))
+    assert c.wants_hub(c.load_config("demo", {"policy.model": "a/b"}))
+    with pytest.raises(c.ConfigError, match=r"unknown key 'stepps' in \[inner\]"):
+        c.load_config("demo", {"inner.stepps": 1})
+
+
 def test_missing_config_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(c.ConfigError, match="did you mean 'demo'"):
         c.load_config("deno")
-    with pytest.raises(c.ConfigError, match="built in: demo"):
+    with pytest.raises(c.ConfigError, match="built in: .*demo, "):
         c.load_config(tmp_path / "other.toml")
     with pytest.raises(c.ConfigError, match="cannot be read"):
         c.load_config(tmp_path)

@@ -16,7 +16,7 @@ from derl_dsl.custom import REGISTRY, Origin, PrimitiveError, load_with
 from derl_primitives.suites import SuiteError, find_suite
 from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
 from derl_trainers.settings import ConfigError as ConfigError
-from derl_trainers.settings import build_section, put, read_toml, setting
+from derl_trainers.settings import build_section, merged, put, read_toml, setting
 
 # What every task gives; further columns come with rows of data alone.
 TASK_COLUMNS = ("prompt", "completion", "completion_ids", "answer", "progress")
@@ -352,7 +352,11 @@ class RunConfig:
 
     name: str = setting("demo", "name of the run; part of its folder's name")
     seed: int = setting(0, "of every random choice: cold start, sampling, inner runs", least=0)
-    suite: str = setting("derl-math", "names that the formulas may use")
+    suite: str = setting(
+        "derl-math",
+        "names that the formulas may use; `derl-math[-g3]` leaves g3 out, and `derl-math[~g3]` "
+        "turns it round, for ablations",
+    )
     primitives: tuple[str, ...] = setting(
         (),
         "files of untrusted primitives that formulas may call too, relative to the config's folder",
@@ -387,49 +391,51 @@ def load_config(source: str | Path, flags: Mapping[str, Any] | None = None) -> R
     Raises ConfigError for an unreadable file, a key or section that does not exist, a value of the
     wrong type or out of range, and settings that do not go together.
     """
-    if str(source) in builtin_configs():
-        path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
-    else:
-        path = Path(source)
+    over: dict[str, Any] = {}
+    for name, value in (flags or {}).items():
+        put(over, name, value, "--set")
+    return parse_config(merged(_tables(str(source)), beside(over, Path())), str(source))
+
+
+def _tables(source: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The tables of a config over those of the one that it extends; files found from anywhere."""
+    builtin = source in builtin_configs()
+    path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
+    path = path if builtin else Path(source)
     if not path.exists():
-        near = difflib.get_close_matches(str(source), builtin_configs(), n=1)
+        near = difflib.get_close_matches(path.name, builtin_configs(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
         raise ConfigError(f"{source}: no such config file; {hint}")
-    table = beside(read_toml(path, str(source)), path.parent)
-    for name, value in (flags or {}).items():
-        put(table, name, value, str(source))
-    config = parse_config(table, str(source))
-    files = tuple(str(path.parent / file) for file in config.primitives)
-    return replace(config, primitives=files, meta=_cold_file(config.meta, path.parent, str(source)))
-
-
-def _cold_file(meta: MetaSection, folder: Path, source: str) -> MetaSection:
-    """The file of the cold start, if there is one, as it is found from anywhere."""
-    if not meta.cold_file:
-        return meta
-    file = folder / meta.cold_file
-    if not file.is_file():
-        raise ConfigError(f"{source}: [meta] cold_file: no such file: {file}")
-    return replace(meta, cold_file=str(file))
+    if source in seen:
+        raise ConfigError(f"{source}: extends: comes back to itself by {' and '.join(seen)}")
+    table = beside(read_toml(path, source), path.parent)
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise ConfigError(f"{source}: extends: expected a built-in name or a file, not {base!r}")
+    base = base if base in builtin_configs() else str(path.parent / base)
+    return merged(_tables(base, (*seen, source)), table)
 
 
 def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of a config file with the files that [task] and [policy] name found from there.
+    """The tables of a config file with the files that it names found from there.
 
-    What is neither there nor has a file's suffix is a name or an id of the hub, and stays.
+    Of data and models, what is neither there nor has a file's suffix is a name or an id of the hub.
     """
-    for section, key in (
-        ("task", "data"),
-        ("task", "test"),
-        ("policy", "model"),
-        ("meta", "model"),
-    ):
+    folder = folder.absolute()
+    for section, key in (("task", "data"), ("task", "test"), ("policy", "model")):
         part = table.get(section)
         name = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict) and isinstance(name, str) and name:
-            file = folder.absolute() / Path(name).expanduser()
+            file = folder / Path(name).expanduser()
             if file.exists() or file.suffix in _FILES or name.startswith("."):
                 part[key] = str(file)
+    files, meta = table.get("primitives"), table.get("meta")
+    if isinstance(files, list) and all(isinstance(file, str) for file in files):
+        table["primitives"] = [str(folder / file) for file in files]
+    if isinstance(meta, dict) and isinstance(meta.get("cold_file"), str) and meta["cold_file"]:
+        meta["cold_file"] = str(folder / meta["cold_file"])
     return table
 
 
@@ -495,6 +501,8 @@ def _check_together(config: RunConfig, source: str) -> None:
         )
     check_training(config.task, config.policy, config.inner, source)
     check_heads(config.meta, "meta", source)
+    if config.meta.cold_file and not Path(config.meta.cold_file).is_file():
+        raise ConfigError(f"{source}: [meta] cold_file: no such file: {config.meta.cold_file}")
     _check_prompted(config, source)
 
 

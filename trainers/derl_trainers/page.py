@@ -25,6 +25,7 @@ _HEAD = """\
 Generated from `derl_trainers/config.py` by `make docs`.
 
 A config is a TOML file; what it leaves out has the default below. Built in: {names}.
+`extends = "demo"` at the top starts from another config, built in or a file, not from the defaults.
 An unknown key, a wrong type or a value out of range is an error that names file, section and key.
 """
 _TYPES: dict[Any, str] = {

@@ -128,3 +128,17 @@ def put(table: dict[str, Any], path: str, value: Any, source: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{source}: expected a section [{'.'.join(sections[:depth])}]")
     table[key] = value
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables with those of `over` on top.
+
+    >>> merged({"inner": {"steps": 3, "prompts": 2}}, {"inner": {"steps": 4}})
+    {'inner': {'steps': 4, 'prompts': 2}}
+    """
+    found = dict(base)
+    for key, value in over.items():
+        below = found.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        found[key] = merged(below, value) if both else value  # type: ignore[arg-type]
+    return found
