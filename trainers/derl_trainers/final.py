@@ -18,6 +18,7 @@ from derl_trainers.jobs import InnerJob, ScoreJob
 from derl_trainers.runner import Runner
 from derl_trainers.store import Store, interval
 
+OUTCOME_ONLY = "outcome only"
 BEST, START, POPULATION = "best formula", "start policy", "population"
 
 
@@ -57,10 +58,11 @@ def compare(
     formulas = {**found, **baselines}
     with runner.store.phase("final comparison"):
         runner.view.final(config, len(formulas))
-        start = ScoreJob(config.task, config.inner, policy, "final")
+        asked: Any = ("final", config.policy, config.eval_batch)
+        start = ScoreJob(config.task, config.inner, policy, *asked)
         names = [runner.submit("final", START, config.seed, start)]
         if population is not None:
-            score = ScoreJob(config.task, config.inner, population, "final")
+            score = ScoreJob(config.task, config.inner, population, *asked)
             names.append(runner.submit("final", POPULATION, config.seed, score))
         twins: list[tuple[str, str, int, int]] = []
         for seed in final_seeds(config):
@@ -76,6 +78,11 @@ def final_seeds(config: RunConfig) -> list[int]:
     return [1000 + 100 * config.seed + i for i in range(config.final.seeds)]
 
 
+def final_steps(config: RunConfig) -> int:
+    """Inner steps of a final run."""
+    return config.final.steps or config.inner.steps
+
+
 def _submit_seed(
     config: RunConfig,
     run_dir: Path,
@@ -86,9 +93,7 @@ def _submit_seed(
     twins: list[tuple[str, str, int, int]],
 ) -> list[int]:
     """Queue one run of each distinct reward; what equals another is noted in `twins`."""
-    inner: InnerSection = config.inner
-    if config.final.steps:
-        inner = replace(inner, steps=config.final.steps)
+    inner: InnerSection = replace(config.inner, steps=final_steps(config))
     by_key: dict[str, int] = {}
     for label, formula in formulas.items():
         key = derl_dsl.compile(formula, suite=config.suite).key
@@ -98,7 +103,8 @@ def _submit_seed(
         save_to = str(run_dir / "policies" / f"best-{seed}") if label == BEST else None
         job = InnerJob(
             formula, config.suite, config.task, inner, policy, seed, "final", save_to,
-            load_custom(config), config.sandbox.quarantine,
+            load_custom(config), config.sandbox.quarantine, config.policy, config.budget,
+            config.eval_batch,
         )  # fmt: skip
         by_key[key] = runner.submit("final", label, seed, job, formula, key)
     return list(by_key.values())
@@ -122,7 +128,7 @@ def comparison(store: Store) -> list[ComparisonRow]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for job in jobs:
         groups.setdefault(job["label"], []).append(job)
-    yard = {job["seed"]: job["pass_at_1"] for job in groups.get("outcome only", [])}
+    yard = {job["seed"]: job["pass_at_1"] for job in groups.get(OUTCOME_ONLY, [])}
     rows = [_row(label, group, yard) for label, group in groups.items()]
     order = {BEST: 0, POPULATION: 2, START: 3}
     return sorted(rows, key=lambda row: order.get(row.label, 1))
@@ -135,6 +141,6 @@ def _row(label: str, group: list[dict[str, Any]], yard: Mapping[int, float]) -> 
         return ComparisonRow(label, formula, scores, sum(scores) / len(scores))
     mean, half = interval(list(scores))
     pairs = [job["pass_at_1"] - yard[job["seed"]] for job in group if job["seed"] in yard]
-    if label == "outcome only" or len(pairs) < 2:
+    if label == OUTCOME_ONLY or len(pairs) < 2:
         return ComparisonRow(label, formula, scores, mean, half)
     return ComparisonRow(label, formula, scores, mean, half, *interval(pairs))

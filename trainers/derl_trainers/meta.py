@@ -15,33 +15,36 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import TrainerCallback, set_seed
 from trl import GRPOConfig
 
 import derl_dsl
 from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection, RunConfig, load_custom
 from derl_trainers.executor import make_executor
-from derl_trainers.final import compare
+from derl_trainers.final import OUTCOME_ONLY, compare, final_steps
 from derl_trainers.grpo import grpo_config
-from derl_trainers.jobs import PolicyJob, ScoreJob
+from derl_trainers.jobs import PolicyJob, ScoreJob, check_task
 from derl_trainers.judge import judge
 from derl_trainers.memo import Memo
 from derl_trainers.meta_optimizer import (
     MetaOptimizer,
+    Prompt,
     build_meta_optimizer,
     cold_start,
     load_meta_optimizer,
+    prompt_with_history,
     sample_formulas,
     scores,
 )
-from derl_trainers.meta_reward import OUTCOME, MetaReward, best_policy
-from derl_trainers.meta_trainer import meta_trainer
+from derl_trainers.meta_reward import MetaReward, best_policy, cap
+from derl_trainers.meta_trainer import meta_trainer, save_trained
 from derl_trainers.proposers.base import Context, Past, make_proposer
 from derl_trainers.quiet import quiet
 from derl_trainers.runner import Runner
@@ -49,6 +52,7 @@ from derl_trainers.store import Store
 from derl_trainers.ui import View
 
 MEMO = "inner-runs.db"
+_FORMAT = {"derl-math": "g2"}  # the score of the answer's form, where it is no call of `boxed`
 _COLD = {"grpo", "frozen"}  # proposers that begin with a cold-started language model
 
 
@@ -70,11 +74,12 @@ def meta_train(
     """A whole run in `run_dir`, new or, with `resume`, one that ended early; results in its store.
 
     Runs of one comparison keep start policies, cold starts and results of inner runs in `shared`.
-    Raises ConfigError when the config's primitives cannot be used, StoreError when the folder
-    cannot be written or resumed, ModelMissing without the meta-optimizer's weights, JobFailed when
-    the start policy or the final comparison breaks.
+    Raises ConfigError when the config's primitives or data cannot be used, StoreError when the
+    folder cannot be written or resumed, ModelMissing without the meta-optimizer's weights,
+    JobFailed when the start policy or the final comparison breaks.
     """
     load_custom(config)
+    check_task(config)
     store = (
         Store.resume(run_dir)
         if resume
@@ -93,8 +98,9 @@ def meta_train(
                 start = warm_start(config, run_dir, runner, shared or run_dir)
                 if not store.is_done("search"):
                     search(config, run_dir, runner, start)
+                final = replace(config, budget=cap(config, store, final_steps(config)))
                 rewards, population = baselines(config.suite), best_policy(config, store, run_dir)
-                compare(config, run_dir, runner, start.policy, rewards, population)
+                compare(final, run_dir, runner, start.policy, rewards, population)
             finally:
                 executor.close()
         view.finish(store)
@@ -114,7 +120,9 @@ def warm_start(config: RunConfig, run_dir: Path, runner: Runner, home: Path) -> 
         if cold is not None and not cold.exists():
             _cold_start(config, runner, cold)
         path = str(runner.result(policy)["path"])
-        score = ScoreJob(config.task, config.inner, path, "search")
+        score = ScoreJob(
+            config.task, config.inner, path, "search", config.policy, config.eval_batch
+        )
         found = runner.result(runner.submit("start", "start policy: score", config.seed, score))
         steps = json.loads((cold / _STEPS).read_text())["steps"] if cold is not None else None
         runner.view.warm(steps, found)
@@ -153,7 +161,9 @@ def baselines(suite: str) -> dict[str, str]:
     mean = f"({' + '.join(names)}) / {len(names)}"
     # A condition counts 1 or 0 in arithmetic; alone it is no reward.
     outcome = found.outcome if found.bindings else f"1 * {found.outcome}"
-    return {OUTCOME: outcome, "mean of primitives": mean}
+    boxed = "boxed(completion)" if "boxed" in found.primitives else _FORMAT.get(suite)
+    both = {} if boxed is None else {"outcome + format": f"({outcome} + {boxed}) / 2"}
+    return {OUTCOME_ONLY: outcome, **both, "mean of primitives": mean}
 
 
 def search(config: RunConfig, run_dir: Path, runner: Runner, start: Start) -> None:
@@ -194,12 +204,26 @@ def _learn(
             reward,
             _grpo_config(config, folder, reward.step if reward.converged else config.meta.steps),
             [_Steps(config, runner.store, reward, run_dir)],
+            _history(config, runner.store, reward, meta),
         )
-        trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=str(run_dir / checkpoint[1]) if checkpoint else None)
-        trainer.save_model(str(run_dir / "meta" / "trained"))
-    runner.store.add_probe(reward.step, probe(config, meta))
+        runner.store.add_probe(reward.step, probe(config, meta))
+        save_trained(trainer, run_dir / "meta" / "trained")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _history(
+    config: RunConfig, store: Store, reward: MetaReward, meta: MetaOptimizer
+) -> Callable[[], Prompt] | None:
+    """What gives each step's prompt, where it shows the best formulas so far; best last."""
+    if not config.meta.history:
+        return None
+
+    def prompt() -> Prompt:
+        past = store.best_formulas(reward.step, config.meta.history)
+        return prompt_with_history(meta, config.suite, past)
+
+    return prompt
 
 
 def _ask(config: RunConfig, runner: Runner, start: Start, reward: MetaReward) -> None:

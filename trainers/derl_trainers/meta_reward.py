@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.config import RunConfig, load_custom
+from derl_trainers.budget import capped
+from derl_trainers.config import BudgetSection, RunConfig, load_custom
+from derl_trainers.final import OUTCOME_ONLY
 from derl_trainers.jobs import InnerJob
 from derl_trainers.judge import Verdict, judge
 from derl_trainers.meta_optimizer import formula_text
@@ -17,7 +20,6 @@ from derl_trainers.runner import JobFailed, Runner, digest
 from derl_trainers.store import Store
 
 Run = tuple[str, int]  # equivalence key, seed
-OUTCOME = "outcome only"
 
 
 class MetaReward:
@@ -41,14 +43,16 @@ class MetaReward:
 
     def train_baselines(self, formulas: Mapping[str, str]) -> None:
         """Train the baselines once: a yardstick, and formulas equal to them cost nothing."""
-        jobs = []
+        jobs, seed = [], self.config.seed
         for label, formula in formulas.items():
             verdict = judge(formula, self.config.suite)
-            assert verdict.key is not None
-            job = self._job(verdict.formula, self.config.seed)
-            jobs.append(
-                self.runner.submit("baseline", label, self.config.seed, job, formula, verdict.key)
-            )
+            job = self._job(formula, seed)
+            jobs.append(self.runner.submit("baseline", label, seed, job, formula, verdict.key))
+            if label == OUTCOME_ONLY and self.config.budget.cap:
+                self.runner.result(jobs[-1])
+                self.config = replace(
+                    self.config, budget=cap(self.config, self.store, self.config.inner.steps)
+                )
         self.runner.wait(jobs)
         self.runner.view.baselines(self.store)
 
@@ -159,6 +163,7 @@ class MetaReward:
         return InnerJob(
             formula, config.suite, config.task, inner, self.policy, seed, "search",
             custom=load_custom(config), quarantine=config.sandbox.quarantine,
+            options=config.policy, budget=config.budget, eval_batch=config.eval_batch,
         )  # fmt: skip
 
     def _mean(self, run: Run, jobs: Mapping[Run, int]) -> float | None:
@@ -180,6 +185,15 @@ class MetaReward:
         for folder in (self.run_dir / "population").glob(f"step-{self.step}-*"):
             if str(folder) != best:
                 shutil.rmtree(folder)
+
+
+def cap(config: RunConfig, store: Store, steps: int) -> BudgetSection:
+    """The budget of runs of `steps` steps, capped by the cost of the outcome's own run."""
+    rows = store.rows(
+        "SELECT result FROM jobs WHERE kind = 'baseline' AND label = ? AND status = 'done'",
+        (OUTCOME_ONLY,),
+    )
+    return capped(config.budget, json.loads(rows[0]["result"]), steps) if rows else config.budget
 
 
 def best_policy(

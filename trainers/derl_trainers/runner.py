@@ -19,8 +19,9 @@ from derl_trainers.memo import Memo
 from derl_trainers.store import Store
 from derl_trainers.ui import View
 
-# What a score does not depend on, or what the store has in columns of their own.
-_APART = ("formula", "seed", "save_to", "policy_path", "out_dir")
+# What a score does not depend on, or what the store has in columns of their own. The budget of all
+# runs follows from the config and the outcome's own run, which is measured before there is a cap.
+_APART = ("formula", "seed", "save_to", "policy_path", "out_dir", "budget")
 
 
 class JobFailed(RuntimeError):

@@ -286,6 +286,16 @@ class Store:
         )[0]
         return int(row["n"])
 
+    def best_formulas(self, step: int, count: int) -> list[tuple[str, float]]:
+        """The `count` best distinct rewards up to `step` with their meta-rewards, best last."""
+        rows = self.rows(
+            "SELECT formula, MAX(meta_reward) AS reward FROM proposals"
+            " WHERE key IS NOT NULL AND meta_reward IS NOT NULL AND step <= ?"
+            " GROUP BY key ORDER BY reward DESC, MIN(id) LIMIT ?",
+            (step, count),
+        )
+        return [(row["formula"], row["reward"]) for row in reversed(rows)]
+
     def completions(self, step: int) -> list[str]:
         """What was proposed in a step, in order; empty when nothing was."""
         rows = self.rows("SELECT completion FROM proposals WHERE step = ? ORDER BY idx", (step,))

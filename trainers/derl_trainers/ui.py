@@ -230,7 +230,8 @@ def _short(text: str, width: int = _FORMULA) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """An empty table in the style of all here."""
     return Table(
         title=title, title_justify="left", title_style="bold", header_style="dim",
         box=box.SIMPLE_HEAD, show_edge=False, width=WIDTH, padding=(0, 1), pad_edge=False,
@@ -274,7 +275,7 @@ def _how(row: dict[str, Any]) -> str:
 
 def steps_table(rows: list[StepRow]) -> Table:
     """The table of the outer steps."""
-    table = _table("Outer steps")
+    table = plain_table("Outer steps")
     for name in ("step", "valid", "failed", "trained", "repeats", "mean", "best"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("best formula", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -296,7 +297,7 @@ def comparison_table(store: Store) -> Table:
     rows = comparison(store)
     seeds = max((len(row.scores) for row in rows), default=0)
     problems = _problems(store)
-    table = _table(f"Test pass@1 on {problems} problems, {seeds} seeds, 95 % t-intervals")
+    table = plain_table(f"Test pass@1 on {problems} problems, {seeds} seeds, 95 % t-intervals")
     table.add_column("reward", no_wrap=True)
     table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("pass@1", justify="right", no_wrap=True)
@@ -346,7 +347,7 @@ def runs_table(
     runs: list[tuple[Path, dict[str, Any], list[StepRow], dict[str, Any] | None]],
 ) -> Table:
     """The table of `derl-dsl runs`."""
-    table = _table("Runs")
+    table = plain_table("Runs")
     for name in ("run", "status", "steps", "best"):
         table.add_column(name, no_wrap=True)
     table.add_column("best formula", no_wrap=True, overflow="ellipsis", ratio=1)

@@ -1,0 +1,241 @@
+"""`derl-dsl compare`: proposers on one budget, over seeds, and its tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from derl_trainers.command_line import RUNS, check_extras, check_task, fail
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from derl_trainers.compare import Outcome, Search
+
+
+def compare_command(
+    config: Annotated[
+        str, typer.Argument(help="A config of meta-train: a built-in name or a TOML file.")
+    ] = "demo",
+    proposers: Annotated[
+        str, typer.Option(help="Proposers to compare, with commas between them.")
+    ] = "grpo,frozen,evolution,graph-rl,graph-fit,prompted",
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each proposer.")] = 4,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first search.")] = 0,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Searches at a time, each with its own workers.")
+    ] = 1,
+    to: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Folder of the comparison; one that exists is gone on with."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting: section.key=value, such as meta.steps=8."),
+    ] = None,
+) -> None:
+    """Compare what proposes rewards: trained, frozen, prompted, evolution, graph; with intervals.
+
+    Every search has the same budget. Equal rewards are trained once for all of them.
+    """
+    from rich.console import Console
+
+    from derl_trainers.compare import outcome, run_all, searches, write_result
+    from derl_trainers.config import ProposerSection, load_config
+    from derl_trainers.settings import ConfigError
+    from derl_trainers.train_config import parse_set
+    from derl_trainers.ui import WIDTH
+
+    kinds = ProposerSection.__dataclass_fields__["kind"].metadata["choices"]
+    wanted = [name.strip() for name in proposers.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in kinds]
+    if unknown or not wanted:
+        fail(
+            f"--proposers: unknown {', '.join(unknown) or 'nothing'}; there are {', '.join(kinds)}"
+        )
+    try:
+        settings = load_config(config, dict(map(parse_set, set_ or [])))
+    except ConfigError as error:
+        fail(str(error))
+    check_extras("compare")
+    check_task(settings)
+    folder = to or RUNS / f"compare-{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    todo = searches(folder, wanted, range(first_seed, first_seed + seeds))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(
+        f"[bold]compare {settings.name}[/]  {len(wanted)} proposers x {seeds} seeds in {folder}",
+        highlight=False,
+    )
+    try:
+        with _News(console, settings.meta.steps) as news:
+            run_all(todo, config, set_ or [], parallel, news)
+    except KeyboardInterrupt:
+        typer.echo(f"derl-dsl: interrupted; go on with it: --dir {folder}", err=True)
+        raise typer.Exit(130) from None
+    found = [o for o in map(outcome, todo) if o is not None]
+    if not found:
+        fail(f"no search finished; see {todo[0].log}")
+    path = write_result(folder, found)
+    for table in (test_table(found, wanted), search_table(found, wanted)):
+        console.print()
+        console.print(table)
+    console.print(f"\n[dim]figures: {path}[/]", highlight=False)
+    if len(found) < len(todo):
+        raise typer.Exit(1)
+
+
+class _News:
+    """A bar for each search that runs, a line for each that ended."""
+
+    def __init__(self, console: Console, steps: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.console = console
+        self.steps = steps
+        self.known: dict[Any, str] = {}
+        self.bars: dict[Any, Any] = {}
+        self.progress = Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=24),
+            TextColumn("outer step {task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> _News:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.progress.stop()
+
+    def __call__(self, states: Mapping[Search, str]) -> None:
+        for search, state in states.items():
+            if state == "running":
+                self._move(search)
+            if self.known.get(search) == state or state in ("waiting", "running"):
+                continue
+            self.known[search] = state
+            if search in self.bars:
+                self.progress.remove_task(self.bars.pop(search))
+            which = f"{len(self.known)}/{len(states)}  {search.proposer} seed {search.seed}"
+            line = f"  {which}: {_ended(search, state)}"
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _move(self, search: Search) -> None:
+        import sqlite3
+        from contextlib import closing, suppress
+
+        from derl_trainers.store import Store, StoreError
+
+        if not self.console.is_terminal:
+            return
+        if search not in self.bars:
+            name = f"{search.proposer} seed {search.seed}"
+            self.bars[search] = self.progress.add_task(name, total=self.steps)
+        # It is just being made.
+        with suppress(StoreError, sqlite3.Error), closing(Store.open(search.folder)) as store:
+            self.progress.update(self.bars[search], completed=store.steps_scored())
+
+
+def _ended(search: Search, state: str) -> str:
+    if state == "failed":
+        lines = search.log.read_text("utf-8", "replace").strip().splitlines()
+        return f"failed: {lines[-1] if lines else 'no message'} ({search.log})"
+    from derl_trainers.compare import outcome
+
+    found = outcome(search)
+    if found is None or found.best_formula is None:
+        return "finished without a usable formula"
+    return f"best {found.best_formula}, validation {found.validation:.3f}"
+
+
+def _by_proposer(
+    found: Sequence[Outcome], wanted: Sequence[str]
+) -> list[tuple[str, list[Outcome]]]:
+    groups = [(name, [o for o in found if o.proposer == name]) for name in wanted]
+    return [(name, group) for name, group in groups if group]
+
+
+def test_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
+    """Test pass@1 of each proposer's best formulas, and of the baselines; one value a search."""
+    from derl_trainers.compare import against, baseline_labels, estimate
+    from derl_trainers.final import BEST, OUTCOME_ONLY
+    from derl_trainers.ui import plain_table
+
+    table = plain_table("Test pass@1 of the best formula, 95 % t-intervals over searches")
+    table.add_column("proposer or reward", no_wrap=True, ratio=1)
+    for name in (
+        "searches",
+        "validation",
+        "test pass@1",
+        "vs outcome only",
+        "vs mean of primitives",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in _by_proposer(found, wanted):
+        scored = [o for o in group if BEST in o.test]
+        validation = [o.validation for o in scored if o.validation is not None]
+        if not scored:
+            table.add_row(name, str(len(group)), "-", "no usable formula", "", "")
+            continue
+        table.add_row(
+            name, str(len(scored)), f"{sum(validation) / len(validation):.3f}",
+            str(estimate([o.test[BEST] for o in scored])),
+            _signed(against(scored, OUTCOME_ONLY)), _signed(against(scored, "mean of primitives")),
+        )  # fmt: skip
+    for label in baseline_labels(found):
+        # The same runs whichever proposer's search they stand in.
+        by_seed = {o.seed: o.test[label] for o in found if label in o.test}
+        table.add_row(
+            label, str(len(by_seed)), "", str(estimate(list(by_seed.values()))), "", "", style="dim"
+        )
+    return table
+
+
+def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
+    """How shares and meta-rewards move over the outer steps, also compared with frozen sampling."""
+    from derl_trainers.compare import estimate, paired, rise
+    from derl_trainers.ui import plain_table
+
+    frozen = [o for o in found if o.proposer == "frozen"]
+    table = plain_table("Rise over the outer steps (least squares), 95 % t-intervals over searches")
+    table.add_column("proposer", no_wrap=True, ratio=1)
+    for name in ("valid", "rise", "vs frozen", "meta-reward", "rise", "vs frozen", "runs", "saved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in _by_proposer(found, wanted):
+        cells = []
+        for of in ("valid", "rewards"):
+            first = sum(getattr(o, of)[0] for o in group) / len(group)
+            last = sum(getattr(o, of)[-1] for o in group) / len(group)
+
+            def moved(o: Outcome, of: str = of) -> float:
+                return rise(getattr(o, of))
+
+            versus = paired(group, frozen, moved) if name != "frozen" else None
+            cells += [_span(first, last, of), _pm(estimate([moved(o) for o in group])), _pm(versus)]
+        trained, reused = sum(o.trained for o in group), sum(o.reused for o in group)
+        table.add_row(name, *cells, str(trained), str(reused))
+    return table
+
+
+def _span(first: float, last: float, of: str) -> str:
+    return f"{first:.0%}→{last:.0%}" if of == "valid" else f"{first:.2f}→{last:.2f}"
+
+
+def _signed(value: Any) -> str:
+    return "" if value is None else value.signed
+
+
+def _pm(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value.mean:+.2f}" + ("" if value.half is None else f"±{value.half:.2f}")
