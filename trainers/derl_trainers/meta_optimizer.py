@@ -291,14 +291,17 @@ def cold_start(
     """Supervised training on formulas until `cold_valid` of what is freely written is valid.
 
     The model is trained in place, LoRA adapters are merged into it, and it is saved to `out_dir`, a
-    plain transformers checkpoint. Returns the number of steps. Raises ConfigError for a file of
-    formulas that has none to learn.
+    plain transformers checkpoint. Returns the number of steps. `progress` hears first what a file
+    of formulas gave, if there is one. Raises ConfigError for a file that has none to learn.
     """
-    formulas = (
-        read_formulas(Path(config.cold_file), suite).formulas
-        if config.cold_file
-        else cold_start_formulas(suite, config.cold_formulas, seed)
-    )
+    if config.cold_file:
+        file = read_formulas(Path(config.cold_file), suite)
+        formulas = file.formulas
+        if progress is not None:
+            read = {"formulas": float(len(formulas)), "left out": float(file.left_out)}
+            progress(0, config.cold_steps, read)
+    else:
+        formulas = cold_start_formulas(suite, config.cold_formulas, seed)
     probe = _Probe(meta, config, suite, progress)
     with quiet():
         if config.cold_steps:
