@@ -372,7 +372,7 @@ def test_masks_teach_what_the_reward_says(tmp_path: Path, monkeypatch: pytest.Mo
 
     trained(
         SMALL, tmp_path, monkeypatch, lambda *_: None, shorter,
-        max_steps=20, per_device_train_batch_size=16, num_generations=16, num_iterations=1,
+        max_steps=30, per_device_train_batch_size=16, num_generations=16, num_iterations=1,
         learning_rate=3e-3, beta=0.0,
     )  # fmt: skip
     assert sum(lengths[-5:]) < 0.5 * sum(lengths[:5])
