@@ -14,6 +14,7 @@ import json
 import math
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # What serves the benchmarks or is run by hand.
-_SUPPORT = ("run", "report", "plots", "targets", "shaping")
+_SUPPORT = ("run", "report", "plots", "targets", "executors", "shaping")
 _FEWEST = 3
 
 
@@ -163,11 +164,15 @@ def _rounds(contenders: list[Contender], benchmark: Benchmark) -> dict[str, list
     seconds: dict[str, list[float]] = {c.name: [] for c in contenders}
     times = {c.name: _times(c, benchmark.sample) for c in contenders}
     used = dict.fromkeys(seconds, 0.0)
+    # In an order drawn anew each time: who always came after the same one would always find the
+    # caches as that one leaves them.
+    turns, draw = list(contenders), random.Random(0)
     gc.collect()
     gc.disable()
     try:
         for _ in range(benchmark.rounds):
-            for c in contenders:
+            draw.shuffle(turns)
+            for c in turns:
                 if used[c.name] > benchmark.budget and len(seconds[c.name]) >= _FEWEST:
                     continue
                 assert c.run is not None
