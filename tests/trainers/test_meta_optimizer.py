@@ -283,3 +283,17 @@ def test_the_search_begins_at_the_cold_started_model(tmp_path: Path) -> None:
     loaded = load_meta_optimizer(SMALL, SUITE, tmp_path / "trained")
     assert same(weights(trainer.model), weights(loaded.model))
     assert not same(weights(trainer.ref_model), weights(loaded.model))
+
+
+def test_models_are_found_from_the_config(tmp_path: Path) -> None:
+    for name in ("mine", "smollm2"):
+        (tmp_path / name).mkdir()
+
+    def found(model: str) -> str:
+        (tmp_path / "run.toml").write_text(f"[meta]\nmodel = '{model}'\n")
+        return load_config(tmp_path / "run.toml").meta.model
+
+    assert found("mine") == str(tmp_path / "mine")
+    assert found("sub/mine.gguf") == str(tmp_path / "sub" / "mine.gguf")
+    assert found("smollm2") == "smollm2"
+    assert found("someone/model") == "someone/model"

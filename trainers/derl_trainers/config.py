@@ -424,10 +424,11 @@ def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     Of data and models, what is neither there nor has a file's suffix is a name or an id of the hub.
     """
     folder = folder.absolute()
-    for section, key in (("task", "data"), ("task", "test"), ("policy", "model")):
+    places = (("task", "data"), ("task", "test"), ("policy", "model"), ("meta", "model"))
+    for section, key in places:
         part = table.get(section)
         name = part.get(key) if isinstance(part, dict) else None
-        if isinstance(part, dict) and isinstance(name, str) and name:
+        if isinstance(part, dict) and isinstance(name, str) and name and name not in MODELS:
             file = folder / Path(name).expanduser()
             if file.exists() or file.suffix in _FILES or name.startswith("."):
                 part[key] = str(file)
