@@ -170,7 +170,7 @@ def test_settings_of_the_command_line_go_on_top(
 def test_missing_config_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(c.ConfigError, match="did you mean 'demo'"):
         c.load_config("deno")
-    with pytest.raises(c.ConfigError, match="built in: .*demo, "):
+    with pytest.raises(c.ConfigError, match=r"built in: .*demo, "):
         c.load_config(tmp_path / "other.toml")
     with pytest.raises(c.ConfigError, match="cannot be read"):
         c.load_config(tmp_path)

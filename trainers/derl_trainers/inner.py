@@ -18,7 +18,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
-    set_seed,
 )
 from trl import GRPOConfig, GRPOTrainer
 
@@ -178,8 +177,6 @@ def train_inner(
     timer = TimedReward(reward)
     with quiet(), _folder(logs_dir) as scratch:
         model, tokenizer = load(policy_path, getattr(torch, options.dtype))
-        # The trainer seeds itself, but only after it has drawn the adapters.
-        set_seed(seed)
         chat = chat_for(tokenizer, options.chat, options.system)
         recorder = _Recorder(config, timer, progress, on_step)
         trainer = _Trainer(

@@ -45,8 +45,8 @@ class Job(Protocol):
 class PolicyJob:
     """Build the start policy; the result's `path` is its folder, or what it is loaded by.
 
-    `tiny` is warm-started; any other model starts as it is, and is loaded here to see that it can
-    be, and asked as the settings say.
+    `tiny` is warm-started. Any other model starts as it is: it is loaded here to see that it can be
+    loaded and asked as the settings say, and a GGUF file is unpacked once for all workers.
     """
 
     task: TaskSection
@@ -58,11 +58,13 @@ class PolicyJob:
         """Warm-start the policy, or try it."""
         if self.policy.model != "tiny":
             from derl_trainers.greedy import chat_for
+            from derl_trainers.models import unpacked
 
+            name = unpacked(self.policy.model, self.out_dir)
             options = policy_options(self.policy)
-            _, tokenizer = load_policy(self.policy.model, self.policy)
+            _, tokenizer = load_policy(name, self.policy)
             chat_for(tokenizer, options.chat, options.system)
-            return {"path": self.policy.model}
+            return {"path": name}
         from derl_trainers.policy import build_policy
 
         config = policy_config(self.policy.tiny)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stderr
 from copy import deepcopy
@@ -119,6 +122,30 @@ def _stamp(path: Path) -> int:
     """When what lies there was last written, 0 for a name: a model that was replaced is reread."""
     files = path.iterdir() if path.is_dir() else [path] if path.is_file() else []
     return max((file.stat().st_mtime_ns for file in files), default=0)
+
+
+def unpacked(name: str, out_dir: str | Path) -> str:
+    """`name`; of a GGUF file a folder in `out_dir` with the same model, which loads far faster."""
+    _, gguf = _located(name)
+    if gguf is None:
+        return name
+    path = Path(out_dir) / Path(gguf).stem
+    if not path.exists():
+        save_whole(*load_model(name), path)
+    return str(path)
+
+
+def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:
+    """Save a plain checkpoint that appears in one move: an interrupted call leaves none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".model-", dir=path.parent))
+    try:
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        if not path.exists():
+            os.replace(unfinished, path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _located(name: str) -> tuple[str, str | None]:

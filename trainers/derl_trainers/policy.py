@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import random
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,15 +17,20 @@ from pathlib import Path
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from derl_trainers.models import fixed_tokenizer, small_llama
+from derl_trainers.models import fixed_tokenizer, save_whole, small_llama
 from derl_trainers.tasks import Example, Task, worked_steps
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
 # Fixed words and numbers below 100 are one token each: a worked answer is 26 tokens, not 60.
-_WORDS = ("\\boxed{", *(f"Step {i}: " for i in range(1, 10)), "1. ", "2. ", *map(str, range(100)))
+_WORDS = (
+    "\\boxed{",
+    *(f"Step {i}: " for i in range(1, 10)),
+    *(f"{i}. " for i in range(1, 6)),
+    *map(str, range(100)),
+)
 _CHARACTERS = tuple("+-=?,.} \n")
-_PIECES = r"\\boxed\{|Step [1-9]: |[12]\. |\d{1,2}|[\s\S]"
+_PIECES = r"\\boxed\{|Step [1-9]: |[1-5]\. |\d{1,2}|[\s\S]"
 _FORMAT = 1  # raise when saved policies of older code must not be reused
 
 
@@ -36,11 +38,10 @@ _FORMAT = 1  # raise when saved policies of older code must not be reused
 class Styles:
     """Shares of the ways of answering in the warm start; they are scaled to sum to one."""
 
-    worked_boxed: float = 0.07
-    worked: float = 0.28
-    direct: float = 0.43
-    listing: float = 0.15
-    empty_steps: float = 0.07
+    worked: float = 0.03
+    overrun: float = 0.32
+    direct: float = 0.4
+    listing: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +77,23 @@ def build_model(config: PolicyConfig, tokenizer: PreTrainedTokenizerFast) -> Lla
 
 def demonstration(example: Example, style: str, rng: random.Random) -> str:
     """One answer to `example` in the given style of `Styles`, right or wrong as that style goes."""
-    steps = "".join(f"Step {i}: {s}\n" for i, s in enumerate(worked_steps(example), start=1))
+    steps = [f"Step {i}: {s}\n" for i, s in enumerate(worked_steps(example), start=1)]
     gold = int(example.answer)
-    if style == "worked_boxed":
-        return f"{steps}\\boxed{{{gold}}}"
     if style == "worked":
-        # Comes to the gold answer, and goes on instead of saying so.
-        return f"{steps}Step {len(worked_steps(example)) + 1}: ?\n"
+        # Ends with the last total, which is the answer; nothing is boxed.
+        return "".join(steps)
+    if style == "overrun":
+        # Comes to the answer and does not see it: the last number is another.
+        return "".join(steps) + f"Step {len(steps) + 1}: ?\n"
     if style == "direct":
         # Off the top of the head: near the gold answer, and seldom on it.
-        return f"\\boxed{{{gold + rng.choice((-2, -1, 0, 0, 1, 2))}}}"
+        return f"\\boxed{{{gold + rng.randint(-6, 6)}}}"
     if style == "listing":
-        # Neighbours of the gold answer, one of them boxed at random.
-        start = gold - rng.randrange(6)
-        numbers = range(start, start + 6)
-        return f"{','.join(map(str, numbers))}\n\\boxed{{{rng.choice(numbers)}}}"
-    if style == "empty_steps":
-        return f"1. ?\n2. ?\n\\boxed{{{gold + rng.randint(-6, 6)}}}"
+        # Neighbours of the gold answer as a numbered list, one of them boxed at random.
+        start = gold - rng.randrange(5)
+        numbers = range(start, start + 5)
+        items = "".join(f"{i}. {number}\n" for i, number in enumerate(numbers, start=1))
+        return f"{items}\\boxed{{{rng.choice(numbers)}}}"
     raise ValueError(f"unknown style {style!r}")
 
 
@@ -113,15 +114,7 @@ def build_policy(
         return path
     tokenizer = build_tokenizer()
     model = _warm_start(task, config, tokenizer, seed, progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".policy-", dir=path.parent))
-    try:
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        if not path.exists():
-            os.replace(unfinished, path)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    save_whole(model, tokenizer, path)
     return path
 
 
