@@ -22,7 +22,7 @@ accelerate, DeepSpeed and vLLM), passed on as they are: `weight_decay = 0.1`, `u
 _HEAD = """\
 # Settings of `derl-dsl meta-train`
 
-Generated from `derl_trainers/config.py` by `make docs`.
+Generated from `derl_trainers/sections.py` by `make docs`.
 
 A config is a TOML file; what it leaves out has the default below. Built in: {names}.
 `extends = "demo"` at the top starts from another config, built in or a file, not from the defaults.
