@@ -166,13 +166,13 @@ def unpack(bits: Tensor, size: int) -> Tensor:
 def masked_log_probs(
     logits: Tensor, tokens: Tensor, bits: Tensor, with_entropy: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """Log-probabilities of tokens under the masks, and entropies: both (rows, length), float32.
+    """Log-probabilities of tokens under the masks, and entropies: both (rows, length).
 
-    `logits` (rows, length, vocabulary) are those of the tokens' own places, temperature applied;
-    `bits` (rows, length, words) the packed masks.
+    `logits` (rows, length, vocabulary) are those of the tokens' own places, temperature applied,
+    and `bits` (rows, length, words) the packed masks.
     """
     forbidden = ~unpack(bits, logits.shape[-1])
-    logs = logits.float().masked_fill(forbidden, -math.inf).log_softmax(-1)
+    logs = logits.masked_fill(forbidden, -math.inf).log_softmax(-1)
     chosen = logs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     if not with_entropy:
         return chosen, None

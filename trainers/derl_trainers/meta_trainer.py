@@ -147,7 +147,7 @@ class MetaTrainer(GRPOTrainer):  # type: ignore[misc]
                     use_cache=False,
                 ).logits[:, :-1]
             chosen, entropy = masked_log_probs(
-                logits / self.temperature,
+                logits.float() / self.temperature,
                 input_ids[part, -logits_to_keep:],
                 self._bits[part],
                 compute_entropy,
