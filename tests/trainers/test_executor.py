@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +32,15 @@ class Broken:
 
 @dataclass(frozen=True)
 class Sleep:
+    """Sleeps, but not when it is tried again: then the file is there."""
+
     seconds: float
+    mark: str = ""
 
     def run(self, progress: object) -> dict[str, Any]:
-        time.sleep(self.seconds)
+        if not self.mark or not Path(self.mark).exists():
+            Path(self.mark or os.devnull).touch()
+            time.sleep(self.seconds)
         return {"pid": os.getpid()}
 
 
@@ -73,17 +79,49 @@ def test_jobs_report_their_course_and_their_errors(kind: str, workers: Workers) 
     assert (os.getpid() in pids) is (kind == "inprocess")
 
 
+def started(executor: Executor, job: int, events: list[Event], times: int = 1) -> int:
+    """Wait until the job has started so often; the process id of its worker."""
+    while True:
+        found = [e.worker for e in events if e.kind == "started" and e.job == job]
+        if len(found) == times:
+            return found[-1]
+        executor.poll(events.append, block=True)
+
+
+def test_a_job_whose_worker_died_is_tried_again(workers: Workers, tmp_path: Path) -> None:
+    workers.queue.retries = 1
+    events: list[Event] = []
+    try:
+        workers.submit(1, Sleep(60, str(tmp_path / "mark")))
+        workers.submit(2, Sleep(60))
+        first, second = started(workers, 1, events), started(workers, 2, events)
+        while not (tmp_path / "mark").exists():
+            time.sleep(0.01)
+        os.kill(first, signal.SIGKILL)
+        os.kill(second, signal.SIGKILL)
+        third = started(workers, 2, events, times=2)
+        os.kill(third, signal.SIGKILL)
+        events += collect(workers, 2 - sum(e.kind in ("done", "failed") for e in events))
+    finally:
+        workers.queue.retries = 0
+    lost = {e.job: e.error for e in events if e.kind == "lost"}
+    assert lost == {
+        1: f"worker {first} died: killed by SIGKILL",
+        2: f"worker {second} died: killed by SIGKILL",
+    }
+    ends = {e.job: e for e in events if e.kind in ("done", "failed")}
+    assert ends[1].kind == "done"
+    assert ends[2].error == f"worker {third} died: killed by SIGKILL; tried 2 times"
+
+
 def test_a_killed_worker_fails_its_job_alone(workers: Workers) -> None:
     workers.submit(1, Sleep(30))
     workers.submit(2, Sleep(0.2))
     workers.submit(3, Square(3))
     events: list[Event] = []
-    while not any(e.kind == "started" and e.job == 1 for e in events):
-        workers.poll(events.append, block=True)
-    victim = next(e.worker for e in events if e.kind == "started" and e.job == 1)
+    victim = started(workers, 1, events)
     os.kill(victim, signal.SIGKILL)
-    left = 3 - sum(e.kind in ("done", "failed") for e in events)
-    events += collect(workers, left)
+    events += collect(workers, 3 - sum(e.kind in ("done", "failed") for e in events))
     ends = {e.job: e for e in events if e.kind in ("done", "failed")}
     assert ends[1].error == f"worker {victim} died: killed by SIGKILL"
     assert ends[3].result["square"] == 9

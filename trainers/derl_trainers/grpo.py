@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from trl import GRPOConfig
+
+from derl_trainers.quiet import quiet
+from derl_trainers.settings import ConfigError
 
 # What other settings decide: two places for one number would contradict each other.
 OWNED = {
@@ -27,6 +30,28 @@ OWNED = {
     "data_seed": "seed",
     "output_dir": "--out",
     "model_init_kwargs": "[policy]",
+}
+# The same of the outer loop, which keeps its checkpoints to go on from.
+META_OWNED = {
+    "max_steps": "[meta] steps",
+    "num_train_epochs": "[meta] steps",
+    "per_device_train_batch_size": "[meta] formulas",
+    "steps_per_generation": "[meta] updates",
+    "generation_batch_size": "[meta] formulas",
+    "num_generations": "[meta] formulas",
+    "num_iterations": "[meta] updates",
+    "max_completion_length": "[meta] max_tokens",
+    "temperature": "[meta] temperature",
+    "learning_rate": "[meta] learning_rate",
+    "beta": "[meta] beta",
+    "seed": "seed",
+    "data_seed": "seed",
+    "output_dir": "--run-dir",
+    "logging_steps": "[meta] updates",
+    "save_strategy": "the outer steps",
+    "save_steps": "the outer steps",
+    "save_total_limit": "the outer steps",
+    "model_init_kwargs": "[meta] model",
 }
 
 
@@ -56,14 +81,28 @@ def grpo_config(
     return GRPOConfig(**{**shared, **settings, **trl})
 
 
-def trl_problem(trl: Mapping[str, Any]) -> str | None:
-    """What is wrong with the names of settings for TRL, with the mend; None when nothing is."""
+def check_trl(
+    trl: Mapping[str, Any],
+    build: Callable[[], object],
+    section: str = "trl",
+    beside: str = "inner",
+    owned: Mapping[str, str] = OWNED,
+) -> None:
+    """Raise ConfigError for settings that TRL does not know or take, before any model loads.
+
+    `build` makes TRL's settings of them; `owned` names what the section `beside` decides.
+    """
     known = [f.name for f in fields(GRPOConfig) if f.init]
     for key in trl:
-        if key in OWNED:
-            return f"[trl] {key}: is set by {OWNED[key]} here"
+        if key in owned:
+            raise ConfigError(f"[{section}] {key}: is set by {owned[key]} here")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else "; see trl.GRPOConfig"
-            return f"unknown key {key!r} in [trl]{hint}"
-    return None
+            raise ConfigError(f"unknown key {key!r} in [{section}]{hint}")
+    try:
+        with quiet():
+            build()
+    except (ValueError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise ConfigError(f"[{section}], with [{beside}]: {said}") from None

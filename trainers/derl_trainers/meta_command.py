@@ -111,6 +111,9 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not wants_hub(settings):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from derl_trainers.executor import prepare
+
+    prepare(settings.executor)
     from derl_trainers.meta import meta_train
     from derl_trainers.models import ModelMissing
     from derl_trainers.runner import JobFailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import derl_dsl
 from derl_dsl.adapters.verl import columns_of
 from derl_dsl.reward import Reward
 from derl_runtime.columns import ColumnError
-from derl_trainers.grpo import trl_problem
+from derl_trainers.grpo import check_trl
 from derl_trainers.inner import (
     InnerConfig,
     InnerResult,
@@ -24,10 +24,10 @@ from derl_trainers.inner import (
     trainer_settings,
 )
 from derl_trainers.jobs import examples, inner_config, load_task, policy_config, policy_options
+from derl_trainers.models import unpacked
 from derl_trainers.policy import build_policy
 from derl_trainers.quiet import quiet
 from derl_trainers.report.facts import wilson
-from derl_trainers.settings import ConfigError
 from derl_trainers.tasks import Example, Task
 from derl_trainers.tasks_data import TaskError
 from derl_trainers.train_config import METRICS, TrainConfig
@@ -78,14 +78,7 @@ def prepare(reward: Reward, config: TrainConfig) -> Prepared:
     Raises ConfigError for settings that TRL does not know or take, TaskError for data that cannot
     be used, also when it lacks a column that the reward reads.
     """
-    problem = trl_problem(config.trl)
-    if problem is not None:
-        raise ConfigError(problem)
-    try:
-        with quiet():
-            trainer_settings(inner_settings(config), config.seed, "logs")
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"[trl], with [inner]: {str(error).splitlines()[0]}") from None
+    check_trl(config.trl, lambda: trainer_settings(inner_settings(config), config.seed, "logs"))
     task = load_task(config.task, tuple(columns_of(reward)))
     trained, scored = examples(task, "final" if config.split == "final" else "search")
     if not scored:
@@ -134,6 +127,10 @@ def train(
         tiny, folder = policy_config(config.policy.tiny), out / "start"
         with quiet():
             policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
+    elif config.inner.beta and not config.policy.lora_rank:
+        # TRL reads the policy again as the reference of the KL term, and cannot read GGUF.
+        with quiet():
+            policy = unpacked(policy, out / "start")
     result = train_inner(
         prepared.reward,
         policy,
@@ -160,8 +157,7 @@ def train(
 
 def inner_settings(config: TrainConfig) -> InnerConfig:
     """The inner trainer's own settings."""
-    found = inner_config(config.inner, config.budget, config.eval_batch)
-    return replace(found, trl=config.trl)
+    return inner_config(config.inner, config.budget, config.eval_batch, config.trl)
 
 
 def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[str, Any]:

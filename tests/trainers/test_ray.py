@@ -1,0 +1,152 @@
+"""The executor on Ray, with real worker processes of a real cluster on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("trl")
+
+from derl_trainers import config as c
+from derl_trainers.executor import Event, Executor, InProcess, make_executor
+from derl_trainers.jobs import InnerJob, PolicyJob
+from derl_trainers.ray_executor import RayWorkers
+
+TASK = c.TaskSection(
+    arithmetic=c.ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3)
+)
+TINY = c.TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+POLICY = c.PolicySection(tiny=TINY)
+INNER = c.InnerSection(steps=2, prompts=4, num_generations=4, updates=2)
+SECTION = c.ExecutorSection(kind="ray", workers=2)
+
+
+@dataclass(frozen=True)
+class Broken:
+    def run(self, progress: object) -> dict[str, Any]:
+        raise ValueError("no such thing")
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Sleeps, but not when it is tried again: then the file is there."""
+
+    seconds: float
+    mark: str = ""
+
+    def run(self, progress: object) -> dict[str, Any]:
+        if self.mark and not Path(self.mark).exists():
+            Path(self.mark).touch()
+            time.sleep(self.seconds)
+        return {"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def collect(executor: Executor, jobs: int) -> list[Event]:
+    events: list[Event] = []
+    end = time.monotonic() + 240
+    while sum(e.kind in ("done", "failed") for e in events) < jobs:
+        assert time.monotonic() < end
+        executor.poll(events.append, block=True)
+    return events
+
+
+def until_started(executor: Executor, job: int) -> list[Event]:
+    events: list[Event] = []
+    while not any(e.kind == "started" and e.job == job for e in events):
+        executor.poll(events.append, block=True)
+    return events
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[RayWorkers]:
+    executor = make_executor(SECTION)
+    assert isinstance(executor, RayWorkers)
+    yield executor
+    executor.close()
+
+
+def test_an_inner_run_gives_the_numbers_of_this_process(
+    workers: RayWorkers, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workers.submit(0, PolicyJob(TASK, POLICY, str(tmp_path / "policy"), 0))
+    (built,) = [e for e in collect(workers, 1) if e.kind == "done"]
+    job = InnerJob("g1 + 0.5 * g2", "derl-math", TASK, INNER, built.result["path"], 3, "search")
+    jobs = [job, replace(job, seed=4, save_to=str(tmp_path / "trained"))]
+    here, there = InProcess(), workers
+    for executor in (here, there):
+        for name, each in enumerate(jobs):
+            executor.submit(name, each)
+    events = collect(there, 2)
+    expected = [e.result for e in collect(here, 2) if e.kind == "done"]
+    found = [e.result for e in sorted(events, key=lambda e: e.job) if e.kind == "done"]
+    for one, other in zip(expected, found, strict=True):
+        assert one["history"] == other["history"]
+        assert one["pass_at_1"] == other["pass_at_1"]
+        assert one["tokens"] == other["tokens"]
+    assert expected[0]["history"] != expected[1]["history"]
+    assert (tmp_path / "trained" / "config.json").is_file()
+    assert next(e.kind for e in events if e.job == 0) == "started"
+    assert {e.step for e in events if e.job == 0 and e.kind == "progress"} >= {2}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_errors_and_killed_workers_concern_their_own_run(
+    workers: RayWorkers, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workers.submit(1, Sleep(60, str(tmp_path / "mark")))
+    workers.submit(2, Broken())
+    workers.submit(3, Sleep(0))
+    events = until_started(workers, 1)
+    while not (tmp_path / "mark").exists():
+        time.sleep(0.01)
+    victim = next(e.worker for e in events if e.kind == "started" and e.job == 1)
+    os.kill(victim, signal.SIGKILL)
+    events += collect(workers, 3 - sum(e.kind in ("done", "failed") for e in events))
+    ends = {e.job: e for e in events if e.kind in ("done", "failed")}
+    assert ends[2].error.splitlines()[0] == "ValueError: no such thing"
+    assert sum(e.kind == "started" and e.job == 2 for e in events) == 1
+    assert (ends[3].kind, ends[3].result["threads"]) == ("done", "1")
+    # The run of the dead worker started again in another one.
+    (lost,) = [e for e in events if e.kind == "lost"]
+    assert (lost.job, lost.worker) == (1, victim)
+    assert lost.error.startswith(f"worker {victim} on ")
+    assert lost.error.splitlines()[0].endswith(" died: killed or crashed")
+    assert ends[1].kind == "done"
+    assert ends[1].result["pid"] != victim
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_whose_worker_dies_each_time_fails_at_last(
+    workers: RayWorkers, tmp_path: Path
+) -> None:
+    workers.submit(1, Sleep(60, str(tmp_path / "mark")))
+    for _ in range(2):
+        events = until_started(workers, 1)
+        (tmp_path / "mark").unlink(missing_ok=True)
+        os.kill(next(e.worker for e in events if e.kind == "started"), signal.SIGKILL)
+    (failed,) = [e for e in collect(workers, 1) if e.kind == "failed"]
+    assert failed.error.splitlines()[0].endswith("died: killed or crashed; tried 2 times")
+
+
+def test_an_idle_worker_that_died_costs_no_run(workers: RayWorkers) -> None:
+    workers.submit(1, Sleep(0))
+    workers.submit(2, Sleep(0))
+    collect(workers, 2)
+    retries, workers.queue.retries = workers.queue.retries, 0
+    try:
+        for slot in workers.slots:
+            if slot.pid:
+                os.kill(slot.pid, signal.SIGKILL)
+        time.sleep(1)
+        workers.submit(3, Sleep(0))
+        assert collect(workers, 1)[-1].kind == "done"
+    finally:
+        workers.queue.retries = retries
