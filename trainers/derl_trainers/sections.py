@@ -258,8 +258,8 @@ class EvolutionSection:
 class GraphSection:
     """`graph-rl` and `graph-fit`: a small network over the scores, written as a formula."""
 
-    sigma: float = setting(0.7, "standard deviation of the weights that are tried", least=0.01)
-    learning_rate: float = setting(0.5, "`graph-rl`: of the means of the weights", least=0)
+    sigma: float = setting(0.3, "standard deviation of the weights that are tried", least=0.01)
+    learning_rate: float = setting(1.5, "`graph-rl`: of the means of the weights", least=0)
     rollouts: int = setting(256, "`graph-fit`: rollouts of the start policy to fit on", least=8)
     fit_steps: int = setting(200, "`graph-fit`: steps of Adam a fit", least=1)
     fit_starts: int = setting(4, "`graph-fit`: starts of a fit, of which the best counts", least=1)

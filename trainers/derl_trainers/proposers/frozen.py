@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import torch
-from transformers import PreTrainedModel
+from collections.abc import Sequence
 
 from derl_trainers.config import RunConfig
 from derl_trainers.meta_optimizer import MetaOptimizer, sample_formulas
 from derl_trainers.proposers.base import Context, Past, step_seed
 from derl_trainers.quiet import quiet
-
-
-@contextmanager
-def seeded(model: PreTrainedModel, seed: int) -> Iterator[None]:
-    """Torch's random numbers from `seed`, on the model's device too; put back afterwards."""
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 class Frozen:
@@ -36,5 +23,6 @@ class Frozen:
         if self._meta is None:
             self._meta = self.context.meta()
         meta, settings = self._meta, self.config.meta
-        with quiet(), seeded(meta.model, step_seed(self.config, step)):
-            return sample_formulas(meta, settings, settings.formulas)
+        seed = step_seed(self.config, step)
+        with quiet():
+            return sample_formulas(meta, settings, settings.formulas, seed)

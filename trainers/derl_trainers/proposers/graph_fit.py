@@ -1,16 +1,18 @@
 """`graph-fit`: the weights of the graph fitted by gradient to rewards that trained well.
 
 The paper names the graph "fitted by regression or RL" and says no more; this is our reading of the
-regression. With A_i the advantage of formula i in the group of its step, the fit is
+regression. On rollouts of the start policy a reward R is a vector: its values less the mean of
+their group (the completions of one prompt), for GRPO sees no more of it, scaled to length 1. A
+group's own deviation does not divide it, as in TRL: that would make the faintest difference in a
+group count as much as any. Then, in each step,
 
-    maximise  sum_i A_i * corr(R_theta, R_i)
+1. a ridge regression finds beta: m_i = <R_i, beta> + what is common to the formulas of i's step,
+   for the meta-rewards m_i so far, shrunk towards a multiple of the outcome;
+2. the weights theta of the graph are fitted by gradient: maximise corr(R_theta, beta).
 
-over all formulas so far: be like those that trained well, unlike those that did not. The
-correlation is taken on rollouts of the start policy, of values less the mean of their group (the
-completions of one prompt), for GRPO sees no more of a reward. It is not divided by each group's own
-deviation, as TRL does: that would make the faintest difference in a group count as much as any.
-Correlation is linear in the R_i of unit norm, so this is the regression of R_theta, up to scale,
-onto one target, sum_i A_i R_i. Before anything is known the target is the outcome.
+Solved in its dual form, beta = beta_0 + sum_i a_i R_i: the reward is to be like the formulas that
+trained better than others of their step, unlike those that trained worse, and at first, when
+nothing is known, like the outcome.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from torch import Tensor
 import derl_dsl
 from derl_primitives.suites import find_suite
 from derl_trainers.config import GraphSection, RunConfig
-from derl_trainers.proposers.base import Context, Past, group_advantages, step_random
+from derl_trainers.proposers.base import Context, Past, step_random
 from derl_trainers.proposers.graph import Network, Weights, network
 from derl_trainers.proposers.rollouts import Rollouts, sample_rollouts
 
@@ -32,6 +34,8 @@ _MOST = 8.0  # the largest weight: tanh is flat long before
 _RATE = 0.05  # of Adam
 _DECAY = 1e-3  # of the squared weights: correlation alone would let them grow
 _FLAT = 1e-9  # the norm of values that say nothing
+_RIDGE = 1.0  # noise of a meta-reward, by what beta may explain
+_OUTCOME = 0.5  # beta_0: how much more the outcome is taken to be worth than what it is not like
 
 
 class GraphFit:
@@ -73,20 +77,27 @@ class Fit:
         self._call = module.bind(module.read(rollouts.columns))
 
     def target(self, past: Sequence[Past]) -> Tensor:
-        """What the reward shall be like, (B,): sum of A_i R_i, or the outcome before any A_i."""
-        scored = group_advantages(past)
-        if not scored:
-            scored = [(Past(0, f"1 * {find_suite(self.network.suite).outcome}", "", 0.0), 1.0)]
-        weight: dict[str, float] = {}
-        for item, advantage in scored:
-            weight[item.formula] = weight.get(item.formula, 0.0) + advantage
-        rewards = [derl_dsl.compile(text, suite=self.network.suite) for text in weight]
+        """Beta, (B,): the direction in which rewards get better, as far as `past` tells."""
+        scored = [(p, p.meta_reward) for p in past if p.key is not None]
+        known = [(p, reward) for p, reward in scored if reward is not None]
+        outcome = f"1 * {find_suite(self.network.suite).outcome}"
+        rewards = self._vectors([outcome, *(p.formula for p, _ in known)])
+        prior = _OUTCOME * rewards[0]
+        x = _centred(rewards[1:], [p.step for p, _ in known])
+        gained = torch.tensor([[reward] for _, reward in known], dtype=x.dtype).reshape(-1, 1)
+        y = _centred(gained, [p.step for p, _ in known])[:, 0] - x @ prior
+        dual = torch.linalg.solve(x @ x.T + _RIDGE * torch.eye(len(x), dtype=x.dtype), y)
+        found: Tensor = prior + dual @ x
+        return found
+
+    def _vectors(self, formulas: Sequence[str]) -> Tensor:
+        """Rewards as vectors of length 1, (K, B)."""
+        rewards = [derl_dsl.compile(text, suite=self.network.suite) for text in formulas]
         columns, size = self.rollouts.columns, self.rollouts.group_size
         scores = derl_dsl.score_many(rewards, columns, group_size=size)
         seen = self._seen(torch.as_tensor(np.nan_to_num(scores)))
-        unit = seen / seen.norm(dim=-1, keepdim=True).clamp_min(_FLAT)
-        found: Tensor = torch.tensor(list(weight.values()), dtype=unit.dtype) @ unit
-        return found
+        unit: Tensor = seen / seen.norm(dim=-1, keepdim=True).clamp_min(_FLAT)
+        return unit
 
     def best(self, target: Tensor, settings: GraphSection, rng: np.random.Generator) -> Weights:
         """The weights of the best of several fits by Adam, which start around the mean's."""
@@ -125,3 +136,12 @@ class Fit:
         groups = values.reshape(*values.shape[:-1], -1, self.rollouts.group_size)
         centred: Tensor = (groups - groups.mean(dim=-1, keepdim=True)).flatten(-2)
         return centred
+
+
+def _centred(rows: Tensor, steps: Sequence[int]) -> Tensor:
+    """Rows less the mean of those with the same step."""
+    found = rows.clone()
+    for step in set(steps):
+        own = torch.tensor([s == step for s in steps])
+        found[own] -= found[own].mean(dim=0)
+    return found

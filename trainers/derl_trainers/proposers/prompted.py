@@ -17,7 +17,6 @@ from derl_trainers.meta_optimizer import (
 )
 from derl_trainers.proposers.base import Context, Past, distinct, step_random, step_seed
 from derl_trainers.proposers.endpoint import Endpoint
-from derl_trainers.proposers.frozen import seeded
 from derl_trainers.quiet import quiet
 
 _FAILED = 4  # formulas shown that failed the checker: what not to write
@@ -46,8 +45,8 @@ class Prompted:
             self._meta = build_meta_optimizer(settings, self.suite, self.config.seed)
         prompt = prompt_with_history(self._meta, self.suite, shown)
         meta = replace(self._meta, prompt=prompt)
-        with quiet(), seeded(meta.model, step_seed(self.config, step)):
-            return sample_formulas(meta, settings, settings.formulas)
+        with quiet():
+            return sample_formulas(meta, settings, settings.formulas, step_seed(self.config, step))
 
     def _asked(self, step: int, shown: Sequence[tuple[str, float]]) -> list[str]:
         settings, meta = self.config.proposer.prompted, self.config.meta

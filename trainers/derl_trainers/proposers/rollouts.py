@@ -12,7 +12,6 @@ import torch
 from derl_trainers.config import RunConfig
 from derl_trainers.greedy import chat_for
 from derl_trainers.jobs import examples, load_policy, load_task, policy_options
-from derl_trainers.proposers.frozen import seeded
 from derl_trainers.quiet import quiet
 from derl_trainers.tasks import Example
 
@@ -39,7 +38,9 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
         model, tokenizer = load_policy(policy, config.policy)
         model.eval()
         completions: list[str] = []
-        with seeded(model, config.seed):
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(config.seed)
             at_once = max(1, _BATCH // size)
             for start in range(0, groups, at_once):
                 part = chosen[start : start + at_once]
