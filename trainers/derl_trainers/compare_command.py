@@ -151,11 +151,12 @@ def _ended(search: Search, state: str) -> str:
         lines = search.log.read_text("utf-8", "replace").strip().splitlines()
         return f"failed: {lines[-1] if lines else 'no message'} ({search.log})"
     from derl_trainers.compare import outcome
+    from derl_trainers.ui import short
 
     found = outcome(search)
     if found is None or found.best_formula is None:
         return "finished without a usable formula"
-    return f"best {found.best_formula}, validation {found.validation:.3f}"
+    return f"best {short(found.best_formula, 56)}, validation {found.validation:.3f}"
 
 
 def _by_proposer(
@@ -171,33 +172,29 @@ def test_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
     from derl_trainers.final import BEST, OUTCOME_ONLY
     from derl_trainers.ui import plain_table
 
-    table = plain_table("Test pass@1 of the best formula, 95 % t-intervals over searches")
+    searches = max(len(group) for _, group in _by_proposer(found, wanted))
+    table = plain_table(
+        f"Test pass@1 of the best formula, {searches} searches each, 95 % t-intervals over them"
+    )
     table.add_column("proposer or reward", no_wrap=True, ratio=1)
-    for name in (
-        "searches",
-        "validation",
-        "test pass@1",
-        "vs outcome only",
-        "vs mean of primitives",
-    ):
+    for name in ("runs", "saved", "validation", "test pass@1", "vs outcome only", "vs mean"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, group in _by_proposer(found, wanted):
         scored = [o for o in group if BEST in o.test]
+        runs = (str(sum(o.trained for o in group)), str(sum(o.reused for o in group)))
         validation = [o.validation for o in scored if o.validation is not None]
         if not scored:
-            table.add_row(name, str(len(group)), "-", "no usable formula", "", "")
+            table.add_row(name, *runs, "-", "no usable formula", "", "")
             continue
         table.add_row(
-            name, str(len(scored)), f"{sum(validation) / len(validation):.3f}",
+            name, *runs, f"{sum(validation) / len(validation):.3f}",
             str(estimate([o.test[BEST] for o in scored])),
             _signed(against(scored, OUTCOME_ONLY)), _signed(against(scored, "mean of primitives")),
         )  # fmt: skip
     for label in baseline_labels(found):
         # The same runs whichever proposer's search they stand in.
         by_seed = {o.seed: o.test[label] for o in found if label in o.test}
-        table.add_row(
-            label, str(len(by_seed)), "", str(estimate(list(by_seed.values()))), "", "", style="dim"
-        )
+        table.add_row(label, "", "", "", str(estimate(list(by_seed.values()))), "", "", style="dim")
     return table
 
 
@@ -209,7 +206,7 @@ def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
     frozen = [o for o in found if o.proposer == "frozen"]
     table = plain_table("Rise over the outer steps (least squares), 95 % t-intervals over searches")
     table.add_column("proposer", no_wrap=True, ratio=1)
-    for name in ("valid", "rise", "vs frozen", "meta-reward", "rise", "vs frozen", "runs", "saved"):
+    for name in ("valid", "rise", "vs frozen", "meta-reward", "rise", "vs frozen"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, group in _by_proposer(found, wanted):
         cells = []
@@ -222,8 +219,7 @@ def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
 
             versus = paired(group, frozen, moved) if name != "frozen" else None
             cells += [_span(first, last, of), _pm(estimate([moved(o) for o in group])), _pm(versus)]
-        trained, reused = sum(o.trained for o in group), sum(o.reused for o in group)
-        table.add_row(name, *cells, str(trained), str(reused))
+        table.add_row(name, *cells)
     return table
 
 

@@ -106,7 +106,7 @@ class View:
         self.say("\n[bold]Baselines[/]  validation pass@1")
         for row in rows:
             score = "broke" if row["pass_at_1"] is None else f"{row['pass_at_1']:.3f}"
-            line = f"       {score:>6}  {_short(row['formula']):<{_FORMULA}}  "
+            line = f"       {score:>6}  {short(row['formula']):<{_FORMULA}}  "
             self.say(Text.assemble(line, (row["label"], "dim")))
         if self.live is not None:
             self.outer = self.progress.add_task(
@@ -198,7 +198,7 @@ class View:
             return
         note = "  ".join(f"{key} {value:.3g}" for key, value in metrics.items())
         if name not in self.bars:
-            text = escape(f"{_short(label or str(name), 34):<34}")
+            text = escape(f"{short(label or str(name), 34):<34}")
             self.bars[name] = self.progress.add_task(text, total=total or 1, note="")
         self.progress.update(self.bars[name], completed=step, total=total or 1)
         if note:
@@ -225,7 +225,8 @@ class View:
             self.live.update(self._frame())
 
 
-def _short(text: str, width: int = _FORMULA) -> str:
+def short(text: str, width: int = _FORMULA) -> str:
+    """A text on one line, cut to a width."""
     text = " ".join(text.split()) or "(empty)"
     return text if len(text) <= width else text[: width - 1] + "…"
 
@@ -253,7 +254,7 @@ def proposal_lines(store: Store, step: int) -> Iterable[Text]:
         colour = _COLOURS[row["status"]]
         yield Text.assemble(
             f"  #{row['idx'] + 1:<3}", (f"{shown:>7}", colour),
-            f"  {_short(row['formula']):<{_FORMULA}}  ", (_how(row), "dim"),
+            f"  {short(row['formula']):<{_FORMULA}}  ", (_how(row), "dim"),
         )  # fmt: skip
 
 
@@ -262,14 +263,14 @@ def _how(row: dict[str, Any]) -> str:
     match row["status"]:
         case "failed":
             errors = [d for d in json.loads(row["diagnostics"]) if d["severity"] == "error"]
-            return _short(f"{row['stage']}: {errors[0]['message']}", width)
+            return short(f"{row['stage']}: {errors[0]['message']}", width)
         case "trained":
             return f"trained, {row['seconds']:.0f} s"
         case "reused":
             origin = row["origin"] or f"baseline {row['job_label']}"
-            return _short(f"same reward as {origin}: served", width)
+            return short(f"same reward as {origin}: served", width)
         case "faulted":
-            return _short(f"run broke: {(row['error'] or '').splitlines()[0]}", width)
+            return short(f"run broke: {(row['error'] or '').splitlines()[0]}", width)
     return str(row["status"])
 
 
@@ -282,7 +283,7 @@ def steps_table(rows: list[StepRow]) -> Table:
     for row in rows:
         mean = "-" if row.mean_reward is None else f"{row.mean_reward:.3f}"
         best = "-" if row.best_reward is None else f"{row.best_reward:.3f}"
-        formula = Text(_short(row.best_formula or "-", 60))
+        formula = Text(short(row.best_formula or "-", 60))
         table.add_row(
             str(row.step), f"{row.share_valid:.0%}", str(row.failed), str(row.trained),
             str(row.reused), mean, best, formula,
@@ -309,7 +310,7 @@ def comparison_table(store: Store) -> Table:
         versus = ""
         if row.difference is not None:
             versus = f"{row.difference:+.3f} ± {row.difference_half:.3f}"
-        formula = Text(_short(row.formula or "(not trained)", 60))
+        formula = Text(short(row.formula or "(not trained)", 60))
         style = "bold green" if row.label == BEST else ""
         table.add_row(Text(row.label), formula, mean, each, versus, style=style)
     return table
@@ -355,7 +356,7 @@ def runs_table(
     for folder, run, steps, best in runs:
         score = "-" if best is None else f"{best['pass_at_1']:.3f}"
         wanted = json.loads(run["config"])["meta"]["steps"]
-        formula = Text(_short(best["formula"], 60) if best else "-")
+        formula = Text(short(best["formula"], 60) if best else "-")
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
         table.add_row(
             Text(folder.name), run["status"], f"{len(steps)}/{wanted}", score, formula, started
