@@ -29,7 +29,7 @@ from derl_primitives.suites import find_suite
 from derl_trainers.config import MetaSection, RunConfig, load_custom
 from derl_trainers.executor import make_executor
 from derl_trainers.final import OUTCOME_ONLY, compare, final_steps
-from derl_trainers.grpo import grpo_config
+from derl_trainers.grpo import META_OWNED, check_trl, grpo_config
 from derl_trainers.jobs import PolicyJob, ScoreJob, check_task
 from derl_trainers.judge import judge
 from derl_trainers.memo import Memo
@@ -80,6 +80,14 @@ def meta_train(
     """
     load_custom(config)
     check_task(config)
+    steps = config.meta.steps
+    check_trl(
+        config.meta.trl,
+        lambda: _grpo_config(config, run_dir, steps),
+        "meta.trl",
+        "meta",
+        META_OWNED,
+    )
     store = (
         Store.resume(run_dir)
         if resume
@@ -195,7 +203,7 @@ def _learn(
     meta = load_meta_optimizer(config.meta, config.suite, start.cold)
     if checkpoint is None:
         runner.store.add_probe(0, probe(config, meta))
-    folder = run_dir / "meta" / "checkpoints"
+    folder = run_dir / "meta" / "trainer"  # also what `report_to` of [meta.trl] writes
     with quiet():
         set_seed(config.seed)
         trainer = meta_trainer(
@@ -209,7 +217,8 @@ def _learn(
         trainer.train(resume_from_checkpoint=str(run_dir / checkpoint[1]) if checkpoint else None)
         runner.store.add_probe(reward.step, probe(config, meta))
         save_trained(trainer, run_dir / "meta" / "trained")
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in folder.glob("checkpoint-*"):
+        shutil.rmtree(old)
 
 
 def _history(
@@ -278,7 +287,7 @@ def _grpo_config(config: RunConfig, folder: Path, steps: int) -> GRPOConfig:
         folder,
         config.seed,
         log_every=meta.updates,
-        trl={},
+        trl=meta.trl,
         max_steps=steps * meta.updates,
         per_device_train_batch_size=meta.formulas,
         num_generations=meta.formulas,
