@@ -104,7 +104,7 @@ def _submit_seed(
         job = InnerJob(
             formula, config.suite, config.task, inner, policy, seed, "final", save_to,
             load_custom(config), config.sandbox.quarantine, config.policy, config.budget,
-            config.eval_batch,
+            config.eval_batch, config.trl,
         )  # fmt: skip
         by_key[key] = runner.submit("final", label, seed, job, formula, key)
     return list(by_key.values())
