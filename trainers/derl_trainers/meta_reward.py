@@ -163,7 +163,8 @@ class MetaReward:
         return InnerJob(
             formula, config.suite, config.task, inner, self.policy, seed, "search",
             custom=load_custom(config), quarantine=config.sandbox.quarantine,
-            options=config.policy, budget=config.budget, eval_batch=config.eval_batch, trl=config.trl,
+            options=config.policy, budget=config.budget, eval_batch=config.eval_batch,
+            trl=config.trl,
         )  # fmt: skip
 
     def _mean(self, run: Run, jobs: Mapping[Run, int]) -> float | None:
