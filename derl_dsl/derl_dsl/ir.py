@@ -76,10 +76,11 @@ class Graph:
             assert isinstance(payload, float)
             key = (payload, math.copysign(1.0, payload))
         # One look-up, for the hash of an input is that of a primitive with all its arguments.
-        at = self._index.setdefault(key, len(self.nodes))
-        if at == len(self.nodes):
+        nodes = self.nodes
+        at = self._index.setdefault(key, len(nodes))
+        if at == len(nodes):
             is_bool, is_list = self._kind(op, args, payload)
-            self.nodes.append(Node(op, args, payload, is_bool, is_list))
+            nodes.append(Node(op, args, payload, is_bool, is_list))
             self.places.append(place)
         return at
 
@@ -92,11 +93,15 @@ class Graph:
             return isinstance(kind.item if isinstance(kind, List) else kind, Bool), many
         if not args:
             return op == "valid", False
-        many = op not in REDUCTIONS and True in [self.nodes[a].is_list for a in args]
+        nodes, many = self.nodes, False
+        if op not in REDUCTIONS:
+            for a in args:
+                if nodes[a][4]:
+                    many = True
         if op == "select":
-            return self.nodes[args[1]].is_bool, many
+            return nodes[args[1]].is_bool, many
         if op in SLICES:
-            return self.nodes[args[0]].is_bool, many
+            return nodes[args[0]].is_bool, many
         return op in BOOLEAN, many
 
     def const(self, value: float, place: Place) -> int:

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from derl_dsl.backends.kernel import Bound
+from derl_dsl.backends.pack import key_of, pack
 from derl_dsl.backends.reference import emit
+from derl_dsl.backends.vm import Session
 from derl_dsl.checker import check
 from derl_dsl.reward import compile
 from derl_dsl.search.forest import Forest
 from derl_dsl.search.forms import FORMS, NAMED
+from derl_dsl.search.packing import Packer
 from derl_dsl.search.vary import Variation
 from derl_dsl.search.vocabulary import Feature
 from derl_dsl.unparse import expression_text
@@ -67,6 +70,29 @@ def grown(seed: int, size: int = 20):
         for changed in (variation.mutated(term), variation.crossed(term, 0)):
             if changed is not None and forest.terms[changed].kind == "N":
                 yield forest, changed
+
+
+def test_programs_packed_in_loops_compute_what_those_of_one_graph_do(data):
+    pairs = list(islice(grown(5), 600))
+    forest = pairs[0][0]
+    packer = Packer(forest.graph)
+    constant = forest.make(NAMED["level"], (), (0.3,))
+    packer.pack(forest.lower([constant])[1])
+    for start in range(0, len(pairs), 40):
+        # Inputs, constants, and the same term twice may be rows of output as well.
+        terms = [t for _, t in pairs[start : start + 40]] + [0, constant, pairs[start][1]]
+        graph, roots = forest.lower(terms)
+        names = {f"feature{k}": f.text for k, f in enumerate(forest.features)}
+        inputs = {
+            key_of(graph.nodes[i]): np.array(data[names[graph.source(i).name]], dtype=np.float64)
+            for i in graph.inputs(roots)
+        }
+        session = Session(inputs, ROWS, np.arange(0, ROWS + 1, GROUP))
+        found, expected = packer.pack(roots), pack(graph, roots)
+        assert found.registers <= expected.registers + 4
+        assert found.length == expected.length
+        np.testing.assert_array_equal(session.run([found]), session.run([expected]))
+        assert (packer.state == -8).all()
 
 
 def test_a_term_has_the_values_of_its_text_within_its_range(data):

@@ -310,9 +310,9 @@ class _Packer:
         everyone = where & 1 and self.pool[where >> 3] == 1.0
         self.grouped = True
         x = values[0] if values else where
-        given = [self._filled(v, 0) if v & 1 else v for v in (x, where)]
-        if everyone:
-            given[1] = given[0]
+        x = self._filled(x, 0) if x & 1 else x
+        # Of everyone, the condition is not looked at.
+        given = [x, x if everyone else self._filled(where, 0) if where & 1 else where]
         return INSTRUCTIONS[op if everyone else f"{op}.where"], [*given, *literals]
 
     def _output(self, k: int, root: int, valid: int | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from derl_dsl.search.forest import Tree
@@ -12,6 +14,7 @@ _CELL = 4
 _BANDS = 10
 # Orders and signals that differ by less are the same to a front.
 _STEP = 0.002
+_rank = attrgetter("rank")
 
 
 class Entry(NamedTuple):
@@ -59,16 +62,20 @@ class Archive:
         found = self._cells.get(cell, [])
         return found[-1].order if len(found) >= _CELL else -1.0
 
+    def has_better(self, print_: int, size: int, rank: tuple[float, float, int, int]) -> bool:
+        """Whether a program of this fingerprint is kept that is smaller, or as large and better."""
+        twin = self._prints.get(print_)
+        return twin is not None and (twin.size, twin.rank) <= (size, rank)
+
     def offer(self, entry: Entry) -> bool:
         """Keep a program if it is among the best of its cell; whether it was kept."""
+        if self.has_better(entry.print, entry.size, entry.rank):
+            return False
         twin = self._prints.get(entry.print)
         if twin is not None:
-            if (twin.size, twin.rank) <= (entry.size, entry.rank):
-                return False
             self._drop(twin)
         cell = self._cells.setdefault(entry.cell, [])
-        cell.append(entry)
-        cell.sort(key=lambda e: e.rank)
+        insort(cell, entry, key=_rank)
         self._prints[entry.print] = entry
         if len(cell) > _CELL:
             last = cell[-1]

@@ -65,6 +65,9 @@ class Forest:
         self.largest = largest
         self.columns = [column(k, feature) for k, feature in enumerate(features)]
         self.terms: list[Term] = []
+        self.graph = Graph()
+        self._nodes: dict[int, int] = {}
+        self._trees: dict[int, Tree] = {}
         self._index: dict[tuple[int, tuple[int, ...], tuple[float, ...]], int | None] = {}
         for number, feature in enumerate(features):
             kind = "C" if feature.condition else "N" if feature.unit else "W"
@@ -122,28 +125,28 @@ class Forest:
         return len(terms) - 1
 
     def lower(self, roots: Iterable[int]) -> tuple[Graph, list[int]]:
-        """A graph of some terms, what they share made once, and the node of each."""
-        graph, terms = Graph(), self.terms
-        done: dict[int, int] = {}
+        """The graph of all terms that were lowered so far, each once, and the nodes of `roots`."""
+        return self.graph, [self._node(root) for root in roots]
 
-        def node(at: int) -> int:
-            found = done.get(at)
-            if found is None:
-                form, feature, args, numbers, _, _, _, _ = terms[at]
-                if form is None:
-                    found = graph.add("input", (), _NOWHERE, self.columns[feature])
-                else:
-                    found = form.lower(graph, [node(a) for a in args], numbers)
-                done[at] = found
-            return found
-
-        return graph, [node(root) for root in roots]
+    def _node(self, at: int) -> int:
+        found = self._nodes.get(at)
+        if found is None:
+            form, feature, args, numbers, _, _, _, _ = self.terms[at]
+            if form is None:
+                found = self.graph.add("input", (), _NOWHERE, self.columns[feature])
+            else:
+                found = form.lower(self.graph, [self._node(a) for a in args], numbers)
+            self._nodes[at] = found
+        return found
 
     def tree(self, term: int) -> Tree:
         """A term as a tree that another forest can plant."""
-        at = self.terms[term]
-        code = -1 - at.feature if at.form is None else at.form.code
-        return (code, tuple(self.tree(a) for a in at.args), at.numbers)
+        found = self._trees.get(term)
+        if found is None:
+            at = self.terms[term]
+            code = -1 - at.feature if at.form is None else at.form.code
+            found = self._trees[term] = (code, tuple([self.tree(a) for a in at.args]), at.numbers)
+        return found
 
     def plant(self, tree: Tree) -> int:
         """The term of a tree that was made by a forest of the same features."""

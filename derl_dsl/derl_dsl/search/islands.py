@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends.pack import pack
 from derl_dsl.search.archive import Archive, Entry, cell_of
 from derl_dsl.search.forest import Forest
+from derl_dsl.search.packing import Packer
 from derl_dsl.search.problem import Rollouts
 from derl_dsl.search.screen import Figures, Screen
 from derl_dsl.search.tried import LAST, Tried
@@ -111,6 +111,7 @@ class _Run:
         self.tried = island.tried
         self.task = task
         self.forest = Forest(island.features, island.size)
+        self.packer = Packer(self.forest.graph)
         self.random = random.Random(task.seed)
         self.variation = Variation(self.forest, self.random)
         self.archive = Archive(task.parents)
@@ -130,7 +131,7 @@ class _Run:
             if not terms:
                 break
             # One program with a row of output for each term: what terms share is computed once.
-            program = pack(*self.forest.lower(terms))
+            program = self.packer.pack(self.forest.lower(terms)[1])
             self._judge(terms, self.screen.figures(program))
         prints = np.concatenate([np.zeros(0, np.uint64), *self.prints])
         codes = np.array(self.codes, dtype=np.int64)
@@ -203,6 +204,9 @@ class _Run:
 
     def _offer(self, term: int, order: float, signal: float, print_: int) -> None:
         at = self.forest.terms[term]
+        # Most fail here, before a tree is made of them.
+        if self.archive.has_better(print_, at.size, (-order, -signal, at.size, at.code)):
+            return
         entry = Entry(order, signal, at.size, print_, at.code, self.forest.tree(term))
         if self.archive.offer(entry):
             self.pool.append(term)
