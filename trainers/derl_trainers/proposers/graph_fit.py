@@ -34,7 +34,7 @@ _MOST = 8.0  # the largest weight: tanh is flat long before
 _RATE = 0.05  # of Adam
 _DECAY = 1e-3  # of the squared weights: correlation alone would let them grow
 _FLAT = 1e-9  # the norm of values that say nothing
-_RIDGE = 1.0  # noise of a meta-reward, by what beta may explain
+_RIDGE = 0.3  # noise of a meta-reward, by what beta may explain
 _OUTCOME = 0.5  # beta_0: how much more the outcome is taken to be worth than what it is not like
 
 
