@@ -152,11 +152,16 @@ def test_rows_of_data_bring_what_the_suite_reads(policy: str, tmp_path: Path) ->
     check_task(c.RunConfig())
 
 
-def test_any_model_is_a_start_policy(policy: str, tmp_path: Path) -> None:
+def test_any_model_is_a_start_policy(
+    policy: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    models._kept.cache_clear()
     section = c.PolicySection(model=policy)
     assert run(PolicyJob(TASK, section, str(tmp_path), 0)) == {"path": policy}
     score = ScoreJob(TASK, INNER, policy, "search")
     assert run(score) == run(replace(score, eval_batch=3))
+    run(PolicyJob(TASK, c.PolicySection(tiny=replace(TINY, steps=1)), str(tmp_path), 0))
+    assert capfd.readouterr() == ("", "")
     with pytest.raises(ModelMissing, match="no chat template"):
         run(PolicyJob(TASK, replace(section, chat="yes"), str(tmp_path), 0))
     with pytest.raises(ModelMissing, match="no such model file or folder"):

@@ -56,20 +56,27 @@ class PolicyJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Warm-start the policy, or try it."""
-        if self.policy.model != "tiny":
-            from derl_trainers.greedy import chat_for
-            from derl_trainers.models import unpacked
+        from derl_trainers.quiet import quiet
 
-            name = unpacked(self.policy.model, self.out_dir)
-            options = policy_options(self.policy)
-            _, tokenizer = load_policy(name, self.policy)
-            chat_for(tokenizer, options.chat, options.system)
-            return {"path": name}
+        with quiet():
+            return {"path": self._tiny(progress) if self.policy.model == "tiny" else self._tried()}
+
+    def _tiny(self, progress: Progress) -> str:
         from derl_trainers.policy import build_policy
 
         config = policy_config(self.policy.tiny)
-        path = build_policy(load_task(self.task), config, self.out_dir, self.seed, progress)
-        return {"path": str(path)}
+        return str(build_policy(load_task(self.task), config, self.out_dir, self.seed, progress))
+
+    def _tried(self) -> str:
+        """A model that is there already, if it can be loaded and asked as the settings say."""
+        from derl_trainers.greedy import chat_for
+        from derl_trainers.models import unpacked
+
+        name = unpacked(self.policy.model, self.out_dir)
+        options = policy_options(self.policy)
+        _, tokenizer = load_policy(name, self.policy)
+        chat_for(tokenizer, options.chat, options.system)
+        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +198,10 @@ def task_columns(suite: str) -> tuple[str, ...]:
 
 def check_task(config: RunConfig) -> None:
     """Raise ConfigError when the data of a run cannot be used; they are read, not the embedded."""
-    from derl_trainers.tasks_data import TaskError
-
     if config.task.name == "arithmetic":
         return
+    from derl_trainers.tasks_data import TaskError
+
     try:
         task = load_task(config.task, task_columns(config.suite))
     except TaskError as error:
@@ -236,8 +243,10 @@ def load_policy(path: str, section: PolicySection) -> tuple[Any, Any]:
     import torch
 
     from derl_trainers.models import pristine
+    from derl_trainers.quiet import quiet
 
-    return pristine(path, getattr(torch, section.dtype))
+    with quiet():
+        return pristine(path, getattr(torch, section.dtype))
 
 
 def policy_config(section: TinySection) -> PolicyConfig:
