@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -58,19 +61,25 @@ def collect(executor: Executor, jobs: int) -> list[Event]:
     return events
 
 
-def until_started(executor: Executor, job: int) -> list[Event]:
-    events: list[Event] = []
-    while not any(e.kind == "started" and e.job == job for e in events):
+def started(executor: Executor, job: int, events: list[Event], times: int = 1) -> int:
+    """Wait until the job has started so often; the process id of its worker."""
+    while True:
+        found = [e.worker for e in events if e.kind == "started" and e.job == job]
+        if len(found) == times:
+            return found[-1]
+        assert not any(e.kind == "failed" and e.job == job for e in events), events
         executor.poll(events.append, block=True)
-    return events
 
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[RayWorkers]:
-    executor = make_executor(SECTION)
-    assert isinstance(executor, RayWorkers)
-    yield executor
-    executor.close()
+    with pytest.MonkeyPatch.context() as patch:
+        # The cluster inherits it: its workers unpickle the jobs of this file.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        executor = make_executor(SECTION)
+        assert isinstance(executor, RayWorkers)
+        yield executor
+        executor.close()
 
 
 def test_an_inner_run_gives_the_numbers_of_this_process(
@@ -101,13 +110,15 @@ def test_an_inner_run_gives_the_numbers_of_this_process(
 def test_errors_and_killed_workers_concern_their_own_run(
     workers: RayWorkers, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    workers.submit(1, Sleep(60, str(tmp_path / "mark")))
+    mark = tmp_path / "mark"
+    events: list[Event] = []
+    workers.submit(1, Sleep(60, str(mark)))
     workers.submit(2, Broken())
     workers.submit(3, Sleep(0))
-    events = until_started(workers, 1)
-    while not (tmp_path / "mark").exists():
-        time.sleep(0.01)
-    victim = next(e.worker for e in events if e.kind == "started" and e.job == 1)
+    victim = started(workers, 1, events)
+    while not mark.exists():
+        workers.poll(events.append, block=False)
+        assert not any(e.kind == "failed" and e.job == 1 for e in events), events
     os.kill(victim, signal.SIGKILL)
     events += collect(workers, 3 - sum(e.kind in ("done", "failed") for e in events))
     ends = {e.job: e for e in events if e.kind in ("done", "failed")}
@@ -124,29 +135,91 @@ def test_errors_and_killed_workers_concern_their_own_run(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_whose_worker_dies_each_time_fails_at_last(
-    workers: RayWorkers, tmp_path: Path
-) -> None:
-    workers.submit(1, Sleep(60, str(tmp_path / "mark")))
-    for _ in range(2):
-        events = until_started(workers, 1)
-        (tmp_path / "mark").unlink(missing_ok=True)
-        os.kill(next(e.worker for e in events if e.kind == "started"), signal.SIGKILL)
+@pytest.mark.slow
+def test_a_run_whose_worker_dies_each_time_fails_at_last(workers: RayWorkers) -> None:
+    events: list[Event] = []
+    workers.submit(1, Sleep(60))
+    for times in (1, 2):
+        os.kill(started(workers, 1, events, times), signal.SIGKILL)
     (failed,) = [e for e in collect(workers, 1) if e.kind == "failed"]
     assert failed.error.splitlines()[0].endswith("died: killed or crashed; tried 2 times")
 
 
-def test_an_idle_worker_that_died_costs_no_run(workers: RayWorkers) -> None:
-    workers.submit(1, Sleep(0))
-    workers.submit(2, Sleep(0))
+@pytest.mark.slow
+def test_an_idle_worker_that_died_costs_no_run(
+    workers: RayWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.queue, "retries", 0)
+    workers.submit(1, Sleep(1))
+    workers.submit(2, Sleep(1))
     collect(workers, 2)
-    retries, workers.queue.retries = workers.queue.retries, 0
-    try:
-        for slot in workers.slots:
-            if slot.pid:
-                os.kill(slot.pid, signal.SIGKILL)
-        time.sleep(1)
-        workers.submit(3, Sleep(0))
-        assert collect(workers, 1)[-1].kind == "done"
-    finally:
-        workers.queue.retries = retries
+    victims = [slot.pid for slot in workers.slots if slot.pid]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(1)
+    workers.submit(3, Sleep(0))
+    assert collect(workers, 1)[-1].result["pid"] not in victims
+
+
+_OWNER = """
+import sys, time
+sys.path.insert(0, {folder!r})
+from test_ray import SECTION, Sleep
+from derl_trainers.executor import make_executor
+executor = make_executor(SECTION)
+try:
+    executor.submit(1, Sleep(600))
+    while True:
+        executor.poll(lambda e: print(e.kind, e.worker, flush=True), block=True)
+except KeyboardInterrupt:
+    executor.close()
+    print("closed", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_an_owner_that_is_ended(end: signal.Signals) -> None:
+    folder = str(Path(__file__).parent)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _OWNER.format(folder=folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": folder},
+    )
+    assert owner.stdout is not None
+    kind, worker = owner.stdout.readline().split()
+    assert kind == "started"
+    os.killpg(owner.pid, end) if end == signal.SIGINT else owner.kill()
+    rest = owner.stdout.read()
+    assert rest == ("closed\n" if end == signal.SIGINT else "")
+    owner.wait(60)
+    # Ray's agents, which hold nothing, look for their dead cluster for a minute or two.
+    limit = time.monotonic() + (30 if end == signal.SIGINT else 180)
+    while Path(f"/proc/{worker}").exists() or _of_session(owner.pid):
+        assert time.monotonic() < limit, _of_session(owner.pid)
+        time.sleep(0.1)
+
+
+def _of_session(leader: int) -> list[str]:
+    """Command lines of the processes of a session, or that Ray started for it."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def test_missing_ray_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(c.ConfigError, match=r"needs Ray: pip install 'derl-dsl\[ray\]'"):
+        make_executor(SECTION)
+
+
+def test_no_cluster_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(c.ConfigError, match=r"\[executor\] address: no Ray cluster at 'auto': "):
+        make_executor(replace(SECTION, address="auto"))
