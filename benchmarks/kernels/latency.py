@@ -171,9 +171,9 @@ def _contender(peer: _Peer, columns: Columns) -> Contender:
 
 
 _FORMULA = "0.4 * g1 + 0.3 * g2 + 0.2 * g3 + 0.1 * g4"
+# No random numbers: what draws them takes milliseconds to load, and is nobody's own.
 _DRAWN = (
-    "import numpy as np; rng = np.random.default_rng(0); "
-    f"{', '.join(NAMES)} = rng.random((4, {ROWS})); "
+    f"import numpy as np; {', '.join(NAMES)} = np.linspace(0, 1, 4 * {ROWS}).reshape(4, {ROWS}); "
 )
 _CODES = {
     "import": "import numpy, lark",
@@ -197,10 +197,14 @@ def _fresh_process() -> Contenders:
     folder = tempfile.mkdtemp(prefix="derl-bench-")
     numbers = itertools.count()
 
+    # Whatever this process was told: everybody's modules are compiled once, as when installed.
+    usual = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    usual["PYTHONPYCACHEPREFIX"] = f"{folder}/bytecode"
+
     def started(code: str, **environment: str) -> object:
         command = [sys.executable, "-c", _CODES[code]]
         return subprocess.run(
-            command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **environment}
+            command, check=True, stdout=subprocess.DEVNULL, env={**usual, **environment}
         )
 
     warm = {"DERL_CACHE": f"{folder}/kept"}
