@@ -80,7 +80,12 @@ def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
         "reward = right + 0.1 * spread * (1 - progress) if g3 < 0.5 else skip\n"
     )
     out = tmp_path / "out"
-    tiny = ["policy.tiny.steps=20", "policy.tiny.hidden_size=32", "policy.tiny.heads=2", "policy.tiny.batch_size=16"]
+    tiny = [
+        "policy.tiny.steps=20",
+        "policy.tiny.hidden_size=32",
+        "policy.tiny.heads=2",
+        "policy.tiny.batch_size=16",
+    ]
     done = train(
         str(tmp_path / "mine.derl"), "--steps", "3", "--seed", "1", "--out", str(out),
         settings=[*SMALL, *tiny],
