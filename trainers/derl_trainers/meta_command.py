@@ -116,6 +116,7 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     prepare(settings.executor)
     from derl_trainers.meta import meta_train
     from derl_trainers.models import ModelMissing
+    from derl_trainers.proposers.endpoint import EndpointError
     from derl_trainers.runner import JobFailed
     from derl_trainers.settings import ConfigError
     from derl_trainers.store import StoreError
@@ -127,7 +128,7 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
         meta_train(settings, folder, View(console, quiet), resume, shared)
     except (ConfigError, StoreError, ModelMissing) as error:
         fail(str(error))
-    except JobFailed as error:
+    except (JobFailed, EndpointError) as error:
         fail(f"{error}\n{again}")
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; what was done is in {folder}\n{again}", err=True)
