@@ -1,4 +1,4 @@
-"""Syntax trees varied: subtrees replaced or exchanged where the type fits, numbers and operators.
+"""Syntax trees varied: subtrees replaced or exchanged where the type fits, numbers, operators.
 
 A place takes a number or a condition. What is put there was grown for, or stood at, a place of the
 same type, so that types stay right; ranges may not, which the checker says.
@@ -6,6 +6,7 @@ same type, so that types stay right; ranges may not, which the checker says.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ class Trees:
         at = self._one(among, lambda node: isinstance(node, n.NumberLiteral) and node.value != 0)
         if at is None or not isinstance(at.node, n.NumberLiteral):
             return None
-        moved = at.node.value * 2.718281828 ** self.rng.gauss(0, _JITTER)
+        moved = at.node.value * math.exp(self.rng.gauss(0, _JITTER))
         return at.path, replace(at.node, value=float(f"{moved:.3g}"))
 
     def _swapped(self, among: Sequence[Place]) -> tuple[Path, n.Expr] | None:
