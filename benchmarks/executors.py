@@ -24,7 +24,6 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.run import RESULTS, machine
@@ -153,7 +152,9 @@ def main() -> None:
     rounds, steps = (1, 2) if given.quick else (given.rounds, given.steps)
     config = load_config("demo")
     if given.quick:
-        config = replace(config, inner=replace(config.inner, steps=3))
+        tiny = replace(config.policy.tiny, steps=20)
+        policy = replace(config.policy, tiny=tiny)
+        config = replace(config, policy=policy, inner=replace(config.inner, steps=3))
     record: dict[str, Any] = {"machine": machine(), "limits": LIMITS, "kinds": {}}
     with tempfile.TemporaryDirectory(prefix="derl-bench-") as folder:
         built = PolicyJob(config.task, config.policy, folder, 0).run(lambda *_: None)

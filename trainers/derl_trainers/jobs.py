@@ -197,7 +197,12 @@ def task_columns(suite: str) -> tuple[str, ...]:
 
 
 def check_task(config: RunConfig) -> None:
-    """Raise ConfigError when the data of a run cannot be used; they are read, not the embedded."""
+    """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used.
+
+    Data are read, not the embedded.
+    """
+    if config.trl:
+        _check_trl(config)
     if config.task.name == "arithmetic":
         return
     from derl_trainers.tasks_data import TaskError
@@ -208,6 +213,14 @@ def check_task(config: RunConfig) -> None:
         raise ConfigError(f"[task]: {error}") from None
     if not task.test:
         raise ConfigError("[task] test: name the file of the final comparison's test problems")
+
+
+def _check_trl(config: RunConfig) -> None:
+    from derl_trainers.grpo import check_trl
+    from derl_trainers.inner import trainer_settings
+
+    inner = inner_config(config.inner, config.budget, config.eval_batch, config.trl)
+    check_trl(config.trl, lambda: trainer_settings(inner, config.seed, "logs"))
 
 
 def examples(task: Task, split: Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
