@@ -27,6 +27,9 @@ Generated from `derl_trainers/sections.py` by `make docs`.
 A config is a TOML file; what it leaves out has the default below. Built in: {names}.
 `extends = "demo"` at the top starts from another config, built in or a file, not from the defaults.
 An unknown key, a wrong type or a value out of range is an error that names file, section and key.
+`[trl]` holds further settings of TRL's `GRPOConfig` for the inner runs (and with it those of
+accelerate, DeepSpeed and vLLM), `[meta.trl]` those for the outer loop, passed on as they are:
+`weight_decay = 0.1`, `use_vllm = true`. What other sections decide, such as `max_steps`, is refused.
 """
 _TYPES: dict[Any, str] = {
     tuple[str, ...]: "list of texts",
