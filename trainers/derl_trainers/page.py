@@ -29,7 +29,7 @@ A config is a TOML file; what it leaves out has the default below. Built in: {na
 An unknown key, a wrong type or a value out of range is an error that names file, section and key.
 `[trl]` holds further settings of TRL's `GRPOConfig` for the inner runs (and with it those of
 accelerate, DeepSpeed and vLLM), `[meta.trl]` those for the outer loop, passed on as they are:
-`weight_decay = 0.1`, `use_vllm = true`. What other sections decide, such as `max_steps`, is refused.
+`weight_decay = 0.1`, `use_vllm = true`. What other sections decide, as `max_steps`, is refused.
 """
 _TYPES: dict[Any, str] = {
     tuple[str, ...]: "list of texts",

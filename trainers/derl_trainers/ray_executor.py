@@ -7,6 +7,7 @@ take longer than a short inner run. An actor keeps its process, its resources an
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -39,7 +40,11 @@ class Host:
     walled processes of untrusted primitives end with the thread that started them.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, folder: str) -> None:
+        # Paths of jobs may be relative to where the owner runs; a node may lack that folder, and
+        # then only paths that all nodes share will do.
+        with contextlib.suppress(FileNotFoundError):
+            os.chdir(folder)
         warm_up(threads)
         self.jobs: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
         self.events: SimpleQueue[Event] = SimpleQueue()
@@ -131,7 +136,7 @@ class RayWorkers:
         self.slots = [self._start() for _ in range(config.workers)]
 
     def _start(self) -> _Slot:
-        actor = self.actor.remote(self.threads)
+        actor = self.actor.remote(self.threads, os.getcwd())
         return _Slot(actor, actor.where.remote())
 
     def submit(self, name: int, job: Job) -> None:
