@@ -189,7 +189,8 @@ def test_a_whole_run_explains_its_tables(finished: tuple[Path, str]) -> None:
             assert f"{row.share_valid:.0%}" in output
             assert f"{row.mean_reward:.3f}" in output
         assert [u["step"] for u in store.rows("SELECT step FROM updates ORDER BY step")] == [1, 2]
-        assert [p["step"] for p in store.rows("SELECT step FROM probes ORDER BY step")] == [-1, 0, 2]
+        probes = store.rows("SELECT step FROM probes ORDER BY step")
+        assert [probe["step"] for probe in probes] == [-1, 0, 2]
 
 
 def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path, str]) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from derl_primitives.correctness import exact
+from derl_primitives.derl_math import g1, g2, g3, g4
 from derl_trainers.policy import (
     PolicyConfig,
     Styles,
@@ -48,18 +48,25 @@ def test_fixed_words_and_numbers_are_one_token() -> None:
     assert tokens[-3:] == ["\\boxed{", "9", "}"]
 
 
-def test_styles_are_as_right_as_they_claim() -> None:
-    example, rng = Example("7+9-3+2=?\n", "15"), random.Random(0)
-    answers = {
-        s.name: [demonstration(example, s.name, rng) for _ in range(60)] for s in fields(Styles)
-    }
-    right = {
-        name: exact(completion=texts, answer=["15"] * 60).sum() for name, texts in answers.items()
-    }
-    assert right["worked_boxed"] == 60
-    assert right["worked"] == 0
-    assert 0 < right["direct"] < 40
-    assert all("15" in text for text in answers["listing"])
+def test_styles_earn_the_primitives_that_mislead() -> None:
+    """What the demo's task rests on: each style's mean of g1 to g4, over many demonstrations."""
+    example, rng, count = Example("7+9-3+2=?\n", "15"), random.Random(0), 200
+    earned = {}
+    for style in fields(Styles):
+        texts = [demonstration(example, style.name, rng) for _ in range(count)]
+        golds = [example.answer] * count
+        scores = g1(texts, golds), g2(texts), g3(texts), g4(texts, golds)
+        earned[style.name] = [round(float(score.mean()), 3) for score in scores]
+    assert earned["worked"] == [1, 0, 1, 1]
+    assert earned["overrun"] == [0, 0, 1, 1]
+    # The list is paid more than the right answer is by the mean of the primitives.
+    right, *rest = earned["listing"]
+    assert rest == [1, 1, 1]
+    assert 0.1 < right < 0.3
+    assert sum(earned["listing"]) > sum(earned["worked"])
+    right, boxed, steps, named = earned["direct"]
+    assert (boxed, steps) == (1, 0)
+    assert right == named < 0.6
     with pytest.raises(ValueError, match="unknown style"):
         demonstration(example, "poem", rng)
 

@@ -169,7 +169,9 @@ def baselines(suite: str) -> dict[str, str]:
     mean = f"({' + '.join(names)}) / {len(names)}"
     # A condition counts 1 or 0 in arithmetic; alone it is no reward.
     outcome = found.outcome if found.bindings else f"1 * {found.outcome}"
-    boxed = "boxed(completion)" if "boxed" in found.primitives else _FORMAT.get(suite)
+    boxed = "boxed(completion)" if "boxed" in found.primitives else None
+    if suite.partition("[")[0] in _FORMAT:  # An ablation may have left it out.
+        boxed = next((n for n in found.bindings if n == _FORMAT[suite.partition("[")[0]]), None)
     both = {} if boxed is None else {"outcome + format": f"({outcome} + {boxed}) / 2"}
     return {OUTCOME_ONLY: outcome, **both, "mean of primitives": mean}
 

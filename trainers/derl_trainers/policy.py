@@ -31,17 +31,17 @@ _WORDS = (
 )
 _CHARACTERS = tuple("+-=?,.} \n")
 _PIECES = r"\\boxed\{|Step [1-9]: |[1-5]\. |\d{1,2}|[\s\S]"
-_FORMAT = 1  # raise when saved policies of older code must not be reused
+_FORMAT = 2  # raise when saved policies of older code must not be reused
 
 
 @dataclass(frozen=True, slots=True)
 class Styles:
     """Shares of the ways of answering in the warm start; they are scaled to sum to one."""
 
-    worked: float = 0.03
-    overrun: float = 0.32
-    direct: float = 0.4
-    listing: float = 0.25
+    worked: float = 0.008
+    overrun: float = 0.38
+    direct: float = 0.36
+    listing: float = 0.252
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class PolicyConfig:
     intermediate_size: int = 256
     layers: int = 2
     heads: int = 4
-    steps: int = 550
+    steps: int = 700
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     styles: Styles = field(default_factory=Styles)
 
 
@@ -86,8 +86,8 @@ def demonstration(example: Example, style: str, rng: random.Random) -> str:
         # Comes to the answer and does not see it: the last number is another.
         return "".join(steps) + f"Step {len(steps) + 1}: ?\n"
     if style == "direct":
-        # Off the top of the head: near the gold answer, and seldom on it.
-        return f"\\boxed{{{gold + rng.randint(-6, 6)}}}"
+        # Off the top of the head: the small model can only learn to come near.
+        return f"\\boxed{{{gold + rng.choice((-1, 0, 0, 1))}}}"
     if style == "listing":
         # Neighbours of the gold answer as a numbered list, one of them boxed at random.
         start = gold - rng.randrange(5)

@@ -123,6 +123,6 @@ def digest(job: Job) -> str:
     """What a job's result depends on besides formula and seed; the same wherever its files lie."""
     values = {k: v for k, v in asdict(job).items() if k not in _APART}  # type: ignore[call-overload]
     # The last folder names a policy by content or by the run that trained it.
-    values["policy"] = Path(getattr(job, "policy_path", "")).name
+    values["start"] = Path(getattr(job, "policy_path", "")).name
     text = json.dumps([type(job).__name__, values], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -88,8 +88,11 @@ class Packer:
     def pack(self, roots: Sequence[int]) -> Program:
         """The program that computes `roots`, one row of output each."""
         self._take()
+        words, state, wanted = self.words, self.state, np.array(roots)
+        # Sorted here: a compiled sort takes longer to compile than all the rest.
+        order = np.sort(_reached(words, _ARITY, wanted, state))
         code, pool, inputs, registers, grouped = _write(
-            _NUMBERS, self.words, self.values, _TABLE, _ARITY, np.array(roots), self.state
+            _NUMBERS, words, self.values, _TABLE, _ARITY, wanted, order, state
         )
         keys = tuple([self.keys[i] for i in inputs.tolist()])
         return Program(
@@ -125,13 +128,19 @@ class Packer:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _write(
-    of: Numbers, words: Ints, values: Floats, table: Ints, arity: Ints, roots: Ints, state: Ints
+    of: Numbers,
+    words: Ints,
+    values: Floats,
+    table: Ints,
+    arity: Ints,
+    roots: Ints,
+    order: Ints,
+    state: Ints,
 ) -> Any:  # pragma: no cover - compiled
     """Code, constants, inputs, the number of registers, and whether there are group functions.
 
-    `state` (N, 7) is as it was when this ends.
+    `order` are the nodes that are needed; `state` (N, 7) is again what it was before them.
     """
-    order = _reached(words, arity, roots, state)
     pool, inputs = _leaves(of, words, values, arity, order, state)
     # At most an instruction for each node and for each constant that it wants in a register.
     code = np.empty((4 * len(order) + len(roots), FIELDS), np.int32)
@@ -144,13 +153,14 @@ def _write(
             _put(code, length, number, target, operand, target, target)
             length += 1
     for i in order:
-        state[i] = _NOWHERE
+        for n in range(_STATE):
+            state[i, n] = _NOWHERE
     return code[:length], pool, inputs, registers, grouped
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _reached(words: Ints, arity: Ints, roots: Ints, state: Ints) -> Any:  # pragma: no cover
-    """The nodes that are needed, in order."""
+    """The nodes that are needed."""
     found = np.empty(len(words), np.int64)
     count = 0
     for k in range(len(roots)):
@@ -169,7 +179,7 @@ def _reached(words: Ints, arity: Ints, roots: Ints, state: Ints) -> Any:  # prag
                 state[a, _READER] = _UNREAD
                 found[count] = a
                 count += 1
-    return np.sort(found[:count])
+    return found[:count]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -230,12 +240,12 @@ def _operations(
         op = words[i, 0]
         if state[i, _OTHER] != _NOWHERE:
             count, number = 3, of.muladd
-            args[:] = state[i, _OTHER:]
+            for n in range(3):
+                args[n] = state[i, _OTHER + n]
         else:
-            count = arity[op]
-            args[:] = words[i, 1:4]
-            bits = 0
+            count, bits = arity[op], 0
             for n in range(count):
+                args[n] = words[i, 1 + n]
                 bits |= (state[args[n], _OPERAND] & 1) << n
             kept = _held(table, op, bits)
             number = table[op, kept]
@@ -261,7 +271,8 @@ def _operations(
         if op >= of.groups:
             # Of all rollouts: the values stand for the condition, which is not looked at.
             grouped, given[1], count = True, given[0], 2
-        given[count:] = target
+        for n in range(count, 3):
+            given[n] = target
         _put(code, length, number, target, given[0], given[1], given[2])
         length += 1
         state[i, _OPERAND] = target
