@@ -255,7 +255,8 @@ def _connect(ray: Any, config: ExecutorSection) -> bool:
         except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
             said = str(error).strip().splitlines()[0]
             raise ConfigError(
-                f"[executor] address: no Ray cluster at {config.address!r}: {said}"
+                f"[executor] address: no Ray cluster at {config.address!r}: {said}; "
+                "one with token authentication wants RAY_AUTH_MODE=token here, too"
             ) from error
     _check_resources(ray, config)
     return True
