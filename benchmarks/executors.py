@@ -101,19 +101,21 @@ def measure(kind: str, config: RunConfig, policy: str, rounds: int, steps: int) 
     full = InnerJob(FORMULAS[1], config.suite, config.task, config.inner, policy, 0, "search")
     short = replace(full, inner=replace(config.inner, steps=steps))
     group = [replace(short, formula=formula) for formula in FORMULAS]
-    one, two = (executor_of(kind, n, replace(short, inner=replace(short.inner, steps=1)))
-                for n in (1, 2))  # fmt: skip
-    try:
-        alone = [run_all(one, [replace(full, seed=seed)])[0] for seed in range(rounds)]
-        walls: dict[int, list[float]] = {1: [], 2: []}
-        for turn in range(2 * rounds):
-            workers = 1 + turn % 2
-            begin = time.perf_counter()
-            run_all(one if workers == 1 else two, group)
-            walls[workers].append(time.perf_counter() - begin)
-    finally:
-        one.close()
-        two.close()
+    trial = replace(short, inner=replace(short.inner, steps=1))
+    walls: dict[int, list[float]] = {1: [], 2: []}
+    alone: list[Timed] = []
+    # One after the other: an executor on Ray joins the cluster that another has started.
+    for workers, found in walls.items():
+        executor = executor_of(kind, workers, trial)
+        try:
+            if workers == 1:
+                alone = [run_all(executor, [replace(full, seed=n)])[0] for n in range(rounds)]
+            for _ in range(rounds):
+                begin = time.perf_counter()
+                run_all(executor, group)
+                found.append(time.perf_counter() - begin)
+        finally:
+            executor.close()
     parts = ("seconds", "generate_seconds", "update_seconds", "eval_seconds", "reward_seconds")
     return {
         "start": statistics.median(map(start_cost, alone)),

@@ -219,13 +219,14 @@ def test_missing_ray_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> N
         make_executor(SECTION)
 
 
-def test_no_cluster_is_told_with_its_address() -> None:
+def test_no_cluster_is_told_with_its_address(tmp_path: Path) -> None:
     code = (
         "from derl_trainers.config import ExecutorSection\n"
         "from derl_trainers.executor import make_executor\n"
         "make_executor(ExecutorSection(kind='ray', address='auto'))\n"
     )
     env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    env["RAY_TMPDIR"] = str(tmp_path)  # where running clusters are written down
     found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = found.stderr.strip().splitlines()[-1]
     assert "ConfigError: [executor] address: no Ray cluster at 'auto': Could not find" in last
