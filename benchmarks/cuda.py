@@ -116,7 +116,8 @@ def _captured(call: Run) -> Run:
     with torch.cuda.graph(graph):
         result = call()
 
-    def run() -> Any:
+    def run(inputs: Run = call) -> Any:
+        # The graph reads the inputs of `call` where they lie: they have to live as long as it.
         graph.replay()
         return result
 

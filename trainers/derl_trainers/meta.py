@@ -52,6 +52,7 @@ from derl_trainers.store import Store
 from derl_trainers.ui import View
 
 MEMO = "inner-runs.db"
+_COLD_START = "cold_start.json"  # beside the model: steps, and what it wrote untrained
 _FORMAT = {"derl-math": "g2"}  # the score of the answer's form, where it is no call of `boxed`
 _COLD = {"grpo", "frozen"}  # proposers that begin with a cold-started language model
 
@@ -132,18 +133,19 @@ def warm_start(config: RunConfig, run_dir: Path, runner: Runner, home: Path) -> 
             config.task, config.inner, path, "search", config.policy, config.eval_batch
         )
         found = runner.result(runner.submit("start", "start policy: score", config.seed, score))
-        steps = json.loads((cold / _STEPS).read_text())["steps"] if cold is not None else None
+        steps = None
+        if cold is not None:
+            told = json.loads((cold / _COLD_START).read_text())
+            steps = told["steps"]
+            runner.store.add_probe(-1, told["untrained"])
         runner.view.warm(steps, found)
     return Start(path, cold)
-
-
-_STEPS = "cold_start.json"
 
 
 def _cold_start(config: RunConfig, runner: Runner, folder: Path) -> None:
     """Teach the meta-optimizer the language; its folder appears in one move, when all is done."""
     meta = build_meta_optimizer(config.meta, config.suite, config.seed)
-    runner.store.add_probe(-1, probe(config, meta))
+    untrained = probe(config, meta)
 
     def progress(step: int, total: int, metrics: dict[str, float]) -> None:
         runner.view.bar("meta-optimizer: cold start", step, total, metrics)
@@ -153,7 +155,8 @@ def _cold_start(config: RunConfig, runner: Runner, folder: Path) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=".cold-", dir=folder.parent))
     try:
         steps = cold_start(meta, config.meta, config.suite, config.seed, unfinished, progress)
-        (unfinished / _STEPS).write_text(json.dumps({"steps": steps}))
+        told = {"steps": steps, "untrained": untrained}
+        (unfinished / _COLD_START).write_text(json.dumps(told))
         if not folder.exists():
             unfinished.rename(folder)
     finally:

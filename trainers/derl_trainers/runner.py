@@ -107,6 +107,8 @@ class Runner:
     def _on_event(self, event: Event) -> None:
         if event.kind == "started":
             self.store.start_job(event.job, event.worker)
+        elif event.kind == "lost":
+            self.store.note_job(event.job, event.error)
         elif event.kind == "done":
             score = event.result.get("pass_at_1")
             self.store.finish_job(event.job, score, event.seconds, event.result)

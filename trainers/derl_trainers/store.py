@@ -232,6 +232,11 @@ class Store:
                 (pass_at_1, seconds, json.dumps(result), time.time(), job),
             )
 
+    def note_job(self, job: int, error: str) -> None:
+        """The job's worker died and it is tried again; what happened stays with it."""
+        with self.db:
+            self.db.execute("UPDATE jobs SET error = ? WHERE id = ?", (error, job))
+
     def fail_job(self, job: int, error: str) -> None:
         """The job broke, through no score of its own."""
         with self.db:

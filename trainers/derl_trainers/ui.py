@@ -177,9 +177,9 @@ class View:
 
     def event(self, event: Event) -> None:
         """News of a job."""
-        if event.kind in ("done", "failed"):
+        if event.kind in ("done", "failed", "lost"):
             self.drop(event.job)
-            if event.kind == "failed":
+            if event.kind != "done":
                 reason = Text(event.error.splitlines()[0])
                 self.say(Text.assemble("  ", (self.labels[event.job], "bold"), ": ", reason))
         else:

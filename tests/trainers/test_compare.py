@@ -1,0 +1,79 @@
+"""Proposers side by side: whole small searches, one of them gone on with; the figures by hand."""
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from derl_trainers.compare import Outcome, against, estimate, paired, rise
+from derl_trainers.store import Store
+from tests.trainers.test_meta import MINI, toml
+
+pytestmark = pytest.mark.xdist_group("training")
+CONFIG = {**MINI, "meta": {**MINI["meta"], "formulas": 4}, "executor": {"workers": 1}}
+
+
+def compare(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "derl_dsl", "compare", *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def test_two_proposers_over_two_seeds(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(toml(CONFIG))
+    wanted = ("mini.toml", "--proposers", "evolution,graph-rl", "--seeds", "2", "--dir", "out")
+    done = compare(tmp_path, *wanted, "--parallel", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert [(o["proposer"], o["seed"]) for o in found] == [
+        ("evolution", 0), ("evolution", 1), ("graph-rl", 0), ("graph-rl", 1),
+    ]  # fmt: skip
+    for o in found:
+        with closing(Store.open(tmp_path / "out" / f"{o['proposer']}-{o['seed']}")) as store:
+            assert json.loads(store.run()["config"])["proposer"]["kind"] == o["proposer"]
+            steps = store.steps()
+        assert o["valid"] == [s.share_valid for s in steps] == [1.0, 1.0]
+        assert o["rewards"] == [s.mean_reward for s in steps]
+        assert set(o["test"]) >= {"outcome only", "mean of primitives", "best formula"}
+    # A seed's baselines are one run, whoever searched.
+    assert found[0]["test"]["outcome only"] == found[2]["test"]["outcome only"]
+    with closing(Store.open(tmp_path / "out" / "graph-rl-0")) as store:
+        query = "SELECT COUNT(*) AS n FROM jobs WHERE kind = 'final' AND worker IS NULL"
+        served = store.rows(query)
+    assert served[0]["n"] > 0
+    assert "Test pass@1 of the best formula, 2 searches each" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    # Again: nothing is left to do, and the tables are the same.
+    again = compare(tmp_path, *wanted)
+    assert again.stdout.partition("Test pass@1")[2] == done.stdout.partition("Test pass@1")[2]
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    done = compare(tmp_path, "demo", "--proposers", "grpo,evolutoin")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown evolutoin; there are grpo, frozen" in done.stderr
+    done = compare(tmp_path, "dmo")
+    assert "did you mean 'demo'?" in done.stderr
+
+
+def made(seed: int, best: float, outcome: float, rewards: tuple[float, ...]) -> Outcome:
+    test = {"best formula": best, "outcome only": outcome}
+    return Outcome("p", seed, (0.5,), rewards, "g1", best, test, 1, 0, 1.0)
+
+
+def test_figures_by_hand() -> None:
+    ours = [made(0, 0.6, 0.5, (0.0, 0.2)), made(1, 0.8, 0.5, (0.0, 0.4))]
+    theirs = [made(0, 0.1, 0.5, (0.1, 0.1)), made(2, 0.1, 0.5, (0.0, 0.0))]
+    found = against(ours, "outcome only")
+    assert found is not None
+    # Mean .2, standard error .1, and t of one degree of freedom.
+    assert (found.mean, found.half) == (pytest.approx(0.2), pytest.approx(12.706 * 0.1, rel=1e-3))
+    assert rise((0.0, 0.4, 0.2)) == pytest.approx(0.2)
+    difference = paired(ours, theirs, lambda o: rise(o.rewards))
+    assert difference is not None
+    assert (difference.mean, difference.half) == (pytest.approx(0.2), None)
+    assert str(estimate([0.5])) == "0.500"
