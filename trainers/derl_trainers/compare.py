@@ -179,6 +179,16 @@ def rise(values: Sequence[float]) -> float:
     return round(slope / sum((i - middle) ** 2 for i in range(n)) * (n - 1), 12)
 
 
+def late(values: Sequence[float]) -> float:
+    """The mean over the second half of the steps, the middle one included.
+
+    >>> late([0.1, 0.2, 0.4])
+    0.3
+    """
+    half = values[len(values) // 2 :]
+    return round(sum(half) / len(half), 12)
+
+
 def paired(
     ours: Sequence[Outcome], theirs: Sequence[Outcome], value: Callable[[Outcome], float | None]
 ) -> Estimate | None:

@@ -199,12 +199,14 @@ def test_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
 
 
 def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
-    """How shares and meta-rewards move over the outer steps, also compared with frozen sampling."""
-    from derl_trainers.compare import estimate, paired, rise
+    """How shares and meta-rewards move over the outer steps; their late levels less frozen's."""
+    from derl_trainers.compare import estimate, late, paired, rise
     from derl_trainers.ui import plain_table
 
     frozen = [o for o in found if o.proposer == "frozen"]
-    table = plain_table("Rise over the outer steps (least squares), 95 % t-intervals over searches")
+    table = plain_table(
+        "Rise over the steps (least squares); vs frozen: second half of the steps; 95 % t-intervals"
+    )
     table.add_column("proposer", no_wrap=True, ratio=1)
     for name in ("valid", "rise", "vs frozen", "meta-reward", "rise", "vs frozen"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -214,11 +216,12 @@ def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
             first = sum(getattr(o, of)[0] for o in group) / len(group)
             last = sum(getattr(o, of)[-1] for o in group) / len(group)
 
-            def moved(o: Outcome, of: str = of) -> float:
-                return rise(getattr(o, of))
+            def level(o: Outcome, of: str = of) -> float:
+                return late(getattr(o, of))
 
-            versus = paired(group, frozen, moved) if name != "frozen" else None
-            cells += [_span(first, last, of), _pm(estimate([moved(o) for o in group])), _pm(versus)]
+            versus = paired(group, frozen, level) if name != "frozen" else None
+            moved = estimate([rise(getattr(o, of)) for o in group])
+            cells += [_span(first, last, of), _pm(moved), _pm(versus)]
         table.add_row(name, *cells)
     return table
 
