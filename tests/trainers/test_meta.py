@@ -260,7 +260,10 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_done(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == "derl-dsl: interrupted; what was done is in run\n"
+    assert errors.splitlines() == [
+        "derl-dsl: interrupted; what was done is in run",
+        "go on with it: derl-dsl meta-train --resume run",
+    ]
     with closing(Store.open(tmp_path / "run")) as store:
         assert store.run()["status"] == "interrupted"
         statuses = store.rows("SELECT status FROM jobs WHERE kind = 'baseline'")

@@ -26,6 +26,7 @@ from derl_trainers.report.classes import structure_class
 from derl_trainers.report.facts import change, read_facts, wilson
 from derl_trainers.report.plots import ticks
 from derl_trainers.store import Store, interval
+from derl_trainers.store_schema import VERSION
 
 CONFIG = parse_config({"name": "small", "meta": {"steps": 3}}).to_json()
 GROUPS = [
@@ -56,13 +57,13 @@ def propose(store: Store, step: int, formulas: list[str], scored: bool = True) -
     for verdict, name in zip(verdicts, ids, strict=True):
         if verdict.key is None or not scored:
             continue
-        earlier = store.find_score(verdict.key, 0)
+        earlier = store.find_score(verdict.key, 0, "")
         if verdict.formula == "g3":
             job = store.add_job("search", f"outer step {step}", 0, "g3", verdict.key)
             store.fail_job(job, "WorkerDied: killed by signal 9\nmore of <it>")
             store.score_proposal(name, "faulted", job, None)
         elif earlier is not None:
-            store.score_proposal(name, "reused", *earlier)
+            store.score_proposal(name, "reused", earlier, store.job(earlier)["pass_at_1"])
         else:
             job = train(store, "search", f"outer step {step}", verdict.formula)
             store.score_proposal(name, "trained", job, SCORES.get(verdict.formula, 0.25))
@@ -363,7 +364,7 @@ def test_mistakes_are_one_message(run: Path, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     with closing(sqlite3.connect(old / "run.db")) as made:
-        made.execute("PRAGMA user_version = 1")
+        made.execute(f"PRAGMA user_version = {VERSION}")
     for said, *arguments in (
         ("no run here", "report", str(tmp_path)),
         ("cannot write", "report", str(run), "-o", str(tmp_path / "no" / "a.html")),

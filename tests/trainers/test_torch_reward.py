@@ -98,7 +98,8 @@ def test_the_torch_backend_scores_as_the_reference() -> None:
     by_torch = compile(LISTS, columns=dict(COLUMNS), backend="torch").score(rows, group_size=GROUP)
     reference = compile(LISTS, columns=dict(COLUMNS), backend="reference")
     expected = reference.score(rows, group_size=GROUP)
-    np.testing.assert_array_equal(by_torch.values, expected.values)
+    # torch's own sqrt is off by a last digit on some processors, as derl_dsl/README.md says.
+    np.testing.assert_allclose(by_torch.values, expected.values, rtol=4e-16, atol=0)
     assert np.isnan(expected.values).any()
 
 

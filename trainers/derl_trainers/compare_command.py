@@ -156,7 +156,7 @@ def _ended(search: Search, state: str) -> str:
     found = outcome(search)
     if found is None or found.best_formula is None:
         return "finished without a usable formula"
-    return f"best {short(found.best_formula, 56)}, validation {found.validation:.3f}"
+    return f"best {short(found.best_formula, 40)}, validation {found.validation:.3f}"
 
 
 def _by_proposer(
