@@ -251,8 +251,9 @@ def _connect(ray: Any, config: ExecutorSection) -> bool:
         )
     else:
         try:
+            _reach(config.address)
             ray.init(address=config.address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
+        except (OSError, RuntimeError, ValueError, ImportError) as error:
             said = str(error).strip().splitlines()[0]
             raise ConfigError(
                 f"[executor] address: no Ray cluster at {config.address!r}: {said}; "
@@ -260,6 +261,13 @@ def _connect(ray: Any, config: ExecutorSection) -> bool:
             ) from error
     _check_resources(ray, config)
     return True
+
+
+def _reach(address: str) -> None:
+    """Ray tries for two minutes to connect where nobody listens; so it is asked first."""
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in host and port.isdecimal():  # not "auto", not "ray://…"
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _check_resources(ray: Any, config: ExecutorSection) -> None:
