@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from derl_grammar.nodes import Place
@@ -46,6 +47,9 @@ class Node(NamedTuple):
     is_list: bool = False
 
 
+# What Node does, in half the time.
+_node = partial(tuple.__new__, Node)
+
 BOOLEAN = frozenset({"lt", "le", "eq", "ne", "and", "or", "not", "valid", "list_any", "list_all"})
 _REDUCTIONS = ("sum", "mean", "min", "max", "first", "last", "count", "any", "all")
 REDUCTIONS = frozenset(f"list_{name}" for name in _REDUCTIONS)
@@ -80,7 +84,7 @@ class Graph:
         at = self._index.setdefault(key, len(nodes))
         if at == len(nodes):
             is_bool, is_list = self._kind(op, args, payload)
-            nodes.append(Node(op, args, payload, is_bool, is_list))
+            nodes.append(_node((op, args, payload, is_bool, is_list)))
             self.places.append(place)
         return at
 

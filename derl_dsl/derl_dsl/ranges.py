@@ -63,12 +63,18 @@ def neg(a: Range) -> Range:
 
 def add(a: Range, b: Range) -> Range:
     """a + b; NaN where opposite infinities meet."""
+    lo, hi = a.lo + b.lo, a.hi + b.hi
+    if lo > -INF and hi < INF:
+        return Range(lo, hi, a.nan or b.nan)
     nan = a.nan or b.nan or (a.lo == -INF and b.hi == INF) or (a.hi == INF and b.lo == -INF)
     return Range(_sum(a.lo, b.lo, -INF), _sum(a.hi, b.hi, INF), nan)
 
 
 def sub(a: Range, b: Range) -> Range:
     """a - b."""
+    lo, hi = a.lo - b.hi, a.hi - b.lo
+    if lo > -INF and hi < INF:
+        return Range(lo, hi, a.nan or b.nan)
     return add(a, neg(b))
 
 

@@ -75,9 +75,10 @@ def grown(seed: int, size: int = 20):
 def test_programs_packed_in_loops_compute_what_those_of_one_graph_do(data):
     pairs = list(islice(grown(5), 600))
     forest = pairs[0][0]
-    packer = Packer(forest.graph)
+    packer = Packer()
+    numbers = Forest(features(), forest.largest, packer)
     constant = forest.make(NAMED["level"], (), (0.3,))
-    packer.pack(forest.lower([constant])[1])
+    packer.pack(numbers.lower([numbers.plant(forest.tree(constant))])[1])
     for start in range(0, len(pairs), 40):
         # Inputs, constants, and the same term twice may be rows of output as well.
         terms = [t for _, t in pairs[start : start + 40]] + [0, constant, pairs[start][1]]
@@ -88,7 +89,8 @@ def test_programs_packed_in_loops_compute_what_those_of_one_graph_do(data):
             for i in graph.inputs(roots)
         }
         session = Session(inputs, ROWS, np.arange(0, ROWS + 1, GROUP))
-        found, expected = packer.pack(roots), pack(graph, roots)
+        _, same = numbers.lower([numbers.plant(forest.tree(t)) for t in terms])
+        found, expected = packer.pack(same), pack(graph, roots)
         assert found.registers <= expected.registers + 4
         assert found.length == expected.length
         np.testing.assert_array_equal(session.run([found]), session.run([expected]))

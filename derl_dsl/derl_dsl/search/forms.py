@@ -73,7 +73,8 @@ def _op(op: str) -> Lower:
 
 
 def _span(op: str) -> Span:
-    return lambda spans, _: ranges.OPS[op](*spans)
+    of = ranges.OPS[op]
+    return lambda spans, _: of(*spans)
 
 
 def _fixed(lo: float, hi: float) -> Span:

@@ -110,8 +110,8 @@ class _Run:
         self.screen = island.screen
         self.tried = island.tried
         self.task = task
-        self.forest = Forest(island.features, island.size)
-        self.packer = Packer(self.forest.graph)
+        self.packer = Packer()
+        self.forest = Forest(island.features, island.size, self.packer)
         self.random = random.Random(task.seed)
         self.variation = Variation(self.forest, self.random)
         self.archive = Archive(task.parents)

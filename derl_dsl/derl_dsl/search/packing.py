@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends.llvm.code import ARITY, FIELDS, INSTRUCTIONS, PATTERNS, Kind
 from derl_dsl.backends.pack import Key, Program, key_of
-from derl_dsl.ir import Graph
+from derl_dsl.ir import BOOLEAN, Graph, Node, Payload
+from derl_grammar.nodes import Place
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -71,19 +72,37 @@ def _numbers() -> Ints:
 
 _NUMBERS = Numbers()
 _TABLE = _numbers()
+_NO_ARGUMENTS = ((0, 0, 0), (0, 0), (0,), ())
 _ARITY = np.array([0, 0, *ARITY.values(), *(1 for _ in _GROUPS)])
 
 
-class Packer:
-    """Packs nodes of a graph that grows."""
+class Packer(Graph):
+    """A graph whose nodes become numbers when they are added; its `nodes` stay empty."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self) -> None:
+        super().__init__()
         self.taken = 0
         self.keys: dict[int, Key] = {}
+        # Of the nodes since the last program.
+        self.new_words: list[int] = []
+        self.new_values: list[float] = []
         self.words = np.zeros((_ROOM, _WORDS), np.int64)
         self.values = np.zeros(_ROOM)
         self.state = np.full((_ROOM, _STATE), _NOWHERE, np.int64)
+
+    def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
+        """The node for this operation; the condition of a group function is not looked at."""
+        # Constants are literals, and none of them is minus zero.
+        count = len(self._index)
+        at = self._index.setdefault((op, args, payload), count)
+        if at == count:
+            is_bool = op in BOOLEAN
+            if op == "input":
+                is_bool, is_list = self._kind(op, args, payload)
+                self.keys[at] = key_of(Node(op, args, payload, is_bool, is_list))
+            self.new_words += (_NUMBER_OF[op], *args, *_NO_ARGUMENTS[len(args)], is_bool)
+            self.new_values.append(payload if op == "const" else 0.0)  # type: ignore[arg-type]
+        return at
 
     def pack(self, roots: Sequence[int]) -> Program:
         """The program that computes `roots`, one row of output each."""
@@ -101,23 +120,13 @@ class Packer:
         )  # fmt: skip
 
     def _take(self) -> None:
-        """Adds what the graph has since got."""
-        nodes, first = self.graph.nodes, self.taken
-        words: list[int] = []
-        values: list[float] = []
-        for i in range(first, len(nodes)):
-            op, args, payload, is_bool, _ = node = nodes[i]
-            if op == "input":
-                self.keys[i] = key_of(node)
-            # Of a group function the condition is left out: it holds for all.
-            a, b, c = (*args, 0, 0, 0)[:3]
-            words += (_NUMBER_OF[op], a, b, c, is_bool)
-            values.append(payload if op == "const" else 0.0)  # type: ignore[arg-type]
-        self.taken = len(nodes)
+        """Moves new nodes to the arrays."""
+        first, self.taken = self.taken, self.taken + len(self.new_values)
         if self.taken > len(self.values):
             self._grow(2 * self.taken)
-        self.words[first : self.taken] = np.array(words, np.int64).reshape(-1, _WORDS)
-        self.values[first : self.taken] = values
+        self.words[first : self.taken] = np.array(self.new_words, np.int64).reshape(-1, _WORDS)
+        self.values[first : self.taken] = self.new_values
+        self.new_words, self.new_values = [], []
 
     def _grow(self, room: int) -> None:
         self.words = np.resize(self.words, (room, _WORDS))

@@ -99,28 +99,44 @@ class Variation:
 
     def _edited(self, term: int, change: Callable[[int], int | None]) -> int | None:
         """The term with `change` made at a random place of it."""
-        at = self.forest.terms[term]
-        place = int(self.random() * at.size)
-        for k, arg in enumerate(at.args):
-            size = self.forest.terms[arg].size
-            if place < size:
-                below = self._edited(arg, change)
-                if below is None or at.form is None:
-                    return None
-                kind = self.forest.terms[below].kind
-                wanted = at.form.takes[k]
-                if kind != wanted and not (wanted == "W" and kind == "N"):
-                    return None
-                args = (*at.args[:k], below, *at.args[k + 1 :])
-                numbers = at.numbers
-                if "W" in at.form.takes:
-                    # Cuts belong to the feature that they cut.
-                    if self.forest.terms[below].form is not None:
-                        return None
-                    numbers = self._numbers(at.form, args)
-                return self.forest.make(at.form, args, numbers)
-            place -= size
-        return change(term)
+        terms, whole = self.forest.terms, self.forest.terms[term].size
+        place = int(self.random() * whole)
+        path: list[tuple[Term, int]] = []
+        below: int | None = term
+        while below is not None:
+            term, at, below = below, terms[below], None
+            for k, arg in enumerate(at.args):
+                size = terms[arg].size
+                if place < size:
+                    path.append((at, k))
+                    below = arg
+                    break
+                place -= size
+        found = change(term)
+        # Too large a whole is seen before its parts are made.
+        if found is None or whole + terms[found].size - at.size > self.forest.largest:
+            return None
+        for at, k in reversed(path):
+            found = self._with(at, k, found)
+            if found is None:
+                return None
+        return found
+
+    def _with(self, at: Term, k: int, arg: int) -> int | None:
+        """A term with another argument in place k."""
+        form, kind = at.form, self.forest.terms[arg].kind
+        assert form is not None
+        wanted = form.takes[k]
+        if kind != wanted and not (wanted == "W" and kind == "N"):
+            return None
+        args = (*at.args[:k], arg, *at.args[k + 1 :])
+        numbers = at.numbers
+        if wanted == "W":
+            # Cuts belong to the feature that they cut.
+            if self.forest.terms[arg].form is not None:
+                return None
+            numbers = self._numbers(form, args)
+        return self.forest.make(form, args, numbers)
 
     def _changed(self, term: int) -> int | None:
         at = self.forest.terms[term]
