@@ -1,15 +1,26 @@
 """Proposers side by side: whole small searches, one of them gone on with; the figures by hand."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from derl_trainers.compare import Outcome, against, estimate, paired, rise
-from derl_trainers.store import Store
+from derl_trainers.compare import (
+    Outcome,
+    against,
+    estimate,
+    paired,
+    read_result,
+    rise,
+    write_result,
+)
+from derl_trainers.report import write_report
+from derl_trainers.store import Store, StoreError
 from tests.trainers.test_meta import MINI, toml
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -38,6 +49,7 @@ def test_two_proposers_over_two_seeds(tmp_path: Path) -> None:
             steps = store.steps()
         assert o["valid"] == [s.share_valid for s in steps] == [1.0, 1.0]
         assert o["rewards"] == [s.mean_reward for s in steps]
+        assert o["sampled"] == o["monotone"] == []  # nothing writes text there
         assert set(o["test"]) >= {"outcome only", "mean of primitives", "best formula"}
     # A seed's baselines are one run, whoever searched.
     assert found[0]["test"]["outcome only"] == found[2]["test"]["outcome only"]
@@ -58,6 +70,32 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     assert "unknown evolutoin; there are grpo, frozen" in done.stderr
     done = compare(tmp_path, "dmo")
     assert "did you mean 'demo'?" in done.stderr
+
+
+def test_a_comparison_has_a_page(tmp_path: Path) -> None:
+    trained = [made(0, 0.6, 0.5, (0.0, 0.2)), made(1, 0.8, 0.5, (0.0, 0.5))]
+    trained = [
+        replace(o, sampled=(0.5, share), best_formula="g1 < <b>")
+        for o, share in zip(trained, (0.75, 0.875), strict=True)
+    ]
+    frozen = [replace(o, proposer="frozen", rewards=(0.0, 0.1), sampled=()) for o in trained]
+    write_result(tmp_path, [*trained, *frozen])
+    assert read_result(tmp_path) == [*trained, *frozen]
+    (tmp_path / "p-1").mkdir()
+    (tmp_path / "p-1" / "report.html").write_text("")
+    page = write_report(tmp_path).read_text("utf-8")
+    assert "p, frozen · 2 searches each" in page
+    # Mean .2 and .25, t of one degree of freedom.
+    assert "+0.200 ± 1.271<br><small>no difference shown" in page
+    assert "50% → 81%<br><small>+0.312 ± 0.794</small>" in page
+    assert "+0.250 ± 1.906" in page  # the late meta-reward, less that of frozen
+    assert page.count("<code>g1 &lt; &lt;b&gt;</code>") == 4
+    assert '<a href="p-1/report.html">1</a>' in page
+    assert "p-0/report.html" not in page
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
+    (tmp_path / "compare.json").write_text("[{}]")
+    with pytest.raises(StoreError, match=r"compare\.json: not the figures of a comparison"):
+        write_report(tmp_path)
 
 
 def made(seed: int, best: float, outcome: float, rewards: tuple[float, ...]) -> Outcome:

@@ -94,7 +94,9 @@ def _export(run: Path, to: Path) -> None:
 
 
 def report_command(
-    run: Annotated[Path, typer.Argument(help="The run: its folder, or its name under runs/.")],
+    run: Annotated[
+        Path, typer.Argument(help="The run or comparison: its folder, or its name under runs/.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -104,7 +106,8 @@ def report_command(
 ) -> None:
     """Write one run as an HTML page: curves, every formula, baselines, cost; nothing else needed.
 
-    A run that goes on, failed or was killed has a page too, which says so.
+    A run that goes on, failed or was killed has a page too, which says so; and so has a folder of
+    `derl-dsl compare`, with its searches side by side.
     """
     import sqlite3
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from derl_trainers.final import BEST, OUTCOME_ONLY, comparison
 from derl_trainers.store import FILE, Store, StoreError, interval
@@ -63,8 +64,10 @@ class Search:
 class Outcome:
     """What one search came to.
 
-    `valid` and `rewards` are shares and means of each outer step; `test` maps each reward of the
-    final comparison to its mean pass@1 over the training seeds.
+    `valid` and `rewards` are shares and means of each outer step; `sampled` and `monotone` the
+    shares of the probes' formulas that pass the checker and that never punish being right, from
+    before the search to its end; `test` maps each reward of the final comparison to its mean
+    pass@1 over the training seeds.
     """
 
     proposer: str
@@ -77,6 +80,8 @@ class Outcome:
     trained: int
     reused: int
     seconds: float
+    sampled: tuple[float, ...] = ()
+    monotone: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ def outcome(search: Search) -> Outcome | None:
         steps, best = store.steps(), store.best()
         seconds = store.rows("SELECT SUM(seconds) AS s FROM jobs WHERE kind != 'final'")[0]["s"]
         rows = comparison(store)
+        probes = store.rows("SELECT * FROM probes WHERE step >= 0 ORDER BY step")
     return Outcome(
         search.proposer,
         search.seed,
@@ -155,6 +161,8 @@ def outcome(search: Search) -> Outcome | None:
         sum(step.trained for step in steps),
         sum(step.reused for step in steps),
         seconds or 0.0,
+        tuple(p["valid"] / p["formulas"] for p in probes),
+        tuple(p["monotone"] / p["formulas"] for p in probes),
     )
 
 
@@ -213,6 +221,31 @@ def write_result(folder: Path, outcomes: Sequence[Outcome]) -> Path:
     path = folder / RESULT
     path.write_text(json.dumps([asdict(o) for o in outcomes], indent=1) + "\n", "utf-8")
     return path
+
+
+def read_result(folder: Path) -> list[Outcome]:
+    """The outcomes that `write_result` wrote.
+
+    Raises StoreError when they cannot be read.
+    """
+    path = folder / RESULT
+    try:
+        return [_read(row) for row in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path}: not the figures of a comparison: {error}") from None
+
+
+def _read(row: dict[str, Any]) -> Outcome:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Outcome(**values)
+
+
+def by_proposer(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The outcomes of each proposer, in the order of the comparison."""
+    found: dict[str, list[Outcome]] = {}
+    for o in outcomes:
+        found.setdefault(o.proposer, []).append(o)
+    return found
 
 
 def baseline_labels(outcomes: Sequence[Outcome]) -> list[str]:

@@ -82,10 +82,11 @@ def compare_command(
     if not found:
         fail(f"no search finished; see {todo[0].log}")
     path = write_result(folder, found)
-    for table in (test_table(found, wanted), search_table(found, wanted)):
+    for table in (test_table(found), search_table(found), learnt_table(found)):
         console.print()
         console.print(table)
-    console.print(f"\n[dim]figures: {path}[/]", highlight=False)
+    said = f"figures: {path}; as a page: derl-dsl report {folder}"
+    console.print(f"\n[dim]{said}[/]", highlight=False, soft_wrap=True)
     if len(found) < len(todo):
         raise typer.Exit(1)
 
@@ -159,27 +160,21 @@ def _ended(search: Search, state: str) -> str:
     return f"best {short(found.best_formula, 40)}, validation {found.validation:.3f}"
 
 
-def _by_proposer(
-    found: Sequence[Outcome], wanted: Sequence[str]
-) -> list[tuple[str, list[Outcome]]]:
-    groups = [(name, [o for o in found if o.proposer == name]) for name in wanted]
-    return [(name, group) for name, group in groups if group]
-
-
-def test_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
+def test_table(found: Sequence[Outcome]) -> Table:
     """Test pass@1 of each proposer's best formulas, and of the baselines; one value a search."""
-    from derl_trainers.compare import against, baseline_labels, estimate
+    from derl_trainers.compare import against, baseline_labels, by_proposer, estimate
     from derl_trainers.final import BEST, OUTCOME_ONLY
     from derl_trainers.ui import plain_table
 
-    searches = max(len(group) for _, group in _by_proposer(found, wanted))
+    groups = by_proposer(found)
+    searches = max(map(len, groups.values()))
     table = plain_table(
         f"Test pass@1 of the best formula, {searches} searches each, 95 % t-intervals over them"
     )
     table.add_column("proposer or reward", no_wrap=True, ratio=1)
     for name in ("runs", "saved", "validation", "test pass@1", "vs outcome only", "vs mean"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, group in _by_proposer(found, wanted):
+    for name, group in groups.items():
         scored = [o for o in group if BEST in o.test]
         runs = (str(sum(o.trained for o in group)), str(sum(o.reused for o in group)))
         validation = [o.validation for o in scored if o.validation is not None]
@@ -198,9 +193,9 @@ def test_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
     return table
 
 
-def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
+def search_table(found: Sequence[Outcome]) -> Table:
     """How shares and meta-rewards move over the outer steps; their late levels less frozen's."""
-    from derl_trainers.compare import estimate, late, paired, rise
+    from derl_trainers.compare import by_proposer, estimate, late, paired, rise
     from derl_trainers.ui import plain_table
 
     frozen = [o for o in found if o.proposer == "frozen"]
@@ -210,7 +205,7 @@ def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
     table.add_column("proposer", no_wrap=True, ratio=1)
     for name in ("valid", "rise", "vs frozen", "meta-reward", "rise", "vs frozen"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, group in _by_proposer(found, wanted):
+    for name, group in by_proposer(found).items():
         cells = []
         for of in ("valid", "rewards"):
             first = sum(getattr(o, of)[0] for o in group) / len(group)
@@ -223,6 +218,29 @@ def search_table(found: Sequence[Outcome], wanted: Sequence[str]) -> Table:
             moved = estimate([rise(getattr(o, of)) for o in group])
             cells += [_span(first, last, of), _pm(moved), _pm(versus)]
         table.add_row(name, *cells)
+    return table
+
+
+def learnt_table(found: Sequence[Outcome]) -> Table:
+    """What samples of the meta-optimizer pass, before and after a search."""
+    from derl_trainers.compare import by_proposer, estimate
+    from derl_trainers.ui import plain_table
+
+    table = plain_table(
+        "What they learnt: formulas sampled before and after a search, checked only; 95 %"
+    )
+    table.add_column("proposer", no_wrap=True, ratio=1)
+    for name in ("pass the checker", "rise", "never punish being right", "rise"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in by_proposer(found).items():
+        cells = []
+        for of in ("sampled", "monotone"):
+            seen = [shares for o in group if len(shares := getattr(o, of)) > 1]
+            if seen:
+                first, last = (sum(shares[k] for shares in seen) / len(seen) for k in (0, -1))
+                moved = estimate([shares[-1] - shares[0] for shares in seen])
+                cells += [_span(first, last, "valid"), _pm(moved)]
+        table.add_row(name, *(cells or "-"))
     return table
 
 

@@ -1,4 +1,4 @@
-"""A run to read: one HTML page, and its tables as Parquet files."""
+"""A run or a comparison to read: one HTML page, and a run's tables as Parquet files."""
 
 from __future__ import annotations
 
@@ -13,18 +13,33 @@ __all__ = ["export", "write_report"]
 def write_report(run: Path, to: Path | None = None) -> Path:
     """Write the page of a run, finished or not; returns the file, `report.html` in its folder.
 
-    The page needs nothing else: no other file, no network. Raises StoreError when there is no run,
-    or the file cannot be written.
+    A folder of `derl-dsl compare` has a page, too. The page needs nothing else: no other file, no
+    network. Raises StoreError when there is no run, or the file cannot be written.
     """
-    from derl_trainers.report.facts import read_facts
-    from derl_trainers.report.page import page
-    from derl_trainers.store import Store, StoreError
+    from derl_trainers.compare import RESULT
+    from derl_trainers.store import StoreError
 
-    with closing(Store.open(run)) as store:
-        text = page(read_facts(store))
+    text = _comparison(run) if (run / RESULT).exists() else _run(run)
     path = run / "report.html" if to is None else to
     try:
         path.write_bytes(text.encode("utf-8", errors="replace"))
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return path
+
+
+def _run(run: Path) -> str:
+    from derl_trainers.report.facts import read_facts
+    from derl_trainers.report.page import page
+    from derl_trainers.store import Store
+
+    with closing(Store.open(run)) as store:
+        return page(read_facts(store))
+
+
+def _comparison(folder: Path) -> str:
+    from derl_trainers.compare import read_result
+    from derl_trainers.report.searches import links, searches_page
+
+    found = read_result(folder)
+    return searches_page(folder.absolute().name, found, links(folder, found))
