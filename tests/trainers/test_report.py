@@ -23,6 +23,7 @@ from derl_trainers.config import parse_config
 from derl_trainers.judge import judge
 from derl_trainers.report import export, write_report
 from derl_trainers.report.classes import structure_class
+from derl_trainers.report.effects import effects
 from derl_trainers.report.facts import change, read_facts, wilson
 from derl_trainers.report.plots import ticks
 from derl_trainers.store import Store, interval
@@ -94,6 +95,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     folder = tmp_path_factory.mktemp("report") / "run"
     with closing(begin(folder)) as store, store.running(), store.phase("search"):
+        store.add_probe(-1, {"formulas": 40, "valid": 1, "monotone": 0, "distinct_keys": 1})
         store.add_probe(0, {"formulas": 40, "valid": 20, "monotone": 10, "distinct_keys": 9})
         finish(store)
         store.add_probe(3, {"formulas": 40, "valid": 36, "monotone": 30, "distinct_keys": 7})
@@ -206,6 +208,28 @@ def test_its_numbers_are_queries_over_the_store(html: str, db: sqlite3.Connectio
     assert repeats == 6
     assert f"<b>{repeats}</b> of 13 usable formulas were served" in html
     assert "reward 2.5%" in html
+
+
+def test_what_formulas_pay_for(html: str) -> None:
+    # Of step 1: g1 + g3/2 twice (two thirds and a third of its range), g4, 2*g1.
+    rows = [[text for text, _ in row] for row in Page(html).tables["effects"][1:]]
+    first = {row[0]: row[2:] for row in rows if row[1] == "1"}
+    assert first == {
+        "g1": ["+0.583", "4"], "g2": ["+0.000", "4"], "g3": ["+0.167", "4"], "g4": ["+0.250", "4"],
+    }  # fmt: skip
+    # Of step 2, where g2 - g1 pays less for what is right.
+    graph = derl_dsl.compile("g2 - g1", suite="derl-math").graph
+    assert effects(graph) == {"g1": -0.5, "g2": 0.5}
+    compares = derl_dsl.compile("g2 + group_mean(g1)", suite="derl-math").graph
+    assert effects(compares) is None
+
+
+def test_the_probe_before_the_cold_start_says_nothing_of_the_search(html: str) -> None:
+    page = Page(html)
+    assert [row[0][0] for row in page.tables["probes"][1:]] == [
+        "before the cold start", "before the search", "after step 3",
+    ]  # fmt: skip
+    assert "50% → 90%" in html
 
 
 def test_every_formula_says_what_came_of_it(html: str) -> None:

@@ -13,6 +13,7 @@ from derl_dsl.ir import Graph
 from derl_runtime.faults import FaultTotal
 from derl_trainers.final import ComparisonRow, comparison
 from derl_trainers.report.classes import structure_class
+from derl_trainers.report.effects import effects
 from derl_trainers.store import StepRow, Store
 
 Row = dict[str, Any]
@@ -20,15 +21,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """One proposal, what came of it, its class, and where its score is from.
+    """One proposal, what came of it, its class, what it pays for, and where its score is from.
 
-    `group` is None for one that failed; `origin` says which run served a repeat.
+    `group` is None for one that failed; `effects` too, and where there are none; `origin` says
+    which run served a repeat.
     """
 
     row: Row
     diagnostics: list[Row]
     certificate: Row | None
     group: str | None
+    effects: dict[str, float] | None
     origin: str
     origin_id: int | None
 
@@ -131,12 +134,13 @@ def _formulas(store: Store, config: Row) -> list[Formula]:
     found = []
     for row in rows:
         certificate = json.loads(row["certificate"] or "null")
-        group = None
+        group, moved = None, None
         if certificate is not None:
-            group = structure_class(graphs.get(row["formula"]), certificate)
-        found.append(
-            Formula(row, json.loads(row["diagnostics"]), certificate, group, *_origin(row, first))
-        )
+            graph = graphs.get(row["formula"])
+            group = structure_class(graph, certificate)
+            moved = effects(graph) if graph is not None else None
+        said = json.loads(row["diagnostics"])
+        found.append(Formula(row, said, certificate, group, moved, *_origin(row, first)))
     return found
 
 

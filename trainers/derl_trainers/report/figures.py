@@ -16,11 +16,12 @@ from derl_trainers.report.classes import (
     VETO,
 )
 from derl_trainers.report.facts import Facts, Formula, Row, wilson
-from derl_trainers.report.markup import cell, fold, legend, table
+from derl_trainers.report.markup import cell, fold, legend, table, text
 from derl_trainers.report.plots import Layer, Series, curves, stacks
 from derl_trainers.store import StepRow, interval
 
 BROKE = "run broke"
+_PAID_TINTS = ("c1", "c2", "c3", "c4", "c5", "c6")
 STAGE_TINTS = {"syntax": "f1", "limits": "f1", "names": "f2", "types": "f3", "unsafe": "f4",
                "degenerate": "f5", BROKE: "c6"}  # fmt: skip
 CLASS_TINTS = {LINEAR: "c1", CONDITIONAL: "c3", OTHER: "c6", VETO: "c4", INVERTED: "c2",
@@ -32,7 +33,7 @@ def curves_section(facts: Facts) -> list[str]:
     out = ["<h2 id=learning>How the search went</h2>"]
     if not facts.steps:
         return [*out, "<p class=none>No outer step was begun.</p>"]
-    cards = [_rewards(facts), _valid(facts), _failures(facts), _structures(facts)]
+    cards = [_rewards(facts), _valid(facts), _failures(facts), _structures(facts), *_paid(facts)]
     return [*out, f"<div class=cards>{''.join(cards)}</div>", *_probes(facts), *_updates(facts)]
 
 
@@ -112,7 +113,7 @@ def _valid(facts: Facts) -> str:
             f"{cell(row.formulas - row.failed)}{cell(row.formulas)}</tr>"
         )
     probed = []
-    for probe in facts.probes:
+    for probe in (p for p in facts.probes if p["step"] >= 0):
         low, high = wilson(probe["valid"], probe["formulas"])
         probed.append((probe["step"], probe["valid"] / probe["formulas"], low, high))
     series = [
@@ -186,6 +187,37 @@ def _structures(facts: Facts) -> str:
     return _card("Structure", "share of each step's valid formulas, by class", key, plot, data)
 
 
+def _paid(facts: Facts) -> list[str]:
+    """What the formulas of each step pay for, the inputs that count most."""
+    known = [f for f in facts.formulas if f.effects is not None]
+    weights: dict[str, float] = {}
+    for f in known:
+        for name, effect in (f.effects or {}).items():
+            weights[name] = weights.get(name, 0.0) + abs(effect)
+    if not weights:
+        return []
+    most = sorted(sorted(weights, key=lambda name: -weights[name])[: len(_PAID_TINTS)])
+    series, rows = [], []
+    for name, tint in zip(most, _PAID_TINTS, strict=False):
+        points = []
+        for row in facts.steps:
+            each = [(f.effects or {}).get(name, 0.0) for f in known if f.row["step"] == row.step]
+            if each:
+                mean = fsum(each) / len(each)
+                points.append((row.step, mean, None, None))
+                rows.append(f"<tr><td>{text(name)}{cell(row.step)}{cell(mean, f'{mean:+.3f}')}"
+                            f"{cell(len(each))}</tr>")  # fmt: skip
+        series.append(Series(name, tint, tuple(points)))
+    said = (
+        "mean effect of an input on the valid formulas, as a share of each one's range; below 0 "
+        "where more of it is paid less"
+    )
+    key = legend([(s.tint, s.name) for s in series])
+    plot = curves("What the formulas pay for, over the steps", series, _last(facts))
+    data = table("effects", ["Input", "#Step", "#Mean effect", "#Formulas"], rows, sortable=False)
+    return [_card("What they pay for", said, key, plot, data)]
+
+
 def classes_section(facts: Facts) -> list[str]:
     """What each structure class is, and how its formulas score."""
     rows = []
@@ -210,12 +242,15 @@ def classes_section(facts: Facts) -> list[str]:
     return ["<h2 id=structure>Structure and score</h2>", note, table("structure", head, rows)]
 
 
+_PROBED = {-1: "before the cold start", 0: "before the search"}
+
+
 def _probes(facts: Facts) -> list[str]:
     if not facts.probes:
         return []
     rows = []
     for probe in facts.probes:
-        when = "before the search" if not probe["step"] else f"after step {probe['step']}"
+        when = _PROBED.get(probe["step"], f"after step {probe['step']}")
         rows.append(
             f"<tr><td>{when}{cell(probe['formulas'], label='Formulas')}"
             f"{_share(probe, 'valid', 'Pass the checker')}"

@@ -132,9 +132,11 @@ def _verdict(difference: float, half: float) -> str:
 
 
 def _probe_tile(facts: Facts) -> list[str]:
-    if not facts.probes:
+    # What it wrote before the cold start says nothing of the search.
+    probes = [p for p in facts.probes if p["step"] >= 0]
+    if not probes:
         return []
-    first, last = facts.probes[0], facts.probes[-1]
+    first, last = probes[0], probes[-1]
     before = first["valid"] / first["formulas"]
     if first is last:
         return [_tile("Valid formulas", f"{before:.0%}", "before the search")]
