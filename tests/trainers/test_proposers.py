@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from rich.console import Console
 
 import derl_dsl
 from derl_dsl.unparse import expression_text
@@ -22,6 +23,7 @@ from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_trainers.config import ConfigError, RunConfig, parse_config
 from derl_trainers.judge import judge
+from derl_trainers.meta import meta_train
 from derl_trainers.meta_optimizer import build_tokenizer, suite_scope
 from derl_trainers.models import small_llama
 from derl_trainers.proposers import Context, Past, Proposer, make_proposer
@@ -31,6 +33,7 @@ from derl_trainers.proposers.graph_fit import GraphFit
 from derl_trainers.proposers.prompted import history
 from derl_trainers.proposers.rollouts import Rollouts, sample_rollouts
 from derl_trainers.proposers.trees import Trees, places, replaced
+from derl_trainers.ui import View
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -202,9 +205,14 @@ def test_the_graph_over_calls_of_another_suite() -> None:
 
 
 @pytest.mark.parametrize("kind", ["graph-rl", "graph-fit"])
-def test_a_suite_without_scores_has_no_graph(kind: str) -> None:
+def test_a_suite_without_scores_has_no_graph(kind: str, tmp_path: Path) -> None:
+    config = replace(settings(kind), suite="length")
     with pytest.raises(ConfigError, match=r"0/1 scores, and the suite 'length' has none"):
-        make_proposer(settings(kind), Context("", pytest.fail, "length"))
+        make_proposer(config, Context("", pytest.fail, "length"))
+    # Before anything is built.
+    with pytest.raises(ConfigError, match=r"0/1 scores, and the suite 'length' has none"):
+        meta_train(config, tmp_path / "run", View(Console()))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_first_fit_is_the_outcome() -> None:

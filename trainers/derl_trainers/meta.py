@@ -46,6 +46,7 @@ from derl_trainers.meta_optimizer import (
 from derl_trainers.meta_reward import MetaReward, best_policy, cap
 from derl_trainers.meta_trainer import meta_trainer, save_trained
 from derl_trainers.proposers.base import Context, Past, make_proposer
+from derl_trainers.proposers.graph import network
 from derl_trainers.quiet import quiet
 from derl_trainers.runner import Runner
 from derl_trainers.store import Store
@@ -81,6 +82,8 @@ def meta_train(
     """
     load_custom(config)
     check_task(config)
+    if config.proposer.kind.startswith("graph-"):
+        network(config.suite, config.proposer.kind)  # now, not after the warm start
     steps = config.meta.steps
     check_trl(
         config.meta.trl,
