@@ -50,7 +50,7 @@ def test_a_config_survives_its_own_json() -> None:
         ("[task]\ndata = 'a.jsonl'", "[task] data: is for data, and the task is arithmetic"),
         ("[task]\nname = 'gsm8k'", "[policy] model: 'tiny' can do arithmetic alone"),
         ("[task]\nname = 'rows'", "[task] data: name the file or the hub id of the rows"),
-        ("[final]\nzzz = 1", "unknown key 'zzz' in [final]; known: seeds, steps"),
+        ("[final]\nzzz = 1", "unknown key 'zzz' in [final]; known: confirm, seeds, steps"),
         ("inner = 3", "inner: expected a section [inner], not 3"),
         ("[inner]\nsteps = 2.5", "[inner] steps: expected a whole number, not 2.5"),
         ("[inner]\nsteps = true", "[inner] steps: expected a whole number, not True"),

@@ -199,7 +199,7 @@ def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path,
     folder, output = finished
     with closing(Store.open(folder)) as store:
         rows = {row.label: row for row in comparison(store)}
-        best = store.best()
+        best, confirmed = store.best(), store.confirmed()
         seeds = store.rows(
             "SELECT label, group_concat(seed) AS seeds FROM jobs WHERE kind = 'final'"
             " AND label != 'start policy' GROUP BY label"
@@ -213,6 +213,10 @@ def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path,
     assert (best is None) == ("best formula" not in rows)
     if best is not None:
         assert rows["best formula"].formula == best["formula"]
+        chosen = next(c for c in confirmed if c.key == best["key"])
+        assert (len(chosen.scores), chosen.mean) == (3, pytest.approx(best["pass_at_1"]))
+        assert all(c.mean <= chosen.mean for c in confirmed)
+        assert "Confirmation  validation pass@1" in output
     outcome, mean = rows["outcome only"], rows["mean of primitives"]
     pairs = [a - b for a, b in zip(mean.scores, outcome.scores, strict=True)]
     assert mean.difference == pytest.approx(sum(pairs) / 2)

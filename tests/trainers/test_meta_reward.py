@@ -83,6 +83,38 @@ def test_halving_trains_the_best_part_in_full(store: Store, policy: str) -> None
     assert jobs(store).count(("rung", left, 0, 1)) == 1
 
 
+def test_the_best_is_confirmed_on_further_seeds(store: Store, policy: str, tmp_path: Path) -> None:
+    from derl_trainers.judge import judge
+    from derl_trainers.memo import Memo
+    from derl_trainers.runner import digest
+
+    reward = reward_with(store, policy)
+    reward.config = replace(reward.config, final=replace(reward.config.final, confirm=3))
+    known = {"g1 + g4": (0.9, 0.1, 0.2), "g1 + g3": (0.8, 0.6, 0.7), "g1": (0.5,), "g4": (0.6,)}
+    with closing(Memo(tmp_path / "inner-runs.db")) as memo:
+        reward.runner.memo = memo
+        reward.runner.executor = None  # Whatever else was asked for would fail.
+        for formula, scores in known.items():
+            key = judge(formula, reward.config.suite).key
+            for seed, score in enumerate(scores):
+                context = digest(reward._job(formula, seed))
+                memo.put(f"{context}/{key}/{seed}", {"pass_at_1": score}, 1.0)
+        reward(list(known))
+        assert store.best() is not None
+        assert store.best()["formula"] == "g1 + g4"
+        reward.confirm()
+        # The lucky one falls behind, the next one stays, and those behind it are left alone.
+        assert [(c.formula, c.scores) for c in store.confirmed()] == [
+            ("g1 + g3", known["g1 + g3"]), ("g1 + g4", known["g1 + g4"]),
+        ]  # fmt: skip
+        assert store.best()["formula"] == "g1 + g3"
+        assert store.best()["pass_at_1"] == pytest.approx(0.7)
+        # Once more changes nothing: all that is asked for is there.
+        count = len(jobs(store))
+        reward.confirm()
+        assert len(jobs(store)) == count == 8
+
+
 def test_population_starts_each_step_from_the_best_policy(store: Store, policy: str) -> None:
     reward = reward_with(store, policy, start="best")
     reward(["g1", "g4", "g1 + g9"])

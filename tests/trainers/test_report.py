@@ -82,6 +82,8 @@ def finish(store: Store) -> None:
     for step, formulas in enumerate(GROUPS, 1):
         propose(store, step, formulas)
         store.add_update(step, {"loss": 0.1, "kl": None, "grad_norm": 0.5, "seconds": 3.0})
+    for seed in (1, 2):
+        train(store, "search", "confirmation", "g1 + 0.5 * g3", seed)
     for seed in range(3):
         for label, scores in FINAL.items():
             job = store.add_job("final", label, 1000 + seed, "g1")
@@ -208,6 +210,8 @@ def test_its_numbers_are_queries_over_the_store(html: str, db: sqlite3.Connectio
     assert repeats == 6
     assert f"<b>{repeats}</b> of 13 usable formulas were served" in html
     assert "reward 2.5%" in html
+    assert "validation pass@1 <b>0.625</b>, mean of 3 runs" in html
+    assert "<b>0.625</b> (0.625, 0.625, 0.625)" in html
 
 
 def test_what_formulas_pay_for(html: str) -> None:

@@ -3,7 +3,7 @@
 One outer step: the proposer writes n formulas; each is checked; those that pass are trained, equal
 rewards once; validation pass@1, or a penalty, is the meta-reward. The meta-optimizer learns from
 the n meta-rewards as one group of GRPO; other proposers are asked anew with what is known. Then the
-best formula meets the baselines on the test problems (final.py).
+best formula is confirmed on further seeds, and meets the baselines on the test problems (final.py).
 
 A killed run goes on: a phase that is done is skipped, a job that is done is served from the store,
 and the outer trainer starts from its last checkpoint. What a step samples depends on the seed, the
@@ -49,7 +49,7 @@ from derl_trainers.proposers.base import Context, Past, make_proposer
 from derl_trainers.proposers.graph import network
 from derl_trainers.quiet import quiet
 from derl_trainers.runner import Runner
-from derl_trainers.store import Store
+from derl_trainers.store import CONFIRMATION, Store
 from derl_trainers.ui import View
 
 MEMO = "inner-runs.db"
@@ -110,6 +110,7 @@ def meta_train(
                 start = warm_start(config, run_dir, runner, shared or run_dir)
                 if not store.is_done("search"):
                     search(config, run_dir, runner, start)
+                confirm(config, run_dir, runner, start)
                 final = replace(config, budget=cap(config, store, final_steps(config)))
                 rewards, population = baselines(config.suite), best_policy(config, store, run_dir)
                 compare(final, run_dir, runner, start.policy, rewards, population)
@@ -196,6 +197,16 @@ def search(config: RunConfig, run_dir: Path, runner: Runner, start: Start) -> No
         else:
             _ask(config, runner, start, reward)
         runner.view.searched(runner.store)
+
+
+def confirm(config: RunConfig, run_dir: Path, runner: Runner, start: Start) -> None:
+    """See whether the best formula is as good on further seeds, or another one is better."""
+    if config.final.confirm == 1 or config.meta.start == "best":
+        return  # A population's formulas were scored from policies that are gone.
+    with runner.store.phase(CONFIRMATION):
+        capped = replace(config, budget=cap(config, runner.store, config.inner.steps))
+        MetaReward(capped, runner, start.policy, run_dir).confirm()
+        runner.view.confirmed(runner.store)
 
 
 def _learn(

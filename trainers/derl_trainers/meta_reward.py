@@ -17,7 +17,7 @@ from derl_trainers.jobs import InnerJob
 from derl_trainers.judge import Verdict, judge
 from derl_trainers.meta_optimizer import formula_text
 from derl_trainers.runner import JobFailed, Runner, digest
-from derl_trainers.store import Store
+from derl_trainers.store import CONFIRMATION, Store
 
 Run = tuple[str, int]  # equivalence key, seed
 
@@ -70,6 +70,22 @@ class MetaReward:
         self._go_on_from_best()
         self.runner.view.stepped(self.step, self.store)
         return _without_gaps(rewards)
+
+    def confirm(self) -> None:
+        """Train the best formula on further seeds, and what is then the best, until one stays.
+
+        The highest of many single scores is high by luck too. The first to lead with the mean of
+        `confirm` runs is the best; the others have no more than their luck.
+        """
+        seeds = [self.config.seed + k for k in range(self.config.final.confirm)]
+        tried: set[Run] = set()
+        while (best := self.store.best()) is not None:
+            formula, key = best["formula"], best["key"]
+            runs = [(key, s) for s in seeds if self._known(formula, (key, s)) is None]
+            if tried.issuperset(runs):
+                return
+            tried |= set(runs)
+            self.runner.wait(self._submit(formula, run, label=CONFIRMATION) for run in runs)
 
     @property
     def converged(self) -> bool:
@@ -145,7 +161,7 @@ class MetaReward:
         order = sorted(new, key=lambda run: -self.runner.score(jobs[run], broken=-1.0))
         return {run: jobs[run] for run in order[kept:]}
 
-    def _submit(self, formula: str, run: Run, steps: int = 0) -> int:
+    def _submit(self, formula: str, run: Run, steps: int = 0, label: str = "") -> int:
         key, seed = run
         job = self._job(formula, seed, steps)
         kind = "rung" if steps else "search"
@@ -155,7 +171,8 @@ class MetaReward:
                 return known
         if self.config.meta.start == "best" and not steps:
             job = replace(job, save_to=str(_saved(self.run_dir, self.step, key, seed)))
-        return self.runner.submit(kind, f"outer step {self.step}", seed, job, formula, key)
+        label = label or f"outer step {self.step}"
+        return self.runner.submit(kind, label, seed, job, formula, key)
 
     def _job(self, formula: str, seed: int, steps: int = 0) -> InnerJob:
         config = self.config

@@ -285,6 +285,12 @@ class ProposerSection:
 class FinalSection:
     """The final comparison on the test problems, policies trained on the whole training set."""
 
+    confirm: int = setting(
+        3,
+        "validation runs, each with its own seed, whose mean the best formula must lead by, so "
+        "that none is chosen for one lucky run; 1 = the search (always with start = `best`)",
+        least=1,
+    )
     seeds: int = setting(3, "runs of each reward; intervals need two", least=2)
     steps: int = setting(0, "inner steps of each run; 0 = as in [inner]", least=0)
 

@@ -1,7 +1,7 @@
 """The run store: one SQLite file a run, written before anything is shown or learned from.
 
     run        one row: what was asked for, how it ended
-    phases     warm start, search, final: when and how long
+    phases     warm start, search, confirmation, final: when and how long
     jobs       every computation: warm starts, inner runs, their scores or why there is none
     proposals  every formula the meta-optimizer wrote: text, findings, key, meta-reward, and the job
                it was trained by (`trained`) or served from (`reused`)
@@ -31,6 +31,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from derl_trainers.store_queries import CONFIRMATION as CONFIRMATION
+from derl_trainers.store_queries import Confirmed as Confirmed
 from derl_trainers.store_queries import StepRow as StepRow
 from derl_trainers.store_queries import StoreError as StoreError
 from derl_trainers.store_queries import StoreQueries

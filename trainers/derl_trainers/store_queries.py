@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from derl_runtime.faults import FaultTotal
+
+# The label of inner runs on further seeds.
+CONFIRMATION = "confirmation"
 
 
 class StoreError(RuntimeError):
@@ -31,6 +35,16 @@ class StepRow:
     mean_reward: float | None
     best_reward: float | None
     best_formula: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A reward's validation pass@1 on every seed that it was trained on, and their mean."""
+
+    key: str
+    formula: str
+    scores: tuple[float, ...]
+    mean: float
 
 
 class StoreQueries:
@@ -128,6 +142,20 @@ class StoreQueries:
     def best(self) -> dict[str, Any] | None:
         """The proposal with the highest validation score, the earliest of equals."""
         return next(iter(self.rows("SELECT * FROM leaderboard LIMIT 1")), None)
+
+    def confirmed(self) -> list[Confirmed]:
+        """The rewards that were trained on further seeds to confirm the best, best first."""
+        rows = self.rows(
+            "SELECT key, formula, json_group_array(pass_at_1) AS scores, AVG(pass_at_1) AS mean,"
+            " MIN(id)"
+            " FROM jobs WHERE kind IN ('baseline', 'search') AND status = 'done' AND key IN"
+            " (SELECT key FROM jobs WHERE label = ?) GROUP BY key ORDER BY mean DESC, MIN(id)",
+            (CONFIRMATION,),
+        )
+        return [
+            Confirmed(r["key"], r["formula"], tuple(json.loads(r["scores"])), r["mean"])
+            for r in rows
+        ]
 
     def faults(self) -> list[FaultTotal]:
         """What went wrong in the inputs of rewards, over all jobs, by input and class."""

@@ -151,6 +151,15 @@ class View:
                 f"being right, {row['distinct_keys']} distinct of {row['formulas']}"
             )
 
+    def confirmed(self, store: Store) -> None:
+        """The best formulas were trained on further seeds."""
+        rows = store.confirmed()
+        if rows:
+            self.say("\n[bold]Confirmation[/]  validation pass@1 of the best, mean over seeds")
+        for row in rows:
+            line = f"       {row.mean:>6.3f}  {short(row.formula):<{_FORMULA}}  "
+            self.say(Text.assemble(line, (_each(row.scores), "dim")))
+
     def final(self, config: RunConfig, rewards: int) -> None:
         """The final comparison begins."""
         self.say(
@@ -378,4 +387,5 @@ def show_run(console: Console, store: Store) -> None:
         for line in proposal_lines(store, row.step):
             view.say(line)
     view.searched(store)
+    view.confirmed(store)
     view.finish(store)

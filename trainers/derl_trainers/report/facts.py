@@ -14,7 +14,7 @@ from derl_runtime.faults import FaultTotal
 from derl_trainers.final import ComparisonRow, comparison
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
-from derl_trainers.store import StepRow, Store
+from derl_trainers.store import Confirmed, StepRow, Store
 
 Row = dict[str, Any]
 
@@ -55,6 +55,7 @@ class Facts:
     yards: list[Row]
     comparison: list[ComparisonRow]
     best: Row | None
+    confirmed: list[Confirmed]
     jobs: list[Row]
     failures: list[Row]
     saved: Row
@@ -106,6 +107,7 @@ def read_facts(store: Store) -> Facts:
             ),
             comparison(store),
             store.best(),
+            store.confirmed(),
             store.rows(_JOBS),
             store.rows("SELECT id, kind, label, formula, error FROM jobs WHERE status = 'failed'"),
             store.rows(_SAVED)[0],

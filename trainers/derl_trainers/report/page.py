@@ -105,8 +105,10 @@ def _best_tile(facts: Facts) -> list[str]:
         for y in facts.yards
         if y["pass_at_1"] is not None
     ]
+    runs = next((len(c.scores) for c in facts.confirmed if c.key == best["key"]), 1)
     said = (
         f"step {best['step']}, validation pass@1 <b>{best['pass_at_1']:.3f}</b>"
+        + (f", mean of {runs} runs" if runs > 1 else "")
         + ("; " if yards else "")
         + ", ".join(yards)
     )
@@ -169,11 +171,27 @@ def _comparison(facts: Facts) -> list[str]:
         "same for all. Squares are means with 95 % t-intervals, rings the seeds; differences are "
         "paired by seed. The formula was chosen by validation alone.</p>"
     )
+    out += _confirmed(facts)
     scale = _scale(facts.comparison)
     rows = [_comparison_row(row, seeds, scale) for row in facts.comparison]
     rows.append(f"<tr class=ruler aria-hidden=true><td><td><td><td>{ruler(scale)}<td></tr>")
     head = ["Reward", "Formula", "#Pass@1", "", "#Against outcome only"]
     return [*out, table("comparison", head, rows, sortable=False)]
+
+
+def _confirmed(facts: Facts) -> list[str]:
+    """The best formulas on further seeds, by which the one that is compared was chosen."""
+    said = (
+        f"{code(c.formula)} <b>{c.mean:.3f}</b> ({', '.join(f'{s:.3f}' for s in c.scores)})"
+        for c in facts.confirmed
+    )
+    if not facts.confirmed:
+        return []
+    return [
+        "<p class=note>Confirmed on further seeds, validation pass@1 and its mean: "
+        + "; ".join(said)
+        + ". The first to lead by the mean of all its seeds was chosen.</p>"
+    ]
 
 
 def _scale(rows: list[ComparisonRow]) -> tuple[float, float]:
