@@ -31,7 +31,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m derl_dsl.reference_pages --check
+	$(BIN)/python -m derl_dsl.cli.pages --check
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -43,7 +43,7 @@ golden: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m derl_grammar.tables
-	$(BIN)/python -m derl_dsl.reference_pages
+	$(BIN)/python -m derl_dsl.cli.pages
 
 # All benchmarks, about eight minutes on two cores; benchmarks/README.md is written anew.
 bench: $(READY)

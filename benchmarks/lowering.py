@@ -7,7 +7,7 @@ from benchmarks.run import Benchmark, Contender
 from derl_dsl.checker import Checked, check_source
 from derl_dsl.key import key
 from derl_dsl.passes import lower
-from derl_dsl.scope import build_scope
+from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 
 # What `formulas` gives.

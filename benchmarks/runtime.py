@@ -11,7 +11,7 @@ from typing import Any
 
 import derl_dsl
 from benchmarks.run import Benchmark, Contender
-from derl_dsl.custom import REGISTRY
+from derl_dsl.elaborate.custom import REGISTRY
 from derl_runtime.cache import Cache
 from derl_runtime.columns import Batch
 from derl_runtime.sources import Apply, Column
@@ -61,10 +61,10 @@ class _Steps:
     def _run(self) -> None:
         import torch
 
-        from derl_trainers.config import BudgetSection, InnerSection, TaskSection, TinySection
-        from derl_trainers.inner import InnerConfig, train_inner
-        from derl_trainers.jobs import inner_config, load_task, policy_config
-        from derl_trainers.policy import build_policy
+        from derl_trainers.settings.run import BudgetSection, InnerSection, TaskSection, TinySection
+        from derl_trainers.inner.loop import InnerConfig, train_inner
+        from derl_trainers.runs.jobs import inner_config, load_task, policy_config
+        from derl_trainers.policy.tiny import build_policy
 
         # As in the demo's workers.
         torch.set_num_threads(1)
@@ -115,7 +115,7 @@ def _gsm8k() -> dict[str, list[str]]:
 def _cached() -> tuple[Contender, ...]:
     from dataclasses import replace
 
-    from derl_dsl.scope import build_scope
+    from derl_dsl.elaborate.scope import build_scope
 
     data, cache = _gsm8k(), Cache()
     primitive = build_scope("math").primitives["exact"]

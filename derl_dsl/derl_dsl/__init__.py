@@ -11,23 +11,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from derl_dsl.certificate import Certificate
+from derl_dsl.prove.certificate import Certificate
 from derl_dsl.checker import check
-from derl_dsl.custom import PrimitiveError, load_primitives, primitive
+from derl_dsl.elaborate.custom import PrimitiveError, load_primitives, primitive
 
 if TYPE_CHECKING:
-    from derl_dsl.kernels import BoundReward
-    from derl_dsl.many import score_many
-    from derl_dsl.reward import Reward, RewardError, Scores, compile
+    from derl_dsl.score.kernels import BoundReward
+    from derl_dsl.score.many import score_many
+    from derl_dsl.score.reward import Reward, RewardError, Scores, compile
 
 # What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
 _LAZY = {
-    "BoundReward": "kernels",
-    "Reward": "reward",
-    "RewardError": "reward",
-    "Scores": "reward",
-    "compile": "reward",
-    "score_many": "many",
+    "BoundReward": "score.kernels",
+    "Reward": "score.reward",
+    "RewardError": "score.reward",
+    "Scores": "score.reward",
+    "compile": "score.reward",
+    "score_many": "score.many",
 }
 
 __all__ = [

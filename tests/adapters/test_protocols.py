@@ -160,7 +160,7 @@ def test_a_batch_is_scored_once_for_all_components_and_changes_are_seen():
         assert len(calls) == 3
         assert reward.faults.totals[0].kind == "missing"
     finally:
-        derl_dsl.custom.REGISTRY.clear()
+        derl_dsl.elaborate.custom.REGISTRY.clear()
 
 
 def test_group_functions_score_whole_groups():
@@ -183,7 +183,7 @@ def test_group_functions_score_whole_groups():
 
 
 def test_examples_of_the_documentation():
-    from derl_dsl import custom
+    from derl_dsl.elaborate import custom
     from derl_runtime import faults
 
     for module in (custom, faults, terms, trl):
@@ -246,7 +246,7 @@ def test_an_export_takes_custom_primitives_along(tmp_path):
         reward = derl_dsl.compile("0.5 * polite(completion)", columns=columns)
         text = verl.export(reward, "r.derl", columns=columns)
     finally:
-        derl_dsl.custom.REGISTRY.clear()
+        derl_dsl.elaborate.custom.REGISTRY.clear()
     source.unlink()
     (tmp_path / "for_verl.py").write_text(text)
     call = "import for_verl; print(for_verl.compute_score('d', 'please', '5')['score'])"
@@ -260,7 +260,7 @@ def test_a_sample_that_fails_scores_a_number_in_verl():
     assert scorer("d", "5", "5")["score"] == -1.0
     found = pickle.loads(pickle.dumps(scorer))("d", "5", None)
     assert found == {"score": -1.0, "faults": 1.0}
-    with pytest.raises(derl_dsl.reward.ColumnError, match="extra_info has no 'weight'; it has: x"):
+    with pytest.raises(derl_dsl.score.reward.ColumnError, match="extra_info has no 'weight'; it has: x"):
         verl.Scorer("weight", columns={"weight": "number[0, 1]"})("d", "5", "5", {"x": 1})
 
 

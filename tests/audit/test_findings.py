@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import derl_dsl.audit.codes as audit_codes
-from derl_dsl.audit.findings import Finding
-from derl_dsl.audit.run import Audit, audit, to_json
-from derl_dsl.evaluation import Question
+import derl_dsl.tools.audit.codes as audit_codes
+from derl_dsl.tools.audit.findings import Finding
+from derl_dsl.tools.audit.run import Audit, audit, to_json
+from derl_dsl.tools.evaluate.evaluation import Question
 from derl_grammar.diagnostics import CODES
 
 OWN = sorted(code for code in CODES if code.startswith("DRL6"))
@@ -275,7 +275,7 @@ def test_gsm8k_length_bonus_lets_wrong_answers_outscore_right_ones(shared_data):
 def test_histograms_split_by_outcome_share_their_bins():
     import numpy as np
 
-    from derl_dsl.audit.plots import histogram
+    from derl_dsl.tools.audit.plots import histogram
 
     values = np.array([0.0, 1.0, 0.0, 1.0, np.nan])
     svg = histogram("x", values, np.array([1.0, 1.0, 0.0, 0.0, 1.0]))

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from derl_dsl.cli.eval import eval_command
-from derl_dsl.infer import infer_columns, infer_type
+from derl_dsl.tools.evaluate.infer import infer_columns, infer_type
 from derl_grammar.types import Bool, List, Number, Text
 from derl_runtime.data import read_rows, write_rows
 

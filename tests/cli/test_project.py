@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from derl_dsl.checker import check
 from derl_dsl.cli.check import check_command
-from derl_dsl.cli.project import ProjectError, Settings, find_project, settings_of
+from derl_dsl.tools.project import ProjectError, Settings, find_project, settings_of
 
 APP = typer.Typer()
 APP.command()(check_command)

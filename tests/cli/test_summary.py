@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derl_dsl.summary import agree, group_codes, histogram, summarise, zero_variance_groups
+from derl_dsl.tools.evaluate.summary import (
+    agree,
+    group_codes,
+    histogram,
+    summarise,
+    zero_variance_groups,
+)
 
 NAN = math.nan
 

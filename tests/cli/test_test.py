@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from derl_dsl.cli.test import run_command
-from derl_dsl.testing.cases import TestFileError, fenced_tests, read_tests
+from derl_dsl.tools.testing.cases import TestFileError, fenced_tests, read_tests
 
 REWARD = """\
 # suite: math

@@ -21,7 +21,7 @@ from derl_dsl.backends import reference
 from derl_dsl.backends import torch as tensors
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.backends.torch_ops import OPS, PLAIN
-from derl_dsl.ir import GROUP, REDUCTIONS, SLICES
+from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES
 from tests.differential.programs import CORNERS, bound, graph_of, scope, texts
 
 BATCH = 50
@@ -177,7 +177,7 @@ def test_float32_is_near_float64() -> None:
 
 
 def test_every_operation_is_in_the_tables() -> None:
-    from derl_dsl import points
+    from derl_dsl.graph import points
     from derl_dsl.backends.torch_groups import GROUPS
 
     assert PLAIN.keys() | {"num"} == points.OPS.keys()

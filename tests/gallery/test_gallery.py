@@ -16,9 +16,9 @@ import pytest
 
 import derl_dsl
 from derl_dsl import gallery
-from derl_dsl.testing import cases
-from derl_dsl.testing.cases import read_tests
-from derl_dsl.testing.run import run_tests
+from derl_dsl.tools.testing import cases
+from derl_dsl.tools.testing.cases import read_tests
+from derl_dsl.tools.testing.run import run_tests
 from tests.gallery import formulas as f
 from tests.gallery import rows as r
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import derl_dsl
-from derl_dsl import checker, reward
+from derl_dsl import checker
+from derl_dsl.score import reward
 from derl_runtime.columns import ColumnError
 
 

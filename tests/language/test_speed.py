@@ -8,7 +8,7 @@ import time
 
 from benchmarks.check import formulas
 from derl_dsl.checker import check_source
-from derl_dsl.scope import build_scope
+from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 
 HEAVY = ("lark", "numpy", "numba", "pyarrow", "torch", "rich", "importlib.metadata", "tomllib")

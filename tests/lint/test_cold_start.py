@@ -9,7 +9,7 @@ import pytest
 
 from derl_dsl import lint
 from derl_dsl.checker import Checked, check_source
-from derl_dsl.scope import build_scope
+from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 
 BLOWS_UP = "DRL504"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import derl_dsl
-from derl_dsl.suppress import named_target, pragmas
+from derl_dsl.lint.suppress import named_target, pragmas
 from derl_grammar.spans import Source
 
 

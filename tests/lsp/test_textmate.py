@@ -10,9 +10,9 @@ from importlib.resources import files
 
 import pytest
 
-from derl_dsl.functions import FUNCTIONS
-from derl_dsl.sample import EVERYTHING, sample_program
-from derl_dsl.scope import build_scope
+from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_dsl.generate.sample import EVERYTHING, sample_program
+from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.parser import tokens
 
 GRAMMAR = json.loads((files("derl_dsl") / "editors" / "reward.tmLanguage.json").read_text("utf-8"))

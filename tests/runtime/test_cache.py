@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import derl_dsl
-from derl_dsl.custom import REGISTRY
+from derl_dsl.elaborate.custom import REGISTRY
 from derl_runtime.cache import Cache, digest, size_of
 from derl_runtime.columns import Batch
 from derl_runtime.sources import Apply, Column
@@ -57,7 +57,7 @@ def counted(cost):
         calls.append(len(completion))
         return [float(len(text)) for text in completion]
 
-    return Apply(length, (Column("completion", derl_dsl.custom.parse_type("text")),)), calls
+    return Apply(length, (Column("completion", derl_dsl.elaborate.custom.parse_type("text")),)), calls
 
 
 @pytest.mark.parametrize(("cost", "expected"), [("parse", 2), ("process", 2), ("scan", 4)])
@@ -87,7 +87,7 @@ def test_failures_are_not_kept():
             raise RuntimeError("once")
         return [1.0] * len(completion)
 
-    source = Apply(flaky, (Column("completion", derl_dsl.custom.parse_type("text")),))
+    source = Apply(flaky, (Column("completion", derl_dsl.elaborate.custom.parse_type("text")),))
     cache = Cache()
     first, second = (Batch({"completion": ["a"]}, cache=cache) for _ in range(2))
     assert first.values(source).valid.tolist() == [False]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import derl_dsl
-from derl_dsl.custom import REGISTRY
+from derl_dsl.elaborate.custom import REGISTRY
 from derl_primitives.partial import with_failures
 from derl_runtime.faults import FaultLog, fault, visible
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import derl_dsl
 from derl_dsl.cli import app as cli
-from derl_dsl.custom import REGISTRY
-from derl_dsl.lsp.document import Document
+from derl_dsl.elaborate.custom import REGISTRY
+from derl_dsl.tools.lsp.document import Document
 from derl_grammar.types import Bool, Number, Optional
 from derl_runtime.untrusted import PrimitiveFailed, Untrusted, _chunks
 from derl_runtime.walls import SandboxSettings

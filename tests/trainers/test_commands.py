@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from derl_trainers.commands import register
+from derl_trainers.cli.commands import register
 
 
 def run(*arguments: str) -> Result:
@@ -68,8 +68,8 @@ def test_runs_mistakes(tmp_path: Path) -> None:
 
 def test_help_and_config_errors_need_no_torch() -> None:
     code = (
-        "import sys, typer; from derl_trainers.commands import register; app = typer.Typer();"
-        "register(app); import derl_trainers.config, derl_trainers.store, derl_trainers.ui;"
+        "import sys, typer; from derl_trainers.cli.commands import register; app = typer.Typer();"
+        "register(app); import derl_trainers.settings.run, derl_trainers.runs.store, derl_trainers.runs.view;"
         "sys.exit(bool({'torch', 'transformers', 'trl'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from derl_trainers.compare import (
+from derl_trainers.outer.compare import (
     Outcome,
     against,
     estimate,
@@ -20,7 +20,7 @@ from derl_trainers.compare import (
     write_result,
 )
 from derl_trainers.report import write_report
-from derl_trainers.store import Store, StoreError
+from derl_trainers.runs.store import Store, StoreError
 from tests.trainers.test_meta import MINI, toml
 
 pytestmark = pytest.mark.xdist_group("training")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from derl_trainers import config as c
-from derl_trainers.page import page
+from derl_trainers.settings import run as c
+from derl_trainers.settings.page import page
 
 
 def load(tmp_path: Path, text: str) -> c.RunConfig:
@@ -84,7 +84,7 @@ def test_mistakes_name_file_section_and_key(tmp_path: Path, text: str, said: str
 
 
 def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None:
-    from derl_dsl.custom import REGISTRY, SourceFile
+    from derl_dsl.elaborate.custom import REGISTRY, SourceFile
 
     (tmp_path / "mine.py").write_text("def mine(completion: text) -> bool:\n    return True\n")
     try:
@@ -97,7 +97,7 @@ def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None
         assert (origin.settings.deadline, origin.settings.workers) == (0.5, 1)
         assert list(REGISTRY) == ["mine"]
         # What the meta-optimizer starts with calls them, and the suite's names as before.
-        from derl_trainers.meta_optimizer import cold_start_formulas, instruction
+        from derl_trainers.outer.optimizer import cold_start_formulas, instruction
 
         formulas = cold_start_formulas("derl-math", 60, 0)
         assert any("mine(" in formula for formula in formulas)
@@ -190,9 +190,9 @@ def test_every_setting_is_documented_and_within_its_own_limits() -> None:
 
 
 def test_sections_mirror_what_they_configure() -> None:
-    from derl_trainers.inner import Budget, InnerConfig, PolicyOptions
-    from derl_trainers.jobs import inner_config, load_task, policy_config, policy_options
-    from derl_trainers.policy import PolicyConfig
+    from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions
+    from derl_trainers.runs.jobs import inner_config, load_task, policy_config, policy_options
+    from derl_trainers.policy.tiny import PolicyConfig
 
     limits = c.BudgetSection(flat_steps=0)
     assert inner_config(c.InnerSection(), limits, 512) == InnerConfig()

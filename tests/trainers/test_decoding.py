@@ -25,9 +25,9 @@ from transformers import (  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
 from derl_dsl.checker import check  # noqa: E402
-from derl_dsl.typed_grammar import llguidance_grammar  # noqa: E402
-from derl_trainers.config import ConfigError, MetaSection, RunConfig  # noqa: E402
-from derl_trainers.decoding import (  # noqa: E402
+from derl_dsl.generate import llguidance_grammar  # noqa: E402
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig  # noqa: E402
+from derl_trainers.outer.decoding import (
     FormulaMasks,
     FormulaProcessor,
     end_tokens,
@@ -35,8 +35,8 @@ from derl_trainers.decoding import (  # noqa: E402
     masked_rows,
     unpack,
 )
-from derl_trainers.grpo import grpo_config  # noqa: E402
-from derl_trainers.meta_optimizer import (  # noqa: E402
+from derl_trainers.inner.grpo import grpo_config  # noqa: E402
+from derl_trainers.outer.optimizer import (
     MetaOptimizer,
     build_meta_optimizer,
     cold_start,
@@ -45,9 +45,9 @@ from derl_trainers.meta_optimizer import (  # noqa: E402
     sample_formulas,
     suite_scope,
 )
-from derl_trainers.meta_trainer import MetaTrainer, meta_trainer  # noqa: E402
-from derl_trainers.models import load_model, small_llama  # noqa: E402
-from derl_trainers.quiet import quiet  # noqa: E402
+from derl_trainers.outer.trainer import MetaTrainer, meta_trainer  # noqa: E402
+from derl_trainers.policy.loading import load_model, small_llama  # noqa: E402
+from derl_trainers.policy.quiet import quiet  # noqa: E402
 
 SUITE = "derl-math"
 TEMPERATURE = 0.7

@@ -15,12 +15,12 @@ pytest.importorskip("trl")
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import derl_trainers.models as models
-from derl_trainers import config as c
-from derl_trainers.budget import capped
-from derl_trainers.jobs import InnerJob, PolicyJob, ScoreJob, check_task, load_task
-from derl_trainers.models import ModelMissing, load_model, pristine
-from derl_trainers.tasks_data import TaskError
+import derl_trainers.policy.loading as models
+from derl_trainers.settings import run as c
+from derl_trainers.settings.budget import capped
+from derl_trainers.runs.jobs import InnerJob, PolicyJob, ScoreJob, check_task, load_task
+from derl_trainers.policy.loading import ModelMissing, load_model, pristine
+from derl_trainers.tasks.data import TaskError
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -188,7 +188,7 @@ def test_mistakes_in_data_are_told_before_a_run_begins(tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
-    from derl_trainers.commands import register
+    from derl_trainers.cli.commands import register
 
     app = typer.Typer()
     app.callback()(lambda: None)

@@ -3,7 +3,7 @@
 import pytest
 
 from derl_grammar.diagnostics import CODES
-from derl_trainers.judge import GRADED, judge
+from derl_trainers.outer.judge import GRADED, judge
 
 
 @pytest.mark.parametrize(

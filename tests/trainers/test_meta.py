@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from derl_trainers.config import RunConfig, load_config, parse_config
-from derl_trainers.executor import InProcess
-from derl_trainers.store import Store, StoreError
-from derl_trainers.ui import View
+from derl_trainers.settings.run import RunConfig, load_config, parse_config
+from derl_trainers.runs.executors import InProcess
+from derl_trainers.runs.store import Store, StoreError
+from derl_trainers.runs.view import View
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -45,7 +45,7 @@ def toml(values: dict[str, Any], within: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from derl_trainers.jobs import PolicyJob
+    from derl_trainers.runs.jobs import PolicyJob
 
     config = parse_config(MINI)
     job = PolicyJob(config.task, config.policy, str(tmp_path_factory.mktemp("policy")), 0)
@@ -59,8 +59,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def meta_reward(store: Store, policy: str, config: RunConfig | None = None) -> Any:
-    from derl_trainers.meta_reward import MetaReward
-    from derl_trainers.runner import Runner
+    from derl_trainers.outer.reward import MetaReward
+    from derl_trainers.runs.runner import Runner
 
     runner = Runner(store, InProcess(), View(Console(file=StringIO())))
     return MetaReward(config or parse_config(MINI), runner, policy, store.path.parent)
@@ -89,7 +89,7 @@ def test_equal_rewards_are_trained_once_and_failures_stay_in_the_group(
 
 
 def test_a_formula_equal_to_a_baseline_is_served_from_it(store: Store, policy: str) -> None:
-    from derl_trainers.meta import baselines
+    from derl_trainers.outer.meta import baselines
 
     reward = meta_reward(store, policy)
     reward.train_baselines(baselines("derl-math"))
@@ -106,7 +106,7 @@ def test_a_formula_equal_to_a_baseline_is_served_from_it(store: Store, policy: s
 def test_a_broken_run_is_neither_praised_nor_blamed(
     store: Store, policy: str, tmp_path: Path
 ) -> None:
-    from derl_trainers.runner import JobFailed
+    from derl_trainers.runs.runner import JobFailed
 
     reward = meta_reward(store, policy)
     good = reward(["g1", "g1 + g9"])
@@ -141,7 +141,7 @@ def test_completions_of_a_chat_model_are_read(store: Store, policy: str) -> None
 
 def test_baselines_of_the_suites_compile() -> None:
     import derl_dsl
-    from derl_trainers.meta import baselines
+    from derl_trainers.outer.meta import baselines
 
     assert baselines("derl-math") == {
         "outcome only": "g1",
@@ -194,7 +194,7 @@ def test_a_whole_run_explains_its_tables(finished: tuple[Path, str]) -> None:
 
 
 def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path, str]) -> None:
-    from derl_trainers.final import comparison
+    from derl_trainers.outer.final import comparison
 
     folder, output = finished
     with closing(Store.open(folder)) as store:

@@ -14,9 +14,9 @@ pytest.importorskip("trl")
 
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from derl_trainers.config import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
-from derl_trainers.grpo import grpo_config  # noqa: E402
-from derl_trainers.meta_optimizer import (  # noqa: E402
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
+from derl_trainers.inner.grpo import grpo_config  # noqa: E402
+from derl_trainers.outer.optimizer import (
     MetaOptimizer,
     build_meta_optimizer,
     build_tokenizer,
@@ -29,9 +29,9 @@ from derl_trainers.meta_optimizer import (  # noqa: E402
     sample_formulas,
     share_valid,
 )
-from derl_trainers.meta_trainer import meta_trainer, save_trained  # noqa: E402
-from derl_trainers.models import ModelMissing, small_llama  # noqa: E402
-from derl_trainers.quiet import quiet  # noqa: E402
+from derl_trainers.outer.trainer import meta_trainer, save_trained  # noqa: E402
+from derl_trainers.policy.loading import ModelMissing, small_llama  # noqa: E402
+from derl_trainers.policy.quiet import quiet  # noqa: E402
 
 SUITE = "derl-math"
 CHAT = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
@@ -178,7 +178,7 @@ def test_files_of_formulas_that_cannot_be_learnt(tmp_path: Path) -> None:
 
 
 def test_with_a_history_the_cold_start_sees_histories() -> None:
-    from derl_trainers.meta_optimizer import _lessons
+    from derl_trainers.outer.optimizer import _lessons
 
     config = replace(SMALL, history=3)
     meta = build_meta_optimizer(config, SUITE, 0)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from derl_trainers.config import parse_config
-from derl_trainers.executor import InProcess
-from derl_trainers.store import Store
-from derl_trainers.ui import View
+from derl_trainers.settings.run import parse_config
+from derl_trainers.runs.executors import InProcess
+from derl_trainers.runs.store import Store
+from derl_trainers.runs.view import View
 from tests.trainers.test_meta import MINI
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("training")
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from derl_trainers.jobs import PolicyJob
+    from derl_trainers.runs.jobs import PolicyJob
 
     config = parse_config(MINI)
     job = PolicyJob(config.task, config.policy, str(tmp_path_factory.mktemp("policy")), 0)
@@ -35,8 +35,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def reward_with(store: Store, policy: str, step: int = 0, **meta: Any) -> Any:
-    from derl_trainers.meta_reward import MetaReward
-    from derl_trainers.runner import Runner
+    from derl_trainers.outer.reward import MetaReward
+    from derl_trainers.runs.runner import Runner
 
     config = parse_config(MINI)
     config = replace(config, meta=replace(config.meta, **meta))
@@ -84,9 +84,9 @@ def test_halving_trains_the_best_part_in_full(store: Store, policy: str) -> None
 
 
 def test_the_best_is_confirmed_on_further_seeds(store: Store, policy: str, tmp_path: Path) -> None:
-    from derl_trainers.judge import judge
-    from derl_trainers.memo import Memo
-    from derl_trainers.runner import digest
+    from derl_trainers.outer.judge import judge
+    from derl_trainers.runs.memo import Memo
+    from derl_trainers.runs.runner import digest
 
     reward = reward_with(store, policy)
     reward.config = replace(reward.config, final=replace(reward.config.final, confirm=3))
@@ -141,7 +141,7 @@ def test_patience(store: Store, policy: str) -> None:
 
 
 def test_a_memo_serves_other_runs(store: Store, policy: str, tmp_path: Path) -> None:
-    from derl_trainers.memo import Memo
+    from derl_trainers.runs.memo import Memo
 
     memo = Memo(tmp_path / "shared" / "inner-runs.db")
     first = reward_with(store, policy)

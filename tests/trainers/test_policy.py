@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_primitives.derl_math import g1, g2, g3, g4
-from derl_trainers.policy import (
+from derl_trainers.policy.tiny import (
     PolicyConfig,
     Styles,
     build_model,
@@ -22,7 +22,7 @@ from derl_trainers.policy import (
     build_tokenizer,
     demonstration,
 )
-from derl_trainers.tasks import Example, Task, arithmetic
+from derl_trainers.tasks.arithmetic import Example, Task, arithmetic
 
 CONFIG = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
 

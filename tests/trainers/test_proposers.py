@@ -17,23 +17,23 @@ import torch
 from rich.console import Console
 
 import derl_dsl
-from derl_dsl.unparse import expression_text
+from derl_dsl.generate.unparse import expression_text
 from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
-from derl_trainers.config import ConfigError, RunConfig, parse_config
-from derl_trainers.judge import judge
-from derl_trainers.meta import meta_train
-from derl_trainers.meta_optimizer import build_tokenizer, suite_scope
-from derl_trainers.models import small_llama
-from derl_trainers.proposers import Context, Past, Proposer, make_proposer
-from derl_trainers.proposers.base import distinct, group_advantages
-from derl_trainers.proposers.graph import Network
-from derl_trainers.proposers.graph_fit import GraphFit
-from derl_trainers.proposers.prompted import history
-from derl_trainers.proposers.rollouts import Rollouts, sample_rollouts
-from derl_trainers.proposers.trees import Trees, places, replaced
-from derl_trainers.ui import View
+from derl_trainers.settings.run import ConfigError, RunConfig, parse_config
+from derl_trainers.outer.judge import judge
+from derl_trainers.outer.meta import meta_train
+from derl_trainers.outer.optimizer import build_tokenizer, suite_scope
+from derl_trainers.policy.loading import small_llama
+from derl_trainers.outer.proposers import Context, Past, Proposer, make_proposer
+from derl_trainers.outer.proposers.base import distinct, group_advantages
+from derl_trainers.outer.proposers.graph import Network
+from derl_trainers.outer.proposers.graph_fit import GraphFit
+from derl_trainers.outer.proposers.prompted import history
+from derl_trainers.outer.proposers.rollouts import Rollouts, sample_rollouts
+from derl_trainers.outer.proposers.trees import Trees, places, replaced
+from derl_trainers.runs.view import View
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -229,7 +229,7 @@ def test_the_fit_turns_from_a_misleading_outcome() -> None:
 
 
 def test_the_graph_is_fitted_on_rollouts_of_the_start_policy(tmp_path: Path) -> None:
-    from derl_trainers.jobs import PolicyJob
+    from derl_trainers.runs.jobs import PolicyJob
 
     table: dict[str, Any] = {
         "task": {"arithmetic": {"size": 80, "test_size": 32, "warmup_size": 400}},
@@ -276,7 +276,7 @@ def model_folder(to: Path) -> Path:
 
 
 def test_frozen_samples_whatever_came_of_it() -> None:
-    from derl_trainers.meta_optimizer import build_meta_optimizer
+    from derl_trainers.outer.optimizer import build_meta_optimizer
 
     config = settings("frozen", meta={"hidden_size": 32, "max_tokens": 8})
     loaded = []

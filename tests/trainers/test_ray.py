@@ -19,10 +19,10 @@ import pytest
 pytest.importorskip("ray")
 pytest.importorskip("trl")
 
-from derl_trainers import config as c
-from derl_trainers.executor import Event, Executor, InProcess, make_executor
-from derl_trainers.jobs import InnerJob, PolicyJob
-from derl_trainers.ray_executor import RayWorkers
+from derl_trainers.settings import run as c
+from derl_trainers.runs.executors import Event, Executor, InProcess, make_executor
+from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.runs.executors.ray import RayWorkers
 
 TASK = c.TaskSection(
     arithmetic=c.ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3)
@@ -166,7 +166,7 @@ _OWNER = """
 import sys, time
 sys.path.insert(0, {folder!r})
 from test_ray import SECTION, Sleep
-from derl_trainers.executor import make_executor
+from derl_trainers.runs.executors import make_executor
 executor = make_executor(SECTION)
 try:
     executor.submit(1, Sleep(600))
@@ -224,8 +224,8 @@ def test_no_cluster_is_told_with_its_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     code = (
-        "from derl_trainers.config import ExecutorSection\n"
-        "from derl_trainers.executor import make_executor\n"
+        "from derl_trainers.settings.run import ExecutorSection\n"
+        "from derl_trainers.runs.executors import make_executor\n"
         f"make_executor(ExecutorSection(kind='ray', address={address!r}))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from derl_trainers.store import Store, StoreError
+from derl_trainers.runs.store import Store, StoreError
 from tests.trainers.test_meta import MINI, toml
 
 pytestmark = pytest.mark.xdist_group("training")

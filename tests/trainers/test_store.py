@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from derl_trainers.store import FILE, Store, StoreError, interval
+from derl_trainers.runs.store import FILE, Store, StoreError, interval
 
 FAILED = {"completion": "g1 +\n", "formula": "g1 +", "stage": "syntax", "key": None,
           "diagnostics": [{"code": "DRL001", "severity": "error"}], "certificate": None,
@@ -104,7 +104,7 @@ def test_a_folder_in_use_or_unusable_is_an_error(tmp_path: Path) -> None:
 _CRASH = """
 import os, signal, sys
 from pathlib import Path
-from derl_trainers.store import Store
+from derl_trainers.runs.store import Store
 from tests.trainers.test_store import FAILED, USABLE
 store = Store.create(Path(sys.argv[1]), "t", 0, {"meta": {"steps": 9}}, "0.1")
 with store.running():

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("reasoning_gym")
 
-from derl_trainers.tasks import Example, arithmetic, worked_steps
+from derl_trainers.tasks.arithmetic import Example, arithmetic, worked_steps
 
 SMALL = {"size": 200, "test_size": 50, "warmup_size": 300}
 

@@ -14,7 +14,7 @@ pytest.importorskip("reasoning_gym")
 
 from derl_primitives.correctness import exact
 from derl_runtime.data import write_rows
-from derl_trainers.tasks_data import DataTask, TaskError, hub_rows, load_data_task
+from derl_trainers.tasks.data import DataTask, TaskError, hub_rows, load_data_task
 
 
 def lines(path: Path, rows: list[Any]) -> str:

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from derl_dsl.backends.torch import lower
-from derl_dsl.backends.torch_reward import TorchReward
-from derl_dsl.reward import Reward, RewardError, Scores, compile
-from derl_dsl.sample import EVERYTHING, sample_program
+from derl_dsl.score.tensors import TorchReward
+from derl_dsl.score.reward import Reward, RewardError, Scores, compile
+from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_runtime.columns import ColumnError
 from tests.differential.programs import COLUMNS, scope
 
@@ -387,8 +387,8 @@ def test_torch_compile_with_its_own_compiler() -> None:
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     pytest.importorskip("trl")
-    from derl_trainers.policy import PolicyConfig, build_policy
-    from derl_trainers.tasks import arithmetic
+    from derl_trainers.policy.tiny import PolicyConfig, build_policy
+    from derl_trainers.tasks.arithmetic import arithmetic
 
     task = arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
     config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
@@ -404,7 +404,7 @@ reward = ok + short * (1 - ramp(chars(completion), 0, 40)) + 0.1 * place
 
 
 def train(reward: Any, policy: tuple[Any, Path]) -> Any:
-    from derl_trainers.inner import InnerConfig, train_inner
+    from derl_trainers.inner.loop import InnerConfig, train_inner
 
     task, path = policy
     config = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)

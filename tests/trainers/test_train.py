@@ -18,16 +18,16 @@ import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner, Result
 
-from derl_trainers.commands import register
-from derl_trainers.config import ConfigError
-from derl_trainers.greedy import chat_for, greedy_pass_at_1
-from derl_trainers.inner import Budget, InnerConfig, PolicyOptions, train_inner
-from derl_trainers.inner_reward import RewardFault
-from derl_trainers.models import ModelMissing, load_model
-from derl_trainers.policy import PolicyConfig, build_policy
-from derl_trainers.tasks import Task, arithmetic
-from derl_trainers.train import Share
-from derl_trainers.train_config import load_train_config, parse_set
+from derl_trainers.cli.commands import register
+from derl_trainers.settings.run import ConfigError
+from derl_trainers.policy.greedy import chat_for, greedy_pass_at_1
+from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions, train_inner
+from derl_trainers.inner.reward import RewardFault
+from derl_trainers.policy.loading import ModelMissing, load_model
+from derl_trainers.policy.tiny import PolicyConfig, build_policy
+from derl_trainers.tasks.arithmetic import Task, arithmetic
+from derl_trainers.inner.alone import Share
+from derl_trainers.settings.train import load_train_config, parse_set
 
 CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
 SMALL = [
@@ -238,7 +238,7 @@ def test_batches_without_a_score_are_borne_but_not_for_ever(task: Task, policy: 
 def test_settings_of_trl_are_handed_through(
     task: Task, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import derl_trainers.inner as module
+    import derl_trainers.inner.loop as module
 
     given: list[Any] = []
     real = module.trainer_settings
@@ -341,7 +341,7 @@ def test_mistakes_leave_nothing_behind(
 
 
 def test_a_missing_reporter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import derl_trainers.train_command as module
+    import derl_trainers.cli.train as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "wandb" else name)
     done = train(

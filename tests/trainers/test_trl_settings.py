@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("trl")
 
-from derl_trainers import config as c
-from derl_trainers.executor import Event, InProcess
-from derl_trainers.jobs import InnerJob, PolicyJob
+from derl_trainers.settings import run as c
+from derl_trainers.runs.executors import Event, InProcess
+from derl_trainers.runs.jobs import InnerJob, PolicyJob
 
 TASK = c.TaskSection(arithmetic=c.ArithmeticSection(size=40, test_size=8, warmup_size=100, terms=3))
 TINY = c.TinySection(hidden_size=16, intermediate_size=16, heads=2, steps=1, batch_size=8)
@@ -41,7 +41,7 @@ def test_both_sections_are_read_as_they_are_and_survive_the_store(tmp_path: Path
 
 
 def test_an_inner_job_hands_them_to_trl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import derl_trainers.inner as module
+    import derl_trainers.inner.loop as module
 
     given: list[Any] = []
     real = module.trainer_settings
@@ -66,7 +66,7 @@ def test_an_inner_job_hands_them_to_trl(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_outer_loop_hands_its_own_to_trl(tmp_path: Path) -> None:
-    from derl_trainers.meta import _grpo_config
+    from derl_trainers.outer.meta import _grpo_config
 
     config = load(tmp_path, "[meta.trl]\nweight_decay = 0.25\n[trl]\nweight_decay = 0.5\n")
     assert _grpo_config(config, tmp_path, 2).weight_decay == 0.25
@@ -86,8 +86,8 @@ def test_the_outer_loop_hands_its_own_to_trl(tmp_path: Path) -> None:
 def test_mistakes_are_told_before_a_run_is_begun(tmp_path: Path, text: str, said: str) -> None:
     from rich.console import Console
 
-    from derl_trainers.meta import meta_train
-    from derl_trainers.ui import View
+    from derl_trainers.outer.meta import meta_train
+    from derl_trainers.runs.view import View
 
     with pytest.raises(c.ConfigError) as error:
         meta_train(load(tmp_path, text), tmp_path / "run", View(Console(quiet=True), True))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derl_dsl.ir import Graph, Param
-from derl_dsl.kernels import Kernels
-from derl_dsl.reward import Reward
+from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.score.kernels import Kernels
+from derl_dsl.score.reward import Reward
 
 _MOST = 32
 _LONGEST_NAME = 40

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from derl_dsl.adapters.terms import Term, terms_of, with_terms
-from derl_dsl.reward import Reward, trl_columns
+from derl_dsl.score.reward import Reward, trl_columns
 
 Scores = list[float | None]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from derl_dsl.adapters.verl import columns_of
-from derl_dsl.reward import Reward, message_text
+from derl_dsl.score.reward import Reward, message_text
 from derl_runtime.columns import ColumnError
 
 Function = Callable[..., Any]

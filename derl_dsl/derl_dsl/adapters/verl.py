@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from derl_dsl.adapters import codes
-from derl_dsl.custom import Module, Origin, SourceFile, origins_of
-from derl_dsl.ir import GROUP
-from derl_dsl.reward import Reward, compile
+from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
+from derl_dsl.graph.ir import GROUP
+from derl_dsl.score.reward import Reward, compile
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
@@ -198,7 +198,7 @@ def _imports(origins: Sequence[Origin]) -> str:
     names = set()
     for origin in origins:
         names |= {"Declared", "SourceFile"} if isinstance(origin, SourceFile) else {"Module"}
-    found = f"from derl_dsl.custom import {', '.join(sorted(names))}\n" if names else ""
+    found = f"from derl_dsl.elaborate.custom import {', '.join(sorted(names))}\n" if names else ""
     if "SourceFile" in names:
         found += "from derl_runtime.walls import SandboxSettings\n"
     return found

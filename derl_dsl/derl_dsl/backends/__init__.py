@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from derl_dsl.backends.kernel import Kernel
-    from derl_dsl.ir import Graph
+    from derl_dsl.graph.ir import Graph
 
 # A graph and the type of numbers, float64 or float32.
 Emit = Callable[["Graph", str], "Kernel"]

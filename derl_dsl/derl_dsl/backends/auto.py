@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from derl_dsl.backends import vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel
-from derl_dsl.ir import Graph
+from derl_dsl.graph.ir import Graph
 
 logger = logging.getLogger(__name__)
 # Compiling takes about 10 ms and saves about 2 ns a row: it pays from here on.

@@ -17,7 +17,7 @@ from derl_dsl.backends.kernel import Array, Bound, Kernel
 from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.plan import Plan
 from derl_dsl.backends.vm import Program, Run, Session, key_of
-from derl_dsl.ir import Graph
+from derl_dsl.graph.ir import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from derl_dsl.backends.llvm.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
-from derl_dsl.ir import GROUP, REDUCTIONS, SLICES, Graph, Input, Node
+from derl_dsl.backends.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
+from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Input, Node
 
 _CONST, _INPUT, _OUT = int(Kind.CONST), int(Kind.INPUT), int(Kind.OUT)
 _SPECIAL = REDUCTIONS | GROUP | SLICES

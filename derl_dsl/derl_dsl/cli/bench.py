@@ -18,9 +18,9 @@ from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings,
 if TYPE_CHECKING:
     import numpy as np
 
-    from derl_dsl.cli.project import Settings
-    from derl_dsl.ir import Graph
-    from derl_dsl.reward import Reward
+    from derl_dsl.tools.project import Settings
+    from derl_dsl.graph.ir import Graph
+    from derl_dsl.score.reward import Reward
     from derl_grammar.types import Type
     from derl_runtime.sources import Source
 
@@ -89,7 +89,7 @@ def bench_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_dsl.reward import RewardError
+    from derl_dsl.score.reward import RewardError
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
 
@@ -143,8 +143,8 @@ def _known(backends: list[str] | None) -> list[str]:
 
 
 def _compile(text: str, settings: Settings, data: Data | None, backend: str) -> Reward:
-    from derl_dsl.infer import infer_columns
-    from derl_dsl.reward import compile
+    from derl_dsl.tools.evaluate.infer import infer_columns
+    from derl_dsl.score.reward import compile
     from derl_grammar.limits import WIDE
 
     known = {*settings.scope().names, *settings.scope().primitives} - {"progress"}
@@ -255,7 +255,7 @@ def _measure(
 
 def _start(name: str, compiled: Callable[[str], Reward], columns: Data, size: int | None) -> _Job:
     """Compile and score once, in a process that has used the backend before."""
-    from derl_dsl.reward import compile
+    from derl_dsl.score.reward import compile
 
     compile(_WARM_UP, columns={"x": "number[0, 1]"}, backend=name).score({"x": [0.5, 1.0]})
     start = time.perf_counter_ns()

@@ -21,7 +21,7 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
-from derl_dsl.cli.project import Settings
+from derl_dsl.tools.project import Settings
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 
@@ -71,7 +71,7 @@ def _checked(source: Source, settings: Settings) -> Checked:
 
 def _on_data(found: list[Checked], data: Path) -> list[Checked]:
     """The programs with what the rows of a data file lack added to their diagnostics."""
-    from derl_dsl.audit.faults import check_data
+    from derl_dsl.tools.audit.faults import check_data
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
 

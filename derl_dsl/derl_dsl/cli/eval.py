@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from derl_dsl.evaluation import Component, Evaluation
-    from derl_dsl.reward import RewardError
-    from derl_dsl.summary import Agreement, Histogram
+    from derl_dsl.tools.evaluate.evaluation import Component, Evaluation
+    from derl_dsl.score.reward import RewardError
+    from derl_dsl.tools.evaluate.summary import Agreement, Histogram
     from derl_grammar.spans import Source
 
 _NARROWEST = 12
@@ -65,8 +65,8 @@ def eval_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_dsl.evaluation import Question, evaluate, scores_table
-    from derl_dsl.reward import RewardError
+    from derl_dsl.tools.evaluate.evaluation import Question, evaluate, scores_table
+    from derl_dsl.score.reward import RewardError
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows, write_rows
 
@@ -105,7 +105,7 @@ def show_errors(error: RewardError, source: Source, format: Format) -> None:
 
 
 def _print_json(evaluation: Evaluation, output: Path | None) -> None:
-    from derl_dsl.evaluation import to_json
+    from derl_dsl.tools.evaluate.evaluation import to_json
 
     record = {**to_json(evaluation), "output": None if output is None else str(output)}
     typer.echo(json.dumps(record, ensure_ascii=False))

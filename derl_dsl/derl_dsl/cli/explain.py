@@ -18,7 +18,7 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
-from derl_dsl.explain import Explanation, explain
+from derl_dsl.tools.explain import Explanation, explain
 from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
 

@@ -45,7 +45,7 @@ def export_command(
     not be read or the file not be written.
     """
     from derl_dsl.adapters.verl import export, problems
-    from derl_dsl.reward import RewardError, compile
+    from derl_dsl.score.reward import RewardError, compile
     from derl_grammar.limits import WIDE
 
     if (reward is None) == (expression is None):

@@ -31,7 +31,7 @@ def fmt_command(
     Exits 0, 1 on syntax errors or when --check or --diff find something to change, 2 when an
     input could not be read.
     """
-    from derl_dsl.fmt import format_source
+    from derl_dsl.tools.fmt.fmt import format_source
 
     changed, broken = 0, 0
     sources = read_sources(files or [], None)

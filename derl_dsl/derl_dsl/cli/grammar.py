@@ -36,7 +36,7 @@ def grammar_command(
     Everything that the grammar for llguidance generates parses and type-checks, and keeps the size
     limits. The prompt describes names, functions and rules in words.
     """
-    from derl_dsl.typed_grammar import llguidance_grammar, prompt_text
+    from derl_dsl.generate import llguidance_grammar, prompt_text
     from derl_grammar.parser import grammar_text
 
     scope = read_settings(Source("", "<expression>"), suite, column, outcome).scope()

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from derl_dsl.cli.project import Settings, settings_of
+from derl_dsl.tools.project import Settings, settings_of
 from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
 

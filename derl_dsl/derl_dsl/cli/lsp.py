@@ -14,6 +14,6 @@ def lsp_command() -> None:
         import pygls  # noqa: F401
     except ModuleNotFoundError:
         fail("the language server needs pygls: pip install 'derl-dsl[lsp]'")
-    from derl_dsl.lsp.server import server
+    from derl_dsl.tools.lsp.server import server
 
     server.start_io()

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.inputs import fail, read_settings
-from derl_dsl.custom import REGISTRY
-from derl_dsl.values import closest
+from derl_dsl.elaborate.custom import REGISTRY
+from derl_dsl.elaborate.values import closest
 from derl_grammar.spans import Source
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import SUITES

@@ -16,7 +16,7 @@ from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings
 from derl_grammar.spans import Source
 
 if TYPE_CHECKING:
-    from derl_dsl.search.run import Search, Settings
+    from derl_dsl.tools.search.run import Search, Settings
 
 _BUDGET = 1_000_000
 
@@ -62,7 +62,7 @@ def search_command(
 
     Exits 0, 2 when the data does not fit or an input could not be read.
     """
-    from derl_dsl.search.run import Settings
+    from derl_dsl.tools.search.run import Settings
 
     if budget is not None and seconds is not None:
         fail("give either --budget or --seconds")
@@ -74,12 +74,12 @@ def search_command(
     found = _search(data, outcome, suite, column, group, group_size, settings, top)
     paths = _written(found, out, data)
     if format is Format.json:
-        from derl_dsl.search.run import to_json
+        from derl_dsl.tools.search.run import to_json
 
         record = {"data": str(data), **to_json(found, paths)}
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        from derl_dsl.search.report import render
+        from derl_dsl.tools.search.report import render
 
         typer.echo(render(found, str(data), paths), nl=False)
 
@@ -95,9 +95,9 @@ def _search(
     top: int,
 ) -> Search:
     """Reads the rows and searches; what does not fit ends the command."""
-    from derl_dsl.audit.context import likely_group
-    from derl_dsl.evaluation import Question
-    from derl_dsl.search.run import search
+    from derl_dsl.tools.audit.context import likely_group
+    from derl_dsl.tools.evaluate.evaluation import Question
+    from derl_dsl.tools.search.run import search
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
 
@@ -116,7 +116,7 @@ def _search(
 
 
 def _written(found: Search, out: Path, data: Path) -> Sequence[Path]:
-    from derl_dsl.search.rewards import write
+    from derl_dsl.tools.search.rewards import write
 
     try:
         return write(found.composed.found, out, data.name, found.problem)

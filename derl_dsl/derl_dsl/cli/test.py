@@ -14,7 +14,7 @@ from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs
 from derl_grammar.spans import Source
 
 if TYPE_CHECKING:
-    from derl_dsl.testing.results import FileResult, Result
+    from derl_dsl.tools.testing.results import FileResult, Result
 
 ENDING = ".test.derl"
 
@@ -34,12 +34,12 @@ def run_command(
 ) -> None:
     """Run the tests of rewards: `name.test.derl` beside `name.derl`, or comments after `# test:`.
 
-    A folder is searched with all below it. How tests are written: derl_dsl/testing/README.md.
+    A folder is searched with all below it. How tests are written: derl_dsl/tools/testing/README.md.
 
     Exits 0 when all pass, 1 when one fails, 2 when there are none or one could not be read.
     """
-    from derl_dsl.testing.cases import TestFileError, read_tests
-    from derl_dsl.testing.run import run_tests
+    from derl_dsl.tools.testing.cases import TestFileError, read_tests
+    from derl_dsl.tools.testing.run import run_tests
 
     show_no_logs()
     results = []
@@ -61,7 +61,7 @@ def run_command(
 
 def _found(paths: list[Path]) -> Iterator[tuple[Path, str, Path]]:
     """Each text of tests: its file, the text, and the reward's file; each once."""
-    from derl_dsl.testing.cases import fenced_tests
+    from derl_dsl.tools.testing.cases import fenced_tests
 
     seen: set[Path] = set()
     for path in paths:

@@ -43,7 +43,7 @@ from derl_dsl.lint import (
     veto,
 )
 from derl_dsl.lint.context import Context, Rule
-from derl_dsl.suppress import named_target
+from derl_dsl.lint.suppress import named_target
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic
 

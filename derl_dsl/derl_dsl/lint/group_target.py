@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derl_dsl.functions import FUNCTIONS
+from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.lint.context import Context, Rule
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import define

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from derl_dsl.ir import Graph
+from derl_dsl.graph.ir import Graph
 from derl_dsl.passes import arithmetic, choose, compare, extremes, fold, lists, logic, order, share
 from derl_dsl.passes.rewrite import Pass, Ranges, by_op, rewrite
 from derl_dsl.passes.verify import verify

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from derl_dsl.ir import Payload
+from derl_dsl.graph.ir import Payload
 from derl_dsl.passes.facts import bounds, finite, never_minus_zero, ordered
 from derl_dsl.passes.rewrite import INF, Builder, Pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derl_dsl.ir import Payload
+from derl_dsl.graph.ir import Payload
 from derl_dsl.passes.rewrite import Builder, Pass
 
 

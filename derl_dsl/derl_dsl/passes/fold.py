@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from derl_dsl.ir import BOOLEAN, Payload
+from derl_dsl.graph.ir import BOOLEAN, Payload
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
-from derl_dsl.points import OPS
+from derl_dsl.graph.points import OPS
 
 
 def _folds(op: str) -> Rule:

@@ -6,7 +6,7 @@ the second), and nothing associates.
 
 from __future__ import annotations
 
-from derl_dsl.ir import Payload
+from derl_dsl.graph.ir import Payload
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 

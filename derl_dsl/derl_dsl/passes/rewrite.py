@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from derl_dsl.ir import BOOLEAN, REDUCTIONS, SLICES, Graph, Node, Payload
-from derl_dsl.ranges import Range
+from derl_dsl.graph.ir import BOOLEAN, REDUCTIONS, SLICES, Graph, Node, Payload
+from derl_dsl.graph.ranges import Range
 from derl_grammar.nodes import Place
 
 INF = math.inf

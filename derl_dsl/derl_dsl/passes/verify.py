@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derl_dsl.ir import BOOLEAN, GROUP, REDUCTIONS, SLICES, Graph, Node, Param
+from derl_dsl.graph.ir import BOOLEAN, GROUP, REDUCTIONS, SLICES, Graph, Node, Param
 from derl_runtime.sources import Apply, Column
 
 # How many numbers (n), conditions (b) or values of either kind (x) an operation takes; capitals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from derl_dsl.ir import Graph, Node
+from derl_dsl.graph.ir import Graph, Node
 
 INVERTED, VETO, CONDITIONAL, LINEAR, OTHER, UNKNOWN = (
     "inverted", "veto product", "conditional", "linear or normalised", "other", "unknown",

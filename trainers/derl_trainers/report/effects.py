@@ -6,9 +6,9 @@ import numpy as np
 
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.backends.reference import emit
-from derl_dsl.corners import corners, grid
-from derl_dsl.ir import GROUP, Graph
-from derl_dsl.witness import leaf_name
+from derl_dsl.key.corners import corners, grid
+from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.prove.witness import leaf_name
 
 
 def effects(graph: Graph) -> dict[str, float] | None:

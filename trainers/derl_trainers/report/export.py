@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derl_trainers.report.facts import moment
-from derl_trainers.store import Store, StoreError
+from derl_trainers.runs.store import Store, StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa

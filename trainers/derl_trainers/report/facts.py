@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from derl_dsl.ir import Graph
+from derl_dsl.graph.ir import Graph
 from derl_runtime.faults import FaultTotal
-from derl_trainers.final import ComparisonRow, comparison
+from derl_trainers.outer.final import ComparisonRow, comparison
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
-from derl_trainers.store import Confirmed, StepRow, Store
+from derl_trainers.runs.store import Confirmed, StepRow, Store
 
 Row = dict[str, Any]
 
@@ -160,7 +160,7 @@ class _Graphs:
     """Graphs of formulas over a run's suite, each built once."""
 
     def __init__(self, config: Row) -> None:
-        from derl_trainers.config import ConfigError, load_custom, parse_config
+        from derl_trainers.settings.run import ConfigError, load_custom, parse_config
 
         self.suite = config.get("suite")
         self.known: dict[str, Graph | None] = {}

@@ -6,8 +6,8 @@ import json
 import time
 from importlib.resources import files
 
-from derl_dsl.audit.html import document
-from derl_trainers.final import BEST, START, ComparisonRow
+from derl_dsl.tools.audit.html import document
+from derl_trainers.outer.final import BEST, START, ComparisonRow
 from derl_trainers.report import figures, tables
 from derl_trainers.report.facts import Facts, change
 from derl_trainers.report.markup import code, fold, seconds, table, text

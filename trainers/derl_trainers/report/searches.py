@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import derl_dsl
-from derl_dsl.audit.html import document
-from derl_trainers.compare import (
+from derl_dsl.tools.audit.html import document
+from derl_trainers.outer.compare import (
     Estimate,
     Outcome,
     against,
@@ -19,7 +19,7 @@ from derl_trainers.compare import (
     late,
     paired,
 )
-from derl_trainers.final import BEST, OUTCOME_ONLY
+from derl_trainers.outer.final import BEST, OUTCOME_ONLY
 from derl_trainers.report.markup import cell, code, fold, legend, seconds, table, text
 from derl_trainers.report.plots import Series, curves, ruler, whisker
 

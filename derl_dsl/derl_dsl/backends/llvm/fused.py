@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from derl_dsl.backends.llvm.code import ARGS, BLOCK, INSTRUCTIONS, PROGRAM
+from derl_dsl.backends.code import ARGS, BLOCK, INSTRUCTIONS, PROGRAM
 from derl_dsl.backends.llvm.handlers import HANDLER, cut
 from derl_dsl.backends.llvm.loops import FALSE, NO, REDUCTIONS, TRUE
 from derl_dsl.backends.llvm.ops import (
@@ -27,7 +27,7 @@ from derl_dsl.backends.llvm.ops import (
     i64,
 )
 from derl_dsl.backends.plan import Plan, Walk
-from derl_dsl.ir import SLICES
+from derl_dsl.graph.ir import SLICES
 
 _States = dict[int, list[Variable]]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from derl_dsl.backends.llvm.code import BLOCK, NAMES, PATTERNS
+from derl_dsl.backends.code import BLOCK, NAMES, PATTERNS
 from derl_dsl.backends.llvm.interpreter import run
 from derl_dsl.backends.llvm.loops import (
     EIGHT,

@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from derl_dsl.backends.llvm.code import ARGS, BLOCK, FIELDS, PROGRAM, Kind
+from derl_dsl.backends.code import ARGS, BLOCK, FIELDS, PROGRAM, Kind
 from derl_dsl.backends.llvm.ops import DOUBLE, I32, I64, POINTER, VOID, Code, Value, i64
 
 NO = i64(0)

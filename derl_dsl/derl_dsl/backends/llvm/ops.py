@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from derl_dsl.backends.llvm.code import ARITY
+from derl_dsl.backends.code import ARITY
 
 Value = Any  # llvmlite has no types
 I64, I32, I8, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)

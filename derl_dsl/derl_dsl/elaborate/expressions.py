@@ -1,0 +1,367 @@
+"""From syntax tree to graph: names and types are checked here, every operation gets its node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+from derl_dsl.elaborate import codes
+from derl_dsl.elaborate.calls import Calls
+from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_dsl.graph.ir import Graph
+from derl_dsl.elaborate.scope import Scope
+from derl_dsl.elaborate.values import BROKEN, SKIP, Value, closest
+from derl_grammar import nodes as n
+from derl_grammar.diagnostics import Report
+from derl_grammar.nodes import Place
+from derl_grammar.types import List, Text
+from derl_primitives.primitive import primitive
+from derl_primitives.text import TEXT_FUNCTIONS
+from derl_runtime.sources import Apply, Column, Literal, is_optional, plain
+
+ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": "pow"}
+OPERAND = {op: f"the operand of {op!r}" for op in ARITHMETIC}
+COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
+
+
+@primitive("(left: text, right: text) -> bool", cost="constant")
+def same_text(left: list[str], right: list[str] | str) -> list[bool]:
+    """Whether two texts are equal, character by character."""
+    if isinstance(right, str):
+        return [a == right for a in left]
+    return [a == b for a, b in zip(left, right, strict=True)]
+
+
+def input_value(graph: Graph, source: Column | Apply, place: Place) -> Value:
+    """The value of a column, or of a primitive of columns, in the graph."""
+    kind = plain(source)
+    item = kind.item if isinstance(kind, List) else kind
+    valid = graph.add("valid", (), place, source) if is_optional(source) else None
+    if isinstance(item, Text):
+        return Value("text", source=source, valid=valid, many=item is not kind)
+    at = graph.add("input", (), place, source)
+    node = graph.nodes[at]
+    return Value("bool" if node.is_bool else "number", at, source, valid, node.is_list)
+
+
+class Elaborator:
+    """Elaborates one program over one scope into one graph."""
+
+    def __init__(self, scope: Scope, report: Report, graph: Graph) -> None:
+        self.scope = scope
+        self.report = report
+        self.graph = graph
+        self.parts: dict[str, Value] = {}
+        # What each expression stands for, by the id of its syntax node.
+        self.values: dict[int, Value] = {}
+        self.expressions: list[n.Expr] = []
+        self.naming: str | None = None
+        self.calls = Calls(self)
+
+    # Statements
+
+    def program(self, program: n.Program) -> int | None:
+        """Elaborates all parts and the reward; the reward's node, or None after an error."""
+        for part in program.parts:
+            self.naming = part.name
+            value = self.expression(part.value)
+            self.naming = None
+            if self._definable(part):
+                self.parts[part.name] = value
+                if value.node is not None and not value.many:
+                    self._output(part.name, value, self.number(value, part.place))
+        place = program.reward.place
+        value = self.expression(program.reward)
+        reward = self.as_number(value, place, "the reward")
+        if reward is not None and value.many:
+            message = f"the reward must be one number per rollout, this is {value.words}"
+            self.report.add(codes.MANY, place, message, "reduce it: mean(…), sum(…), last(…)")
+        if reward is None or self.report.failed:
+            return None
+        self._output("reward", value, reward)
+        return reward
+
+    def _output(self, name: str, value: Value, node: int) -> None:
+        self.graph.outputs[name] = node
+        if value.valid is not None:
+            self.graph.valids[name] = value.valid
+
+    def _definable(self, part: n.Assignment) -> bool:
+        name, place = part.name, part.name_place
+        if name in self.parts:
+            self.report.add(codes.TWICE, place, f"{name!r} is defined twice", "use another name")
+            return False
+        # A function of the language may give its name to a part: `floor = param(…)`.
+        taken = {
+            "a word of the language": ("skip",),
+            "a name of the suite or a column": self.scope.names,
+            "a primitive": self.scope.primitives.keys() - TEXT_FUNCTIONS.keys(),
+        }
+        for what, table in taken.items():
+            if name in table:
+                message = f"{name!r} is {what} already"
+                self.report.add(codes.SHADOW, place, message, "use another name")
+                break
+        return True
+
+    # Expressions, operands first, without recursion
+
+    def expression(self, root: n.Expr) -> Value:
+        """The value of an expression; errors are reported, BROKEN stands for what they hide."""
+        values, nodes = self.values, n.postorder(root)
+        self.expressions += nodes
+        for node in nodes:
+            operands = n.children(node)
+            below = [values[id(child)] for child in operands] if operands else []
+            values[id(node)] = _BY_KIND[type(node)](self, node, below)
+        return values[id(root)]
+
+    def _number(self, node: n.NumberLiteral, _: list[Value]) -> Value:
+        return Value("number", self.graph.const(node.value, node.place), Literal(node.value))
+
+    def _truth(self, node: n.BoolLiteral, _: list[Value]) -> Value:
+        return Value("bool", self.graph.truth(node.value, node.place), Literal(node.value))
+
+    def _text(self, node: n.TextLiteral, _: list[Value]) -> Value:
+        return Value("text", source=Literal(node.value))
+
+    def _name(self, node: n.Name, _: list[Value]) -> Value:
+        name, place = node.name, node.place
+        part, source = self.parts.get(name), self.scope.names.get(name)
+        if part is not None:
+            return part
+        if source is not None:
+            return input_value(self.graph, source, place)
+        if name == "skip":
+            return SKIP
+        if name in FUNCTIONS or name in self.scope.primitives:
+            table = FUNCTIONS.get(name) or self.scope.primitives[name]
+            message = f"{name!r} is a function; it needs its arguments"
+            self.report.add(codes.UNCALLED, place, message, f"write {table.signature}")
+            return BROKEN
+        known = [*self.scope.names, *self.parts]
+        shown = [k for k in known if k != "progress"]
+        have = ", ".join(shown) or "none; give a suite or columns"
+        message, hints = f"unknown name {name!r}", closest(name, known)
+        self.report.add(codes.UNKNOWN_NAME, place, message, *hints, f"names: {have}")
+        return BROKEN
+
+    def input(self, source: Column | Apply, place: Place) -> Value:
+        """The value of a column, or of a primitive of columns."""
+        return input_value(self.graph, source, place)
+
+    # Operations and conversions
+
+    def operation(
+        self, kind: str, op: str, args: tuple[int, ...], place: Place, below: Sequence[Value]
+    ) -> Value:
+        """A new value from `args`; lists must be of one length, optionals stay optional."""
+        nodes = self.graph.nodes
+        lists = [a for a in args if nodes[a].is_list]
+        if len(lists) > 1 and len(set(map(self.graph.slicing, lists))) > 1:
+            message = "these lists have different lengths: one is a part of the episode"
+            self.report.add(codes.LENGTHS, place, message, "cut both alike, or reduce one first")
+            return BROKEN
+        at = self.graph.add(op, args, place)
+        return Value(kind, at, None, self.together(below, place), nodes[at].is_list)
+
+    def together(self, values: Sequence[Value], place: Place) -> int | None:
+        """The condition under which all of `values` apply; None when they always do."""
+        conditions = [v.valid for v in values if v.valid is not None]
+        if not conditions:
+            return None
+        unique = dict.fromkeys(conditions)
+        return reduce(lambda a, b: self.graph.add("and", (a, b), place), unique)
+
+    def number(self, value: Value, place: Place) -> int:
+        """The node of a value as a number; a condition counts 1 or 0."""
+        assert value.node is not None
+        if value.kind == "bool":
+            return self.graph.add("num", (value.node,), place)
+        return value.node
+
+    def as_number(self, value: Value, place: Place, what: str) -> int | None:
+        """The node of a value as a number, or None after reporting that it is none."""
+        if value.kind == "number":
+            return value.node
+        if value.kind == "bool":
+            return self.number(value, place)
+        if value.kind != "broken":
+            message = f"{what} must be a number, this is {value.words}"
+            hints = {
+                "text": "use a function of the text, such as words(…)",
+                "skip": "write: … if condition else skip",
+            }
+            self.report.add(codes.OPERAND, place, message, hints[value.kind])
+        return None
+
+    def as_condition(self, value: Value, place: Place, what: str) -> int | None:
+        """The node of a condition, or None after reporting that it is none."""
+        if value.kind == "bool":
+            return value.node
+        if value.kind != "broken":
+            message = f"{what} must be a condition, this is {value.words}"
+            hint = 'compare it: … == "…"' if value.kind == "text" else "compare it: … > 0"
+            self.report.add(codes.CONDITION, place, message, hint)
+        return None
+
+    # Operators
+
+    def _unary(self, node: n.Unary, below: list[Value]) -> Value:
+        if node.op == "not":
+            return self._logic(node, below)
+        operand = below[0]
+        at = self.as_number(operand, node.operand.place, f"the operand of {node.op!r}")
+        if at is None:
+            return BROKEN
+        if node.op == "+":
+            return Value("number", at, valid=operand.valid, many=operand.many)
+        payload = self.graph.nodes[at].payload
+        if isinstance(payload, float):
+            return Value("number", self.graph.const(-payload, node.place), Literal(-payload))
+        return self.operation("number", "neg", (at,), node.place, [operand])
+
+    def _binary(self, node: n.Binary, below: list[Value]) -> Value:
+        op = ARITHMETIC.get(node.op)
+        if op is None:
+            return self._logic(node, below)
+        left = self.as_number(below[0], node.left.place, OPERAND[node.op])
+        right = self.as_number(below[1], node.right.place, OPERAND[node.op])
+        if left is None or right is None:
+            return BROKEN
+        if node.op == "**" and isinstance(node.right, n.NumberLiteral):
+            power = self._power(left, right, node.right.value, node.place)
+            many = self.graph.nodes[power].is_list
+            return Value("number", power, valid=self.together(below, node.place), many=many)
+        return self.operation("number", op, (left, right), node.place, below)
+
+    def _power(self, base: int, exponent: int, literal: float, place: Place) -> int:
+        """Literal exponents 2, 3 and 4 multiply, so that their rounding is the same everywhere."""
+        if literal not in (2.0, 3.0, 4.0):
+            return self.graph.add("pow", (base, exponent), place)
+        square = self.graph.add("mul", (base, base), place)
+        other = {2.0: None, 3.0: base, 4.0: square}[literal]
+        return square if other is None else self.graph.add("mul", (square, other), place)
+
+    def _logic(self, node: n.Unary | n.Binary, below: list[Value]) -> Value:
+        places = [c.place for c in n.children(node)]
+        found = [
+            self.as_condition(v, p, f"the operand of `{node.op}`")
+            for v, p in zip(below, places, strict=True)
+        ]
+        args = tuple(a for a in found if a is not None)
+        if len(args) < len(found):
+            return BROKEN
+        return self.operation("bool", node.op, args, node.place, below)
+
+    def _compare(self, node: n.Compare, below: list[Value]) -> Value:
+        found: list[Value] = []
+        for i, op in enumerate(node.ops):
+            places = (node.operands[i].place, node.operands[i + 1].place)
+            found.append(self._compare_two(op, below[i], below[i + 1], places))
+        result = found[0]
+        for more in found[1:]:
+            if result.node is None or more.node is None:
+                return BROKEN
+            pair = (result.node, more.node)
+            result = self.operation("bool", "and", pair, node.place, [result, more])
+        return result
+
+    def _compare_two(
+        self, op: str, left: Value, right: Value, places: tuple[Place, Place]
+    ) -> Value:
+        place = (places[0][0], places[1][1])
+        if left.kind == "text" and right.kind == "text" and op in ("==", "!="):
+            return self._compare_texts(op, left, right, place)
+        if {left.kind, right.kind} == {"text", "number"}:
+            message = f"a text and a number cannot be compared with {op!r}"
+            self.report.add(codes.COMPARED, place, message, "compare values of the same type")
+            return BROKEN
+        a = self.as_number(left, places[0], f"the operand of {op!r}")
+        b = self.as_number(right, places[1], f"the operand of {op!r}")
+        if a is None or b is None:
+            return BROKEN
+        args = (b, a) if op in (">", ">=") else (a, b)
+        return self.operation("bool", COMPARISONS[op], args, place, [left, right])
+
+    def _compare_texts(self, op: str, left: Value, right: Value, place: Place) -> Value:
+        if left.source is None or right.source is None:
+            message = "texts are compared with columns, literals or functions of them"
+            self.report.add(codes.STAGED, place, message, "compare first, then choose")
+            return BROKEN
+        if isinstance(left.source, Literal) and isinstance(right.source, Literal):
+            same = (left.source == right.source) == (op == "==")
+            return Value("bool", self.graph.truth(same, place))
+        # A literal goes to the right: primitives read a column first.
+        pair = (left.source, right.source)
+        first, second = pair[::-1] if isinstance(left.source, Literal) else pair
+        equal = self.input(Apply(same_text, (first, second)), place)
+        if op == "==":
+            return equal
+        assert equal.node is not None
+        return self.operation("bool", "not", (equal.node,), place, [equal])
+
+    def _conditional(self, node: n.Conditional, below: list[Value]) -> Value:
+        test, then, other = below
+        condition = self.as_condition(test, node.test.place, "the test of a conditional")
+        kinds = {then.kind, other.kind}
+        if condition is None or "broken" in kinds:
+            return BROKEN
+        if "skip" in kinds:
+            return self._skipping(node, condition, test, then, other)
+        if kinds == {"text"}:
+            return Value("text")
+        if "text" in kinds:
+            message = f"the branches differ: {then.words} and {other.words}"
+            self.report.add(codes.BRANCHES, node.place, message, "give both the same type")
+            return BROKEN
+        kind = "bool" if kinds == {"bool"} else "number"
+        left = then.node if kind == "bool" else self.number(then, node.then.place)
+        right = other.node if kind == "bool" else self.number(other, node.other.place)
+        assert left is not None
+        assert right is not None
+        result = self.operation(kind, "select", (condition, left, right), node.place, below)
+        if result.node is None or (then.valid is None and other.valid is None) or test.many:
+            return result
+        valid = self._either(condition, then, other, node.place)
+        valid = valid if test.valid is None else self.graph.add("and", (test.valid, valid), (0, 0))
+        return Value(kind, result.node, valid=valid, many=result.many)
+
+    def _either(self, condition: int, then: Value, other: Value, place: Place) -> int:
+        """Whether the branch that is taken applies."""
+        always = self.graph.truth(True, place)
+        left = always if then.valid is None else then.valid
+        right = always if other.valid is None else other.valid
+        return self.graph.add("select", (condition, left, right), place)
+
+    def _call(self, node: n.Call, below: list[Value]) -> Value:
+        return self.calls.call(node, below)
+
+    def _skipping(
+        self, node: n.Conditional, condition: int, test: Value, then: Value, other: Value
+    ) -> Value:
+        """`x if c else skip`: x, which applies where c holds."""
+        kept = other if then.kind == "skip" else then
+        if kept.kind == "skip" or kept.kind == "text" or test.many:
+            message = "skip stands against a number or a condition, for whole rollouts"
+            self.report.add(codes.BRANCHES, node.place, message, "write: … if condition else skip")
+            return BROKEN
+        graph, place = self.graph, node.place
+        if then.kind == "skip":
+            condition = graph.add("not", (condition,), place)
+        valid = self.together([test, kept, Value("bool", valid=condition)], place)
+        return Value(kept.kind, kept.node, valid=valid, many=kept.many)
+
+
+_BY_KIND: dict[type, Callable[[Elaborator, Any, list[Value]], Value]] = {
+    n.NumberLiteral: Elaborator._number,
+    n.BoolLiteral: Elaborator._truth,
+    n.TextLiteral: Elaborator._text,
+    n.Name: Elaborator._name,
+    n.Unary: Elaborator._unary,
+    n.Binary: Elaborator._binary,
+    n.Compare: Elaborator._compare,
+    n.Conditional: Elaborator._conditional,
+    n.Call: Elaborator._call,
+}

@@ -1,0 +1,1 @@
+"""What an operation is and means: the typed graph, its scalars, ranges and needs."""

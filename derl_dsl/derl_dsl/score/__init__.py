@@ -1,0 +1,1 @@
+"""Compiled rewards at work: binding columns, kernels, scores, many rewards at once."""

@@ -1,0 +1,357 @@
+"""compile: a checked program with its kernel; scores batches and speaks the TRL protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derl_dsl.backends import BACKENDS, DTYPES
+from derl_dsl.backends.kernel import Offsets
+from derl_dsl.score.binding import Binding, group_offsets, runs_of
+from derl_dsl.prove.certificate import Certificate
+from derl_dsl.checker import Checked, linted, prove_source
+from derl_dsl.elaborate.custom import Origin, origins_of
+from derl_dsl.graph.ir import Param
+from derl_dsl.score.kernels import BoundReward, Kernels
+from derl_dsl.score.many import UNGROUPED
+from derl_dsl.elaborate.scope import build_scope
+from derl_grammar.diagnostics import Diagnostic, render
+from derl_grammar.limits import MODEL, Limits
+from derl_grammar.spans import Source
+from derl_grammar.types import Type
+from derl_runtime.columns import Batch, ColumnError
+from derl_runtime.faults import Fault, FaultLog, fault
+from derl_runtime.sources import parts_of, primitives_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from derl_dsl.score.tensors import TorchReward
+
+Array = NDArray[np.float64]
+
+
+class RewardError(ValueError):
+    """A program with errors; `diagnostics` has them all."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], source: Source) -> None:
+        self.diagnostics = diagnostics
+        self.source = source
+        super().__init__("\n" + render(diagnostics, source))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RewardError, (self.diagnostics, self.source))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The scores of one batch of B rollouts.
+
+    `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
+    holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
+    and primitives, lists aside), (B,) float64 each.
+    """
+
+    values: Array
+    parts: dict[str, Array]
+    inputs: dict[str, Array]
+    faults: list[Fault]
+
+
+class Reward:
+    """A compiled reward; build it with `compile`.
+
+    `faults` counts what went wrong in all batches so far, by input and class; `str(reward.faults)`
+    is the summary of a run. A primitive that failed `faults.limit` times is not called again.
+    """
+
+    def __init__(
+        self, checked: Checked, backend: str, dtype: str, arguments: tuple[Any, ...]
+    ) -> None:
+        assert checked.graph is not None
+        assert checked.certificate is not None
+        self.text = checked.source.text
+        self.backend = backend
+        self.graph = checked.graph
+        self.certificate: Certificate = checked.certificate
+        self._checked = checked
+        self.kernels = Kernels(self.graph, backend, dtype)
+        self._arguments = arguments
+        self.faults = FaultLog()
+        self.__name__ = "reward"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        sources = map(self.graph.source, self._binding.inputs)
+        used = [p for source in sources for p in primitives_of(source)]
+        return (_compile_with, (origins_of(used), self.faults.limit, self._arguments))
+
+    def __repr__(self) -> str:
+        return f"<Reward {self.text!r:.60} key={self.key}>"
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What `check` says about the program: warnings of its proofs and lints."""
+        return linted(self._checked).diagnostics
+
+    @cached_property
+    def key(self) -> str:
+        """The equivalence key; equal keys train alike under group-normalised GRPO."""
+        from derl_dsl.key import key  # exact arithmetic, which scoring has no use for
+
+        return key(self.graph, self.graph.outputs["reward"])
+
+    @cached_property
+    def _binding(self) -> Binding:
+        return Binding.of(self.graph)
+
+    @property
+    def params(self) -> dict[str, float]:
+        """The values of the program's parameters, by name."""
+        payloads = (node.payload for node in self.graph.nodes)
+        return {p.name: p.value for p in payloads if isinstance(p, Param)}
+
+    @property
+    def uses_groups(self) -> bool:
+        """Whether the reward of a rollout depends on the others of its group."""
+        return self._binding.grouped
+
+    def torch(
+        self, dtype: torch.dtype | None = None, device: Any = None, compile: bool = False
+    ) -> TorchReward:
+        """The reward as a torch module: tensors in and out, on any device, with gradients.
+
+        `dtype` is torch.float64 or torch.float32; `compile` runs it through torch.compile. Raises
+        ModuleNotFoundError without PyTorch.
+        """
+        from derl_dsl.score.tensors import TorchReward
+
+        return TorchReward(self, dtype, device, compile)
+
+    def score(
+        self,
+        columns: Mapping[str, Any],
+        group_size: int | None = None,
+        group: str | Sequence[Any] | None = None,
+    ) -> Scores:
+        """Score a batch: `columns` maps names to B values each (texts, numbers, lists of steps).
+
+        Groups are `group_size` consecutive rollouts, or the rows with equal values of `group` (a
+        column's name, or B keys). A number stands for a column of equal values.
+        Rows with a missing or out-of-range input score NaN and are listed in the faults.
+        Raises ColumnError when a column is missing or has the wrong type, or when the program has
+        group functions and the groups are not known.
+        """
+        batch = Batch(columns, log=self.faults)
+        if group is not None:
+            return self._score_by_key(batch, columns, group)
+        if self._binding.grouped and group_size is None:
+            raise ColumnError(UNGROUPED)
+        return self.score_batch(batch, group_offsets(batch.rows, group_size))
+
+    def bind(self, columns: Mapping[str, Any], group_size: int | None = None) -> BoundReward:
+        """The reward on columns that are kept, to be called often; microseconds a call.
+
+        A column that is a contiguous array of the reward's type is read where it lies, so changing
+        it changes the next call's result; others are copied, and primitives are computed here.
+        Values are held to their types here, not at the calls: what is written later must keep to
+        them.
+        Raises ColumnError as `score` does.
+
+        >>> r = compile("0.5 * a", columns={"a": "number[0, 1]"})
+        >>> again = r.bind({"a": [0.0, 1.0]})
+        >>> again().tolist()
+        [0.0, 0.5]
+        """
+        if self._binding.grouped and group_size is None:
+            raise ColumnError(UNGROUPED)
+        batch = Batch(columns, log=self.faults)
+        bound, broken = self._binding.bind(batch, group_offsets(batch.rows, group_size))
+        self.count(batch.faults)
+        masks = [broken[i] for i in self._binding.needs["reward"] if i in broken]
+        return self.kernels.bind(bound, np.logical_or.reduce(masks) if masks else None)
+
+    def _score_by_key(
+        self, batch: Batch, columns: Mapping[str, Any], group: str | Sequence[Any]
+    ) -> Scores:
+        """Groups that need not be neighbours: rows are sorted by key, scores put back."""
+        if isinstance(group, str) and group not in columns:
+            raise ColumnError(f"the group column {group!r} is missing")
+        keys = [str(k) for k in (columns[group] if isinstance(group, str) else group)]
+        if len(keys) != batch.rows:
+            raise ColumnError(f"{len(keys)} group keys for {batch.rows} rows")
+        order = sorted(range(batch.rows), key=keys.__getitem__)
+        offsets = runs_of([keys[k] for k in order])
+        return self.score_batch(batch, offsets, np.array(order, dtype=np.int64))
+
+    def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
+        """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
+        bound, broken = self._binding.bind(batch, groups)
+        outputs = self.kernels.outputs(bound if order is None else bound.permuted(order))
+        # A column may be the caller's own array: gaps are marked in a copy.
+        given = {id(a) for a in bound.inputs.values()}
+        outputs = {name: a.copy() if id(a) in given else a for name, a in outputs.items()}
+        if order is not None:
+            back = np.argsort(order)
+            outputs = {name: values[back] for name, values in outputs.items()}
+        for name, array in list(outputs.items()):
+            if name.startswith("?"):
+                outputs[name[1:]][outputs.pop(name) == 0] = np.nan
+                continue
+            for i in self._binding.needs[name]:
+                if i in broken:
+                    array[broken[i]] = np.nan
+        faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
+        self.count(faults)
+        values = outputs.pop("reward")
+        inputs = {
+            str(self.graph.source(i)): _with_gaps(array, broken.get(i))
+            for i, array in bound.inputs.items()
+            if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
+        }
+        return Scores(values, outputs, inputs, faults)
+
+    def count(self, faults: Sequence[Fault]) -> None:
+        """Add those faults of a batch to the log that concern this reward."""
+        if faults:
+            self.faults.add(f for f in faults if f.name in self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """What faults of this reward are named after: inputs, what they are made of, lists."""
+        source = self.graph.source
+        parts = [p for i in self._binding.inputs for p in parts_of(source(i))]
+        lists = [" and ".join(str(source(i)) for i in m) for m in self._binding.together]
+        return frozenset(["reward", *map(str, parts), *lists])
+
+    def _nonfinite(self, values: Array) -> list[Fault]:
+        """The last wall: an infinite reward never leaves, whatever the proof said."""
+        infinite = np.isinf(values)
+        if not infinite.any():
+            return []
+        rows = [int(r) for r in np.flatnonzero(infinite)]
+        values[infinite] = np.nan
+        return [fault("nonfinite", "reward", rows, "the reward is infinite")]
+
+    def __call__(
+        self,
+        prompts: Sequence[Any] | None = None,
+        completions: Sequence[Any] | None = None,
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        trainer_state: Any = None,
+        log_extra: Any = None,
+        log_metric: Any = None,
+        environments: Any = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Score completions as a TRL reward function; None stands for not applicable.
+
+        `prompts` and `completions` become the columns `prompt` and `completion`; of messages, the
+        text of the last one. Group functions take neighbours with equal prompts for a group;
+        `progress` is read from the trainer's state. Named parts are logged through `log_metric`.
+        """
+        given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
+        scores = self.score_groups(given, prompts)
+        if log_metric is not None:
+            for name, part in scores.parts.items():
+                if not np.isnan(part).all():
+                    log_metric(f"parts/{name}", float(np.nanmean(part)))
+        return [None if v != v else v for v in scores.values.tolist()]
+
+    def score_groups(self, columns: Mapping[str, Any], prompts: Sequence[Any] | None) -> Scores:
+        """Score a batch whose groups, where they matter, are neighbours with equal prompts."""
+        if not self.uses_groups:
+            return self.score(columns)
+        if prompts is None:
+            raise ColumnError("the reward has group functions: they need the prompts")
+        batch = Batch(columns, log=self.faults)
+        groups = runs_of([_key(p) for p in prompts])
+        sizes = set(np.diff(groups).tolist())
+        if len(sizes) > 1:
+            raise ColumnError(
+                f"the batch holds groups of different sizes ({sorted(sizes)}): a group was cut, "
+                "and its statistics would be wrong; make batches of whole groups"
+            )
+        return self.score_batch(batch, groups)
+
+
+def trl_columns(
+    prompts: Sequence[Any] | None,
+    completions: Sequence[Any] | None,
+    completion_ids: Sequence[Any] | None,
+    trainer_state: Any,
+    columns: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The columns of a TRL call: texts of messages, token ids, progress, the dataset's columns."""
+    given = dict(columns)
+    if trainer_state is not None and "progress" not in given:
+        given["progress"] = trainer_state.global_step / max(1, trainer_state.max_steps)
+    for name, texts in (("prompt", prompts), ("completion", completions)):
+        if texts is not None:
+            given[name] = [message_text(t) for t in texts]
+    if completion_ids is not None:
+        given["completion_ids"] = completion_ids
+    return given
+
+
+def _with_gaps(array: Array, broken: Any) -> Array:
+    return array if broken is None else np.where(broken, np.nan, array)
+
+
+def _key(prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else repr(prompt)
+
+
+def message_text(value: Any) -> Any:
+    """A completion's text; a conversation's is the content of its last message."""
+    if isinstance(value, list) and value and isinstance(value[-1], Mapping):
+        return value[-1].get("content")
+    return value
+
+
+def compile(
+    text: str,
+    suite: str | None = None,
+    columns: Mapping[str, str | Type] | None = None,
+    outcome: str | None = None,
+    backend: str = "auto",
+    limits: Limits = MODEL,
+    dtype: str = "float64",
+) -> Reward:
+    """Compile a reward program.
+
+    `suite`, `columns` and `outcome` say what the program may name, as in `check`. `backend` is
+    `auto` (the virtual machine, then compiled code for a reward that is much used), `vm`, `native`,
+    `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
+    RewardError with all diagnostics when the program has errors, ValueError for an unknown suite,
+    type or backend.
+
+    >>> r = compile("0.6*g1 + 0.4*g2", columns={"g1": "number[0,1]", "g2": "bool"}, outcome="g1")
+    >>> r.score({"g1": [1.0, 0.5], "g2": [False, True]}).values.tolist()
+    [0.6, 0.7]
+    >>> r.certificate.outcome_monotone
+    True
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; one of {', '.join(BACKENDS)}")
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; one of {', '.join(DTYPES)}")
+    checked = prove_source(Source(text), build_scope(suite, columns, outcome), limits)
+    if not checked.ok:
+        raise RewardError(checked.diagnostics, checked.source)
+    arguments = (text, suite, columns, outcome, backend, limits, dtype)
+    return Reward(checked, backend, dtype, arguments)
+
+
+def _compile_with(origins: Sequence[Origin], limit: int, arguments: tuple[Any, ...]) -> Reward:
+    """A pickled reward, in another process: its custom primitives first."""
+    for origin in origins:
+        origin.load()
+    reward = compile(*arguments)
+    reward.faults.limit = limit
+    return reward

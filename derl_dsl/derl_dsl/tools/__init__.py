@@ -1,0 +1,1 @@
+"""What people run on a reward: audit, search, tests, editor, formatter, evaluation."""

@@ -1,0 +1,105 @@
+"""What an audit says: findings with a verdict, a figure, a threshold and rows to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from derl_dsl.tools.audit.codes import MENDS
+from derl_grammar.diagnostics import Code, Severity
+
+Verdict = Literal["ok", "look", "bad"]
+SEVERITIES: dict[Verdict, Severity] = {"ok": "info", "look": "warning", "bad": "error"}
+VERDICTS: tuple[Verdict, ...] = ("bad", "look", "ok")
+SHOWN_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One question that the audit asked of one subject, with the answer.
+
+    `figure` is what was measured and `shown` the same as text; `threshold` and `limit` say, as a
+    number and as text, where the verdict would change. `rows` are the first few, from 0, of the
+    `count` rows to look at.
+    """
+
+    code: str
+    title: str
+    verdict: Verdict
+    subject: str
+    figure: float | None
+    shown: str
+    threshold: float | None
+    limit: str
+    message: str
+    rows: tuple[int, ...] = ()
+    count: int = 0
+
+    @property
+    def severity(self) -> Severity:
+        """The verdict as the severity of a diagnostic."""
+        return SEVERITIES[self.verdict]
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        return MENDS[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure with its text, and the threshold that it was held against."""
+
+    figure: float | None
+    shown: str
+    threshold: float | None
+    limit: str
+
+
+def finding(
+    code: Code,
+    verdict: Verdict,
+    subject: str,
+    measure: Measure,
+    message: str,
+    rows: Iterable[int] = (),
+) -> Finding:
+    """A finding of `code`; of the rows the first few are kept."""
+    listed = [int(row) for row in rows]
+    return Finding(
+        code.code,
+        code.title,
+        verdict,
+        subject,
+        measure.figure,
+        measure.shown,
+        measure.threshold,
+        measure.limit,
+        message,
+        tuple(listed[:SHOWN_ROWS]),
+        len(listed),
+    )
+
+
+def share(value: float) -> str:
+    """A share in percent that is never rounded to none or all.
+
+    >>> share(0.9999), share(0.0), share(0.123)
+    ('>99.9%', '0%', '12.3%')
+    """
+    if value in (0, 1):
+        return f"{value:.0%}"
+    if value < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if value > 0.9995 else f"{value:.1%}"
+
+
+def signed(value: float | None) -> str:
+    """A correlation with its sign; - where there is none."""
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def number(value: float) -> str:
+    """A number in a few characters."""
+    return f"{value:.4g}"

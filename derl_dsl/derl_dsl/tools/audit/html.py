@@ -1,0 +1,155 @@
+"""An audit as one self-contained HTML page: no script, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+
+from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.audit.findings import Finding, number, share, signed
+from derl_dsl.tools.audit.plots import histogram, scatter
+from derl_dsl.tools.audit.run import Audit, Pair, Side
+from derl_dsl.tools.audit.statistics import relate
+from derl_dsl.tools.audit.text import heading, tally
+from derl_dsl.tools.evaluate.evaluation import Component
+
+# Nothing may be loaded or run, whatever a completion manages to say.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_EXCERPT = 1200
+
+
+def page(audit: Audit, reward: str, data: str) -> str:
+    """The page of an audit; `reward` and `data` name the files."""
+    program = visible(audit.context.evaluation.question.text.rstrip(), breaks=True)
+    parts = [
+        f"<h1>Audit of {_text(reward)}</h1>",
+        f"<p>{_text(heading(audit, data))}</p>",
+        f"<pre class=program>{escape(program)}</pre>",
+        f"<h2>Findings: {_text(tally(audit))}</h2>",
+        _findings(audit.findings),
+        *_components(audit),
+        *_length(audit),
+        *_pairs(audit),
+        "<footer>Rows count from 0. Written by <code>derl-dsl audit</code>.</footer>",
+    ]
+    return document(f"Audit of {visible(reward)}", parts)
+
+
+def document(title: str, parts: Iterable[str], style: str = "", script: str = "") -> str:
+    """A page that needs nothing else: its parts, in the common style and that of its own.
+
+    No script but the one given may run, and nothing may be loaded.
+    """
+    common = files("derl_dsl.tools.audit").joinpath("page.css").read_text("utf-8")
+    policy, last = _POLICY, ""
+    if script:
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        last = f"<script>{script}</script>"
+    return (
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><style>\n{common}{style}</style></head>\n<body><main>\n"
+        + "\n".join(parts)
+        + f"\n</main>{last}</body></html>\n"
+    )
+
+
+def _text(text: str) -> str:
+    return escape(visible(text))
+
+
+def _findings(findings: tuple[Finding, ...]) -> str:
+    rows = []
+    for f in findings:
+        details = f"<p>{_text(f.message)}</p>"
+        if f.rows:
+            more = f" and {f.count - len(f.rows):,} more" if f.count > len(f.rows) else ""
+            details += f"<p class=rows>rows {', '.join(map(str, f.rows))}{more}</p>"
+        if f.verdict != "ok":
+            details += f"<p class=mend>Mend: {_text(f.mend)}.</p>"
+        rows.append(
+            f"<tr class={f.verdict}><td><span class=badge>{f.verdict}</span></td>"
+            f"<td><b>{_text(f.title)}</b><br><small>{f.code} · {_text(f.subject)}</small></td>"
+            f"<td class=figure>{_text(f.shown)}<small>{_text(f.limit)}</small></td>"
+            f"<td>{details}</td></tr>"
+        )
+    head = "<tr><th>Verdict<th>Finding<th class=figure>Figure, limit<th>What was found</tr>"
+    return f"<div class=wide><table class=findings>{head}{''.join(rows)}</table></div>"
+
+
+def _pairs(audit: Audit) -> list[str]:
+    if not audit.pairs:
+        return []
+    out = ["<h2>Wrong above right: the widest gaps</h2>"]
+    return [*out, *(_pair(audit, pair) for pair in audit.pairs)]
+
+
+def _pair(audit: Audit, pair: Pair) -> str:
+    group = "" if pair.group is None else f"group {_text(pair.group)}: "
+    gap = number(pair.wrong.reward - pair.right.reward)
+    return (
+        f"<section class=pair><h3>{group}{gap} more for being wrong</h3><div class=sides>"
+        f"{_side(audit, 'wrong', pair.wrong)}{_side(audit, 'right', pair.right)}</div></section>"
+    )
+
+
+def _side(audit: Audit, kind: str, side: Side) -> str:
+    values = ", ".join(f"{_text(k)} = {number(v)}" for k, v in side.components.items())
+    text = None if audit.context.texts is None else audit.context.texts[side.row]
+    shown = "" if text is None else f"<pre>{escape(excerpt(text, _EXCERPT, breaks=True))}</pre>"
+    return (
+        f"<div class=side><p><span class='key {kind}'></span>{kind}, row {side.row}: "
+        f"<b>{number(side.reward)}</b><br><small>{values}</small></p>{shown}</div>"
+    )
+
+
+def _components(audit: Audit) -> list[str]:
+    cards = "".join(_card(audit, c) for c in reversed(audit.context.evaluation.components))
+    return [f"<h2>Components</h2>{_legend(audit)}<div class=cards>{cards}</div>"]
+
+
+def _legend(audit: Audit) -> str:
+    if audit.context.outcome is None:
+        return ""
+    keys = "".join(f"<span class='key {k}'></span>{k} " for k in ("right", "wrong"))
+    return f"<p class=legend>{keys}· bars are shares of the right, and of the wrong, rows</p>"
+
+
+def _card(audit: Audit, component: Component) -> str:
+    s, outcome = component.summary, audit.context.outcome
+    facts = []
+    if s.mean is not None:
+        facts.append(f"mean {number(s.mean)}")
+    if outcome is not None:
+        relation = relate(component.values, outcome)
+        facts.append(f"rho with outcome {signed(relation.spearman)}")
+    if s.zero_variance_groups is not None:
+        facts.append(f"flat groups {share(s.zero_variance_groups)}")
+    if s.not_applicable:
+        facts.append(f"n/a {share(s.not_applicable)}")
+    plot = histogram(visible(component.name), component.values, outcome)
+    return (
+        f"<figure><figcaption><b>{_text(component.name)}</b><br><small>{' · '.join(facts)}"
+        f"</small></figcaption>{plot}</figure>"
+    )
+
+
+def _length(audit: Audit) -> list[str]:
+    context = audit.context
+    if context.length is None:
+        return []
+    plot = scatter(context.length, context.reward.values, context.outcome, context.length_unit)
+    return [f"<h2>Reward over length</h2>{_legend_of_dots(audit)}<div class=scatter>{plot}</div>"]
+
+
+def _legend_of_dots(audit: Audit) -> str:
+    if audit.context.outcome is None:
+        return ""
+    keys = "".join(f"<span class='key {k}'></span>{k} " for k in ("right", "wrong"))
+    return f"<p class=legend>{keys}· one dot a row</p>"

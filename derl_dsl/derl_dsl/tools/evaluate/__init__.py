@@ -1,0 +1,1 @@
+"""Score logged rollouts with a reward and sum them up."""

@@ -1,0 +1,1 @@
+"""The commands `train`, `meta-train`, `compare`, `runs`, `report`."""

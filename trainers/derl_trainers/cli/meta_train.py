@@ -1,0 +1,135 @@
+"""`derl-dsl meta-train`: a search for rewards, begun or gone on with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from derl_trainers.cli.shared import (
+    RUNS,
+    check_extras,
+    check_task,
+    check_writable,
+    fail,
+    run_folder,
+)
+
+
+def meta_train_command(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            help="A config: demo (the default), smollm2, or a TOML file (trainers/CONFIG.md).",
+            show_default=False,
+        ),
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of this run, new or empty; runs/<name>-<time> by default."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run, which was killed or interrupted; as it was set."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed, instead of the config's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting: section.key=value, such as meta.steps=8."),
+    ] = None,
+    shared: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of start policies and scored rewards that several runs share.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
+) -> None:
+    """Let a language model learn to write rewards that train a policy well."""
+    from derl_trainers.settings.reading import ConfigError
+
+    try:
+        if resume is not None:
+            if config is not None or run_dir is not None or seed is not None or set_:
+                fail("--resume goes on with a run as it was set: give no config, seed or setting")
+            settings, folder = _stored(resume)
+        else:
+            settings = _given(config or "demo", seed, set_ or [])
+            folder = run_dir or RUNS / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            check_writable(folder)
+    except ConfigError as error:
+        fail(str(error))
+    check_extras("meta-train")
+    check_task(settings)
+    _run(settings, folder, quiet, resume is not None, shared)
+
+
+def _given(config: str, seed: int | None, flags: list[str]) -> Any:
+    from dataclasses import replace
+
+    from derl_trainers.settings.run import load_config, load_custom
+    from derl_trainers.settings.train import parse_set
+
+    settings = load_config(config, dict(map(parse_set, flags)))
+    load_custom(settings)
+    return settings if seed is None else replace(settings, seed=seed)
+
+
+def _stored(run: Path) -> tuple[Any, Path]:
+    """The settings of a run as its store has them, and its folder."""
+    import json
+    from contextlib import closing
+
+    from derl_trainers.settings.run import load_custom, parse_config
+    from derl_trainers.runs.store import Store, StoreError
+
+    folder = run_folder(run)
+    try:
+        with closing(Store.open(folder)) as store:
+            row = store.run()
+    except StoreError as error:
+        fail(str(error))
+    if row["status"] == "finished":
+        fail(f"{folder}: the run is finished; see `derl-dsl runs show {folder}`")
+    settings = parse_config(json.loads(row["config"]), str(folder / "run.db"))
+    load_custom(settings)
+    return settings, folder
+
+
+def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | None) -> None:
+    import os
+
+    from rich.console import Console
+
+    from derl_trainers.settings.run import wants_hub
+
+    # Forked tokenizers have nothing to say about it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not wants_hub(settings):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from derl_trainers.runs.executors import prepare
+
+    prepare(settings.executor)
+    from derl_trainers.outer.meta import meta_train
+    from derl_trainers.policy.loading import ModelMissing
+    from derl_trainers.outer.proposers.endpoint import EndpointError
+    from derl_trainers.runs.runner import JobFailed
+    from derl_trainers.settings.reading import ConfigError
+    from derl_trainers.runs.store import StoreError
+    from derl_trainers.runs.view import WIDTH, View
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    again = f"go on with it: derl-dsl meta-train --resume {folder}"
+    try:
+        meta_train(settings, folder, View(console, quiet), resume, shared)
+    except (ConfigError, StoreError, ModelMissing) as error:
+        fail(str(error))
+    except (JobFailed, EndpointError) as error:
+        fail(f"{error}\n{again}")
+    except KeyboardInterrupt:
+        typer.echo(f"derl-dsl: interrupted; what was done is in {folder}\n{again}", err=True)
+        raise typer.Exit(130) from None

@@ -1,0 +1,61 @@
+"""What the trainers' commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+RUNS = Path("runs")
+
+
+def fail(message: str) -> NoReturn:
+    """One message on stderr and exit code 2."""
+    typer.echo(f"derl-dsl: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def run_folder(run: Path) -> Path:
+    """The folder of a run that is named by it, or by its name under runs/."""
+    return run if run.exists() else RUNS / run
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before the slow imports when the run folder cannot be made."""
+    import os
+
+    if folder.exists():
+        if not folder.is_dir():
+            fail(f"{folder}: the run folder is a file")
+        if any(folder.iterdir()):
+            fail(
+                f"{folder}: the run folder is not empty; choose another with --run-dir, "
+                f"or go on with it: --resume {folder}"
+            )
+    nearest = next(p for p in [folder, *folder.absolute().parents] if p.exists())
+    if not nearest.is_dir():
+        fail(f"{folder}: cannot write the run folder: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        fail(f"{folder}: cannot write the run folder: no write access to {nearest}")
+
+
+def check_extras(command: str) -> None:
+    """Fail when the training libraries are not installed."""
+    from importlib.util import find_spec
+
+    wanted = ("torch", "transformers", "trl", "datasets", "reasoning_gym", "tokenizers")
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        fail(f"{command} needs {', '.join(missing)}: pip install 'derl-dsl[train]'")
+
+
+def check_task(settings: Any) -> None:
+    """Fail when the task's data cannot be used, before a run begins."""
+    from derl_trainers.runs import jobs
+    from derl_trainers.settings.reading import ConfigError
+
+    try:
+        jobs.check_task(settings)
+    except ConfigError as error:
+        fail(str(error))

@@ -1,0 +1,186 @@
+"""`derl-dsl train` at work: one policy, one reward file, one GRPO run, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import derl_dsl
+from derl_dsl.adapters.verl import columns_of
+from derl_dsl.score.reward import Reward
+from derl_runtime.columns import ColumnError
+from derl_trainers.inner.grpo import check_trl
+from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
+from derl_trainers.runs.jobs import examples, inner_config, load_task, policy_config, policy_options
+from derl_trainers.policy.loading import unpacked
+from derl_trainers.policy.tiny import build_policy
+from derl_trainers.policy.quiet import quiet
+from derl_trainers.report.facts import wilson
+from derl_trainers.tasks.arithmetic import Example, Task
+from derl_trainers.tasks.data import TaskError
+from derl_trainers.settings.train import METRICS, TrainConfig
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run starts from, checked before any model is loaded."""
+
+    reward: Reward
+    task: Task
+    trained: tuple[Example, ...]
+    scored: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """pass@1 on so many problems, with its 95 % Wilson interval."""
+
+    pass_at_1: float
+    problems: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, share: float, problems: int) -> Share:
+        """A share with its interval."""
+        return cls(share, problems, *wilson(round(share * problems), problems))
+
+    def __str__(self) -> str:
+        return f"{self.pass_at_1:.3f}  [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished run: the inner result, and pass@1 before and after."""
+
+    result: InnerResult
+    before: Share
+    after: Share
+
+
+def prepare(reward: Reward, config: TrainConfig) -> Prepared:
+    """Read the task and try the reward on its first rows.
+
+    Raises ConfigError for settings that TRL does not know or take, TaskError for data that cannot
+    be used, also when it lacks a column that the reward reads.
+    """
+    check_trl(config.trl, lambda: trainer_settings(inner_settings(config), config.seed, "logs"))
+    task = load_task(config.task, tuple(columns_of(reward)))
+    trained, scored = examples(task, "final" if config.split == "final" else "search")
+    if not scored:
+        raise TaskError("the task has no test problems: name them with --test")
+    _try(reward, trained, config.inner.num_generations)
+    return Prepared(reward, task, trained, scored)
+
+
+def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
+    """Score empty completions of one problem: columns of the wrong type show before a model loads.
+
+    Raises TaskError.
+    """
+    twin = copy(reward)  # with a log of faults of its own
+    row = rows[0]
+    columns = {name: [value] * group for name, value in row.columns.items()}
+    try:
+        twin(
+            prompts=[row.prompt] * group,
+            completions=[""] * group,
+            completion_ids=[[0]] * group,
+            answer=[row.answer] * group,
+            **{"progress": 0.0, **columns},
+        )
+    except ColumnError as error:
+        raise TaskError(f"the reward cannot read the task's rows: {error}") from None
+
+
+def train(
+    prepared: Prepared,
+    config: TrainConfig,
+    out: Path,
+    warm: Progress | None = None,
+    progress: Progress | None = None,
+    on_step: OnStep | None = None,
+) -> Trained:
+    """Train, score before and after, and save policy and metrics to `out`.
+
+    `warm` reports the warm start of the policy `tiny`. Raises RewardFault and ModelMissing as
+    `train_inner` does.
+    """
+    policy = config.policy.model
+    if policy == "tiny":
+        # Two threads on small matrices are slower than one.
+        torch.set_num_threads(1)
+        tiny, folder = policy_config(config.policy.tiny), out / "start"
+        with quiet():
+            policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
+    elif config.inner.beta and not config.policy.lora_rank:
+        # TRL reads the policy again as the reference of the KL term, and cannot read GGUF.
+        with quiet():
+            policy = unpacked(policy, out / "start")
+    result = train_inner(
+        prepared.reward,
+        policy,
+        prepared.trained,
+        prepared.scored,
+        inner_settings(config),
+        seed=config.seed,
+        output_dir=out,
+        progress=progress,
+        options=policy_options(config.policy),
+        on_step=on_step,
+        logs_dir=out / "logs",
+        score_before=True,
+    )
+    assert result.pass_at_1_before is not None
+    count = len(prepared.scored)
+    before, after = Share.of(result.pass_at_1_before, count), Share.of(result.pass_at_1, count)
+    trained = Trained(result, before, after)
+    (out / "reward.derl").write_text(prepared.reward.text, encoding="utf-8")
+    record = json.dumps(metrics(prepared, config, trained), indent=1, ensure_ascii=False)
+    (out / METRICS).write_text(record + "\n", encoding="utf-8")
+    return trained
+
+
+def inner_settings(config: TrainConfig) -> InnerConfig:
+    """The inner trainer's own settings."""
+    return inner_config(config.inner, config.budget, config.eval_batch, config.trl)
+
+
+def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[str, Any]:
+    """What `metrics.json` holds: plain values alone."""
+    result, task, reward = trained.result, prepared.task, prepared.reward
+    sizes: Mapping[str, int] = {
+        "train": len(prepared.trained),
+        "scored": len(prepared.scored),
+        "left_out": task.left_out,
+    }
+    return {
+        "version": derl_dsl.__version__,
+        "reward": {"text": reward.text, "key": reward.key},
+        "task": {"name": task.name, "split": config.split, **sizes},
+        "before": asdict(trained.before),
+        "after": asdict(trained.after),
+        "steps": result.steps,
+        "stopped": result.stopped,
+        "tokens": result.tokens,
+        "seconds": {
+            "total": result.seconds,
+            "training": result.training_seconds,
+            "generate": result.generate_seconds,
+            "reward": result.reward_seconds,
+            "update": result.update_seconds,
+            "score": result.eval_seconds,
+            "overhead": result.overhead_seconds,
+        },
+        "faults": [asdict(total) for total in result.faults],
+        "history": [asdict(record) for record in result.history],
+        "settings": config.to_json(),
+    }

@@ -1,0 +1,1 @@
+"""The search for rewards: proposers, the meta-reward, the meta-optimizer, comparisons."""

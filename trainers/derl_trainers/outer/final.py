@@ -1,0 +1,146 @@
+"""The final comparison: the best formula of a search against the baselines, on the test problems.
+
+Every reward trains fresh copies of the start policy on the whole training set (training and
+validation problems), the same steps, the same seeds. The best formula was chosen by validation
+alone; the test problems are seen here for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import derl_dsl
+from derl_trainers.settings.run import InnerSection, RunConfig, load_custom
+from derl_trainers.runs.jobs import InnerJob, ScoreJob
+from derl_trainers.runs.runner import Runner
+from derl_trainers.runs.store import Store, interval
+
+OUTCOME_ONLY = "outcome only"
+BEST, START, POPULATION = "best formula", "start policy", "population"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One reward's test pass@1 over seeds: mean and half width of the 95 % t-interval.
+
+    `difference` and its half width are against the first baseline, paired by seed. All are None
+    where there is nothing to compare: the start policy is one policy, scored once.
+    """
+
+    label: str
+    formula: str | None
+    scores: tuple[float, ...]
+    mean: float
+    half: float | None = None
+    difference: float | None = None
+    difference_half: float | None = None
+
+
+def compare(
+    config: RunConfig,
+    run_dir: Path,
+    runner: Runner,
+    policy: str,
+    baselines: Mapping[str, str],
+    population: str | None = None,
+) -> None:
+    """Run the comparison; without any usable formula, the baselines alone.
+
+    `population` is the policy that a search with `start = "best"` ended with, scored as it is.
+
+    Raises JobFailed when one of its runs breaks: a comparison with holes is none.
+    """
+    best = runner.store.best()
+    found = {BEST: best["formula"]} if best is not None else {}
+    formulas = {**found, **baselines}
+    with runner.store.phase("final comparison"):
+        runner.view.final(config, len(formulas))
+        asked: Any = ("final", config.policy, config.eval_batch)
+        start = ScoreJob(config.task, config.inner, policy, *asked)
+        names = [runner.submit("final", START, config.seed, start)]
+        if population is not None:
+            score = ScoreJob(config.task, config.inner, population, *asked)
+            names.append(runner.submit("final", POPULATION, config.seed, score))
+        twins: list[tuple[str, str, int, int]] = []
+        for seed in final_seeds(config):
+            names += _submit_seed(config, run_dir, runner, policy, formulas, seed, twins)
+        for name in names:
+            runner.result(name)
+        for label, formula, seed, twin in twins:
+            _copy(runner.store, label, formula, seed, twin)
+
+
+def final_seeds(config: RunConfig) -> list[int]:
+    """Seeds of the final runs: others than the search's, the same for every reward."""
+    return [1000 + 100 * config.seed + i for i in range(config.final.seeds)]
+
+
+def final_steps(config: RunConfig) -> int:
+    """Inner steps of a final run."""
+    return config.final.steps or config.inner.steps
+
+
+def _submit_seed(
+    config: RunConfig,
+    run_dir: Path,
+    runner: Runner,
+    policy: str,
+    formulas: Mapping[str, str],
+    seed: int,
+    twins: list[tuple[str, str, int, int]],
+) -> list[int]:
+    """Queue one run of each distinct reward; what equals another is noted in `twins`."""
+    inner: InnerSection = replace(config.inner, steps=final_steps(config))
+    by_key: dict[str, int] = {}
+    for label, formula in formulas.items():
+        key = derl_dsl.compile(formula, suite=config.suite).key
+        if key in by_key:
+            twins.append((label, formula, seed, by_key[key]))
+            continue
+        save_to = str(run_dir / "policies" / f"best-{seed}") if label == BEST else None
+        job = InnerJob(
+            formula, config.suite, config.task, inner, policy, seed, "final", save_to,
+            load_custom(config), config.sandbox.quarantine, config.policy, config.budget,
+            config.eval_batch, config.trl,
+        )  # fmt: skip
+        by_key[key] = runner.submit("final", label, seed, job, formula, key)
+    return list(by_key.values())
+
+
+def _copy(store: Store, label: str, formula: str, seed: int, twin: int) -> None:
+    """The row of a reward that equals another one: the same run, named as such."""
+    row = store.job(twin)
+    if store.find_job("final", label, seed, formula, row["context"]) is not None:
+        return  # A resumed run has it already.
+    name = store.add_job("final", label, seed, formula, row["key"], row["context"])
+    store.finish_job(name, row["pass_at_1"], 0.0, {"same_as_job": twin})
+
+
+def comparison(store: Store) -> list[ComparisonRow]:
+    """The table of the final comparison, from the store alone; the start policy comes last."""
+    jobs = store.rows(
+        "SELECT label, formula, seed, pass_at_1 FROM jobs"
+        " WHERE kind = 'final' AND status = 'done' ORDER BY seed, id"
+    )
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for job in jobs:
+        groups.setdefault(job["label"], []).append(job)
+    yard = {job["seed"]: job["pass_at_1"] for job in groups.get(OUTCOME_ONLY, [])}
+    rows = [_row(label, group, yard) for label, group in groups.items()]
+    order = {BEST: 0, POPULATION: 2, START: 3}
+    return sorted(rows, key=lambda row: order.get(row.label, 1))
+
+
+def _row(label: str, group: list[dict[str, Any]], yard: Mapping[int, float]) -> ComparisonRow:
+    scores = tuple(job["pass_at_1"] for job in group)
+    formula = group[0]["formula"]
+    if len(scores) < 2:
+        return ComparisonRow(label, formula, scores, sum(scores) / len(scores))
+    mean, half = interval(list(scores))
+    pairs = [job["pass_at_1"] - yard[job["seed"]] for job in group if job["seed"] in yard]
+    if label == OUTCOME_ONLY or len(pairs) < 2:
+        return ComparisonRow(label, formula, scores, mean, half)
+    return ComparisonRow(label, formula, scores, mean, half, *interval(pairs))

@@ -1,0 +1,28 @@
+"""`frozen`: the cold-started language model as it is; random search at the same price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from derl_trainers.settings.run import RunConfig
+from derl_trainers.outer.optimizer import MetaOptimizer, sample_formulas
+from derl_trainers.outer.proposers.base import Context, Past, step_seed
+from derl_trainers.policy.quiet import quiet
+
+
+class Frozen:
+    """Samples from the cold-started meta-optimizer, whatever came of what it wrote."""
+
+    def __init__(self, config: RunConfig, context: Context) -> None:
+        self.config = config
+        self.context = context
+        self._meta: MetaOptimizer | None = None
+
+    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+        """Formulas as the model writes them, valid or not."""
+        if self._meta is None:
+            self._meta = self.context.meta()
+        meta, settings = self._meta, self.config.meta
+        seed = step_seed(self.config, step)
+        with quiet():
+            return sample_formulas(meta, settings, settings.formulas, seed)

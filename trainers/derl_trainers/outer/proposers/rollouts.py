@@ -1,0 +1,93 @@
+"""Rollouts of the start policy on training problems, as columns that rewards read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from derl_trainers.settings.run import RunConfig
+from derl_trainers.policy.greedy import chat_for
+from derl_trainers.runs.jobs import examples, load_policy, load_task, policy_options
+from derl_trainers.policy.quiet import quiet
+from derl_trainers.tasks.arithmetic import Example
+
+_BATCH = 256  # completions sampled at once
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """Completions in groups of `group_size` neighbours, one group a prompt; columns are (B,)."""
+
+    columns: dict[str, list[Any]]
+    group_size: int
+
+
+def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
+    """About `[proposer.graph] rollouts` completions of the policy in a folder, as the inner loop
+    samples them; the same for the same seed."""
+    inner = config.inner
+    size = inner.num_generations
+    training, _ = examples(load_task(config.task), "search")
+    groups = min(len(training), max(1, config.proposer.graph.rollouts // size))
+    chosen = random.Random(config.seed).sample(training, groups)
+    with quiet():
+        model, tokenizer = load_policy(policy, config.policy)
+        model.eval()
+        completions: list[str] = []
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(config.seed)
+            at_once = max(1, _BATCH // size)
+            for start in range(0, groups, at_once):
+                part = chosen[start : start + at_once]
+                completions += _sampled(model, tokenizer, part, config)
+    return Rollouts(_columns(chosen, completions, size), size)
+
+
+@torch.inference_mode()
+def _sampled(model: Any, tokenizer: Any, part: Sequence[Example], config: RunConfig) -> list[str]:
+    """The completions of one left-padded batch, those of a prompt side by side."""
+    options = policy_options(config.policy)
+    chat = chat_for(tokenizer, options.chat, options.system)
+    prompts = [example.prompt for example in part]
+    if chat is not None:
+        prompts = tokenizer.apply_chat_template(
+            [chat.messages(p) for p in prompts], tokenize=False, add_generation_prompt=True
+        )
+    batch = tokenizer(
+        prompts,
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+        return_token_type_ids=False,
+        add_special_tokens=chat is None,  # a chat template writes its own
+    ).to(model.device)
+    tokens = model.generate(
+        **batch,
+        do_sample=True,
+        temperature=config.inner.temperature,
+        top_k=0,
+        num_return_sequences=config.inner.num_generations,
+        max_new_tokens=config.inner.max_completion_length,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    new = tokens[:, batch["input_ids"].shape[1] :]
+    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
+    return texts
+
+
+def _columns(chosen: Sequence[Example], completions: list[str], size: int) -> dict[str, list[Any]]:
+    """What a reward reads of each completion; columns that not every example has are left out."""
+    names = set.intersection(*(set(example.columns) for example in chosen))
+    rows = [example for example in chosen for _ in range(size)]
+    found: dict[str, list[Any]] = {name: [e.columns[name] for e in rows] for name in sorted(names)}
+    return found | {
+        "prompt": [e.prompt for e in rows],
+        "completion": list(completions),
+        "answer": [e.answer for e in rows],
+    }

@@ -1,0 +1,175 @@
+"""TRL's GRPOTrainer for the meta-optimizer: masked decoding, and a prompt that changes by step.
+
+Three seams of GRPOTrainer are used. Sampling gets a logits processor; what is sampled carries its
+masks along, through TRL's shuffling; and log-probabilities (of the policy, of the one that sampled,
+and of the reference of the KL term) are taken under the masks. Without masks it is TRL's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import LogitsProcessorList, PrinterCallback, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
+from derl_trainers.outer.decoding import (
+    FormulaMasks,
+    FormulaProcessor,
+    masked_log_probs,
+    masked_rows,
+)
+from derl_trainers.policy.lora import merged
+from derl_trainers.outer.optimizer import MetaOptimizer, Prompt, meta_peft_config
+
+
+def meta_trainer(
+    config: RunConfig,
+    meta: MetaOptimizer,
+    reward: Callable[..., list[float]],
+    args: GRPOConfig,
+    callbacks: Sequence[TrainerCallback] = (),
+    prompt: Callable[[], Prompt] | None = None,
+) -> GRPOTrainer:
+    """The outer GRPO on the meta-optimizer, as `[meta]` says; one prompt, one group a step.
+
+    `prompt` gives that of each step when it is sampled, the fixed one without it. With LoRA the
+    reference of the KL term is the model without adapters: `meta.model` as it was cold-started.
+    Raises ConfigError for masked decoding with an engine that does not take the masks.
+    """
+    settings = config.meta
+    masked = settings.decoding != "free"
+    if masked and (args.use_vllm or args.use_transformers_continuous_batching):
+        raise ConfigError(
+            f"[meta] decoding: {settings.decoding!r} needs transformers' own `generate`; write "
+            '"free" with vLLM or continuous batching'
+        )
+    trainer = MetaTrainer(
+        model=meta.model,
+        reward_funcs=reward,
+        args=args,
+        train_dataset=Dataset.from_list([{"prompt": meta.prompt}]),
+        processing_class=meta.tokenizer,
+        callbacks=list(callbacks),
+        peft_config=meta_peft_config(settings),
+        settings=settings,
+        masks=meta.masks if masked else None,
+        prompt=prompt,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def save_trained(trainer: GRPOTrainer, folder: str | Path) -> None:
+    """Save the meta-optimizer as a plain transformers checkpoint, adapters merged into it.
+
+    Training cannot go on afterwards where there were adapters.
+    """
+    model = merged(trainer.accelerator.unwrap_model(trainer.model))
+    model.save_pretrained(folder)
+    trainer.processing_class.save_pretrained(folder)
+
+
+class MetaTrainer(GRPOTrainer):  # type: ignore[misc]
+    """GRPOTrainer that writes formulas, or a part of each group, under the grammar's masks."""
+
+    def __init__(
+        self,
+        *args: Any,
+        settings: MetaSection,
+        masks: FormulaMasks | None,
+        prompt: Callable[[], Prompt] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings = settings
+        self.masks = masks
+        self.prompt = prompt
+        # The packed masks of the completions at hand, (rows, length, words); None: TRL's own way.
+        self._bits: Tensor | None = None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.prompt is not None:
+            prompt = self.prompt()
+            inputs = [{**row, "prompt": prompt} for row in inputs]
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self._bits is not None:
+            batch["bits"] = self._bits
+        return batch
+
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, fields: Any, num_generations: int, *args: Any
+    ) -> Any:
+        if self.masks is None:
+            return super()._generate_single_turn(prompt_ids, images, fields, num_generations, *args)
+        count = len(prompt_ids)
+        first = self.accelerator.process_index * count
+        rows = masked_rows(self.settings, first + count, num_generations)[first:]
+        processor = FormulaProcessor(self.masks, rows)
+        with _processing(self.accelerator.unwrap_model(self.model_wrapped), processor):
+            completion_ids, logprobs = super()._generate_single_turn(
+                prompt_ids, images, fields, num_generations, *args
+            )
+        self._bits = self.masks.replay(completion_ids, rows).to(self.accelerator.device)
+        return completion_ids, logprobs
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        self._bits = inputs.get("bits")
+        loss: Tensor = super()._compute_loss(model, inputs)
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if self._bits is None:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model, input_ids, attention_mask, logits_to_keep,
+                batch_size=batch_size, compute_entropy=compute_entropy, **kwargs,
+            )  # fmt: skip
+        logs, entropies = [], []
+        step = batch_size or len(input_ids)
+        for start in range(0, len(input_ids), step):
+            part = slice(start, start + step)
+            with self.accelerator.autocast():
+                logits = model(
+                    input_ids=input_ids[part],
+                    attention_mask=attention_mask[part],
+                    logits_to_keep=logits_to_keep + 1,
+                    use_cache=False,
+                ).logits[:, :-1]
+            chosen, entropy = masked_log_probs(
+                logits.float() / self.temperature,
+                input_ids[part, -logits_to_keep:],
+                self._bits[part],
+                compute_entropy,
+            )
+            # As in TRL, padding counts nothing.
+            padding = attention_mask[part, -logits_to_keep:] == 0
+            logs.append(chosen.masked_fill(padding, 0))
+            if entropy is not None:
+                entropies.append(entropy.masked_fill(padding, 0))
+        return torch.cat(logs), torch.cat(entropies) if entropies else None, None
+
+
+@contextmanager
+def _processing(model: Any, processor: FormulaProcessor) -> Iterator[None]:
+    """Within it the model's `generate` uses the processor: TRL has no argument for one."""
+    model.generate = partial(model.generate, logits_processor=LogitsProcessorList([processor]))
+    try:
+        yield
+    finally:
+        del model.generate

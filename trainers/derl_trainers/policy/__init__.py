@@ -1,0 +1,1 @@
+"""Loading policies: the embedded ones, GGUF files, hub ids; LoRA; greedy decoding."""

@@ -1,5 +1,0 @@
-"""Proposers: what writes the formulas of a search, other than the outer GRPO."""
-
-from derl_trainers.proposers.base import Context, Past, Proposer, make_proposer
-
-__all__ = ["Context", "Past", "Proposer", "make_proposer"]

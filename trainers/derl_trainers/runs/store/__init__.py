@@ -1,0 +1,317 @@
+"""The run store: one SQLite file a run, written before anything is shown or learned from.
+
+    run        one row: what was asked for, how it ended
+    phases     warm start, search, confirmation, final: when and how long
+    jobs       every computation: warm starts, inner runs, their scores or why there is none
+    proposals  every formula the meta-optimizer wrote: text, findings, key, meta-reward, and the job
+               it was trained by (`trained`) or served from (`reused`)
+    updates    what each outer step's optimizer saw: loss, KL, gradient norm
+    probes     what the meta-optimizer writes before its cold start (step -1), before the search (0)
+               and after it: how many sampled formulas pass the checker, never fall when the
+               outcome rises, differ by key
+    checkpoints  where the outer trainer can go on from after a step
+
+A job's `context` is a digest of all that its score depends on besides formula and seed, so that a
+resumed run finds what it computed before it was killed.
+
+The tables that a run prints are the views `steps`, `leaderboard` and `comparison` below: every
+number in them is a query over the rows above.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from derl_trainers.runs.store.queries import CONFIRMATION
+from derl_trainers.runs.store.queries import Confirmed
+from derl_trainers.runs.store.queries import StepRow
+from derl_trainers.runs.store.queries import StoreError
+from derl_trainers.runs.store.queries import StoreQueries
+from derl_trainers.runs.store.schema import SCHEMA, VERSION
+
+FILE = "run.db"
+
+
+class Store(StoreQueries):
+    """The open store of one run; every method is one transaction."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path, connection)
+        self.lock: IO[str] | None = None
+
+    @classmethod
+    def create(cls, run_dir: Path, name: str, seed: int, config: Any, version: str) -> Store:
+        """A new store in a new or empty folder; raises StoreError when that cannot be written."""
+        path = run_dir / FILE
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            if any(run_dir.iterdir()):
+                raise StoreError(f"{run_dir}: the run folder is not empty; choose another")
+            db = _connect(path)
+            db.execute("PRAGMA journal_mode = WAL")
+            script = f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            db.executescript(script)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise StoreError(f"{run_dir}: cannot write the run folder: {reason}") from None
+        store = cls(path, db)
+        store.lock = _lock(run_dir)
+        with db:
+            db.execute(
+                "INSERT INTO run (id, name, seed, config, version, status, pid, started)"
+                " VALUES (1, ?, ?, ?, ?, 'running', ?, ?)",
+                (name, seed, json.dumps(config), version, os.getpid(), time.time()),
+            )
+        return store
+
+    @classmethod
+    def open(cls, run_dir: Path) -> Store:
+        """The store of an existing run, for reading; raises StoreError when there is none."""
+        path = run_dir / FILE
+        if not path.is_file():
+            raise StoreError(f"{run_dir}: no run here (no {FILE})")
+        try:
+            db = _connect(path, read_only=True)
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from None
+        if version != VERSION:
+            db.close()
+            raise StoreError(f"{path}: is of version {version}, this program reads {VERSION}")
+        return cls(path, db)
+
+    @classmethod
+    def resume(cls, run_dir: Path) -> Store:
+        """The store of a run that ended early, for going on with it; jobs under way are given up.
+
+        Raises StoreError when there is no run, it finished, or another process works on it.
+        """
+        with closing(cls.open(run_dir)) as found:
+            if found.run()["status"] == "finished":
+                raise StoreError(f"{run_dir}: the run is finished; see `derl-dsl runs show`")
+        store = cls(run_dir / FILE, _connect(run_dir / FILE))
+        store.lock = _lock(run_dir)
+        store.end_jobs()
+        with store.db:
+            store.db.execute(
+                "UPDATE run SET status = 'running', error = NULL, ended = NULL, pid = ?",
+                (os.getpid(),),
+            )
+        return store
+
+    def close(self) -> None:
+        """Close the file and let others work on the run."""
+        self.db.close()
+        if self.lock is not None:
+            self.lock.close()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The run's life: on leaving it is finished, interrupted (Ctrl-C) or failed."""
+        try:
+            yield
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            message = None if interrupted else f"{type(error).__name__}: {error}"
+            self._end("interrupted" if interrupted else "failed", message)
+            raise
+        self._end("finished", None)
+
+    def _end(self, status: str, error: str | None) -> None:
+        with self.db:
+            self.db.execute(
+                "UPDATE run SET status = ?, error = ?, ended = ?", (status, error, time.time())
+            )
+        self.end_jobs()
+
+    def end_jobs(self) -> None:
+        """Nobody works on what is queued or running any more."""
+        with self.db:
+            self.db.execute(
+                "UPDATE jobs SET status = 'interrupted', ended = ?"
+                " WHERE status IN ('queued', 'running')",
+                (time.time(),),
+            )
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note when a part of the run began and how long it took, seconds, over all its starts."""
+        start = time.time()
+        with self.db:
+            self.db.execute(
+                "INSERT INTO phases (name, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (name, start),
+            )
+        done = 0
+        try:
+            yield
+            done = 1
+        finally:
+            with self.db:
+                self.db.execute(
+                    "UPDATE phases SET seconds = IFNULL(seconds, 0) + ?, done = ? WHERE name = ?",
+                    (time.time() - start, done, name),
+                )
+
+    def add_job(
+        self,
+        kind: str,
+        label: str,
+        seed: int,
+        formula: str | None = None,
+        key: str | None = None,
+        context: str = "",
+    ) -> int:
+        """Queue a job; returns its id."""
+        with self.db:
+            row = self.db.execute(
+                "INSERT INTO jobs (kind, label, formula, key, seed, context, status, queued)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)",
+                (kind, label, formula, key, seed, context, time.time()),
+            )
+        assert row.lastrowid is not None
+        return row.lastrowid
+
+    def start_job(self, job: int, worker: int) -> None:
+        """A worker, named by its process id, took the job."""
+        with self.db:
+            self.db.execute(
+                "UPDATE jobs SET status = 'running', worker = ? WHERE id = ?", (worker, job)
+            )
+
+    def finish_job(self, job: int, pass_at_1: float | None, seconds: float, result: Any) -> None:
+        """The job is done; `result` is everything it reported."""
+        with self.db:
+            self.db.execute(
+                "UPDATE jobs SET status = 'done', pass_at_1 = ?, seconds = ?, result = ?, ended = ?"
+                " WHERE id = ?",
+                (pass_at_1, seconds, json.dumps(result), time.time(), job),
+            )
+
+    def note_job(self, job: int, error: str) -> None:
+        """The job's worker died and it is tried again; what happened stays with it."""
+        with self.db:
+            self.db.execute("UPDATE jobs SET error = ? WHERE id = ?", (error, job))
+
+    def fail_job(self, job: int, error: str) -> None:
+        """The job broke, through no score of its own."""
+        with self.db:
+            self.db.execute(
+                "UPDATE jobs SET status = 'failed', error = ?, ended = ? WHERE id = ?",
+                (error, time.time(), job),
+            )
+
+    def add_proposals(self, step: int, proposals: list[dict[str, Any]]) -> list[int]:
+        """One outer step's group as it was checked, in one transaction; returns the ids.
+
+        What a killed run had of this step and later ones is replaced.
+
+        A proposal has completion, formula, stage, diagnostics, key, certificate, meta_reward (of
+        a failed one).
+        """
+        ids = []
+        with self.db:
+            self.db.execute("DELETE FROM proposals WHERE step >= ?", (step,))
+            for idx, p in enumerate(proposals):
+                row = self.db.execute(
+                    "INSERT INTO proposals (step, idx, completion, formula, status, stage,"
+                    " diagnostics, key, certificate, meta_reward, proposed)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        step,
+                        idx,
+                        p["completion"],
+                        p["formula"],
+                        "failed" if p["stage"] else "checked",
+                        p["stage"],
+                        json.dumps(p["diagnostics"]),
+                        p["key"],
+                        json.dumps(p["certificate"]),
+                        p["meta_reward"],
+                        time.time(),
+                    ),
+                )
+                assert row.lastrowid is not None
+                ids.append(row.lastrowid)
+        return ids
+
+    def score_proposal(self, proposal: int, status: str, job: int, reward: float | None) -> None:
+        """A proposal was `trained`, served from an earlier run (`reused`) or `faulted` with it.
+
+        `job` is the run its score, `reward`, comes from.
+        """
+        with self.db:
+            self.db.execute(
+                "UPDATE proposals SET status = ?, job = ?, meta_reward = ? WHERE id = ?",
+                (status, job, reward, proposal),
+            )
+
+    def add_update(self, step: int, metrics: dict[str, float | None]) -> None:
+        """What the outer optimizer reported of a step."""
+        with self.db:
+            self.db.execute(
+                "INSERT OR REPLACE INTO updates (step, loss, kl, grad_norm, seconds)"
+                " VALUES (:step, :loss, :kl, :grad_norm, :seconds)",
+                {"step": step, **metrics},
+            )
+
+    def add_checkpoint(self, step: int, path: str) -> None:
+        """The outer trainer can go on from `path`, relative to the run's folder, after `step`."""
+        with self.db:
+            self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (step, path))
+
+    def add_probe(self, step: int, probe: dict[str, int]) -> None:
+        """How many of some sampled formulas pass the checker; they are not trained."""
+        with self.db:
+            self.db.execute(
+                "INSERT OR REPLACE INTO probes (step, formulas, valid, monotone, distinct_keys)"
+                " VALUES (:step, :formulas, :valid, :monotone, :distinct_keys)",
+                {"step": step, **probe},
+            )
+
+
+def _lock(run_dir: Path) -> IO[str]:
+    """The right to write a run, which ends with the process; raises StoreError when taken."""
+    file = (run_dir / "run.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreError(f"{run_dir}: another process works on this run") from None
+    return file
+
+
+def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    db = sqlite3.connect(uri, uri=True, timeout=10)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom, then the normal one.
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+      2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+      2.052, 2.048, 2.045, 2.042)  # fmt: skip
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean and half width of the 95 % t-interval of at least two values.
+
+    >>> interval([0.4, 0.5, 0.6])
+    (0.5, 0.248...)
+    """
+    n = len(values)
+    mean = math.fsum(values) / n
+    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
+    t = _T[n - 2] if n - 2 < len(_T) else 1.96
+    return mean, t * math.sqrt(variance / n)

