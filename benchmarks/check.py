@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.run import Benchmark, Contender
 from derl_dsl import compile
 from derl_dsl.checker import check_source
-from derl_dsl.generate.sample import sample_program
 from derl_dsl.elaborate.scope import Scope, build_scope
+from derl_dsl.generate.sample import sample_program
 from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source

@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.run import RESULTS, machine
-from derl_trainers.settings.run import ExecutorSection, RunConfig, load_config
 from derl_trainers.runs.executors import Event, Executor, make_executor
 from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.settings.run import ExecutorSection, RunConfig, load_config
 
 FORMULAS = (
     "g1", "g1 + 0.5 * g2", "g1 * g2", "g1 + 0.2 * g3", "0.6 * g1 + 0.4 * g4", "g2 + g3",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from benchmarks.check import formulas
 from benchmarks.run import Benchmark, Contender
 from derl_dsl.checker import Checked, check_source
+from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.key import key
 from derl_dsl.passes import lower
-from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 
 # What `formulas` gives.

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run import Benchmark, Contender
-from derl_dsl.tools.evaluate.evaluation import Question
+from derl_dsl.generate.unparse import expression_text
 from derl_dsl.score.reward import compile
+from derl_dsl.tools.evaluate.evaluation import Question
 from derl_dsl.tools.search.forest import Forest
 from derl_dsl.tools.search.islands import Island, Settings, Task, explore
 from derl_dsl.tools.search.problem import Problem, pose
 from derl_dsl.tools.search.screen import Screen
-from derl_dsl.generate.unparse import expression_text
 from derl_runtime.data import read_rows
 
 _COPIES = 11  # of 240 rows: 2,640

@@ -14,8 +14,8 @@ from benchmarks.kernels.calls import ONE_THREAD
 from benchmarks.kernels.latency import NAMES, ROWS, TYPES, formulas, loop_source
 from benchmarks.run import Benchmark, Contender, Contenders
 from derl_dsl.checker import check_source
-from derl_dsl.graph.ir import Graph
 from derl_dsl.elaborate.scope import Scope, build_scope
+from derl_dsl.graph.ir import Graph
 from derl_grammar.spans import Source
 
 COUNT = 200

@@ -11,9 +11,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from derl_dsl.prove.certificate import Certificate
 from derl_dsl.checker import check
 from derl_dsl.elaborate.custom import PrimitiveError, load_primitives, primitive
+from derl_dsl.prove.certificate import Certificate
 
 if TYPE_CHECKING:
     from derl_dsl.score.kernels import BoundReward

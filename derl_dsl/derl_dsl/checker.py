@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from derl_dsl.prove.certificate import Certificate
 from derl_dsl.elaborate.expressions import Elaborator, input_value
-from derl_dsl.graph.ir import Graph
-from derl_dsl.prove.prover import Prover
 from derl_dsl.elaborate.scope import Scope, build_scope
-from derl_dsl.lint.suppress import suppressed
 from derl_dsl.elaborate.values import Value
+from derl_dsl.graph.ir import Graph
+from derl_dsl.lint.suppress import suppressed
+from derl_dsl.prove.certificate import Certificate
+from derl_dsl.prove.prover import Prover
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.nodes import Expr, Program

@@ -260,7 +260,9 @@ def test_a_sample_that_fails_scores_a_number_in_verl():
     assert scorer("d", "5", "5")["score"] == -1.0
     found = pickle.loads(pickle.dumps(scorer))("d", "5", None)
     assert found == {"score": -1.0, "faults": 1.0}
-    with pytest.raises(derl_dsl.score.reward.ColumnError, match="extra_info has no 'weight'; it has: x"):
+    with pytest.raises(
+        derl_dsl.score.reward.ColumnError, match="extra_info has no 'weight'; it has: x"
+    ):
         verl.Scorer("weight", columns={"weight": "number[0, 1]"})("d", "5", "5", {"x": 1})
 
 

@@ -17,14 +17,14 @@ from trl import GRPOConfig, GRPOTrainer
 import derl_dsl
 from derl_dsl.adapters import trl
 from derl_dsl.elaborate.custom import REGISTRY
-from derl_trainers.settings.run import ArithmeticSection, InnerSection, TaskSection
 from derl_trainers.inner.loop import InnerConfig, train_inner
-from derl_trainers.runs.jobs import InnerJob
-from derl_trainers.policy.tiny import PolicyConfig, build_policy
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.policy.tiny import PolicyConfig, build_policy
+from derl_trainers.runs.jobs import InnerJob
 from derl_trainers.runs.store import Store
-from derl_trainers.tasks.arithmetic import Task, arithmetic
 from derl_trainers.runs.view import fault_lines
+from derl_trainers.settings.run import ArithmeticSection, InnerSection, TaskSection
+from derl_trainers.tasks.arithmetic import Task, arithmetic
 
 STEPS = 5
 CONFIG = InnerConfig(steps=STEPS, prompts=4, num_generations=4, updates=1, max_completion_length=16)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from derl_dsl.cli.fmt import fmt_command
-from derl_dsl.tools.fmt.fmt import WIDTH, format_source
-from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.generate.sample import EVERYTHING, sample_program
+from derl_dsl.tools.fmt.fmt import WIDTH, format_source
 from derl_grammar.diagnostics import Report
 from derl_grammar.limits import WIDE
 from derl_grammar.parser import parse, statements

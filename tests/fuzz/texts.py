@@ -6,9 +6,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from derl_dsl.generate.sample import EVERYTHING, FORMULAS, sample_program
 from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.generate import typed_grammar
+from derl_dsl.generate.sample import EVERYTHING, FORMULAS, sample_program
 
 SUITES = ("derl-math", "math", "agent", "math+length")
 _SCOPES = {suite: build_scope(suite) for suite in SUITES}

@@ -8,8 +8,8 @@ import random
 import pytest
 from lark import Lark, UnexpectedToken
 
-from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_grammar import tables
 from derl_grammar.diagnostics import Report
 from derl_grammar.machine import TABLES, Machine, Token, Unexpected

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from lsprotocol import types as lsp
 from pygls.workspace import PositionCodec
 
+from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.tools.lsp import features
 from derl_dsl.tools.lsp.document import Document
 from derl_dsl.tools.lsp.positions import Positions
-from derl_dsl.generate.sample import EVERYTHING, sample_program
-from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 
 SCOPE = build_scope("math")

@@ -11,8 +11,8 @@ from importlib.resources import files
 import pytest
 
 from derl_dsl.elaborate.functions import FUNCTIONS
-from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_grammar.parser import tokens
 
 GRAMMAR = json.loads((files("derl_dsl") / "editors" / "reward.tmLanguage.json").read_text("utf-8"))

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derl_dsl.prove.analyse import Analysis
+from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.graph.ir import Graph
 from derl_dsl.passes import PASSES, Pass, verify
-from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.prove.analyse import Analysis
 from tests.differential.programs import COLUMNS, graph_of
 from tests.passes.graphs import differing
 

@@ -10,10 +10,10 @@ import pytest
 import derl_dsl
 from benchmarks.check import formulas
 from derl_dsl.checker import check_source
+from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.graph.ir import Graph, Node
 from derl_dsl.passes import feeds, lower, verify
 from derl_dsl.passes.verify import BrokenGraph
-from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.spans import Source
 from tests.differential.programs import graph_of, scope
 

@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from derl_dsl.prove.analyse import Analysis
 from derl_dsl.backends import BACKENDS
 from derl_dsl.graph.ir import Graph
 from derl_dsl.passes import PASSES, lower, verify
+from derl_dsl.prove.analyse import Analysis
 from tests.differential.programs import graph_of, scope, texts
 from tests.passes.graphs import differing, random_graph
 

@@ -57,7 +57,9 @@ def counted(cost):
         calls.append(len(completion))
         return [float(len(text)) for text in completion]
 
-    return Apply(length, (Column("completion", derl_dsl.elaborate.custom.parse_type("text")),)), calls
+    return Apply(
+        length, (Column("completion", derl_dsl.elaborate.custom.parse_type("text")),)
+    ), calls
 
 
 @pytest.mark.parametrize(("cost", "expected"), [("parse", 2), ("process", 2), ("scan", 4)])

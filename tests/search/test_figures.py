@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from derl_dsl.tools.audit.statistics import misorder
+from derl_dsl.tools.evaluate.summary import flat_groups
 from derl_dsl.tools.search.archive import Archive, Entry, front, spread_out
 from derl_dsl.tools.search.problem import Rollouts
 from derl_dsl.tools.search.screen import Screen
 from derl_dsl.tools.search.vocabulary import Feature
-from derl_dsl.tools.evaluate.summary import flat_groups
 from derl_grammar import nodes as n
 
 SIZES = (1, 2, 5, 3, 4, 4, 1, 6)

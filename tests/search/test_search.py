@@ -9,18 +9,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from derl_dsl.tools.audit.statistics import misorder
 from derl_dsl.cli.check import check_command
-from derl_dsl.tools.project import header_settings
 from derl_dsl.cli.search import search_command
-from derl_dsl.tools.evaluate.evaluation import Question
 from derl_dsl.score.reward import compile
+from derl_dsl.tools.audit.statistics import misorder
+from derl_dsl.tools.evaluate.evaluation import Question
+from derl_dsl.tools.evaluate.summary import flat_groups, group_codes
+from derl_dsl.tools.project import header_settings
 from derl_dsl.tools.search import islands
 from derl_dsl.tools.search.islands import Settings, explore
 from derl_dsl.tools.search.problem import pose
 from derl_dsl.tools.search.run import search
 from derl_dsl.tools.search.tried import LAST, Tried
-from derl_dsl.tools.evaluate.summary import flat_groups, group_codes
 from derl_grammar.types import Number
 from derl_runtime.columns import ColumnError
 

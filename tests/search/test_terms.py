@@ -11,13 +11,13 @@ from derl_dsl.backends.pack import key_of, pack
 from derl_dsl.backends.reference import emit
 from derl_dsl.backends.vm import Session
 from derl_dsl.checker import check
+from derl_dsl.generate.unparse import expression_text
 from derl_dsl.score.reward import compile
 from derl_dsl.tools.search.forest import Forest
 from derl_dsl.tools.search.forms import FORMS, NAMED
 from derl_dsl.tools.search.packing import Packer
 from derl_dsl.tools.search.vary import Variation
 from derl_dsl.tools.search.vocabulary import Feature
-from derl_dsl.generate.unparse import expression_text
 from derl_grammar import nodes as n
 
 ROWS, GROUP = 24, 4

@@ -191,8 +191,8 @@ def test_every_setting_is_documented_and_within_its_own_limits() -> None:
 
 def test_sections_mirror_what_they_configure() -> None:
     from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions
-    from derl_trainers.runs.jobs import inner_config, load_task, policy_config, policy_options
     from derl_trainers.policy.tiny import PolicyConfig
+    from derl_trainers.runs.jobs import inner_config, load_task, policy_config, policy_options
 
     limits = c.BudgetSection(flat_steps=0)
     assert inner_config(c.InnerSection(), limits, 512) == InnerConfig()

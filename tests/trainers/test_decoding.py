@@ -26,8 +26,8 @@ from trl import GRPOTrainer  # noqa: E402
 
 from derl_dsl.checker import check  # noqa: E402
 from derl_dsl.generate import llguidance_grammar  # noqa: E402
-from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig  # noqa: E402
-from derl_trainers.outer.decoding import (
+from derl_trainers.inner.grpo import grpo_config  # noqa: E402
+from derl_trainers.outer.decoding import (  # noqa: E402
     FormulaMasks,
     FormulaProcessor,
     end_tokens,
@@ -35,8 +35,7 @@ from derl_trainers.outer.decoding import (
     masked_rows,
     unpack,
 )
-from derl_trainers.inner.grpo import grpo_config  # noqa: E402
-from derl_trainers.outer.optimizer import (
+from derl_trainers.outer.optimizer import (  # noqa: E402
     MetaOptimizer,
     build_meta_optimizer,
     cold_start,
@@ -48,6 +47,7 @@ from derl_trainers.outer.optimizer import (
 from derl_trainers.outer.trainer import MetaTrainer, meta_trainer  # noqa: E402
 from derl_trainers.policy.loading import load_model, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig  # noqa: E402
 
 SUITE = "derl-math"
 TEMPERATURE = 0.7

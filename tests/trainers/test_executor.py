@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from derl_trainers.settings.run import ExecutorSection
 from derl_trainers.runs.executors import Event, Executor, Workers, make_executor
+from derl_trainers.settings.run import ExecutorSection
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_primitives.correctness import exact
-from derl_trainers.policy.greedy import greedy_pass_at_1
 from derl_trainers.inner.loop import InnerConfig, InnerResult, train_inner
 from derl_trainers.inner.reward import RewardFault
+from derl_trainers.policy.greedy import greedy_pass_at_1
 from derl_trainers.policy.tiny import PolicyConfig, build_policy
 from derl_trainers.tasks.arithmetic import Task, arithmetic
 

@@ -16,10 +16,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import derl_trainers.policy.loading as models
+from derl_trainers.policy.loading import ModelMissing, load_model, pristine
+from derl_trainers.runs.jobs import InnerJob, PolicyJob, ScoreJob, check_task, load_task
 from derl_trainers.settings import run as c
 from derl_trainers.settings.budget import capped
-from derl_trainers.runs.jobs import InnerJob, PolicyJob, ScoreJob, check_task, load_task
-from derl_trainers.policy.loading import ModelMissing, load_model, pristine
 from derl_trainers.tasks.data import TaskError
 
 pytestmark = pytest.mark.xdist_group("training")

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from derl_trainers.settings.run import RunConfig, load_config, parse_config
 from derl_trainers.runs.executors import InProcess
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.view import View
+from derl_trainers.settings.run import RunConfig, load_config, parse_config
 
 pytestmark = pytest.mark.xdist_group("training")
 

@@ -14,9 +14,8 @@ pytest.importorskip("trl")
 
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
 from derl_trainers.inner.grpo import grpo_config  # noqa: E402
-from derl_trainers.outer.optimizer import (
+from derl_trainers.outer.optimizer import (  # noqa: E402
     MetaOptimizer,
     build_meta_optimizer,
     build_tokenizer,
@@ -32,6 +31,7 @@ from derl_trainers.outer.optimizer import (
 from derl_trainers.outer.trainer import meta_trainer, save_trained  # noqa: E402
 from derl_trainers.policy.loading import ModelMissing, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
 
 SUITE = "derl-math"
 CHAT = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "

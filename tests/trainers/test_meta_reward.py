@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from derl_trainers.settings.run import parse_config
 from derl_trainers.runs.executors import InProcess
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.view import View
+from derl_trainers.settings.run import parse_config
 from tests.trainers.test_meta import MINI
 
 pytestmark = pytest.mark.xdist_group("training")

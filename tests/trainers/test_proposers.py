@@ -21,11 +21,9 @@ from derl_dsl.generate.unparse import expression_text
 from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
-from derl_trainers.settings.run import ConfigError, RunConfig, parse_config
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.meta import meta_train
 from derl_trainers.outer.optimizer import build_tokenizer, suite_scope
-from derl_trainers.policy.loading import small_llama
 from derl_trainers.outer.proposers import Context, Past, Proposer, make_proposer
 from derl_trainers.outer.proposers.base import distinct, group_advantages
 from derl_trainers.outer.proposers.graph import Network
@@ -33,7 +31,9 @@ from derl_trainers.outer.proposers.graph_fit import GraphFit
 from derl_trainers.outer.proposers.prompted import history
 from derl_trainers.outer.proposers.rollouts import Rollouts, sample_rollouts
 from derl_trainers.outer.proposers.trees import Trees, places, replaced
+from derl_trainers.policy.loading import small_llama
 from derl_trainers.runs.view import View
+from derl_trainers.settings.run import ConfigError, RunConfig, parse_config
 
 pytestmark = pytest.mark.xdist_group("training")
 

@@ -19,10 +19,10 @@ import pytest
 pytest.importorskip("ray")
 pytest.importorskip("trl")
 
-from derl_trainers.settings import run as c
 from derl_trainers.runs.executors import Event, Executor, InProcess, make_executor
-from derl_trainers.runs.jobs import InnerJob, PolicyJob
 from derl_trainers.runs.executors.ray import RayWorkers
+from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.settings import run as c
 
 TASK = c.TaskSection(
     arithmetic=c.ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3)

@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 import derl_dsl
 from derl_trainers.cli.commands import register
-from derl_trainers.settings.run import parse_config
 from derl_trainers.outer.judge import judge
 from derl_trainers.report import export, write_report
 from derl_trainers.report.classes import structure_class
@@ -28,6 +27,7 @@ from derl_trainers.report.facts import change, read_facts, wilson
 from derl_trainers.report.plots import ticks
 from derl_trainers.runs.store import Store, interval
 from derl_trainers.runs.store.schema import VERSION
+from derl_trainers.settings.run import parse_config
 
 CONFIG = parse_config({"name": "small", "meta": {"steps": 3}}).to_json()
 GROUPS = [

@@ -19,15 +19,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner, Result
 
 from derl_trainers.cli.commands import register
-from derl_trainers.settings.run import ConfigError
-from derl_trainers.policy.greedy import chat_for, greedy_pass_at_1
+from derl_trainers.inner.alone import Share
 from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions, train_inner
 from derl_trainers.inner.reward import RewardFault
+from derl_trainers.policy.greedy import chat_for, greedy_pass_at_1
 from derl_trainers.policy.loading import ModelMissing, load_model
 from derl_trainers.policy.tiny import PolicyConfig, build_policy
-from derl_trainers.tasks.arithmetic import Task, arithmetic
-from derl_trainers.inner.alone import Share
+from derl_trainers.settings.run import ConfigError
 from derl_trainers.settings.train import load_train_config, parse_set
+from derl_trainers.tasks.arithmetic import Task, arithmetic
 
 CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
 SMALL = [

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.graph import points
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
+from derl_dsl.graph import points
 from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Node, Param
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from derl_dsl.prove.analyse import input_range
 from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.prove.analyse import input_range
 
 # The largest absolute value: infinite where only NaN is ruled out, None where nothing is.
 Size = float | None

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
+from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key, Program, key_of, pack
 from derl_dsl.graph.ir import Graph

@@ -47,9 +47,9 @@ def audit_command(
     Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input
     could not be read.
     """
+    from derl_dsl.score.reward import RewardError
     from derl_dsl.tools.audit.run import audit, to_json
     from derl_dsl.tools.evaluate.evaluation import Question
-    from derl_dsl.score.reward import RewardError
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
 

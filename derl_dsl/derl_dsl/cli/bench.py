@@ -18,9 +18,9 @@ from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings,
 if TYPE_CHECKING:
     import numpy as np
 
-    from derl_dsl.tools.project import Settings
     from derl_dsl.graph.ir import Graph
     from derl_dsl.score.reward import Reward
+    from derl_dsl.tools.project import Settings
     from derl_grammar.types import Type
     from derl_runtime.sources import Source
 
@@ -143,8 +143,8 @@ def _known(backends: list[str] | None) -> list[str]:
 
 
 def _compile(text: str, settings: Settings, data: Data | None, backend: str) -> Reward:
-    from derl_dsl.tools.evaluate.infer import infer_columns
     from derl_dsl.score.reward import compile
+    from derl_dsl.tools.evaluate.infer import infer_columns
     from derl_grammar.limits import WIDE
 
     known = {*settings.scope().names, *settings.scope().primitives} - {"progress"}

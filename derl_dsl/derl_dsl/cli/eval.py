@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from derl_dsl.tools.evaluate.evaluation import Component, Evaluation
     from derl_dsl.score.reward import RewardError
+    from derl_dsl.tools.evaluate.evaluation import Component, Evaluation
     from derl_dsl.tools.evaluate.summary import Agreement, Histogram
     from derl_grammar.spans import Source
 
@@ -65,8 +65,8 @@ def eval_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_dsl.tools.evaluate.evaluation import Question, evaluate, scores_table
     from derl_dsl.score.reward import RewardError
+    from derl_dsl.tools.evaluate.evaluation import Question, evaluate, scores_table
     from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows, write_rows
 

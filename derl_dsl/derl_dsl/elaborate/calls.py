@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
-from derl_dsl.graph.ir import Param
 from derl_dsl.elaborate.values import BROKEN, Value, closest
+from derl_dsl.graph.ir import Param
 from derl_grammar import nodes as n
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type

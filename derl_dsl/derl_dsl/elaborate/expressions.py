@@ -9,9 +9,9 @@ from typing import Any
 from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.calls import Calls
 from derl_dsl.elaborate.functions import FUNCTIONS
-from derl_dsl.graph.ir import Graph
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.values import BROKEN, SKIP, Value, closest
+from derl_dsl.graph.ir import Graph
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from derl_dsl.tools.project import Settings, header_settings
 from derl_dsl.score.reward import Reward, compile
+from derl_dsl.tools.project import Settings, header_settings
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 

@@ -15,8 +15,8 @@ import math
 from collections.abc import Sequence
 
 from derl_dsl.graph import points
-from derl_dsl.key.corners import TABULAR, Exact, corners, exact_values, grid
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.key.corners import TABULAR, Exact, corners, exact_values, grid
 from derl_dsl.key.structure import label, structure
 
 # Exact and float64 values may differ by this share of their spread: GRPO's advantages, divided by

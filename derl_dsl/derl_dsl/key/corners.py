@@ -14,8 +14,8 @@ from operator import and_, eq, le, lt, ne, or_
 from typing import Any
 
 from derl_dsl.graph import points
-from derl_dsl.prove.analyse import domain
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import CORNERS
 
 # Numerators, and the positive denominator they share; conditions are 0 and 1 over 1.

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import ranges
-from derl_dsl.prove.analyse import domain
 from derl_dsl.graph.ir import GROUP, Node
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import Witness, at_rows, leaf_name
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
@@ -20,8 +20,8 @@ from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
 if TYPE_CHECKING:
-    from derl_dsl.prove.certificate import Certificate
     from derl_dsl.checker import Checked
+    from derl_dsl.prove.certificate import Certificate
 
 # A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
 NOTHING = 1e-3

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from derl_dsl.graph.ir import Payload
+from derl_dsl.graph.points import OPS
 from derl_dsl.passes.facts import bounds, ordered
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
-from derl_dsl.graph.points import OPS
 
 
 def _decided(build: Builder, op: str, a: int, b: int) -> bool | None:

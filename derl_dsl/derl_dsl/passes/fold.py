@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from derl_dsl.graph.ir import BOOLEAN, Payload
-from derl_dsl.passes.rewrite import Builder, Pass, Rule
 from derl_dsl.graph.points import OPS
+from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 
 def _folds(op: str) -> Rule:

@@ -10,9 +10,9 @@ import math
 from functools import reduce
 
 from derl_dsl.graph import ranges
-from derl_dsl.prove.analyse import Analysis, Facts
 from derl_dsl.graph.ir import GROUP, Graph
 from derl_dsl.graph.ranges import UNIT, Range
+from derl_dsl.prove.analyse import Analysis, Facts
 
 STILL = Range(0.0, 0.0)
 _RISING = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "floor", "round", "sign", "num"})

@@ -6,12 +6,12 @@ import math
 from functools import cached_property
 
 from derl_dsl.elaborate import codes
+from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.analyse import Analysis, Facts, domain, input_range, source_range
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.differences import Differences
-from derl_dsl.graph.ir import GROUP, Graph
-from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.witness import at_rows, leaf_name, witness
 from derl_grammar.diagnostics import Report
 from derl_primitives.primitive import Primitive

@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import points
-from derl_dsl.prove.analyse import Analysis, domain, source_range
 from derl_dsl.graph.ir import GROUP, Graph, Param
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove.analyse import Analysis, domain, source_range
 
 if TYPE_CHECKING:
     import random

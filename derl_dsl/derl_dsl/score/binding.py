@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.prove.analyse import input_range
 from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
 from derl_dsl.graph.ir import GROUP, Graph, Input
+from derl_dsl.prove.analyse import input_range
 from derl_grammar.types import List, Number
 from derl_runtime.columns import Batch, ColumnError, Values
 from derl_runtime.faults import fault

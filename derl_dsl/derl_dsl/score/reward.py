@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, DTYPES
 from derl_dsl.backends.kernel import Offsets
-from derl_dsl.score.binding import Binding, group_offsets, runs_of
-from derl_dsl.prove.certificate import Certificate
 from derl_dsl.checker import Checked, linted, prove_source
 from derl_dsl.elaborate.custom import Origin, origins_of
+from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.graph.ir import Param
+from derl_dsl.prove.certificate import Certificate
+from derl_dsl.score.binding import Binding, group_offsets, runs_of
 from derl_dsl.score.kernels import BoundReward, Kernels
 from derl_dsl.score.many import UNGROUPED
-from derl_dsl.elaborate.scope import build_scope
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.spans import Source

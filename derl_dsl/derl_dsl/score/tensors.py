@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from derl_dsl.backends import torch_segments as parts
 from derl_dsl.backends.torch import Lowered, equal_sizes, lower
-from derl_dsl.score.binding import Binding, group_offsets
 from derl_dsl.graph.ir import Param
+from derl_dsl.score.binding import Binding, group_offsets
 from derl_grammar.types import List
 from derl_runtime.columns import Batch, ColumnError, Ragged
 from derl_runtime.sources import plain

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from derl_trainers.cli.shared import RUNS, fail, run_folder
 from derl_trainers.cli.compare import compare_command
 from derl_trainers.cli.meta_train import meta_train_command
+from derl_trainers.cli.shared import RUNS, fail, run_folder
 from derl_trainers.cli.train import train_command
 
 

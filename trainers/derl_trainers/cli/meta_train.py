@@ -84,8 +84,8 @@ def _stored(run: Path) -> tuple[Any, Path]:
     import json
     from contextlib import closing
 
-    from derl_trainers.settings.run import load_custom, parse_config
     from derl_trainers.runs.store import Store, StoreError
+    from derl_trainers.settings.run import load_custom, parse_config
 
     folder = run_folder(run)
     try:
@@ -115,12 +115,12 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
 
     prepare(settings.executor)
     from derl_trainers.outer.meta import meta_train
-    from derl_trainers.policy.loading import ModelMissing
     from derl_trainers.outer.proposers.endpoint import EndpointError
+    from derl_trainers.policy.loading import ModelMissing
     from derl_trainers.runs.runner import JobFailed
-    from derl_trainers.settings.reading import ConfigError
     from derl_trainers.runs.store import StoreError
     from derl_trainers.runs.view import WIDTH, View
+    from derl_trainers.settings.reading import ConfigError
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     again = f"go on with it: derl-dsl meta-train --resume {folder}"

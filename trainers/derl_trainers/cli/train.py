@@ -149,12 +149,12 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
 
     # Forked tokenizers have nothing to say about it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from derl_trainers.settings.run import ConfigError
+    from derl_trainers.cli.train_view import TrainView
+    from derl_trainers.inner.alone import prepare, train
     from derl_trainers.inner.reward import RewardFault
     from derl_trainers.policy.loading import ModelMissing
+    from derl_trainers.settings.run import ConfigError
     from derl_trainers.tasks.data import TaskError
-    from derl_trainers.inner.alone import prepare, train
-    from derl_trainers.cli.train_view import TrainView
 
     view = TrainView(quiet)
     try:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from derl_trainers.settings.train import METRICS, TrainConfig
 from derl_trainers.runs.view import WIDTH
+from derl_trainers.settings.train import METRICS, TrainConfig
 
 if TYPE_CHECKING:
     from derl_dsl.score.reward import Reward
-    from derl_trainers.inner.loop import StepRecord
     from derl_trainers.inner.alone import Prepared, Trained
+    from derl_trainers.inner.loop import StepRecord
 
 _LINES = 50  # step lines of a long run
 _CLIPPED = 0.5  # share of completions cut at the longest length that is worth a word

@@ -17,14 +17,14 @@ from derl_dsl.score.reward import Reward
 from derl_runtime.columns import ColumnError
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
-from derl_trainers.runs.jobs import examples, inner_config, load_task, policy_config, policy_options
 from derl_trainers.policy.loading import unpacked
-from derl_trainers.policy.tiny import build_policy
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.policy.tiny import build_policy
 from derl_trainers.report.facts import wilson
+from derl_trainers.runs.jobs import examples, inner_config, load_task, policy_config, policy_options
+from derl_trainers.settings.train import METRICS, TrainConfig
 from derl_trainers.tasks.arithmetic import Example, Task
 from derl_trainers.tasks.data import TaskError
-from derl_trainers.settings.train import METRICS, TrainConfig
 
 Progress = Callable[[int, int, dict[str, float]], None]
 

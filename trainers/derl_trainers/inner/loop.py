@@ -22,11 +22,11 @@ from transformers import (
 from trl import GRPOConfig, GRPOTrainer
 
 from derl_runtime.faults import FaultLog, FaultTotal
-from derl_trainers.policy.greedy import Chat, ChatMode, chat_for, greedy_pass_at_1
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.inner.reward import Reward, TimedReward
-from derl_trainers.policy.lora import lora_config, merged
+from derl_trainers.policy.greedy import Chat, ChatMode, chat_for, greedy_pass_at_1
 from derl_trainers.policy.loading import load_model
+from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.tasks.arithmetic import Example
 

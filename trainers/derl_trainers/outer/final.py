@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import derl_dsl
-from derl_trainers.settings.run import InnerSection, RunConfig, load_custom
 from derl_trainers.runs.jobs import InnerJob, ScoreJob
 from derl_trainers.runs.runner import Runner
 from derl_trainers.runs.store import Store, interval
+from derl_trainers.settings.run import InnerSection, RunConfig, load_custom
 
 OUTCOME_ONLY = "outcome only"
 BEST, START, POPULATION = "best formula", "start policy", "population"

@@ -26,13 +26,9 @@ from trl import GRPOConfig
 
 import derl_dsl
 from derl_primitives.suites import find_suite
-from derl_trainers.settings.run import MetaSection, RunConfig, load_custom
-from derl_trainers.runs.executors import make_executor
-from derl_trainers.outer.final import OUTCOME_ONLY, compare, final_steps
 from derl_trainers.inner.grpo import META_OWNED, check_trl, grpo_config
-from derl_trainers.runs.jobs import PolicyJob, ScoreJob, check_task
+from derl_trainers.outer.final import OUTCOME_ONLY, compare, final_steps
 from derl_trainers.outer.judge import judge
-from derl_trainers.runs.memo import Memo
 from derl_trainers.outer.optimizer import (
     MetaOptimizer,
     Prompt,
@@ -43,14 +39,18 @@ from derl_trainers.outer.optimizer import (
     sample_formulas,
     scores,
 )
-from derl_trainers.outer.reward import MetaReward, best_policy, cap
-from derl_trainers.outer.trainer import meta_trainer, save_trained
 from derl_trainers.outer.proposers.base import Context, Past, make_proposer
 from derl_trainers.outer.proposers.graph import network
+from derl_trainers.outer.reward import MetaReward, best_policy, cap
+from derl_trainers.outer.trainer import meta_trainer, save_trained
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.runs.executors import make_executor
+from derl_trainers.runs.jobs import PolicyJob, ScoreJob, check_task
+from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import Runner
 from derl_trainers.runs.store import CONFIRMATION, Store
 from derl_trainers.runs.view import View
+from derl_trainers.settings.run import MetaSection, RunConfig, load_custom
 
 MEMO = "inner-runs.db"
 _COLD_START = "cold_start.json"  # beside the model: steps, and what it wrote untrained

@@ -31,17 +31,17 @@ from trl import SFTConfig, SFTTrainer
 
 from derl_dsl.checker import check
 from derl_dsl.elaborate.custom import REGISTRY
-from derl_dsl.generate.sample import FORMULAS, Profile, sample_program
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate import llguidance_grammar
+from derl_dsl.generate.sample import FORMULAS, Profile, sample_program
 from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
 from derl_runtime.faults import visible
-from derl_trainers.settings.run import ConfigError, MetaSection
 from derl_trainers.outer.decoding import FormulaMasks, FormulaProcessor, end_tokens, masked_rows
-from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.loading import fixed_tokenizer, load_model, small_llama
+from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.settings.run import ConfigError, MetaSection
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Prompt = str | list[dict[str, str]]

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.settings.budget import capped
-from derl_trainers.settings.run import BudgetSection, RunConfig, load_custom
 from derl_trainers.outer.final import OUTCOME_ONLY
-from derl_trainers.runs.jobs import InnerJob
 from derl_trainers.outer.judge import Verdict, judge
 from derl_trainers.outer.optimizer import formula_text
+from derl_trainers.runs.jobs import InnerJob
 from derl_trainers.runs.runner import JobFailed, Runner, digest
 from derl_trainers.runs.store import CONFIRMATION, Store
+from derl_trainers.settings.budget import capped
+from derl_trainers.settings.run import BudgetSection, RunConfig, load_custom
 
 Run = tuple[str, int]  # equivalence key, seed
 

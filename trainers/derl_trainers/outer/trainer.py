@@ -19,15 +19,15 @@ from torch import Tensor
 from transformers import LogitsProcessorList, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
 from derl_trainers.outer.decoding import (
     FormulaMasks,
     FormulaProcessor,
     masked_log_probs,
     masked_rows,
 )
-from derl_trainers.policy.lora import merged
 from derl_trainers.outer.optimizer import MetaOptimizer, Prompt, meta_peft_config
+from derl_trainers.policy.lora import merged
+from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
 
 
 def meta_trainer(

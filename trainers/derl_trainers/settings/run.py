@@ -14,6 +14,14 @@ from typing import Any
 
 from derl_dsl.elaborate.custom import REGISTRY, Origin, PrimitiveError, load_with
 from derl_primitives.suites import SuiteError, find_suite
+from derl_trainers.settings.reading import (
+    ConfigError,
+    build_section,
+    merged,
+    put,
+    read_toml,
+    setting,
+)
 from derl_trainers.settings.sections import (
     ArithmeticSection,
     BudgetSection,
@@ -30,14 +38,6 @@ from derl_trainers.settings.sections import (
     StylesSection,
     TaskSection,
     TinySection,
-)
-from derl_trainers.settings.reading import (
-    ConfigError,
-    build_section,
-    merged,
-    put,
-    read_toml,
-    setting,
 )
 
 __all__ = [

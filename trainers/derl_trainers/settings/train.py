@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from derl_trainers.settings.budget import within
+from derl_trainers.settings.reading import ConfigError, build_section, put, read_toml, setting
 from derl_trainers.settings.run import (
     BudgetSection,
     InnerSection,
@@ -21,7 +22,6 @@ from derl_trainers.settings.run import (
     beside,
     check_training,
 )
-from derl_trainers.settings.reading import ConfigError, build_section, put, read_toml, setting
 
 METRICS = "metrics.json"
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from derl_dsl.tools.pages.excerpts import texts
 from derl_dsl.tools.audit.statistics import Array, Misorder, Rows, directions, misorder
 from derl_dsl.tools.evaluate.evaluation import Component, Evaluation, Question, evaluate
 from derl_dsl.tools.evaluate.summary import group_codes
+from derl_dsl.tools.pages.excerpts import texts
 from derl_primitives.suites import find_suite
 from derl_runtime.columns import ColumnError
 

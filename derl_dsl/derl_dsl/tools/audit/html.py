@@ -8,13 +8,13 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
-from derl_dsl.tools.pages.excerpts import excerpt, visible
 from derl_dsl.tools.audit.findings import Finding, number, share, signed
 from derl_dsl.tools.audit.plots import histogram, scatter
 from derl_dsl.tools.audit.run import Audit, Pair, Side
 from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.audit.text import heading, tally
 from derl_dsl.tools.evaluate.evaluation import Component
+from derl_dsl.tools.pages.excerpts import excerpt, visible
 
 # Nothing may be loaded or run, whatever a completion manages to say.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

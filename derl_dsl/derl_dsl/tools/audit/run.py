@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from derl_dsl.tools.audit.context import Context, Data, build_context
-from derl_dsl.tools.pages.excerpts import excerpt
 from derl_dsl.tools.audit.findings import VERDICTS, Finding
 from derl_dsl.tools.audit.rules import RULES
 from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.evaluate.evaluation import Component, Question, finite
+from derl_dsl.tools.pages.excerpts import excerpt
 
 _EXCERPT = 300
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.elaborate.custom import REGISTRY
-from derl_dsl.tools.evaluate.infer import infer_columns
 from derl_dsl.score.reward import Reward, RewardError, Scores, compile
+from derl_dsl.tools.evaluate.infer import infer_columns
 from derl_dsl.tools.evaluate.summary import Agreement, Summary, agree, group_codes, summarise
 from derl_grammar.limits import WIDE
 from derl_grammar.types import Type

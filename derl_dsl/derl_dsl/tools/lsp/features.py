@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from lsprotocol import types as lsp
 
-from derl_dsl.tools.fmt.fmt import format_source
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
+from derl_dsl.elaborate.scope import PROGRESS
+from derl_dsl.tools.fmt.fmt import format_source
 from derl_dsl.tools.lsp.document import Document
 from derl_dsl.tools.lsp.positions import Positions
-from derl_dsl.elaborate.scope import PROGRESS
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.nodes import Place
 from derl_grammar.parser import place_of

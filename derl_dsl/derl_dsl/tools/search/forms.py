@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from derl_dsl.graph import ranges
 from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ranges import Range
 from derl_grammar import nodes as n

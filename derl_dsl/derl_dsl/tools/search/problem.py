@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_dsl.elaborate.scope import Scope, build_scope
+from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.audit.statistics import misorder
 from derl_dsl.tools.evaluate.evaluation import Question, column, evaluate
 from derl_dsl.tools.evaluate.infer import infer_type
-from derl_dsl.score.reward import RewardError
-from derl_dsl.elaborate.scope import Scope, build_scope
-from derl_dsl.tools.search.vocabulary import Array, Data, Feature, infer_declared, measured
 from derl_dsl.tools.evaluate.summary import flat_groups, group_codes
+from derl_dsl.tools.search.vocabulary import Array, Data, Feature, infer_declared, measured
 from derl_grammar.types import Type
 from derl_primitives.suites import SUITES, SuiteError, find_suite
 from derl_runtime.columns import ColumnError, rows_in

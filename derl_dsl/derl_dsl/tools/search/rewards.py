@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from derl_dsl.tools.audit.statistics import misorder
-from derl_dsl.score.binding import runs_of
 from derl_dsl.checker import check_source
-from derl_dsl.tools.project import header_settings
+from derl_dsl.generate.unparse import expression_text, number_text
+from derl_dsl.score.binding import runs_of
 from derl_dsl.score.reward import compile
+from derl_dsl.tools.audit.statistics import misorder
+from derl_dsl.tools.evaluate.summary import flat_groups
+from derl_dsl.tools.project import header_settings
 from derl_dsl.tools.search.archive import Entry, front, spread_out
 from derl_dsl.tools.search.forest import Forest
 from derl_dsl.tools.search.problem import Problem, Rollouts
 from derl_dsl.tools.search.screen import Screen
 from derl_dsl.tools.search.vocabulary import Array, Data
-from derl_dsl.tools.evaluate.summary import flat_groups
-from derl_dsl.generate.unparse import expression_text, number_text
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite

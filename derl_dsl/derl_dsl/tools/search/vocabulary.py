@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.prove.analyse import Analysis
 from derl_dsl.backends.reference import emit
-from derl_dsl.score.binding import Binding, group_offsets
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.functions import FUNCTIONS
-from derl_dsl.graph.ir import Graph
 from derl_dsl.elaborate.scope import PROGRESS, Scope
-from derl_dsl.generate.unparse import expression_text
 from derl_dsl.elaborate.values import Value
+from derl_dsl.generate.unparse import expression_text
+from derl_dsl.graph.ir import Graph
+from derl_dsl.prove.analyse import Analysis
+from derl_dsl.score.binding import Binding, group_offsets
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from derl_dsl.checker import Checked, OutcomeError, check_source
-from derl_dsl.tools.project import Settings
 from derl_dsl.graph.ir import Graph
 from derl_dsl.score.reward import Reward
+from derl_dsl.tools.project import Settings
 from derl_dsl.tools.testing.cases import Case, Order, TestFile, TestFileError
 from derl_dsl.tools.testing.properties import check_property
 from derl_dsl.tools.testing.results import Failure, FileResult, Result

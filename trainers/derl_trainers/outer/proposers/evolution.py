@@ -10,11 +10,11 @@ from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.optimizer import suite_scope
 from derl_trainers.outer.proposers.base import Context, Past, distinct, step_random
 from derl_trainers.outer.proposers.trees import Trees
+from derl_trainers.settings.run import RunConfig
 
 _TRIES = 100  # offspring that are looked at for one with a new key
 

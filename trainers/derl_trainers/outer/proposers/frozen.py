@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.outer.optimizer import MetaOptimizer, sample_formulas
 from derl_trainers.outer.proposers.base import Context, Past, step_seed
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.settings.run import RunConfig
 
 
 class Frozen:

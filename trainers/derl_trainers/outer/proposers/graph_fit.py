@@ -25,10 +25,10 @@ from torch import Tensor
 
 import derl_dsl
 from derl_primitives.suites import find_suite
-from derl_trainers.settings.run import GraphSection, RunConfig
 from derl_trainers.outer.proposers.base import Context, Past, step_random
 from derl_trainers.outer.proposers.graph import Network, Weights, network
 from derl_trainers.outer.proposers.rollouts import Rollouts, sample_rollouts
+from derl_trainers.settings.run import GraphSection, RunConfig
 
 _MOST = 8.0  # the largest weight: tanh is flat long before
 _RATE = 0.05  # of Adam

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.outer.proposers.base import Context, Past, group_advantages, step_random
 from derl_trainers.outer.proposers.graph import Weights, network
+from derl_trainers.settings.run import RunConfig
 
 _WIDEST = 5.0  # how far, up or down, the standard deviations may go from where they began
 

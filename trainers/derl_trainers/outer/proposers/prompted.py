@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.outer.optimizer import (
     MetaOptimizer,
     build_meta_optimizer,
@@ -18,6 +17,7 @@ from derl_trainers.outer.optimizer import (
 from derl_trainers.outer.proposers.base import Context, Past, distinct, step_random, step_seed
 from derl_trainers.outer.proposers.endpoint import Endpoint
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.settings.run import RunConfig
 
 _FAILED = 4  # formulas shown that failed the checker: what not to write
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.policy.greedy import chat_for
-from derl_trainers.runs.jobs import examples, load_policy, load_task, policy_options
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.runs.jobs import examples, load_policy, load_task, policy_options
+from derl_trainers.settings.run import RunConfig
 from derl_trainers.tasks.arithmetic import Example
 
 _BATCH = 256  # completions sampled at once

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from derl_dsl.generate.sample import FORMULAS, Sampler
 from derl_dsl.elaborate.scope import Scope
+from derl_dsl.generate.sample import FORMULAS, Sampler
 from derl_grammar import nodes as n
 
 Kind = Literal["number", "condition"]

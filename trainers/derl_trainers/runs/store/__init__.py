@@ -31,10 +31,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from derl_trainers.runs.store.queries import CONFIRMATION
-from derl_trainers.runs.store.queries import Confirmed
-from derl_trainers.runs.store.queries import StepRow
-from derl_trainers.runs.store.queries import StoreError
+from derl_trainers.runs.store.queries import CONFIRMATION as CONFIRMATION
+from derl_trainers.runs.store.queries import Confirmed as Confirmed
+from derl_trainers.runs.store.queries import StepRow as StepRow
+from derl_trainers.runs.store.queries import StoreError as StoreError
 from derl_trainers.runs.store.queries import StoreQueries
 from derl_trainers.runs.store.schema import SCHEMA, VERSION
 
