@@ -1,1 +1,1 @@
-"""Rewards in the protocols of trainers: TRL, verl, verifiers; each module imports its own late."""
+"""Rewards in the protocols of trainers: TRL as they are, all others as exported files."""

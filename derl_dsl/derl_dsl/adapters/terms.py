@@ -97,8 +97,7 @@ def _names(reward: Reward, nodes: list[int]) -> dict[int, str]:
 
 def with_terms(reward: Reward, terms: tuple[Term, ...]) -> Reward:
     """The same reward whose parts are the terms, called `~0`, `~1`, … in order."""
-    compute, arguments = reward.__reduce__()
-    own: Reward = compute(*arguments)
+    own = reward.with_groups(reward.groups)
     own.graph = _with_outputs(own.graph, {f"~{k}": t.node for k, t in enumerate(terms)})
     own.kernels = Kernels(own.graph, own.kernels.backend, own.kernels.dtype)
     own.faults = reward.faults

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from derl_dsl.adapters.terms import Term, terms_of, with_terms
+from derl_dsl.score.groups import Trainer, trainer_of
 from derl_dsl.score.reward import Reward, trl_columns
 
 Scores = list[float | None]
@@ -78,7 +79,7 @@ class Component:
     ) -> Scores:
         """The values of the term; None where the whole reward does not apply."""
         given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
-        values, reward = self._shared.score(given, prompts)
+        values, reward = self._shared.score(given, trainer_of(log_metric))
         own = np.ones(len(reward)) if self._index < 0 else values[self._index]
         return [None if r != r else v for v, r in zip(own.tolist(), reward.tolist(), strict=True)]
 
@@ -99,12 +100,12 @@ class _Shared:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_Shared, (self.reward, self.terms))
 
-    def score(self, given: dict[str, Any], prompts: Sequence[Any] | None) -> tuple[list[Any], Any]:
+    def score(self, given: dict[str, Any], trainer: Trainer | None) -> tuple[list[Any], Any]:
         """The values of each term and of the reward."""
-        seen = {name: _frozen(values) for name, values in {**given, "": prompts}.items()}
+        seen = {name: _frozen(values) for name, values in given.items()}
         with self._lock:
             if self._last is None or not _same(self._last[0], seen):
-                scores = self._scorer.score_groups(given, prompts)
+                scores = self._scorer.score_call(given, trainer)
                 values = [scores.parts[f"~{k}"] for k in range(len(self.terms))]
                 self._last = (seen, (values, scores.values))
             return self._last[1]

@@ -1,8 +1,8 @@
-"""`derl-dsl export`: a reward as a file that another framework calls."""
+"""`derl-dsl export`: a reward as a file that a trainer calls."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -20,14 +20,10 @@ from derl_dsl.cli.inputs import (
 from derl_grammar.diagnostics import render
 
 
-class Framework(StrEnum):
-    """Who is to call the file."""
-
-    verl = "verl"
-
-
 def export_command(
-    target: Annotated[Framework, typer.Option("--for", help="verl.")],
+    target: Annotated[
+        str, typer.Option("--for", help="The trainer; `list` shows them all with what they carry.")
+    ],
     reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
     expression: Expression = None,
     suite: Suite = None,
@@ -36,35 +32,63 @@ def export_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; default: print it.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The reward's name there; default: the file's.")
+    ] = None,
+    on_fault: Annotated[
+        str | None,
+        typer.Option(
+            "--on-fault",
+            help="What a fault becomes: skip (None), raise, or lowest (of the proven range); "
+            "default: what keeps a run honest there.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a reward as a file for verl: `custom_reward_function.path`, name `compute_score`.
+    """Write a reward as a file for a trainer, and print the settings that make it use the file.
 
-    TRL and verifiers take a reward as it is: derl_dsl.adapters.trl, derl_dsl.adapters.verifiers.
+    The file holds the reward's text, its key and certificate, and needs the package derl-dsl.
 
-    Exits 1 when the reward has errors or the framework cannot score with it, 2 when an input could
+    Exits 1 when the reward has errors or the trainer cannot score with it, 2 when an input could
     not be read or the file not be written.
     """
-    from derl_dsl.adapters.verl import export, problems
+    from derl_dsl.adapters.export import Export, export, problems, settings
+    from derl_dsl.adapters.rows import POLICIES
+    from derl_dsl.adapters.targets import TARGETS
     from derl_dsl.score.reward import RewardError, compile
     from derl_grammar.limits import WIDE
 
+    if target == "list":
+        _list()
+        return
+    if target not in TARGETS:
+        near = get_close_matches(target, TARGETS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        fail(f"unknown trainer {target!r}{hint} One of: {', '.join(TARGETS)}")
+    trainer = TARGETS[target]
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
     (source,) = read_sources([] if reward is None else [reward], expression)
-    settings = read_settings(source, suite, column, outcome)
-    given = (settings.suite, settings.columns, settings.outcome)
+    found = read_settings(source, suite, column, outcome)
+    if on_fault is not None and on_fault not in trainer.policies:
+        known = "" if on_fault in POLICIES else f"{on_fault!r} is no policy; "
+        fail(f"{known}{trainer.title} can do with a fault: {', '.join(trainer.policies)}")
+    policy = next((p for p in trainer.policies if p == on_fault), None)
+    stem = "reward" if reward in (None, "-") else source.path
+    what = Export(
+        stem, found.suite, dict(found.columns or {}), found.outcome, name, on_fault=policy
+    )
     try:
-        compiled = compile(source.text, *given, limits=WIDE)
+        compiled = compile(source.text, found.suite, found.columns, found.outcome, limits=WIDE)
     except RewardError as error:
         typer.echo(render(error.diagnostics, source), err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
         fail(f"{source.path}: {error}")
-    found = problems(compiled, source.path)
-    if found:
-        typer.echo(render(found, source), err=True)
+    refused = problems(compiled, trainer, source.path)
+    if refused:
+        typer.echo(render(refused, source), err=True)
         raise typer.Exit(1)
-    text = export(compiled, source.path, *given)
+    text = export(compiled, trainer, what)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -72,4 +96,21 @@ def export_command(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
-    typer.echo(f"wrote {output}: custom_reward_function.name=compute_score")
+    typer.echo(f"wrote {output} for {trainer.title} {trainer.version}; set there:\n")
+    for line in settings(compiled, trainer, what, str(output)).splitlines():
+        typer.echo(f"    {line}")
+
+
+def _list() -> None:
+    """The trainers and what each of them carries."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from derl_dsl.adapters.targets import TARGETS
+
+    table = Table("--for", "trainer", "version", "groups", "progress", "skip", "a fault")
+    for target in TARGETS.values():
+        carries = (target.groups, target.progress, target.skips)
+        marks = ["yes" if c else "–" for c in carries]
+        table.add_row(target.name, target.title, target.version, *marks, target.policies[0])
+    Console().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.graph.ir import Param
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.score.binding import Binding, group_offsets, runs_of
+from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
 from derl_dsl.score.many import UNGROUPED
 from derl_grammar.diagnostics import Diagnostic, render
@@ -26,7 +28,8 @@ from derl_grammar.spans import Source
 from derl_grammar.types import Type
 from derl_runtime.columns import Batch, ColumnError
 from derl_runtime.faults import Fault, FaultLog, fault
-from derl_runtime.sources import parts_of, primitives_of
+from derl_runtime.sources import Apply, Column, parts_of, primitives_of
+from derl_runtime.sources import Source as Input
 
 if TYPE_CHECKING:
     import torch
@@ -54,13 +57,26 @@ class Scores:
 
     `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
     holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
-    and primitives, lists aside), (B,) float64 each.
+    and primitives, lists aside), (B,) float64 each. `failed`, (B,) bool, marks rows that a fault left
+    without a reward; the other rows of NaN are those to which the reward does not apply.
     """
 
     values: Array
     parts: dict[str, Array]
     inputs: dict[str, Array]
     faults: list[Fault]
+    failed: NDArray[np.bool_]
+
+    def part_means(self) -> dict[str, float]:
+        """The mean of each part over the rollouts to which it applies."""
+        known = {name: part[~np.isnan(part)] for name, part in self.parts.items()}
+        return {name: float(part.mean()) for name, part in known.items() if len(part)}
+
+    def of(self, rows: slice) -> Scores:
+        """The scores of some of the rows; the faults are the whole batch's."""
+        parts = {name: part[rows] for name, part in self.parts.items()}
+        inputs = {name: values[rows] for name, values in self.inputs.items()}
+        return Scores(self.values[rows], parts, inputs, self.faults, self.failed[rows])
 
 
 class Reward:
@@ -83,12 +99,14 @@ class Reward:
         self.kernels = Kernels(self.graph, backend, dtype)
         self._arguments = arguments
         self.faults = FaultLog()
+        self.groups: Groups = None
         self.__name__ = "reward"
 
     def __reduce__(self) -> tuple[Any, ...]:
         sources = map(self.graph.source, self._binding.inputs)
         used = [p for source in sources for p in primitives_of(source)]
-        return (_compile_with, (origins_of(used), self.faults.limit, self._arguments))
+        arguments = (origins_of(used), self.faults.limit, self._arguments)
+        return (_compile_with, arguments, {"groups": self.groups})
 
     def __repr__(self) -> str:
         return f"<Reward {self.text!r:.60} key={self.key}>"
@@ -114,6 +132,14 @@ class Reward:
         """The values of the program's parameters, by name."""
         payloads = (node.payload for node in self.graph.nodes)
         return {p.name: p.value for p in payloads if isinstance(p, Param)}
+
+    @property
+    def outcome(self) -> str | None:
+        """The input that says a rollout was right, when one is known and the reward reads it."""
+        node = self._checked.outcome
+        if node is None or self.graph.nodes[node].op != "input":
+            return None
+        return str(self.graph.source(node))
 
     @property
     def uses_groups(self) -> bool:
@@ -205,6 +231,10 @@ class Reward:
             for i in self._binding.needs[name]:
                 if i in broken:
                     array[broken[i]] = np.nan
+        failed = np.isinf(outputs["reward"])
+        for i in self._binding.needs["reward"]:
+            if i in broken:
+                failed |= broken[i]
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
         self.count(faults)
         values = outputs.pop("reward")
@@ -213,7 +243,7 @@ class Reward:
             for i, array in bound.inputs.items()
             if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
         }
-        return Scores(values, outputs, inputs, faults)
+        return Scores(values, outputs, inputs, faults, failed)
 
     def count(self, faults: Sequence[Fault]) -> None:
         """Add those faults of a batch to the log that concern this reward."""
@@ -252,32 +282,64 @@ class Reward:
         """Score completions as a TRL reward function; None stands for not applicable.
 
         `prompts` and `completions` become the columns `prompt` and `completion`; of messages, the
-        text of the last one. Group functions take neighbours with equal prompts for a group;
-        `progress` is read from the trainer's state. Named parts are logged through `log_metric`.
+        text of the last one. Groups are what the trainer says, or `with_groups`; where a group
+        straddles processes their rows are gathered. `progress` is read from the trainer's state.
+        Named parts are logged through `log_metric`. Raises ColumnError when groups are not known.
         """
         given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
-        scores = self.score_groups(given, prompts)
+        scores = self.score_call(given, trainer_of(log_metric))
         if log_metric is not None:
-            for name, part in scores.parts.items():
-                if not np.isnan(part).all():
-                    log_metric(f"parts/{name}", float(np.nanmean(part)))
+            for name, mean in scores.part_means().items():
+                log_metric(f"parts/{name}", mean)
         return [None if v != v else v for v in scores.values.tolist()]
 
-    def score_groups(self, columns: Mapping[str, Any], prompts: Sequence[Any] | None) -> Scores:
-        """Score a batch whose groups, where they matter, are neighbours with equal prompts."""
+    def with_groups(self, groups: Groups) -> Reward:
+        """The same reward, told once what a group is where it is called by a trainer.
+
+        A number: so many neighbours. A name: the rows with equal values of that column. `"*"`: all
+        rows of a call. None: what the trainer says, which TRL's GRPO and RLOO do.
+        """
+        if isinstance(groups, int) and groups < 1:
+            raise ValueError(f"a group has 1 rollout or more, not {groups}")
+        compute, arguments, *_ = self.__reduce__()
+        again: Reward = compute(*arguments)
+        again.groups = groups
+        return again
+
+    def score_call(self, columns: Mapping[str, Any], trainer: Trainer | None = None) -> Scores:
+        """Score the batch of one call of a trainer, whole groups where they matter."""
         if not self.uses_groups:
             return self.score(columns)
-        if prompts is None:
-            raise ColumnError("the reward has group functions: they need the prompts")
-        batch = Batch(columns, log=self.faults)
-        groups = runs_of([_key(p) for p in prompts])
-        sizes = set(np.diff(groups).tolist())
-        if len(sizes) > 1:
-            raise ColumnError(
-                f"the batch holds groups of different sizes ({sorted(sizes)}): a group was cut, "
-                "and its statistics would be wrong; make batches of whole groups"
-            )
-        return self.score_batch(batch, groups)
+        rows = Batch(columns, log=self.faults).rows
+        names = list(columns_of(self))
+        whole = gather_groups(self.groups, trainer, columns, names, rows)
+        if whole.ids is None:
+            scores = self.score(whole.columns, group_size=whole.size)
+        else:
+            sizes = sorted(set(Counter(whole.ids).values()))
+            if len(sizes) > 1:
+                raise ColumnError(
+                    f"{self.groups!r} makes groups of different sizes ({sizes}): a group was cut, "
+                    "and its statistics would be wrong; make batches of whole groups"
+                )
+            scores = self.score(whole.columns, group=whole.ids)
+        return scores if whole.own == slice(0, len(scores.values)) else scores.of(whole.own)
+
+
+def columns_of(reward: Reward) -> dict[str, Column]:
+    """The columns that a reward reads, by name."""
+    found: dict[str, Column] = {}
+
+    def visit(source: Input) -> None:
+        if isinstance(source, Column):
+            found.setdefault(source.name, source)
+        elif isinstance(source, Apply):
+            for arg in source.args:
+                visit(arg)
+
+    for i in reward.graph.inputs(reward.graph.roots()):
+        visit(reward.graph.source(i))
+    return found
 
 
 def trl_columns(
@@ -301,10 +363,6 @@ def trl_columns(
 
 def _with_gaps(array: Array, broken: Any) -> Array:
     return array if broken is None else np.where(broken, np.nan, array)
-
-
-def _key(prompt: Any) -> str:
-    return prompt if isinstance(prompt, str) else repr(prompt)
 
 
 def message_text(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import derl_dsl
-from derl_dsl.adapters.verl import columns_of
+from derl_dsl.score.reward import columns_of
 from derl_dsl.score.reward import Reward
 from derl_runtime.columns import ColumnError
 from derl_trainers.inner.grpo import check_trl

@@ -1,0 +1,213 @@
+"""A reward as a file for a trainer: what is refused there, the file's text, the trainer's settings.
+
+The file is for people: the reward's text stands in it, its key, certificate and policy in the head,
+and below it the few lines in which the trainer's protocol meets `Scorer`.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from derl_dsl import __version__
+from derl_dsl.adapters import codes
+from derl_dsl.adapters.rows import POLICIES, OnFault
+from derl_dsl.adapters.targets import Target
+from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
+from derl_dsl.graph.ir import GROUP
+from derl_dsl.score.reward import Reward, columns_of
+from derl_grammar.diagnostics import Diagnostic, Report
+from derl_grammar.spans import Source
+from derl_runtime.faults import visible
+from derl_runtime.sources import Apply, Column, primitives_of
+from derl_runtime.sources import Source as Input
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is exported: where the reward came from, its name there, how it was compiled."""
+
+    path: str
+    suite: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    outcome: str | None = None
+    name: str | None = None
+    on_fault: OnFault | None = None
+
+    @property
+    def called(self) -> str:
+        """The name of the reward: as given, or the file's, as a name of Python."""
+        stem = re.split(r"[/\\]", self.path)[-1].removesuffix(".derl")
+        name = re.sub(r"\W+", "_", self.name or stem, flags=re.ASCII).strip("_").lower()
+        name = name if name and not name[0].isdigit() else f"reward_{name}".rstrip("_")
+        return f"{name}_" if keyword.iskeyword(name) or name in ("scorer", "asyncio") else name
+
+
+def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Diagnostic]:
+    """Why a trainer cannot score with this reward; none when it can."""
+    graph, report = reward.graph, Report(Source(reward.text, path))
+    absent = {}
+    if not target.progress:
+        absent["progress"] = f"{target.title} does not say how much of the training is done"
+    if not target.tokens:
+        absent["completion_ids"] = f"{target.title} gives the completion as text, not as tokens"
+    for i in graph.used(graph.roots()):
+        node, place = graph.nodes[i], graph.places[i]
+        if node.op in GROUP and not target.groups:
+            message = f"{node.op} needs a group, and {target.title} scores one sample at a time"
+            hint = "leave it out, or train with TRL, which passes whole groups"
+            if target.name == "slime":
+                hint = "export it for slime-group, which goes with --group-rm"
+            report.add(codes.GROUPED, place, message, hint)
+        elif node.op == "input":
+            for name in sorted(_columns_below(graph.source(i)) & absent.keys()):
+                message = f"{graph.source(i)} reads {name!r}: {absent[name]}"
+                report.add(codes.NOT_GIVEN, place, message, "put a number in its place")
+    if "reward" in graph.valids and not target.skips:
+        place = graph.places[graph.outputs["reward"]]
+        message = (
+            f"the reward is not applicable for some samples, and {target.title} takes numbers alone"
+        )
+        report.add(codes.NO_VALUE, place, message, "say what such a sample gets: default(…, 0)")
+    return report.sorted()
+
+
+def _columns_below(source: Input) -> set[str]:
+    if isinstance(source, Apply):
+        return set().union(*map(_columns_below, source.args))
+    return {source.name} if isinstance(source, Column) else set()
+
+
+def export(reward: Reward, target: Target, what: Export) -> str:
+    """The text of the file.
+
+    Raises ValueError when the trainer cannot score with this reward (ask `problems` first), or has
+    no way to do with faults what is asked.
+    """
+    found = problems(reward, target, what.path)
+    if found:
+        raise ValueError(found[0].message)
+    policy = what.on_fault or target.policies[0]
+    if policy not in target.policies:
+        raise ValueError(
+            f"{target.title} cannot {policy} what fails; it can: {', '.join(target.policies)}"
+        )
+    inputs = reward.graph.inputs(reward.graph.roots())
+    used = [p for i in inputs for p in primitives_of(reward.graph.source(i))]
+    origins = origins_of(used)
+    arguments = [
+        ("name", what.called),
+        ("suite", what.suite),
+        ("columns", dict(what.columns)),
+        ("outcome", what.outcome),
+        ("on_fault", policy),
+        ("version", __version__),
+    ]
+    lines = [f"    {name}={value!r}," for name, value in arguments if value]
+    if origins:
+        lines.append(f"    origins=({', '.join(map(_written, origins))},),")
+    text = "\n".join(f"    {line!r}" for line in reward.text.splitlines(keepends=True))
+    body = _filled(target.body, what, reward)
+    early, body = _imports_of(body)
+    return (
+        _head(reward, target, what, policy)
+        + f"\n{early}from derl_dsl.adapters.rows import Scorer\n{_imports(origins)}"
+        + f"\nREWARD = (\n{text}\n)\n\nscorer = Scorer(\n    REWARD,\n"
+        + "\n".join(lines)
+        + f"\n)\n\n\n{body}"
+    )
+
+
+def _imports_of(body: str) -> tuple[str, str]:
+    """The imports that a body opens with, and the rest of it."""
+    lines = body.splitlines(keepends=True)
+    count = 0
+    depth = 0
+    for k, line in enumerate(lines):
+        if depth == 0 and not line.startswith(("import ", "from ")) and line.strip():
+            break
+        depth += line.count("(") - line.count(")")
+        count = k + 1
+    imports = "".join(lines[:count]).strip("\n")
+    return (f"{imports}\n\n" if imports else ""), "".join(lines[count:]).lstrip("\n")
+
+
+def _head(reward: Reward, target: Target, what: Export, policy: OnFault) -> str:
+    """The comments that open the file."""
+    others = [c for c in columns_of(reward) if c not in target.gives]
+    rows = [
+        f"A reward for {target.title} {target.version}, exported from {what.path} by derl-dsl "
+        f"{__version__}.",
+        "",
+        f"key          {reward.key}",
+        f"certificate  {_certificate(reward)}",
+        f"faults       {POLICIES[policy]}",
+        f"columns      {', '.join(columns_of(reward)) or 'none'}",
+    ]
+    if others:
+        rows.append(f"             of these {', '.join(others)} from {target.others}")
+    rows += ["", f"Settings of {target.title} {target.version}:", ""]
+    rows += [f"    {line}" for line in _filled(target.settings, what, reward).splitlines()]
+    rows += [
+        "",
+        "It needs the package derl-dsl. Change the reward and export it again rather than edit it.",
+    ]
+    return "".join(f"# {visible(row, 400)}".rstrip() + "\n" for row in rows)
+
+
+def _certificate(reward: Reward) -> str:
+    proven = reward.certificate
+    words: dict[bool | None, str] = {
+        True: "never punishes being right",
+        False: "punishes being right somewhere",
+        None: "direction of the outcome not decided",
+    }
+    said = [f"in [{proven.lo:g}, {proven.hi:g}]", words[proven.outcome_monotone]]
+    if proven.margin is not None:
+        said.append(f"margin {proven.margin:g}")
+    return ", ".join(said)
+
+
+def _filled(text: str, what: Export, reward: Reward, file: str = "THIS_FILE") -> str:
+    """A template with the names of this reward."""
+    name = what.called
+    words = {
+        "@FILE@": file,
+        "@MODULE@": re.sub(r"\.py$", "", re.split(r"[/\\]", file)[-1]),
+        "@NAME@": name,
+        "@CLASS@": "".join(p.capitalize() for p in name.split("_")).removesuffix("Reward")
+        + "Reward",
+        "@PARTS@": ",".join(n for n in reward.graph.outputs if n != "reward") or "score",
+    }
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def settings(reward: Reward, target: Target, what: Export, file: str) -> str:
+    """The lines that make the trainer use the file."""
+    return _filled(target.settings, what, reward, file)
+
+
+def _imports(origins: Sequence[Origin]) -> str:
+    names = set()
+    for origin in origins:
+        names |= {"Declared", "SourceFile"} if isinstance(origin, SourceFile) else {"Module"}
+    found = f"from derl_dsl.elaborate.custom import {', '.join(sorted(names))}\n" if names else ""
+    if "SourceFile" in names:
+        found += "from derl_runtime.walls import SandboxSettings\n"
+    return found
+
+
+def _written(origin: Any) -> str:
+    """An origin as source text; untrusted source travels in it and still runs in the sandbox."""
+    if isinstance(origin, SourceFile):
+        return (
+            f"SourceFile({origin.path!r}, {origin.source!r}, {origin.declared!r}, "
+            f"{origin.settings!r})"
+        )
+    assert isinstance(origin, Module)
+    return repr(origin)

@@ -1,0 +1,246 @@
+"""The one function under all adapters: rows of a trainer in, values, parts and faults out.
+
+A file that `derl-dsl export` writes holds a `Scorer` and a few lines in the words of its trainer.
+What a fault becomes is a policy that the file names: nothing ever scores 0 because it failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from derl_dsl import __version__
+from derl_dsl.elaborate.custom import Origin
+from derl_dsl.score.groups import Groups, trainer_of
+from derl_dsl.score.reward import (
+    Reward,
+    Scores,
+    columns_of,
+    compile,
+    message_text,
+    trl_columns,
+)
+from derl_grammar.limits import WIDE
+from derl_runtime.columns import ColumnError
+from derl_runtime.faults import Fault
+
+logger = logging.getLogger(__name__)
+
+OnFault = Literal["skip", "raise", "lowest"]
+POLICIES: dict[OnFault, str] = {
+    "skip": "a fault is None: the completion trains nothing",
+    "raise": "a fault is an exception, which the trainer treats as its own",
+    "lowest": "a fault scores the lowest value of the proven range, and is counted",
+}
+
+
+class FaultError(RuntimeError):
+    """A rollout that could not be scored, where the policy is to say so by an exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rollout scored: `value` (None: not applicable, or failed under `skip`), the named parts
+    (NaN: not applicable), the outcome (None without one), and whether a fault took the reward."""
+
+    value: float | None
+    parts: dict[str, float]
+    outcome: float | None
+    failed: bool
+
+    def beside(self, *taken: str) -> dict[str, float]:
+        """The parts under names that are not `taken` by the trainer."""
+        return {f"part_{n}" if n in taken else n: v for n, v in self.parts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """B rollouts scored: values, parts by name, outcomes, which failed, and the faults."""
+
+    values: list[float | None]
+    parts: dict[str, list[float]]
+    outcomes: list[float] | None
+    failed: list[bool]
+    faults: list[Fault]
+
+    def __getitem__(self, k: int) -> Row:
+        parts = {name: values[k] for name, values in self.parts.items()}
+        outcome = None if self.outcomes is None else self.outcomes[k]
+        return Row(self.values[k], parts, outcome, self.failed[k])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def score_rows(
+    reward: Reward,
+    rows: Sequence[Mapping[str, Any]],
+    group: int | Sequence[Any] | None = None,
+    on_fault: OnFault = "skip",
+) -> Rows:
+    """Score rows, each a mapping from column names to one rollout's values.
+
+    `group` is the size of groups of neighbours or one id a row. Conversations stand for the text of
+    their last message. Raises ColumnError for a column that a row lacks, FaultError when a rollout
+    failed and `on_fault` is "raise".
+
+    >>> reward = compile("fit = 2 * a\\nreward = fit + b", columns={"a": "bool", "b": "bool"})
+    >>> found = score_rows(reward, [{"a": True, "b": False}, {"a": None, "b": True}])
+    >>> found.values, found.parts["fit"], found.failed
+    ([2.0, None], [2.0, nan], [False, True])
+    """
+    size = group if isinstance(group, int) else None
+    ids = None if group is None or isinstance(group, int) else list(group)
+    columns = {name: [_value(row, name) for row in rows] for name in columns_of(reward)}
+    if not columns:  # a constant has no columns to count
+        columns = {"completion": [""] * len(rows)}
+    scores = reward.score(columns, group_size=size, group=ids)
+    values = settled(reward, scores, on_fault)
+    parts = {name: part.tolist() for name, part in scores.parts.items()}
+    outcome = scores.inputs.get(reward.outcome or "")
+    outcomes = None if outcome is None else outcome.tolist()
+    return Rows(values, parts, outcomes, scores.failed.tolist(), scores.faults)
+
+
+def after_prompt(query: str, prompt: str) -> str:
+    """The completion of a text that holds the prompt before it; FaultError where it does not."""
+    _, found, completion = query.partition(prompt)
+    if not found:
+        raise FaultError("the text lacks its prompt: where the completion begins is unknown")
+    return completion
+
+
+def settled(reward: Reward, scores: Scores, on_fault: OnFault) -> list[float | None]:
+    """The values that a trainer gets: None is not applicable, and what failed is as `on_fault`."""
+    values: list[float | None] = [None if v != v else v for v in scores.values.tolist()]
+    if on_fault == "skip" or not scores.failed.any():
+        return values
+    if on_fault == "raise":
+        raise FaultError("; ".join(map(str, scores.faults)))
+    lo = reward.certificate.lo
+    return [lo if f else v for f, v in zip(scores.failed.tolist(), values, strict=True)]
+
+
+def _value(row: Mapping[str, Any], name: str) -> Any:
+    if name not in row:
+        have = ", ".join(sorted(map(str, row))) or "nothing"
+        raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+    return message_text(row[name])
+
+
+class Scorer:
+    """A reward as an exported file holds it: text and settings, compiled when first called.
+
+    Threads may share one; it pickles.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        name: str = "reward",
+        suite: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        outcome: str | None = None,
+        on_fault: OnFault = "lowest",
+        origins: Sequence[Origin] = (),
+        version: str = __version__,
+    ) -> None:
+        if on_fault not in POLICIES:
+            raise ValueError(f"unknown policy {on_fault!r}; one of {', '.join(POLICIES)}")
+        self.text, self.suite, self.columns, self.outcome = text, suite, columns, outcome
+        self.on_fault, self.origins, self.version = on_fault, tuple(origins), version
+        self.__name__ = name
+        self._reward: Reward | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_reward", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _reward=None, _lock=threading.Lock())
+
+    @property
+    def reward(self) -> Reward:
+        """The compiled reward."""
+        if self._reward is None:
+            if self.version != __version__:
+                logger.warning(
+                    "%s was exported by derl-dsl %s and runs on %s: export it again, primitives "
+                    "may have changed", self.__name__, self.version, __version__,
+                )  # fmt: skip
+            for origin in self.origins:
+                origin.load()
+            columns = dict(self.columns or {})
+            self._reward = compile(self.text, self.suite, columns, self.outcome, limits=WIDE)
+        return self._reward
+
+    def row(self, *places: Any) -> dict[str, Any]:
+        """One rollout's columns, each from the first of the places (mappings) that has it."""
+        known = [place for place in places if isinstance(place, Mapping)]
+        row: dict[str, Any] = {}
+        for name in columns_of(self.reward):
+            for place in known:
+                if name in place:
+                    row[name] = place[name]
+                    break
+            else:
+                have = ", ".join(sorted({str(k) for place in known for k in place})) or "nothing"
+                raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+        return row
+
+    def score_rows(
+        self, rows: Sequence[Mapping[str, Any]], group: int | Sequence[Any] | None = None
+    ) -> Rows:
+        """Score rollouts under this file's policy for faults; see `score_rows`."""
+        with self._lock:
+            return score_rows(self.reward, rows, group, self.on_fault)
+
+    def score(self, *places: Any) -> Row:
+        """Score one rollout, whose columns are found in the places (mappings)."""
+        with self._lock:
+            row = self.row(*places)
+        return self.score_rows([row])[0]
+
+    def function(self, groups: Groups = None) -> TrlReward:
+        """The reward as a TRL function under this file's policy; `groups` as in `with_groups`."""
+        return TrlReward(self, groups)
+
+
+class TrlReward:
+    """A scorer in the protocol of TRL; it pickles."""
+
+    def __init__(self, scorer: Scorer, groups: Groups = None) -> None:
+        self.scorer, self.groups = scorer, groups
+        self.__name__ = scorer.__name__
+        self._reward: Reward | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reward": None}
+
+    def __call__(
+        self,
+        prompts: Sequence[Any] | None = None,
+        completions: Sequence[Any] | None = None,
+        completion_ids: Sequence[Any] | None = None,
+        *,
+        trainer_state: Any = None,
+        log_extra: Any = None,
+        log_metric: Any = None,
+        environments: Any = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """The rewards of a batch; without `log_metric` the parts' means are logged at INFO."""
+        if self._reward is None:
+            self._reward = self.scorer.reward.with_groups(self.groups)
+        given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
+        scores = self._reward.score_call(given, trainer_of(log_metric))
+        for name, mean in scores.part_means().items():
+            if log_metric is not None:
+                log_metric(f"parts/{name}", mean)
+            else:
+                logger.info("%s parts/%s %.6g", self.__name__, name, mean)
+        return settled(self._reward, scores, self.scorer.on_fault)

@@ -1,0 +1,46 @@
+"""Atropos: a registered `RewardFunction` over a batch of completions.
+
+Its `__call__` turns an exception into 0 for the whole batch; the file's class does not.
+"""
+
+from __future__ import annotations
+
+from derl_dsl.adapters.targets.base import Target
+
+TARGET = Target(
+    name="atropos",
+    title="Atropos",
+    version="0.4",
+    package="atroposlib",
+    gives=("completion",),
+    others="the keywords of the call, a list each or one value for all",
+    policies=("lowest", "raise"),
+    body='''\
+from atroposlib.envs.reward_fns import registry
+from atroposlib.envs.reward_fns.reward_function import RewardFunction
+
+
+@registry.register(name="@NAME@")
+class @CLASS@(RewardFunction):
+    """The rewards of a batch of completions."""
+
+    def compute(self, completions, **kwargs):
+        rows = []
+        for k, completion in enumerate(completions):
+            text = completion if isinstance(completion, str) else self.get_content(completion)
+            own = {n: v[k] if isinstance(v, list) else v for n, v in kwargs.items()}
+            rows.append({**own, "completion": text})
+        return scorer.score_rows(rows).values
+
+    def __call__(self, completions, **kwargs):
+        """As the base class, but an exception is not 0 for everybody."""
+        rewards = self.compute(completions, **kwargs)
+        weighted = [r * self.weight for r in rewards]
+        if self.wandb_logger:
+            self.log_metrics(rewards, weighted)
+        return weighted
+''',
+    settings="""\
+import @MODULE@   # registers it
+registry.create("@NAME@")   # atroposlib.envs.reward_fns.registry""",
+)
