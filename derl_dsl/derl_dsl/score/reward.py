@@ -57,8 +57,8 @@ class Scores:
 
     `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
     holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
-    and primitives, lists aside), (B,) float64 each. `failed`, (B,) bool, marks rows that a fault left
-    without a reward; the other rows of NaN are those to which the reward does not apply.
+    and primitives, lists aside), (B,) float64 each. `failed`, (B,) bool, marks rows that a fault
+    left without a reward; other rows of NaN are those to which the reward does not apply.
     """
 
     values: Array

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 import derl_dsl
-from derl_dsl.score.reward import columns_of
-from derl_dsl.score.reward import Reward
+from derl_dsl.score.reward import Reward, columns_of
 from derl_runtime.columns import ColumnError
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
