@@ -63,8 +63,9 @@ class _Steps:
 
         from derl_trainers.inner.loop import InnerConfig, train_inner
         from derl_trainers.policy.tiny import build_policy
-        from derl_trainers.runs.jobs import inner_config, load_task, policy_config
+        from derl_trainers.runs.jobs import inner_config, policy_config
         from derl_trainers.settings.run import BudgetSection, InnerSection, TaskSection, TinySection
+        from derl_trainers.tasks.load import load_task
 
         # As in the demo's workers.
         torch.set_num_threads(1)

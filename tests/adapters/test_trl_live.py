@@ -23,8 +23,9 @@ from derl_trainers.policy.tiny import PolicyConfig, build_policy
 from derl_trainers.runs.jobs import InnerJob
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.view import fault_lines
-from derl_trainers.settings.run import ArithmeticSection, InnerSection, TaskSection
-from derl_trainers.tasks.arithmetic import Task, arithmetic
+from derl_trainers.settings.run import InnerSection, TaskSection
+from derl_trainers.tasks.arithmetic import ArithmeticSection, arithmetic
+from derl_trainers.tasks.base import Task
 
 STEPS = 5
 CONFIG = InnerConfig(steps=STEPS, prompts=4, num_generations=4, updates=1, max_completion_length=16)

@@ -8,6 +8,7 @@ import pytest
 
 from derl_trainers.settings import run as c
 from derl_trainers.settings.page import page
+from derl_trainers.tasks.arithmetic import ArithmeticSection
 
 
 def load(tmp_path: Path, text: str) -> c.RunConfig:
@@ -192,7 +193,8 @@ def test_every_setting_is_documented_and_within_its_own_limits() -> None:
 def test_sections_mirror_what_they_configure() -> None:
     from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions
     from derl_trainers.policy.tiny import PolicyConfig
-    from derl_trainers.runs.jobs import inner_config, load_task, policy_config, policy_options
+    from derl_trainers.runs.jobs import inner_config, policy_config, policy_options
+    from derl_trainers.tasks.load import load_task
 
     limits = c.BudgetSection(flat_steps=0)
     assert inner_config(c.InnerSection(), limits, 512) == InnerConfig()
@@ -201,6 +203,6 @@ def test_sections_mirror_what_they_configure() -> None:
     assert policy_config(c.TinySection()) == PolicyConfig()
     assert policy_options(c.PolicySection()) == PolicyOptions()
     task = load_task(
-        c.TaskSection(arithmetic=c.ArithmeticSection(size=20, test_size=4, warmup_size=8))
+        c.TaskSection(arithmetic=ArithmeticSection(size=20, test_size=4, warmup_size=8))
     )
     assert (len(task.train), len(task.validation), len(task.test)) == (16, 4, 4)

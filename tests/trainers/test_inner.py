@@ -17,7 +17,8 @@ from derl_trainers.inner.loop import InnerConfig, InnerResult, train_inner
 from derl_trainers.inner.reward import RewardFault
 from derl_trainers.policy.greedy import greedy_pass_at_1
 from derl_trainers.policy.tiny import PolicyConfig, build_policy
-from derl_trainers.tasks.arithmetic import Task, arithmetic
+from derl_trainers.tasks.arithmetic import arithmetic
+from derl_trainers.tasks.base import Task
 
 CONFIG = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)
 

@@ -17,16 +17,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import derl_trainers.policy.loading as models
 from derl_trainers.policy.loading import ModelMissing, load_model, pristine
-from derl_trainers.runs.jobs import InnerJob, PolicyJob, ScoreJob, check_task, load_task
+from derl_trainers.runs.jobs import InnerJob, PolicyJob, ScoreJob, check_task
 from derl_trainers.settings import run as c
 from derl_trainers.settings.budget import capped
-from derl_trainers.tasks.data import TaskError
+from derl_trainers.tasks.arithmetic import ArithmeticSection
+from derl_trainers.tasks.base import TaskError
+from derl_trainers.tasks.load import load_task
 
 pytestmark = pytest.mark.xdist_group("training")
 
-TASK = c.TaskSection(
-    arithmetic=c.ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3)
-)
+TASK = c.TaskSection(arithmetic=ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3))
 TINY = c.TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
 INNER = c.InnerSection(
     steps=2, prompts=4, num_generations=4, updates=2, max_completion_length=12, learning_rate=1e-3

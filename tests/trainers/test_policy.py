@@ -22,7 +22,8 @@ from derl_trainers.policy.tiny import (
     build_tokenizer,
     demonstration,
 )
-from derl_trainers.tasks.arithmetic import Example, Task, arithmetic
+from derl_trainers.tasks.arithmetic import arithmetic
+from derl_trainers.tasks.base import Example, Task
 
 CONFIG = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
 

@@ -23,10 +23,9 @@ from derl_trainers.runs.executors import Event, Executor, InProcess, make_execut
 from derl_trainers.runs.executors.ray import RayWorkers
 from derl_trainers.runs.jobs import InnerJob, PolicyJob
 from derl_trainers.settings import run as c
+from derl_trainers.tasks.arithmetic import ArithmeticSection
 
-TASK = c.TaskSection(
-    arithmetic=c.ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3)
-)
+TASK = c.TaskSection(arithmetic=ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3))
 TINY = c.TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
 POLICY = c.PolicySection(tiny=TINY)
 INNER = c.InnerSection(steps=2, prompts=4, num_generations=4, updates=2)

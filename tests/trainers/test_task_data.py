@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("reasoning_gym")
 
-from derl_trainers.tasks.arithmetic import Example, arithmetic, worked_steps
+from derl_trainers.tasks.arithmetic import arithmetic, worked_steps
+from derl_trainers.tasks.base import Example
 
 SMALL = {"size": 200, "test_size": 50, "warmup_size": 300}
 

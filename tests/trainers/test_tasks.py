@@ -14,7 +14,12 @@ pytest.importorskip("reasoning_gym")
 
 from derl_primitives.correctness import exact
 from derl_runtime.data import write_rows
-from derl_trainers.tasks.data import DataTask, TaskError, hub_rows, load_data_task
+from derl_trainers.tasks.base import Task, TaskError
+from derl_trainers.tasks.data import DataSection, hub_rows, load_data_task
+
+
+def load(name: str, data: str, test: str = "", columns: tuple[str, ...] = (), **more: Any) -> Task:
+    return load_data_task(name, DataSection(data, test, **more), columns)
 
 
 def lines(path: Path, rows: list[Any]) -> str:
@@ -28,9 +33,7 @@ def sums(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 def test_gsm8k_in_its_public_format(shared_data: Path) -> None:
     folder = shared_data / "gsm8k"
-    task = load_data_task(
-        DataTask("gsm8k", str(folder / "train.jsonl"), str(folder / "test.jsonl"))
-    )
+    task = load("gsm8k", str(folder / "train.jsonl"), str(folder / "test.jsonl"))
     assert (len(task.train), len(task.validation), len(task.test)) == (5978, 1495, 1319)
     prompts = [e.prompt for e in (*task.train, *task.validation, *task.test)]
     assert len(set(prompts)) == len(prompts)
@@ -59,7 +62,7 @@ def test_math_golds_are_the_last_box(tmp_path: Path, shape: str) -> None:
         source.write_text(json.dumps(rows, indent=2))
     else:
         lines(source, rows)
-    task = load_data_task(DataTask("math", str(source)))
+    task = load("math", str(source))
     golds = {e.prompt.partition("\n")[0]: e.answer for e in (*task.train, *task.validation)}
     assert golds == {"p0": r"\frac{1}{2}", "p1": r"\{3, 4\}", "p2": "x+1"}
     assert (len(task.train), len(task.validation), task.test) == (2, 1, ())
@@ -67,11 +70,10 @@ def test_math_golds_are_the_last_box(tmp_path: Path, shape: str) -> None:
 
 def test_rows_with_names_and_columns_of_their_own(tmp_path: Path) -> None:
     rows = [{"q": f"{i}?", "gold": i / 2, "level": i} for i in range(10)]
-    spec = DataTask(
+    task = load(
         "rows", lines(tmp_path / "a.jsonl", rows), prompt="q", answer="gold",
         template="Q: {prompt}\nA:", columns=("level", "answer"),
     )  # fmt: skip
-    task = load_data_task(spec)
     found = {e.prompt: (e.answer, dict(e.columns)) for e in (*task.train, *task.validation)}
     assert found["Q: 3?\nA:"] == ("1.5", {"level": 3})
     assert len(found) == 10
@@ -79,21 +81,21 @@ def test_rows_with_names_and_columns_of_their_own(tmp_path: Path) -> None:
 
 def test_the_split_is_a_matter_of_content_and_seed(tmp_path: Path) -> None:
     rows = sums(50)
-    task = load_data_task(DataTask("rows", lines(tmp_path / "a.jsonl", rows)))
+    task = load("rows", lines(tmp_path / "a.jsonl", rows))
     random.Random(1).shuffle(rows)
-    again = load_data_task(DataTask("rows", lines(tmp_path / "b.jsonl", rows)))
+    again = load("rows", lines(tmp_path / "b.jsonl", rows))
     assert (task.train, task.validation) == (again.train, again.validation)
     assert (len(task.train), len(task.validation)) == (40, 10)
-    other = load_data_task(DataTask("rows", str(tmp_path / "b.jsonl"), seed=1))
+    other = load("rows", str(tmp_path / "b.jsonl"), seed=1)
     assert {e.prompt for e in other.validation} != {e.prompt for e in task.validation}
-    small = load_data_task(DataTask("rows", str(tmp_path / "b.jsonl"), size=10))
+    small = load("rows", str(tmp_path / "b.jsonl"), size=10)
     assert small.train + small.validation == (task.train + task.validation)[:10]
 
 
 def test_no_prompt_is_on_two_sides(tmp_path: Path) -> None:
     train = lines(tmp_path / "a.jsonl", [*sums(20), *sums(3)])
     test = lines(tmp_path / "t.jsonl", sums(5, start=18))
-    task = load_data_task(DataTask("rows", train, test))
+    task = load("rows", train, test)
     seen = [e.prompt for e in (*task.train, *task.validation, *task.test)]
     assert len(set(seen)) == len(seen) == 23
     assert len(task.test) == 5
@@ -130,11 +132,10 @@ GOOD = {"question": "1+1?", "answer": "#### 2"}
         ([GOOD], {"columns": ("level",)}, "a.jsonl:1: no column 'level'"),
         ([GOOD], {"template": "hi"}, "write {prompt} where the problem goes"),
         ([GOOD, GOOD], {}, "1 distinct problems"),
-        ([GOOD], {"format": "gsm9k"}, "unknown format 'gsm9k'; did you mean 'gsm8k'?"),
         ([GOOD], {"test": "tset.jsonl"}, "tset.jsonl: no such file"),
         (
             [{"problem": "a", "solution": "is 3"}] * 2,
-            {"format": "math"},
+            {"name": "math"},
             "a.jsonl:1: 'solution' has no gold answer in \\boxed{}",
         ),
     ],
@@ -144,20 +145,20 @@ def test_mistakes_name_file_and_line(
 ) -> None:
     path = lines(tmp_path / "a.jsonl", rows)
     with pytest.raises(TaskError) as error:
-        load_data_task(DataTask(**{"format": "gsm8k", "train": path, **spec}))
+        load(**{"name": "gsm8k", "data": path, **spec})
     assert said in str(error.value)
 
 
 def test_mistakes_in_other_files(tmp_path: Path) -> None:
     lines(tmp_path / "train.jsonl", sums(2))
     with pytest.raises(TaskError, match=r"did you mean .*train\.jsonl\?"):
-        load_data_task(DataTask("rows", str(tmp_path / "trian.jsonl")))
+        load("rows", str(tmp_path / "trian.jsonl"))
     write_rows(tmp_path / "a.parquet", {"prompt": ["a", "b"], "answer": ["1", " "]})
     with pytest.raises(TaskError, match=r"a\.parquet, row 2: 'answer' is empty"):
-        load_data_task(DataTask("rows", str(tmp_path / "a.parquet")))
+        load("rows", str(tmp_path / "a.parquet"))
     (tmp_path / "b.json").write_text('[{"problem": 1,\n]')
     with pytest.raises(TaskError, match=r"b\.json:2: not valid JSON"):
-        load_data_task(DataTask("math", str(tmp_path / "b.json")))
+        load("math", str(tmp_path / "b.json"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(TaskError, match=r"no \.json file in this folder"):
-        load_data_task(DataTask("math", str(tmp_path / "empty")))
+        load("math", str(tmp_path / "empty"))

@@ -27,7 +27,8 @@ from derl_trainers.policy.loading import ModelMissing, load_model
 from derl_trainers.policy.tiny import PolicyConfig, build_policy
 from derl_trainers.settings.run import ConfigError
 from derl_trainers.settings.train import load_train_config, parse_set
-from derl_trainers.tasks.arithmetic import Task, arithmetic
+from derl_trainers.tasks.arithmetic import arithmetic
+from derl_trainers.tasks.base import Task
 
 CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
 SMALL = [

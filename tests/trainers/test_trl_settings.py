@@ -13,8 +13,9 @@ pytest.importorskip("trl")
 from derl_trainers.runs.executors import Event, InProcess
 from derl_trainers.runs.jobs import InnerJob, PolicyJob
 from derl_trainers.settings import run as c
+from derl_trainers.tasks.arithmetic import ArithmeticSection
 
-TASK = c.TaskSection(arithmetic=c.ArithmeticSection(size=40, test_size=8, warmup_size=100, terms=3))
+TASK = c.TaskSection(arithmetic=ArithmeticSection(size=40, test_size=8, warmup_size=100, terms=3))
 TINY = c.TinySection(hidden_size=16, intermediate_size=16, heads=2, steps=1, batch_size=8)
 INNER = c.InnerSection(steps=1, prompts=2, num_generations=4, updates=2)
 

@@ -47,8 +47,8 @@ def compare_command(
     from rich.console import Console
 
     from derl_trainers.outer.compare import outcome, run_all, searches, write_result
+    from derl_trainers.reading import ConfigError
     from derl_trainers.runs.view import WIDTH
-    from derl_trainers.settings.reading import ConfigError
     from derl_trainers.settings.run import ProposerSection, load_config
     from derl_trainers.settings.train import parse_set
 

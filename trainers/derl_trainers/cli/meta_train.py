@@ -50,7 +50,7 @@ def meta_train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
 ) -> None:
     """Let a language model learn to write rewards that train a policy well."""
-    from derl_trainers.settings.reading import ConfigError
+    from derl_trainers.reading import ConfigError
 
     try:
         if resume is not None:
@@ -117,10 +117,10 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     from derl_trainers.outer.meta import meta_train
     from derl_trainers.outer.proposers.endpoint import EndpointError
     from derl_trainers.policy.loading import ModelMissing
+    from derl_trainers.reading import ConfigError
     from derl_trainers.runs.runner import JobFailed
     from derl_trainers.runs.store import StoreError
     from derl_trainers.runs.view import WIDTH, View
-    from derl_trainers.settings.reading import ConfigError
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     again = f"go on with it: derl-dsl meta-train --resume {folder}"

@@ -52,8 +52,8 @@ def check_extras(command: str) -> None:
 
 def check_task(settings: Any) -> None:
     """Fail when the task's data cannot be used, before a run begins."""
+    from derl_trainers.reading import ConfigError
     from derl_trainers.runs import jobs
-    from derl_trainers.settings.reading import ConfigError
 
     try:
         jobs.check_task(settings)

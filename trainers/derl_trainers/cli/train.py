@@ -154,7 +154,7 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
     from derl_trainers.inner.reward import RewardFault
     from derl_trainers.policy.loading import ModelMissing
     from derl_trainers.settings.run import ConfigError
-    from derl_trainers.tasks.data import TaskError
+    from derl_trainers.tasks.base import TaskError
 
     view = TrainView(quiet)
     try:

@@ -20,10 +20,10 @@ from derl_trainers.policy.loading import unpacked
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.report.facts import wilson
-from derl_trainers.runs.jobs import examples, inner_config, load_task, policy_config, policy_options
+from derl_trainers.runs.jobs import inner_config, policy_config, policy_options
 from derl_trainers.settings.train import METRICS, TrainConfig
-from derl_trainers.tasks.arithmetic import Example, Task
-from derl_trainers.tasks.data import TaskError
+from derl_trainers.tasks.base import Example, Task, TaskError
+from derl_trainers.tasks.load import examples, load_task
 
 Progress = Callable[[int, int, dict[str, float]], None]
 

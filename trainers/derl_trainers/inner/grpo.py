@@ -12,7 +12,7 @@ import torch
 from trl import GRPOConfig
 
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.settings.reading import ConfigError
+from derl_trainers.reading import ConfigError
 
 # What other settings decide: two places for one number would contradict each other.
 OWNED = {

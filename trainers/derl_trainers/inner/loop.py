@@ -28,7 +28,7 @@ from derl_trainers.policy.greedy import Chat, ChatMode, chat_for, greedy_pass_at
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.tasks.arithmetic import Example
+from derl_trainers.tasks.base import Example
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Loader = Callable[[str | Path, torch.dtype], tuple[PreTrainedModel, PreTrainedTokenizerBase]]

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from derl_primitives.correctness import exact
 from derl_trainers.policy.loading import ModelMissing
-from derl_trainers.tasks.arithmetic import Example
+from derl_trainers.tasks.base import Example
 
 ChatMode = Literal["auto", "yes", "no"]
 

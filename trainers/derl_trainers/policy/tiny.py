@@ -18,7 +18,8 @@ import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from derl_trainers.policy.loading import fixed_tokenizer, save_whole, small_llama
-from derl_trainers.tasks.arithmetic import Example, Task, worked_steps
+from derl_trainers.tasks.arithmetic import worked_steps
+from derl_trainers.tasks.base import Example, Task
 
 Progress = Callable[[int, int, dict[str, float]], None]
 

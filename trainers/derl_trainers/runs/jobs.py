@@ -8,30 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from derl_primitives.suites import find_suite
 from derl_runtime.faults import QUARANTINE_AFTER
 from derl_trainers.settings.run import (
-    TASK_COLUMNS,
     BudgetSection,
     InnerSection,
     PolicySection,
     RunConfig,
-    TaskSection,
     TinySection,
 )
-from derl_trainers.settings.reading import ConfigError
+from derl_trainers.reading import ConfigError
+from derl_trainers.tasks.base import TaskError
+from derl_trainers.tasks.load import Split, examples, load_task, task_columns
+from derl_trainers.tasks.table import TaskSection
 
 if TYPE_CHECKING:
     from derl_dsl.elaborate.custom import Origin
     from derl_trainers.inner.loop import InnerConfig, PolicyOptions
     from derl_trainers.policy.tiny import PolicyConfig
-    from derl_trainers.tasks.arithmetic import Example, Task
 
 Progress = Callable[[int, int, dict[str, float]], None]
-Split = Literal["search", "final"]
 
 
 class Job(Protocol):
@@ -172,30 +169,6 @@ def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
     return {file.path: f"{file.settings.engine}, {sandbox(file.settings).level}" for file in files}
 
 
-@lru_cache(maxsize=2)
-def load_task(task: TaskSection, columns: tuple[str, ...] = ()) -> Task:
-    """The problems, drawn or read once a process; `columns` are what a reward reads.
-
-    Raises TaskError for data that cannot be used, or that lacks a column.
-    """
-    others = tuple(name for name in columns if name not in TASK_COLUMNS)
-    if task.name == "arithmetic":
-        from derl_trainers.tasks.arithmetic import arithmetic
-        from derl_trainers.tasks.data import TaskError
-
-        if others:
-            raise TaskError(f"the reward reads {others[0]!r}, which arithmetic does not give")
-        return arithmetic(**asdict(task.arithmetic))
-    from derl_trainers.tasks.data import DataTask, load_data_task
-
-    return load_data_task(DataTask.of(task, others))
-
-
-def task_columns(suite: str) -> tuple[str, ...]:
-    """The columns of a suite that the task's rows have to bring."""
-    return tuple(name for name in find_suite(suite).columns if name not in TASK_COLUMNS)
-
-
 def check_task(config: RunConfig) -> None:
     """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used.
 
@@ -203,10 +176,8 @@ def check_task(config: RunConfig) -> None:
     """
     if config.trl:
         _check_trl(config)
-    if config.task.name == "arithmetic":
+    if config.task.own is not None:
         return
-    from derl_trainers.tasks.data import TaskError
-
     try:
         task = load_task(config.task, task_columns(config.suite))
     except TaskError as error:
@@ -221,13 +192,6 @@ def _check_trl(config: RunConfig) -> None:
 
     inner = inner_config(config.inner, config.budget, config.eval_batch, config.trl)
     check_trl(config.trl, lambda: trainer_settings(inner, config.seed, "logs"))
-
-
-def examples(task: Task, split: Split) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """What a split trains on and what it scores on."""
-    if split == "search":
-        return task.train, task.validation
-    return task.train + task.validation, task.test
 
 
 def inner_config(

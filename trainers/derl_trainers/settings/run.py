@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from derl_dsl.elaborate.custom import REGISTRY, Origin, PrimitiveError, load_with
 from derl_primitives.suites import SuiteError, find_suite
-from derl_trainers.settings.reading import (
+from derl_trainers.reading import (
     ConfigError,
     build_section,
     merged,
@@ -23,7 +23,6 @@ from derl_trainers.settings.reading import (
     setting,
 )
 from derl_trainers.settings.sections import (
-    ArithmeticSection,
     BudgetSection,
     EvolutionSection,
     ExecutorSection,
@@ -36,12 +35,12 @@ from derl_trainers.settings.sections import (
     ProposerSection,
     SandboxSection,
     StylesSection,
-    TaskSection,
     TinySection,
 )
+from derl_trainers.tasks.base import TASK_COLUMNS
+from derl_trainers.tasks.table import TaskSection
 
 __all__ = [
-    "ArithmeticSection",
     "BudgetSection",
     "ConfigError",
     "EvolutionSection",
@@ -59,8 +58,6 @@ __all__ = [
     "TinySection",
 ]
 
-# What every task gives; further columns come with rows of data alone.
-TASK_COLUMNS = ("prompt", "completion", "completion_ids", "answer", "progress")
 MODELS = ("tiny", "smollm2")  # built here, and from a package
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".gguf")
 
@@ -162,7 +159,7 @@ def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 def wants_hub(config: RunConfig) -> bool:
     """Whether the task or a model of a run is named by an id of the Hugging Face hub."""
     named = [name for name in (config.policy.model, config.meta.model) if name not in MODELS]
-    if config.task.name != "arithmetic":
+    if config.task.own is None:
         named += [config.task.data or "the public set", config.task.test]
     return any(name and not Path(name).exists() for name in named)
 
@@ -208,9 +205,9 @@ def _check_together(config: RunConfig, source: str) -> None:
         suite = find_suite(config.suite)
     except SuiteError as error:
         raise ConfigError(f"{source}: suite: {error}") from None
-    unknown = [name for name in suite.columns if name not in TASK_COLUMNS]
-    if unknown and config.task.name == "arithmetic":
-        what = f"reads {unknown[0]!r}, which arithmetic does not give; derl-math and math fit"
+    unknown = config.task.lacks(tuple(c for c in suite.columns if c not in TASK_COLUMNS))
+    if unknown is not None:
+        what = f"reads {unknown!r}, which {config.task.name} does not give; derl-math and math fit"
         raise ConfigError(f"{source}: suite: {config.suite!r} {what}")
     if suite.outcome is None:
         what = "has no outcome; put derl-math or math before it, as in 'math+length'"
@@ -238,7 +235,7 @@ def check_training(
         )
     _check_task(task, source)
     if policy.model == "tiny":
-        if task.name != "arithmetic":
+        if not task.teaches:
             raise ConfigError(
                 f"{source}: [policy] model: 'tiny' can do arithmetic alone; for {task.name!r} "
                 "name another: smollm2, a folder, a .gguf file or a Hugging Face id"
@@ -253,16 +250,10 @@ def check_training(
 def _check_task(task: TaskSection, source: str) -> None:
     if task.name == "rows" and not task.data:
         raise ConfigError(f"{source}: [task] data: name the file or the hub id of the rows")
-    if task.name != "arithmetic":
-        return
-    # Read as if they were of the embedded problems, they would be left unheard.
-    known = {f.name for f in fields(ArithmeticSection)}
-    for key, value in asdict(replace(task, arithmetic=ArithmeticSection())).items():
-        if key != "name" and value != asdict(TaskSection())[key]:
-            mend = f"[task.arithmetic] {key}" if key in known else 'name = "rows"'
-            raise ConfigError(
-                f"{source}: [task] {key}: is for data, and the task is arithmetic; write {mend}"
-            )
+    # Read as if they were of the task itself, they would be ignored without a word.
+    misplaced = task.misplaced()
+    if misplaced is not None:
+        raise ConfigError(f"{source}: [task] {misplaced}")
 
 
 def check_heads(part: TinySection | MetaSection, name: str, source: str) -> None:

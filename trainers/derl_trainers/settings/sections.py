@@ -7,49 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
-from derl_trainers.settings.reading import setting
-
-
-@dataclass(frozen=True, slots=True)
-class ArithmeticSection:
-    """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
-
-    seed: int = setting(0, "which problems are drawn", least=0)
-    size: int = setting(2560, "problems of the search, split 8:2 for validation", least=10)
-    test_size: int = setting(512, "problems of the final comparison", least=1)
-    warmup_size: int = setting(20_000, "problems that only the policy's warm start sees", least=1)
-    terms: int = setting(4, "terms of a sum", least=2, most=9)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSection:
-    """The problems: `arithmetic`, GSM8K or MATH in their public formats, or rows of your own.
-
-    Paths are relative to the config's folder.
-    """
-
-    name: str = setting(
-        "arithmetic",
-        "`arithmetic` is embedded, with settings of its own; `gsm8k` has `question` and `answer` "
-        "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
-        "any prompts and answers",
-        choices=("arithmetic", "gsm8k", "math", "rows"),
-    )
-    data: str = setting(
-        "",
-        "a .jsonl or .parquet file, a folder of MATH, or a hub id; empty is the public set's id",
-    )
-    test: str = setting("", "file or hub id of the test problems; of a hub id the split `test`")
-    hub_config: str = setting("", "the configuration of a hub data set, such as `main`")
-    prompt: str = setting("", "column of the problem; empty is the format's own, else `prompt`")
-    answer: str = setting("", "column of the answer; empty is the format's own, else `answer`")
-    template: str = setting(
-        "", "what the policy reads, with `{prompt}` where the problem goes; empty is the format's"
-    )
-    size: int = setting(0, "problems of train and validation, split 8:2; 0 = all", least=0)
-    test_size: int = setting(0, "problems of the test set; 0 = all", least=0)
-    seed: int = setting(0, "of the split", least=0)
-    arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
+from derl_trainers.reading import setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from derl_trainers.reading import ConfigError, build_section, put, read_toml, setting
 from derl_trainers.settings.budget import within
-from derl_trainers.settings.reading import ConfigError, build_section, put, read_toml, setting
 from derl_trainers.settings.run import (
     BudgetSection,
     InnerSection,
     PolicySection,
-    TaskSection,
     beside,
     check_training,
 )
+from derl_trainers.tasks.table import TaskSection
 
 METRICS = "metrics.json"
 

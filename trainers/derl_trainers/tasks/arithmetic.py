@@ -8,39 +8,31 @@ step, so which way of answering a reward favours shows in pass@1.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from reasoning_gym import create_dataset
+from derl_trainers.reading import setting
+from derl_trainers.tasks.base import Example, Task, TaskError
 
 _TERM = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One problem: what the policy reads, the gold answer, and what else its reward reads."""
+class ArithmeticSection:
+    """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
 
-    prompt: str
-    answer: str
-    columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    gives: ClassVar[tuple[str, ...]] = ()
+    teaches: ClassVar[bool] = True
 
+    seed: int = setting(0, "which problems are drawn", least=0)
+    size: int = setting(2560, "problems of the search, split 8:2 for validation", least=10)
+    test_size: int = setting(512, "problems of the final comparison", least=1)
+    warmup_size: int = setting(20_000, "problems that only the policy's warm start sees", least=1)
+    terms: int = setting(4, "terms of a sum", least=2, most=9)
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Examples of one task in four parts that share no prompt.
-
-    `warmup` teaches the policy its ways of answering and is seen by no reward; `train` and
-    `validation` are the 8:2 split of the pool the search works on; `test` is for the final report.
-    `left_out` counts rows whose prompt had occurred before.
-    """
-
-    name: str
-    warmup: tuple[Example, ...]
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
-    left_out: int = 0
+    def load(self) -> Task:
+        """The problems; raises TaskError when fewer distinct ones exist than asked for."""
+        return arithmetic(self.seed, self.size, self.test_size, self.warmup_size, self.terms)
 
 
 def arithmetic(
@@ -52,7 +44,7 @@ def arithmetic(
 ) -> Task:
     """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, deterministic by seed.
 
-    `size` counts the pool that is split 8:2 into train and validation. Raises ValueError when
+    `size` counts the pool that is split 8:2 into train and validation. Raises TaskError when
     fewer distinct problems exist than asked for.
     """
     wanted = test_size + size + warmup_size
@@ -71,6 +63,8 @@ def arithmetic(
 
 def _distinct_sums(seed: int, count: int, terms: int) -> tuple[Example, ...]:
     """The first `count` distinct problems of reasoning-gym's stream for this seed."""
+    from reasoning_gym import create_dataset  # takes seconds, and settings are read before
+
     stream = create_dataset(
         "chain_sum",
         # Its rows are seeded by seed + index: a wide stride keeps two seeds from sharing rows.
@@ -87,7 +81,7 @@ def _distinct_sums(seed: int, count: int, terms: int) -> tuple[Example, ...]:
         found.setdefault(prompt, Example(prompt, row["answer"]))
         if len(found) == count:
             return tuple(found.values())
-    raise ValueError(
+    raise TaskError(
         f"only {len(found)} distinct sums of {terms} terms found, {count} asked for: "
         "use fewer examples or more terms"
     )

@@ -17,15 +17,11 @@ from typing import Any
 
 from derl_primitives.answers import marked_answer
 from derl_runtime.data import JSON_SUFFIXES, PARQUET_SUFFIXES, DataError, read_rows
-from derl_trainers.settings.run import TASK_COLUMNS, TaskSection
-from derl_trainers.tasks.arithmetic import Example, Task
+from derl_trainers.reading import setting
+from derl_trainers.tasks.base import TASK_COLUMNS, Example, Task, TaskError
 
 _SOLVE = "{prompt}\n\nReason step by step, and put the final answer in \\boxed{}."
 _SUFFIXES = (*JSON_SUFFIXES, *PARQUET_SUFFIXES)
-
-
-class TaskError(ValueError):
-    """Task data that cannot be used; the message names file, line and mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +72,23 @@ FORMATS: Mapping[str, Format] = {
 
 
 @dataclass(frozen=True, slots=True)
-class DataTask:
-    """Where the rows of a task lie, and how they are read; empty texts are the format's own.
+class DataSection:
+    """Where the rows of a task lie, and how they are read; paths from the config's folder."""
 
-    `train` and `test` are paths or hub ids; an empty `test` is the hub's split `test` for a hub id
-    and none for a file. `template` makes the policy's prompt of a row's, at `{prompt}`. `size` and
-    `test_size` keep that many rows (0 = all). `columns` are what the reward reads beside these.
-    """
-
-    format: str
-    train: str = ""
-    test: str = ""
-    hub_config: str = ""
-    prompt: str = ""
-    answer: str = ""
-    template: str = ""
-    size: int = 0
-    test_size: int = 0
-    seed: int = 0
-    columns: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, section: TaskSection, columns: Sequence[str]) -> DataTask:
-        """As the settings say, with the columns that the reward reads."""
-        return cls(
-            section.name, section.data, section.test, section.hub_config, section.prompt,
-            section.answer, section.template, section.size, section.test_size, section.seed,
-            tuple(columns),
-        )  # fmt: skip
+    data: str = setting(
+        "",
+        "a .jsonl or .parquet file, a folder of MATH, or a hub id; empty is the public set's id",
+    )
+    test: str = setting("", "file or hub id of the test problems; of a hub id the split `test`")
+    hub_config: str = setting("", "the configuration of a hub data set, such as `main`")
+    prompt: str = setting("", "column of the problem; empty is the format's own, else `prompt`")
+    answer: str = setting("", "column of the answer; empty is the format's own, else `answer`")
+    template: str = setting(
+        "", "what the policy reads, with `{prompt}` where the problem goes; empty is the format's"
+    )
+    size: int = setting(0, "problems of train and validation, split 8:2; 0 = all", least=0)
+    test_size: int = setting(0, "problems of the test set; 0 = all", least=0)
+    seed: int = setting(0, "of the split", least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +109,20 @@ class _Rows:
         raise TaskError(f"{self.place(0)}: no column {name!r}; {hint}{mend}")
 
 
-def load_data_task(spec: DataTask) -> Task:
+def load_data_task(name: str, spec: DataSection, columns: Sequence[str] = ()) -> Task:
     """Read a task; its rows are checked, and none of the test prompts is in train or validation.
 
-    Rows with a prompt that occurred before are left out and counted. Raises TaskError.
+    `name` is of `FORMATS`; `columns` are what the reward reads beside prompt and answer. Rows with
+    a prompt that occurred before are left out and counted. Raises TaskError.
     """
-    form = _format(spec)
-    source = spec.train or form.hub
+    form = FORMATS[name]
+    source = spec.data or form.hub
     if not source:
         raise TaskError("the task has no data: name a .jsonl or .parquet file, or a hub id")
-    pool = _examples(_rows(source, "train", spec, form), spec, form)
+    pool = _examples(_rows(source, "train", spec, form), spec, form, columns)
     test: list[Example] = []
     if spec.test or not _is_local(source):
-        test = _examples(_rows(spec.test or source, "test", spec, form), spec, form)
+        test = _examples(_rows(spec.test or source, "test", spec, form), spec, form, columns)
     seen: set[str] = set()
     test = _cut(_distinct(test, seen), spec.test_size, spec.seed)
     kept = _cut(_distinct(pool, seen), spec.size, spec.seed)
@@ -146,7 +132,7 @@ def load_data_task(spec: DataTask) -> Task:
         )
     at = min(max(1, len(kept) * 8 // 10), len(kept) - 1)
     return Task(
-        name=spec.format if spec.format != "rows" else Path(source).stem,
+        name=Path(source).stem if not form.hub else name,
         warmup=(),
         train=tuple(kept[:at]),
         validation=tuple(kept[at:]),
@@ -155,21 +141,13 @@ def load_data_task(spec: DataTask) -> Task:
     )
 
 
-def _format(spec: DataTask) -> Format:
-    if spec.format in FORMATS:
-        return FORMATS[spec.format]
-    near = difflib.get_close_matches(spec.format, FORMATS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(FORMATS)}"
-    raise TaskError(f"unknown format {spec.format!r}; {hint}")
-
-
 def _is_local(source: str) -> bool:
     path = Path(source).expanduser()
     local = source.startswith(("/", ".", "~")) or source.count("/") != 1
     return path.exists() or local or path.suffix in _SUFFIXES
 
 
-def _rows(source: str, split: str, spec: DataTask, form: Format) -> _Rows:
+def _rows(source: str, split: str, spec: DataSection, form: Format) -> _Rows:
     if not _is_local(source):
         return hub_rows(source, split, spec.hub_config or form.config)
     path = Path(source).expanduser()
@@ -255,14 +233,16 @@ def _place(path: Path, row: int) -> str:
     return f"{path}:{lines[row]}"
 
 
-def _examples(rows: _Rows, spec: DataTask, form: Format) -> list[Example]:
+def _examples(
+    rows: _Rows, spec: DataSection, form: Format, columns: Sequence[str]
+) -> list[Example]:
     template = spec.template or form.template
     if "{prompt}" not in template:
         raise TaskError("template in [task]: write {prompt} where the problem goes")
     prompt_name, answer_name = spec.prompt or form.prompt, spec.answer or form.answer
     prompts = rows.column(prompt_name, "prompt")
     answers = rows.column(answer_name, "answer")
-    others = {name: rows.column(name, "") for name in spec.columns if name not in TASK_COLUMNS}
+    others = {name: rows.column(name, "") for name in columns if name not in TASK_COLUMNS}
     examples = []
     for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         if not isinstance(prompt, str) or not prompt.strip():
@@ -272,8 +252,8 @@ def _examples(rows: _Rows, spec: DataTask, form: Format) -> list[Example]:
         gold = form.gold(str(answer))
         if gold is None:
             raise TaskError(f"{rows.place(i)}: {answer_name!r} {form.lacks}: fix or drop the row")
-        columns = {name: values[i] for name, values in others.items()}
-        examples.append(Example(template.replace("{prompt}", prompt), gold, columns))
+        more = {name: values[i] for name, values in others.items()}
+        examples.append(Example(template.replace("{prompt}", prompt), gold, more))
     return examples
 
 

@@ -11,9 +11,10 @@ import torch
 
 from derl_trainers.policy.greedy import chat_for
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.runs.jobs import examples, load_policy, load_task, policy_options
+from derl_trainers.runs.jobs import load_policy, policy_options
 from derl_trainers.settings.run import RunConfig
-from derl_trainers.tasks.arithmetic import Example
+from derl_trainers.tasks.base import Example
+from derl_trainers.tasks.load import examples, load_task
 
 _BATCH = 256  # completions sampled at once
 
