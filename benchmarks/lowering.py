@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from benchmarks.check import formulas
 from benchmarks.run import Benchmark, Contender
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.key import key
 from derl_dsl.passes import lower
+from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
 
 # What `formulas` gives.

@@ -12,8 +12,8 @@ from typing import Any
 import derl_dsl
 from benchmarks.run import Benchmark, Contender
 from derl_dsl.elaborate.custom import REGISTRY
+from derl_runtime.batch import Batch
 from derl_runtime.cache import Cache
-from derl_runtime.columns import Batch
 from derl_runtime.sources import Apply, Column
 
 _ROWS = 1024

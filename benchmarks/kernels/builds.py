@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.kernels.calls import ONE_THREAD
 from benchmarks.kernels.latency import NAMES, ROWS, TYPES, formulas, loop_source
 from benchmarks.run import Benchmark, Contender, Contenders
+from derl_dsl.backends.pack import key_of, pack
 from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.graph.ir import Graph
@@ -43,12 +44,12 @@ def _score_many() -> Contenders:
 
     made, columns = graphs(_texts(), build_scope(columns=TYPES)), _columns()
     inputs = {
-        vm.key_of(g.nodes[i]): columns[str(g.source(i))] for g in made for i in g.inputs(g.roots())
+        key_of(g.nodes[i]): columns[str(g.source(i))] for g in made for i in g.inputs(g.roots())
     }
     session = vm.Session(inputs, ROWS)
 
     def packed() -> list[Any]:
-        return [vm.pack(g, [g.outputs["reward"]]) for g in made]
+        return [pack(g, [g.outputs["reward"]]) for g in made]
 
     programs = packed()
     rewards = [derl_dsl.compile(text, columns=TYPES) for text in _texts()]

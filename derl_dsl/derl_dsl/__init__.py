@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from derl_dsl.checker import check
 from derl_dsl.elaborate.custom import PrimitiveError, load_primitives, primitive
 from derl_dsl.prove.certificate import Certificate
+from derl_dsl.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from derl_dsl.score.kernels import BoundReward
@@ -43,7 +44,6 @@ __all__ = [
     "primitive",
     "score_many",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

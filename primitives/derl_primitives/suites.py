@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from derl_grammar.types import Bool, List, Number, Text, Type
 from derl_primitives import (
-    altered,
+    ablations,
     choice,
     code,
     code_tests,
@@ -252,7 +252,7 @@ def _altered(text: str) -> Suite:
     suite = SUITES[found["name"]]
     try:
         for change in found["changes"].split(","):
-            alter = altered.without if change.strip()[0] == "-" else altered.turned
+            alter = ablations.without if change.strip()[0] == "-" else ablations.turned
             suite = alter(suite, change.strip()[1:])
     except ValueError as error:
         raise SuiteError(f"suite {text!r}: {error}") from None

@@ -5,32 +5,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from derl_grammar.types import List, Optional, Text, Type
 from derl_runtime import cache
 from derl_runtime.faults import CLASSES, fault
+from derl_runtime.reading import Reader
+from derl_runtime.sandbox_settings import SandboxSettings
 from derl_runtime.sources import Apply, Literal, plain
 from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted, sandbox
 from derl_runtime.values import Mask, Values, where
-from derl_runtime.walls import SandboxSettings
-
-if TYPE_CHECKING:
-    from derl_runtime.columns import Batch
 
 
 class Garbage(Exception):
     """A primitive returned something that is no column of its type."""
 
 
-def apply_primitive(batch: Batch, source: Apply) -> Values:
+def apply_primitive(batch: Reader, source: Apply, inputs: Sequence[Any]) -> Values:
     """The values of a primitive on the rows where all its inputs are valid.
 
-    Rows that fail are not valid, or have the primitive's declared default.
+    `inputs` are the Values of its arguments, or literals. Rows that fail are not valid, or have the
+    primitive's declared default.
     """
-    inputs = [a.value if isinstance(a, Literal) else batch.values(a) for a in source.args]
     masks = [v.valid for v in inputs if isinstance(v, Values) and v.valid is not None]
     valid = np.logical_and.reduce(masks) if masks else None
     count = batch.rows if valid is None else int(valid.sum())
@@ -56,7 +54,7 @@ def nothing(kind: Type, rows: int) -> Values:
 
 
 def _returned(
-    batch: Batch, source: Apply, args: list[Any], count: int
+    batch: Reader, source: Apply, args: list[Any], count: int
 ) -> tuple[Any, tuple[Failed, ...]]:
     """What the primitive returned for `count` rows, from the cache where it is kept there.
 
@@ -111,7 +109,7 @@ def _class(kind: object) -> str:
     return kind if isinstance(kind, str) and kind in CLASSES else "crash"
 
 
-def _key(batch: Batch, source: Apply, args: list[Any]) -> object | None:
+def _key(batch: Reader, source: Apply, args: list[Any]) -> object | None:
     """The key of a call in the cache; None for primitives that are cheaper than hashing."""
     if source.primitive.cost not in cache.COSTS or not batch.cache.limit:
         return None
@@ -128,7 +126,7 @@ def _column(returned: Any, count: int) -> Any:
 
 
 def _held(
-    batch: Batch, source: Apply, returned: Any, failures: Sequence[Failed], expected: Mask
+    batch: Reader, source: Apply, returned: Any, failures: Sequence[Failed], expected: Mask
 ) -> Values:
     """The values held to the primitive's type; what fails is reported and not valid."""
     label, kind = str(source), source.type
@@ -178,7 +176,7 @@ def _floats(returned: Any) -> Any:
     return array
 
 
-def _objects(batch: Batch, label: str, kind: Type, returned: Any, expected: Mask) -> Values:
+def _objects(batch: Reader, label: str, kind: Type, returned: Any, expected: Mask) -> Values:
     """Returned texts, or lists of steps."""
     wanted: Any = str if isinstance(kind, Text) else (list, tuple, np.ndarray)
     data: list[Any] = [None] * batch.rows

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_runtime.walls import SandboxSettings
+from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
     from derl_runtime.sandbox import Sandbox

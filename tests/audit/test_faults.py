@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.audit.faults import check_data
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.spans import Source

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import reference
 from derl_dsl.backends.kernel import Bound, Kernel
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.prove.certificate import Certificate
+from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
 from tests.differential.programs import bound, scope, texts
 

@@ -178,9 +178,9 @@ def test_float32_is_near_float64() -> None:
 
 def test_every_operation_is_in_the_tables() -> None:
     from derl_dsl.backends.torch_groups import GROUPS
-    from derl_dsl.graph import points
+    from derl_dsl.graph import scalars
 
-    assert PLAIN.keys() | {"num"} == points.OPS.keys()
+    assert PLAIN.keys() | {"num"} == scalars.OPS.keys()
     assert tensors.REDUCE.keys() == REDUCTIONS
     assert GROUPS.keys() | {"group_quantile"} == GROUP
     assert {"third", "part"} == SLICES

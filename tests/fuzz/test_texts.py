@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.lark import from_lark
 from lark import Lark
 
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate import llguidance_grammar
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.fmt.fmt import format_source
 from derl_grammar.diagnostics import CODES, Report, render
 from derl_grammar.parser import grammar_text, parse

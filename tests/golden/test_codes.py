@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import derl_dsl
-from derl_dsl.cli.pages import load_codes
+from derl_dsl.tools.catalogue import load_codes
 from derl_grammar.diagnostics import Code
 
 # Codes of data (6xx, 7xx) have examples with rows: tests/audit. Those of exports (8xx) are raised

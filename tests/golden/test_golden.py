@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.prove.checked import Checked
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 

@@ -12,7 +12,7 @@ import pytest
 import derl_dsl
 from derl_dsl.backends.auto import Tiered
 from derl_dsl.backends.kernel import Bound
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 COLUMNS = {
     "a": "number[0, 1]",

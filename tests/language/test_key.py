@@ -16,11 +16,12 @@ import pytest
 from numpy.typing import NDArray
 
 from derl_dsl.backends import reference
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate.sample import EVERYTHING, FORMULAS, sample_program
 from derl_dsl.graph.ir import Graph
 from derl_dsl.key import key
+from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
 from tests.differential.programs import bound, graph_of
 

@@ -11,7 +11,7 @@ import pytest
 import derl_dsl
 from derl_dsl import checker
 from derl_dsl.score import reward
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 
 def test_examples_of_the_documentation() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import derl_dsl
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 COLUMNS = {
     "a": "number[-10, 10]",

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from lark import Lark
 
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate import Grammar, llguidance_grammar, prompt_text, typed_grammar
 from derl_dsl.generate.leaves import LITERALS
 from derl_dsl.graph.ir import Graph
+from derl_dsl.prove.checked import Checked
 from derl_grammar.diagnostics import Report
 from derl_grammar.limits import MODEL
 from derl_grammar.parser import parse, tokens

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from derl_dsl import lint
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
 
 BLOWS_UP = "DRL504"

@@ -7,10 +7,11 @@ import random
 import pytest
 
 from derl_dsl import lint
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate.sample import EVERYTHING, FORMULAS, sample_program
 from derl_dsl.key import key
+from derl_dsl.prove.checked import Checked
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source

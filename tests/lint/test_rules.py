@@ -10,8 +10,9 @@ import pytest
 
 import derl_dsl
 from derl_dsl import lint
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.prove.checked import Checked
 from derl_grammar.diagnostics import CODES
 from derl_grammar.spans import Source
 from derl_primitives.primitive import primitive, table

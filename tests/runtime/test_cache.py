@@ -7,8 +7,8 @@ import pytest
 
 import derl_dsl
 from derl_dsl.elaborate.custom import REGISTRY
+from derl_runtime.batch import Batch
 from derl_runtime.cache import Cache, digest, size_of
-from derl_runtime.columns import Batch
 from derl_runtime.sources import Apply, Column
 
 

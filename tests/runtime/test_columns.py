@@ -9,8 +9,10 @@ import torch
 
 import derl_dsl
 from derl_grammar.types import parse_type
-from derl_runtime.columns import Batch, ColumnError, Ragged
+from derl_runtime.batch import Batch
+from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Column
+from derl_runtime.values import Ragged
 
 NUMBERS = [0.0, 1.0, 0.25, 0.5]
 LISTS = [[0.5], [], [1.0, 0.0, 0.25], [0.75, 0.5]]

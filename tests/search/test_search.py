@@ -22,7 +22,7 @@ from derl_dsl.tools.search.problem import pose
 from derl_dsl.tools.search.run import search
 from derl_dsl.tools.search.tried import LAST, Tried
 from derl_grammar.types import Number
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 GROUPS, SIZE = 40, 4
 COLUMNS = {"a": "bool", "b": "bool", "noise": "number[0, 1]", "size": "number[0, 500]"}

@@ -21,7 +21,7 @@ from derl_dsl.backends.torch import lower
 from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.score.reward import Reward, RewardError, Scores, compile
 from derl_dsl.score.tensors import TorchReward
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 from tests.differential.programs import COLUMNS, scope
 
 ROWS, GROUP = 48, 4

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from derl_dsl import __version__
 from derl_dsl.adapters import codes
 from derl_dsl.adapters.rows import POLICIES, OnFault
 from derl_dsl.adapters.targets import Target
 from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
 from derl_dsl.graph.ir import GROUP
 from derl_dsl.score.reward import Reward, columns_of
+from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.spans import Source
 from derl_runtime.faults import visible
@@ -198,7 +198,7 @@ def _imports(origins: Sequence[Origin]) -> str:
         names |= {"Declared", "SourceFile"} if isinstance(origin, SourceFile) else {"Module"}
     found = f"from derl_dsl.elaborate.custom import {', '.join(sorted(names))}\n" if names else ""
     if "SourceFile" in names:
-        found += "from derl_runtime.walls import SandboxSettings\n"
+        found += "from derl_runtime.sandbox_settings import SandboxSettings\n"
     return found
 
 

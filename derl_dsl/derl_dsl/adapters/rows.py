@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from derl_dsl import __version__
 from derl_dsl.elaborate.custom import Origin
 from derl_dsl.score.groups import Groups, trainer_of
 from derl_dsl.score.reward import (
@@ -23,9 +22,10 @@ from derl_dsl.score.reward import (
     message_text,
     trl_columns,
 )
+from derl_dsl.version import __version__
 from derl_grammar.limits import WIDE
-from derl_runtime.columns import ColumnError
 from derl_runtime.faults import Fault
+from derl_runtime.reading import ColumnError
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_runtime.columns import Offsets, Ragged
+from derl_runtime.values import Offsets, Ragged
 
 __all__ = ["Array", "Bound", "Kernel", "Offsets", "Ragged"]
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from derl_dsl.backends.kernel import Array, Bound, Kernel
 from derl_dsl.backends.llvm.source import digest
+from derl_dsl.backends.pack import Program, key_of
 from derl_dsl.backends.plan import Plan
-from derl_dsl.backends.vm import Program, Run, Session, key_of
+from derl_dsl.backends.vm import Run, Session
 from derl_dsl.graph.ir import Graph
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from derl_dsl.backends.pack import Program, key_of
 from derl_dsl.backends.sizes import sizes
-from derl_dsl.backends.vm import Program, key_of
 from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Param
-from derl_dsl.score.binding import together
+from derl_dsl.graph.needs import together
 
 _LEAVES = frozenset({"input", "valid", "const", "param"})
 Cuts = tuple[tuple[str, int], ...]

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
-from derl_dsl.graph import points
+from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Node, Param
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
-    ufunc = np.frompyfunc(points.OPS[name], 2 if name == "pow" else 1, 1)
+    ufunc = np.frompyfunc(scalars.OPS[name], 2 if name == "pow" else 1, 1)
     return lambda *args: ufunc(*args).astype(np.float64)
 
 
@@ -135,7 +135,7 @@ def _reduce(op: str, ragged: Ragged) -> NDArray[Any]:
 def _cut(op: str, literals: tuple[float, ...], ragged: Ragged) -> Ragged:
     starts, ends = [], []
     for start, steps in zip(ragged.offsets.tolist(), ragged.lengths.tolist(), strict=False):
-        first, last = points.cut(op, literals, steps)
+        first, last = scalars.cut(op, literals, steps)
         starts.append(start + first)
         ends.append(start + last)
     chosen = [np.arange(a, b) for a, b in zip(starts, ends, strict=True)]

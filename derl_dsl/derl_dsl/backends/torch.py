@@ -29,8 +29,8 @@ from derl_dsl.backends import torch_segments as parts
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.torch_ops import OPS
 from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Input, Node, Param
+from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import input_range
-from derl_dsl.score.binding import Binding
 from derl_grammar.types import Bool, List, Number, Type
 from derl_runtime.sources import is_optional, plain
 
@@ -142,9 +142,9 @@ class Lowering:
 
     def lower(self) -> Lowered:
         """The module."""
-        graph, binding = self.graph, Binding.of(self.graph)
+        graph, needs = self.graph, Needs.of(self.graph)
         order = graph.used(graph.roots())
-        self._placeholders(order, binding)
+        self._placeholders(order, needs)
         scalars = self._call(torch.unbind, self.arguments["constants"])
         for i in order:
             node = graph.nodes[i]
@@ -157,7 +157,7 @@ class Lowering:
             elif node.op in ("input", "valid"):
                 self.done[i] = self._checked(i) if self.checked else self._given(i)
         if self.checked:
-            broken = [self.bad[str(graph.source(i))] for i in binding.inputs if self._required(i)]
+            broken = [self.bad[str(graph.source(i))] for i in needs.inputs if self._required(i)]
             live = self._call(_everyone, self.arguments["rows"], self.arguments["constants"])
             for bad in broken:
                 live = self._call(_without, live, bad)
@@ -166,7 +166,7 @@ class Lowering:
         for i in order:
             if i not in self.done:
                 self.done[i] = self._node(graph.nodes[i], i, live)
-        self.to.output(self._scored(binding) if self.checked else self._raw())
+        self.to.output(self._scored(needs) if self.checked else self._raw())
         self.to.eliminate_dead_code()
         self.to.lint()
         module = fx.GraphModule(torch.nn.Module(), self.to, "TorchKernel")
@@ -175,16 +175,16 @@ class Lowering:
     def _call(self, function: Callable[..., Any], *args: Any) -> fx.Node:
         return self.to.call_function(function, args)
 
-    def _placeholders(self, order: list[int], binding: Binding) -> None:
+    def _placeholders(self, order: list[int], needs: Needs) -> None:
         """The arguments of the module; an input's conditions come from the same argument."""
         names = ["constants", "rows"]
         names += [f"p{i}" for i in order if self.graph.nodes[i].op == "param"]
-        for i in binding.inputs:
+        for i in needs.inputs:
             names.append(f"x{self._of(i)}")
             if self._is_list(i):
                 names += [f"{part}{self._of(i)}" for part in ("offsets", "owner")]
                 names += [f"valid{self._of(i)}"] if self.checked else []
-        if binding.grouped:
+        if needs.grouped:
             names += ["group_size"] if self.uniform else ["group_offsets", "group_owner"]
         names += [] if self.checked else ["live"]
         for name in dict.fromkeys(names):
@@ -322,13 +322,13 @@ class Lowering:
         outputs = {**self.graph.outputs, **{f"?{n}": i for n, i in self.graph.valids.items()}}
         return {name: self._output(i) for name, i in outputs.items()}
 
-    def _scored(self, binding: Binding) -> dict[str, fx.Node]:
+    def _scored(self, needs: Needs) -> dict[str, fx.Node]:
         """Values, NaN where they are not applicable or an input they need is none of its type."""
         found = {}
         for name, i in self.graph.outputs.items():
             x = self._output(i)
-            needs = [str(self.graph.source(j)) for j in binding.needs[name] if self._required(j)]
-            gone = [self.bad[source] for source in needs]
+            required = [j for j in needs.of_output[name] if self._required(j)]
+            gone = [self.bad[str(self.graph.source(j))] for j in required]
             if name in self.graph.valids:
                 gone.append(self._call(torch.logical_not, self.done[self.graph.valids[name]]))
             if gone:

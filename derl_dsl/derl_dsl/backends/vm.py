@@ -24,8 +24,6 @@ from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key, Program, key_of, pack
 from derl_dsl.graph.ir import Graph
 
-__all__ = ["Program", "Run", "Session", "emit", "key_of", "pack"]
-
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
 _RECORD = len(PROGRAM)

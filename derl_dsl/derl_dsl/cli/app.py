@@ -31,7 +31,7 @@ COMMANDS = {
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from derl_dsl import __version__
+        from derl_dsl.version import __version__
 
         typer.echo(f"derl-dsl {__version__}")
         raise typer.Exit

@@ -50,8 +50,8 @@ def audit_command(
     from derl_dsl.score.reward import RewardError
     from derl_dsl.tools.audit.run import audit, to_json
     from derl_dsl.tools.evaluate.evaluation import Question
-    from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
+    from derl_runtime.reading import ColumnError
 
     show_no_logs()
     if (reward is None) == (expression is None):

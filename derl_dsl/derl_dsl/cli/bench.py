@@ -90,8 +90,8 @@ def bench_command(
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
     from derl_dsl.score.reward import RewardError
-    from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
+    from derl_runtime.reading import ColumnError
 
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from derl_dsl.checker import Checked, OutcomeError, check_source
+from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.cli.formats import Format, github, sarif
 from derl_dsl.cli.inputs import (
     Columns,
@@ -21,6 +21,7 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.project import Settings
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
@@ -72,8 +73,8 @@ def _checked(source: Source, settings: Settings) -> Checked:
 def _on_data(found: list[Checked], data: Path) -> list[Checked]:
     """The programs with what the rows of a data file lack added to their diagnostics."""
     from derl_dsl.tools.audit.faults import check_data
-    from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
+    from derl_runtime.reading import ColumnError
 
     try:
         rows = read_rows(data)

@@ -67,8 +67,8 @@ def eval_command(
     """
     from derl_dsl.score.reward import RewardError
     from derl_dsl.tools.evaluate.evaluation import Question, evaluate, scores_table
-    from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows, write_rows
+    from derl_runtime.reading import ColumnError
 
     show_no_logs()
     if (reward is None) == (expression is None):

@@ -98,8 +98,8 @@ def _search(
     from derl_dsl.tools.audit.context import likely_group
     from derl_dsl.tools.evaluate.evaluation import Question
     from derl_dsl.tools.search.run import search
-    from derl_runtime.columns import ColumnError
     from derl_runtime.data import DataError, read_rows
+    from derl_runtime.reading import ColumnError
 
     given = read_settings(Source("", "<search>"), suite, column, outcome)
     try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from derl_dsl.elaborate import codes
+from derl_dsl.elaborate.convert import Converter
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
 from derl_dsl.elaborate.values import BROKEN, Value, closest
 from derl_dsl.graph.ir import Param
@@ -14,18 +13,15 @@ from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_runtime.sources import Apply, Column, Literal, Source
 
-if TYPE_CHECKING:
-    from derl_dsl.elaborate.expressions import Elaborator
-
 
 class Calls:
     """Elaborates the calls of one program."""
 
-    def __init__(self, elaborator: Elaborator) -> None:
-        self.at = elaborator
-        self.report = elaborator.report
-        self.graph = elaborator.graph
-        self.scope = elaborator.scope
+    def __init__(self, converter: Converter) -> None:
+        self.at = converter
+        self.report = converter.report
+        self.graph = converter.graph
+        self.scope = converter.scope
 
     def call(self, node: n.Call, below: list[Value]) -> Value:
         """The value of a call."""

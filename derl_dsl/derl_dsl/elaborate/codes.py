@@ -1,4 +1,4 @@
-"""The codes of names (1xx), types (2xx), and ranges and proofs (3xx)."""
+"""The codes of names (1xx) and types (2xx)."""
 
 from derl_grammar.diagnostics import define
 
@@ -150,55 +150,4 @@ LITERAL_ONLY = define(
     bad='exact(completion, answer) * matches(completion, "(a{30}){30}")',
     good='exact(completion, answer) + 0.1 * matches(completion, "(a{8}){8}")',
     suite="math",
-)
-
-DIVISION = define(
-    "DRL301",
-    "possible division by zero",
-    stage="unsafe",
-    why="One infinite or NaN reward turns every advantage of its group into NaN.",
-    bad="g1 + g2 / (g3 - g4)",
-    good="g1 + g2 / (1 + g3 + g4)",
-)
-OVERFLOW = define(
-    "DRL302",
-    "possible overflow",
-    stage="unsafe",
-    why="A value beyond 1.8e308 is infinite, and so is the reward.",
-    bad="exp(1000 * g1)",
-    good="exp(2 * g1)",
-)
-DOMAIN = define(
-    "DRL303",
-    "outside a function's domain",
-    stage="unsafe",
-    why="log of 0, sqrt of a negative number or a negative number to a fraction is no number.",
-    bad="log(g1 - 0.5)",
-    good="log(1 + g1)",
-)
-CONSTANT = define(
-    "DRL304",
-    "constant reward",
-    stage="degenerate",
-    why="Equal rewards in every group have zero advantage: nothing is learned.",
-    bad="g1 - g1 + 0.5",
-    good="g1 + 0.5",
-)
-INVERTED = define(
-    "DRL305",
-    "punishes being right",
-    stage="degenerate",
-    severity="warning",
-    why="A reward that falls when the outcome rises teaches the policy to be wrong.",
-    bad="-(g1 + g2)",
-    good="g1 + g2",
-)
-IGNORED = define(
-    "DRL306",
-    "ignores the outcome",
-    stage="degenerate",
-    severity="warning",
-    why="A reward without the outcome pays for form alone, which the policy will find out.",
-    bad="g2 + g3",
-    good="g1 + 0.1 * g2 + 0.1 * g3",
 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
-from derl_runtime.walls import SandboxSettings
+from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
     from derl_runtime.sandbox import Sandbox

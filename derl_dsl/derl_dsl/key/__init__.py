@@ -14,9 +14,9 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from derl_dsl.graph import points
+from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
-from derl_dsl.key.corners import TABULAR, Exact, corners, exact_values, grid
+from derl_dsl.key.exact import TABULAR, Exact, corners, exact_values, grid
 from derl_dsl.key.structure import label, structure
 
 # Exact and float64 values may differ by this share of their spread: GRPO's advantages, divided by
@@ -75,7 +75,7 @@ def _floats(graph: Graph, root: int, columns: dict[int, list[float]], rows: int)
         payload = graph.nodes[i].payload
         if isinstance(payload, Param):
             given[i] = [payload.value] * rows
-    found: list[float] = points.evaluate(graph, [root], given, rows)[root]
+    found: list[float] = scalars.evaluate(graph, [root], given, rows)[root]
     return found
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import GROUP, Graph, Node, Param
 from derl_dsl.graph.ranges import Range
-from derl_dsl.key.corners import as_written
+from derl_dsl.key.exact import as_written
 from derl_dsl.passes import lower
 from derl_dsl.prove.analyse import domain, source_range
 from derl_runtime.sources import Apply

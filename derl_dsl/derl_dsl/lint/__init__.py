@@ -48,7 +48,7 @@ from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
-    from derl_dsl.checker import Checked
+    from derl_dsl.prove.checked import Checked
 
 # In this order: a rule may leave out what an earlier one has told.
 RULES: tuple[Rule, ...] = (

@@ -20,8 +20,8 @@ from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
 if TYPE_CHECKING:
-    from derl_dsl.checker import Checked
     from derl_dsl.prove.certificate import Certificate
+    from derl_dsl.prove.checked import Checked
 
 # A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
 NOTHING = 1e-3

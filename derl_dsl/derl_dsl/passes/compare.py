@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derl_dsl.graph.ir import Payload
-from derl_dsl.graph.points import OPS
+from derl_dsl.graph.scalars import OPS
 from derl_dsl.passes.facts import bounds, ordered
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 

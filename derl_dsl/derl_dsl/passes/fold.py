@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from derl_dsl.graph.ir import BOOLEAN, Payload
-from derl_dsl.graph.points import OPS
+from derl_dsl.graph.scalars import OPS
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from derl_dsl.elaborate import codes
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis
 from derl_dsl.prove.witness import Witness, leaf_name
 from derl_grammar.diagnostics import Code, Report

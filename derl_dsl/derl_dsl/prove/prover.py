@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from derl_dsl.elaborate import codes
 from derl_dsl.graph.ir import GROUP, Graph
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis, Facts, domain, input_range, source_range
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits

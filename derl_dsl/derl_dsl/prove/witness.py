@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from derl_dsl.graph import points
+from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import GROUP, Graph, Param
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.analyse import Analysis, domain, source_range
@@ -178,7 +178,7 @@ def at_rows(
         steps = min(len(columns[i][k]) for i in lists)
         for i in lists:
             columns[i][k] = columns[i][k][:steps]
-    return points.evaluate(graph, roots, columns, len(rows))
+    return scalars.evaluate(graph, roots, columns, len(rows))
 
 
 def witness(graph: Graph, root: int, valid: int | None) -> Witness:

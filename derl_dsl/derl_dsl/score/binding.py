@@ -2,91 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
-from derl_dsl.graph.ir import GROUP, Graph, Input
+from derl_dsl.graph.ir import Graph, Input
+from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import input_range
 from derl_grammar.types import List, Number
-from derl_runtime.columns import Batch, ColumnError, Values
+from derl_runtime.batch import Batch
 from derl_runtime.faults import fault
+from derl_runtime.reading import ColumnError
 from derl_runtime.sources import is_optional, plain
+from derl_runtime.values import Values
 
 Mask = NDArray[np.bool_]
 
+UNGROUPED = (
+    "the reward has group functions: say how the rollouts are grouped, by group_size or group"
+)
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a graph needs of the data: input nodes by output, and lists that go together."""
 
-    graph: Graph
-    inputs: tuple[int, ...]
-    needs: Mapping[str, tuple[int, ...]]
-    together: tuple[tuple[int, ...], ...]
-    grouped: bool
+def kernel_inputs(needs: Needs, batch: Batch, groups: Offsets) -> tuple[Bound, dict[int, Mask]]:
+    """The kernel's inputs, and for each input the rows where it is not to be trusted.
 
-    @classmethod
-    def of(cls, graph: Graph) -> Binding:
-        """The needs of a graph."""
-        needs = {}
-        for name, node in graph.outputs.items():
-            roots = [node, graph.valids[name]] if name in graph.valids else [node]
-            needs[name] = tuple(graph.inputs(roots))
-        used = graph.used(graph.roots())
-        return cls(
-            graph,
-            tuple(graph.inputs(graph.roots())),
-            needs,
-            together(graph),
-            any(graph.nodes[i].op in GROUP for i in used),
-        )
+    Missing values of an optional input are no fault: its condition says so.
+    """
+    arrays: dict[int, Array | Ragged] = {}
+    broken: dict[int, Mask] = {}
+    for i in needs.inputs:
+        node = needs.graph.nodes[i]
+        arrays[i], gaps = input_array(batch, node.op, needs.graph.source(i))
+        if gaps is not None:
+            broken[i] = gaps
+    for members in needs.together:
+        _align(needs.graph, members, arrays, broken, batch)
+    live = np.ones(batch.rows, dtype=bool)
+    for mask in broken.values():
+        live &= ~mask
+    return Bound(arrays, batch.rows, groups, live), broken
 
-    def bind(self, batch: Batch, groups: Offsets) -> tuple[Bound, dict[int, Mask]]:
-        """The kernel's inputs, and for each input the rows where it is not to be trusted.
 
-        Missing values of an optional input are no fault: its condition says so.
-        """
-        arrays: dict[int, Array | Ragged] = {}
-        broken: dict[int, Mask] = {}
-        for i in self.inputs:
-            node = self.graph.nodes[i]
-            arrays[i], gaps = input_array(batch, node.op, self.graph.source(i))
-            if gaps is not None:
-                broken[i] = gaps
-        for members in self.together:
-            self._align(members, arrays, broken, batch)
-        live = np.ones(batch.rows, dtype=bool)
-        for mask in broken.values():
-            live &= ~mask
-        return Bound(arrays, batch.rows, groups, live), broken
-
-    def _align(
-        self,
-        members: tuple[int, ...],
-        arrays: dict[int, Array | Ragged],
-        broken: dict[int, Mask],
-        batch: Batch,
-    ) -> None:
-        """Lists that go together step by step must have the same length in every row."""
-        lists = [v for v in (arrays[i] for i in members) if isinstance(v, Ragged)]
-        differ = np.zeros(batch.rows, dtype=bool)
-        for other in lists[1:]:
-            differ |= other.lengths != lists[0].lengths
-        if not differ.any():
-            return
-        names = " and ".join(str(self.graph.source(i)) for i in members)
-        rows = [int(r) for r in np.flatnonzero(differ)]
-        batch.faults.append(fault("protocol", names, rows, "lists of different lengths"))
-        for i in members:
-            value = arrays[i]
-            assert isinstance(value, Ragged)
-            arrays[i] = _emptied(value, differ)
-            broken[i] = broken.get(i, np.zeros(batch.rows, dtype=bool)) | differ
+def _align(
+    graph: Graph,
+    members: tuple[int, ...],
+    arrays: dict[int, Array | Ragged],
+    broken: dict[int, Mask],
+    batch: Batch,
+) -> None:
+    """Lists that go together step by step must have the same length in every row."""
+    lists = [v for v in (arrays[i] for i in members) if isinstance(v, Ragged)]
+    differ = np.zeros(batch.rows, dtype=bool)
+    for other in lists[1:]:
+        differ |= other.lengths != lists[0].lengths
+    if not differ.any():
+        return
+    names = " and ".join(str(graph.source(i)) for i in members)
+    rows = [int(r) for r in np.flatnonzero(differ)]
+    batch.faults.append(fault("protocol", names, rows, "lists of different lengths"))
+    for i in members:
+        value = arrays[i]
+        assert isinstance(value, Ragged)
+        arrays[i] = _emptied(value, differ)
+        broken[i] = broken.get(i, np.zeros(batch.rows, dtype=bool)) | differ
 
 
 def input_array(batch: Batch, op: str, source: Input) -> tuple[Array | Ragged, Mask | None]:
@@ -100,24 +80,6 @@ def input_array(batch: Batch, op: str, source: Input) -> tuple[Array | Ragged, M
         return np.asarray(holds, dtype=np.float64), None
     gaps = None if is_optional(source) or values.valid is None else ~values.valid
     return _array(source, values), gaps
-
-
-def together(graph: Graph) -> tuple[tuple[int, ...], ...]:
-    """The list inputs that meet in one operation, directly or through others."""
-    sets: dict[int, set[int]] = {}
-    for i in graph.used(graph.roots()):
-        node = graph.nodes[i]
-        if node.is_list:
-            merged = {i} if node.op == "input" else set()
-            for a in node.args:
-                merged |= sets.get(a, set())
-            for member in merged:
-                merged = merged | sets.get(member, set())
-            sets[i] = merged
-            for member in merged:
-                sets[member] = merged
-    found = {tuple(sorted(s)) for s in sets.values() if len(s) > 1}
-    return tuple(sorted(f for f in found if not any(set(f) < set(o) for o in found)))
 
 
 def _array(source: Input, values: Values) -> Array | Ragged:

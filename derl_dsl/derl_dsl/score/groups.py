@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 Groups = int | str | None
 """Group size, name of the column of ids, `WHOLE_CALL`, or None: what the trainer says."""

@@ -14,8 +14,8 @@ from derl_dsl.backends import BACKENDS
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
 from derl_dsl.backends.pack import Key, key_of, pack
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.needs import together
 from derl_dsl.passes import feeds, lower
-from derl_dsl.score.binding import together
 
 Mask = NDArray[np.bool_]
 # Binding columns is for calling often: from so many rows on, compiling at once pays.

@@ -9,16 +9,13 @@ import numpy as np
 
 from derl_dsl.backends.kernel import Array, Ragged
 from derl_dsl.backends.pack import Key
-from derl_dsl.score.binding import group_offsets, input_array
-from derl_runtime.columns import Batch, ColumnError
+from derl_dsl.score.binding import UNGROUPED, group_offsets, input_array
+from derl_runtime.batch import Batch
+from derl_runtime.reading import ColumnError
 
 if TYPE_CHECKING:
     from derl_dsl.score.binding import Mask
     from derl_dsl.score.reward import Reward
-
-UNGROUPED = (
-    "the reward has group functions: say how the rollouts are grouped, by group_size or group"
-)
 
 
 class _Inputs:

@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, DTYPES
 from derl_dsl.backends.kernel import Offsets
-from derl_dsl.checker import Checked, linted, prove_source
+from derl_dsl.checker import linted, prove_source
 from derl_dsl.elaborate.custom import Origin, origins_of
 from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.graph.ir import Param
+from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.certificate import Certificate
-from derl_dsl.score.binding import Binding, group_offsets, runs_of
+from derl_dsl.prove.checked import Checked
+from derl_dsl.score.binding import UNGROUPED, group_offsets, kernel_inputs, runs_of
 from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
-from derl_dsl.score.many import UNGROUPED
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.spans import Source
 from derl_grammar.types import Type
-from derl_runtime.columns import Batch, ColumnError
+from derl_runtime.batch import Batch
 from derl_runtime.faults import Fault, FaultLog, fault
-from derl_runtime.sources import Apply, Column, parts_of, primitives_of
-from derl_runtime.sources import Source as Input
+from derl_runtime.reading import ColumnError
+from derl_runtime.sources import Column, parts_of, primitives_of
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +104,7 @@ class Reward:
         self.__name__ = "reward"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        sources = map(self.graph.source, self._binding.inputs)
+        sources = map(self.graph.source, self._needs.inputs)
         used = [p for source in sources for p in primitives_of(source)]
         arguments = (origins_of(used), self.faults.limit, self._arguments)
         return (_compile_with, arguments, {"groups": self.groups})
@@ -124,8 +125,8 @@ class Reward:
         return key(self.graph, self.graph.outputs["reward"])
 
     @cached_property
-    def _binding(self) -> Binding:
-        return Binding.of(self.graph)
+    def _needs(self) -> Needs:
+        return Needs.of(self.graph)
 
     @property
     def params(self) -> dict[str, float]:
@@ -144,7 +145,7 @@ class Reward:
     @property
     def uses_groups(self) -> bool:
         """Whether the reward of a rollout depends on the others of its group."""
-        return self._binding.grouped
+        return self._needs.grouped
 
     def torch(
         self, dtype: torch.dtype | None = None, device: Any = None, compile: bool = False
@@ -175,7 +176,7 @@ class Reward:
         batch = Batch(columns, log=self.faults)
         if group is not None:
             return self._score_by_key(batch, columns, group)
-        if self._binding.grouped and group_size is None:
+        if self._needs.grouped and group_size is None:
             raise ColumnError(UNGROUPED)
         return self.score_batch(batch, group_offsets(batch.rows, group_size))
 
@@ -193,12 +194,12 @@ class Reward:
         >>> again().tolist()
         [0.0, 0.5]
         """
-        if self._binding.grouped and group_size is None:
+        if self._needs.grouped and group_size is None:
             raise ColumnError(UNGROUPED)
         batch = Batch(columns, log=self.faults)
-        bound, broken = self._binding.bind(batch, group_offsets(batch.rows, group_size))
+        bound, broken = kernel_inputs(self._needs, batch, group_offsets(batch.rows, group_size))
         self.count(batch.faults)
-        masks = [broken[i] for i in self._binding.needs["reward"] if i in broken]
+        masks = [broken[i] for i in self._needs.of_output["reward"] if i in broken]
         return self.kernels.bind(bound, np.logical_or.reduce(masks) if masks else None)
 
     def _score_by_key(
@@ -216,7 +217,7 @@ class Reward:
 
     def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
         """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
-        bound, broken = self._binding.bind(batch, groups)
+        bound, broken = kernel_inputs(self._needs, batch, groups)
         outputs = self.kernels.outputs(bound if order is None else bound.permuted(order))
         # A column may be the caller's own array: gaps are marked in a copy.
         given = {id(a) for a in bound.inputs.values()}
@@ -228,11 +229,11 @@ class Reward:
             if name.startswith("?"):
                 outputs[name[1:]][outputs.pop(name) == 0] = np.nan
                 continue
-            for i in self._binding.needs[name]:
+            for i in self._needs.of_output[name]:
                 if i in broken:
                     array[broken[i]] = np.nan
         failed = np.isinf(outputs["reward"])
-        for i in self._binding.needs["reward"]:
+        for i in self._needs.of_output["reward"]:
             if i in broken:
                 failed |= broken[i]
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
@@ -254,8 +255,8 @@ class Reward:
     def _names(self) -> frozenset[str]:
         """What faults of this reward are named after: inputs, what they are made of, lists."""
         source = self.graph.source
-        parts = [p for i in self._binding.inputs for p in parts_of(source(i))]
-        lists = [" and ".join(str(source(i)) for i in m) for m in self._binding.together]
+        parts = [p for i in self._needs.inputs for p in parts_of(source(i))]
+        lists = [" and ".join(str(source(i)) for i in m) for m in self._needs.together]
         return frozenset(["reward", *map(str, parts), *lists])
 
     def _nonfinite(self, values: Array) -> list[Fault]:
@@ -329,16 +330,10 @@ class Reward:
 def columns_of(reward: Reward) -> dict[str, Column]:
     """The columns that a reward reads, by name."""
     found: dict[str, Column] = {}
-
-    def visit(source: Input) -> None:
-        if isinstance(source, Column):
-            found.setdefault(source.name, source)
-        elif isinstance(source, Apply):
-            for arg in source.args:
-                visit(arg)
-
     for i in reward.graph.inputs(reward.graph.roots()):
-        visit(reward.graph.source(i))
+        for part in parts_of(reward.graph.source(i)):
+            if isinstance(part, Column):
+                found.setdefault(part.name, part)
     return found
 
 

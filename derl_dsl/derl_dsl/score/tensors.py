@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,17 +11,25 @@ from torch import Tensor, nn
 
 from derl_dsl.backends import torch_segments as parts
 from derl_dsl.backends.torch import Lowered, equal_sizes, lower
-from derl_dsl.graph.ir import Param
-from derl_dsl.score.binding import Binding, group_offsets
+from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.graph.needs import Needs
+from derl_dsl.score.binding import group_offsets, kernel_inputs
 from derl_grammar.types import List
-from derl_runtime.columns import Batch, ColumnError, Ragged
+from derl_runtime.batch import Batch
+from derl_runtime.faults import FaultLog
+from derl_runtime.reading import ColumnError
 from derl_runtime.sources import plain
-
-if TYPE_CHECKING:
-    from derl_dsl.score.reward import Reward
+from derl_runtime.values import Ragged
 
 # A column: numbers or conditions (B,), or lists as (values, offsets) or (values, offsets, valid).
 Columns = Mapping[str, Any]
+
+
+class Compiled(Protocol):
+    """What the module is made of; a `Reward` has it."""
+
+    graph: Graph
+    faults: FaultLog
 
 
 class TorchReward(nn.Module):
@@ -47,7 +55,7 @@ class TorchReward(nn.Module):
 
     def __init__(
         self,
-        reward: Reward,
+        reward: Compiled,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         compile: bool = False,
@@ -72,7 +80,7 @@ class TorchReward(nn.Module):
     def _prepare(self) -> None:
         """What follows from the program alone."""
         self.graph = self.reward.graph
-        self._binding = Binding.of(self.graph)
+        self._needs = Needs.of(self.graph)
         self._lowered: dict[bool, tuple[Lowered, Any]] = {}
         # The nodes of the parameters by name, with their ranges.
         self._bounds = {
@@ -83,7 +91,7 @@ class TorchReward(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A reward is pickled as its text; what follows from it is made again.
-        made = ("graph", "_binding", "_lowered", "_bounds")
+        made = ("graph", "_needs", "_lowered", "_bounds")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -152,10 +160,10 @@ class TorchReward(nn.Module):
         `data` is what `Reward.score` takes; tensors come back on the module's device.
         """
         batch = Batch(data, log=self.reward.faults)
-        bound, broken = self._binding.bind(batch, group_offsets(batch.rows, None))
+        bound, broken = kernel_inputs(self._needs, batch, group_offsets(batch.rows, None))
         found: dict[str, Any] = {}
         # Values before conditions: both stand for one column.
-        for i in sorted(self._binding.inputs, key=lambda i: self.graph.nodes[i].op == "valid"):
+        for i in sorted(self._needs.inputs, key=lambda i: self.graph.nodes[i].op == "valid"):
             source = self.graph.source(i)
             if str(source) in found:
                 continue
@@ -191,7 +199,7 @@ class TorchReward(nn.Module):
         """The arguments of the inputs, by the first node that reads each."""
         given: dict[str, Any] = {}
         seen: dict[str, int] = {}
-        for i in self._binding.inputs:
+        for i in self._needs.inputs:
             source = self.graph.source(i)
             name = str(source)
             if name in seen:
@@ -204,7 +212,7 @@ class TorchReward(nn.Module):
                 given |= self._list(i, name, columns[name])
             else:
                 given[f"x{i}"] = self._numbers(columns[name])
-        for members in self._binding.together:
+        for members in self._needs.together:
             self._equal_lengths([seen[str(self.graph.source(i))] for i in members], given)
         return given
 
@@ -258,7 +266,7 @@ class TorchReward(nn.Module):
 
     def _group(self, given: dict[str, Any], rows: int, size: int | Tensor | None) -> bool:
         """Adds what says how rollouts are grouped; whether all groups have one size."""
-        if not self._binding.grouped:
+        if not self._needs.grouped:
             return True
         if size is None:
             raise ColumnError("the reward has group functions: say how the rollouts are grouped")

@@ -6,7 +6,6 @@ import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from derl_dsl.checker import Checked
 from derl_dsl.elaborate.values import Value
 from derl_dsl.generate.unparse import expression_text
 from derl_dsl.graph.ir import Graph
@@ -14,6 +13,7 @@ from derl_dsl.graph.ranges import Range
 from derl_dsl.key import key
 from derl_dsl.prove.analyse import Analysis, domain, input_range
 from derl_dsl.prove.certificate import Certificate
+from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.differences import Differences
 from derl_dsl.prove.witness import leaf_name
 

@@ -13,7 +13,7 @@ from derl_dsl.elaborate.custom import REGISTRY, load_with
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
-from derl_runtime.walls import SandboxSettings
+from derl_runtime.sandbox_settings import SandboxSettings
 
 _TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
 _HEADER = re.compile(
@@ -289,7 +289,7 @@ def _settings(table: Mapping[str, Any], where: str, more: list[str]) -> dict[str
 
 def _codes(value: Any, where: str) -> tuple[str, ...]:
     """Codes or their beginnings; each must stand for at least one that is no error."""
-    from derl_dsl.cli.pages import load_codes
+    from derl_dsl.tools.catalogue import load_codes
 
     load_codes()
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):

@@ -13,7 +13,7 @@ import torch
 
 import derl_dsl
 from derl_dsl.score.reward import Reward, columns_of
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
 from derl_trainers.policy.loading import unpacked

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from derl_dsl.tools.audit.findings import number
 from derl_dsl.tools.pages.excerpts import visible
+from derl_dsl.tools.pages.numbers import number
 
 
 def text(value: object, breaks: bool = False) -> str:

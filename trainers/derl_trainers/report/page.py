@@ -6,7 +6,7 @@ import json
 import time
 from importlib.resources import files
 
-from derl_dsl.tools.audit.html import document
+from derl_dsl.tools.pages.document import document
 from derl_trainers.outer.final import BEST, START, ComparisonRow
 from derl_trainers.report import figures, tables
 from derl_trainers.report.facts import Facts, change

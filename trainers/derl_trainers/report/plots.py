@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from derl_dsl.tools.audit.plots import label, svg
+from derl_dsl.tools.pages.svg import label, svg
 
 _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BASE = 46, 472, 10, 216

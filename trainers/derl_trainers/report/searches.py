@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import derl_dsl
-from derl_dsl.tools.audit.html import document
+from derl_dsl.tools.pages.document import document
 from derl_trainers.outer.compare import (
     Estimate,
     Outcome,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derl_dsl.tools.audit.findings import number
+from derl_dsl.tools.pages.numbers import number
 from derl_trainers.report.classes import CLASSES
 from derl_trainers.report.facts import Facts, Formula, Row
 from derl_trainers.report.markup import cell, code, fold, seconds, table, text

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from derl_runtime.walls import ENGINES, LEVELS, SandboxSettings
+from derl_runtime.sandbox_settings import ENGINES, LEVELS, SandboxSettings
 from derl_trainers.reading import setting
 
 

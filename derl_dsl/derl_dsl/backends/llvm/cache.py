@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from derl_dsl import __version__
+from derl_dsl.version import __version__
 
 # Objects are a few kB: room for some thousands.
 LARGEST_BYTES = 64 * 2**20

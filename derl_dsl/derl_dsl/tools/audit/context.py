@@ -15,7 +15,7 @@ from derl_dsl.tools.evaluate.evaluation import Component, Evaluation, Question, 
 from derl_dsl.tools.evaluate.summary import group_codes
 from derl_dsl.tools.pages.excerpts import texts
 from derl_primitives.suites import find_suite
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 
 Data = Mapping[str, Sequence[Any]]
 # Columns that commonly say which rollouts belong to one prompt, the surest first.

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Iterable
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 
-from derl_dsl.tools.audit.findings import Finding, number, share, signed
+from derl_dsl.tools.audit.findings import Finding
 from derl_dsl.tools.audit.plots import histogram, scatter
 from derl_dsl.tools.audit.run import Audit, Pair, Side
 from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.audit.text import heading, tally
 from derl_dsl.tools.evaluate.evaluation import Component
+from derl_dsl.tools.pages.document import document
 from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.pages.numbers import number, share, signed
 
-# Nothing may be loaded or run, whatever a completion manages to say.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _EXCERPT = 1200
 
 
@@ -36,28 +32,6 @@ def page(audit: Audit, reward: str, data: str) -> str:
         "<footer>Rows count from 0. Written by <code>derl-dsl audit</code>.</footer>",
     ]
     return document(f"Audit of {visible(reward)}", parts)
-
-
-def document(title: str, parts: Iterable[str], style: str = "", script: str = "") -> str:
-    """A page that needs nothing else: its parts, in the common style and that of its own.
-
-    No script but the one given may run, and nothing may be loaded.
-    """
-    common = files("derl_dsl.tools.audit").joinpath("page.css").read_text("utf-8")
-    policy, last = _POLICY, ""
-    if script:
-        digest = b64encode(sha256(script.encode()).digest()).decode()
-        policy += f"; script-src 'sha256-{digest}'"
-        last = f"<script>{script}</script>"
-    return (
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name=viewport content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>\n{common}{style}</style></head>\n<body><main>\n"
-        + "\n".join(parts)
-        + f"\n</main>{last}</body></html>\n"
-    )
 
 
 def _text(text: str) -> str:

@@ -6,17 +6,15 @@ Colours are CSS classes (`right`, `wrong`, `all`), so that the page decides ligh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
-from derl_dsl.tools.audit.findings import number
 from derl_dsl.tools.audit.statistics import Array, Rows
+from derl_dsl.tools.pages.numbers import number
+from derl_dsl.tools.pages.svg import HEIGHT, WIDTH, label, svg
 
 _MOST_BINS = 24
-_WIDTH, _HEIGHT = 280, 120
-_BASE = _HEIGHT - 18
+_BASE = HEIGHT - 18
 _POINTS = 1500
 
 
@@ -43,7 +41,7 @@ def histogram(name: str, values: Array, outcome: Array | None) -> str:
     bins = _bins(together, low, high)
     shares = [(c, _shares(v, low, high, bins)) for c, v in classes]
     top = max(s.max() for _, s in shares)
-    slot = _WIDTH / bins
+    slot = WIDTH / bins
     wide = max(1.0, (min(slot, 40) - 2) / len(shares))
     bars = []
     for k, (kind, heights) in enumerate(shares):
@@ -58,7 +56,7 @@ def histogram(name: str, values: Array, outcome: Array | None) -> str:
                 )
     axis = _axis(low, high, bins)
     tallest = f'<text x="0" y="9">{top:.0%}</text>'
-    return svg(_WIDTH, _HEIGHT, f"Histogram of {name}", [*bars, *axis, tallest])
+    return svg(WIDTH, HEIGHT, f"Histogram of {name}", [*bars, *axis, tallest])
 
 
 def _bins(values: Array, low: float, high: float) -> int:
@@ -82,18 +80,13 @@ def _shares(values: Array, low: float, high: float, bins: int) -> Array:
 
 
 def _axis(low: float, high: float, bins: int) -> list[str]:
-    line = f'<line class="axis" x1="0" y1="{_BASE}" x2="{_WIDTH}" y2="{_BASE}"/>'
+    line = f'<line class="axis" x1="0" y1="{_BASE}" x2="{WIDTH}" y2="{_BASE}"/>'
     if bins == 1:
-        return [line, label(_WIDTH / 2, number(low), "middle")]
+        return [line, label(WIDTH / 2, number(low), "middle")]
     if bins == 2:
-        ends = ((_WIDTH / 4, low), (_WIDTH * 3 / 4, high))
+        ends = ((WIDTH / 4, low), (WIDTH * 3 / 4, high))
         return [line, *(label(x, number(v), "middle") for x, v in ends)]
-    return [line, label(0, number(low), "start"), label(_WIDTH, number(high), "end")]
-
-
-def label(x: float, text: str, anchor: str, y: float = _HEIGHT - 4) -> str:
-    """A text in a plot; `anchor` is start, middle or end."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return [line, label(0, number(low), "start"), label(WIDTH, number(high), "end")]
 
 
 def scatter(length: Array, reward: Array, outcome: Array | None, unit: str) -> str:
@@ -138,12 +131,3 @@ def _kinds(outcome: Array | None, rows: Rows) -> list[str]:
         return ["all"] * len(rows)
     known = {True: "right", False: "wrong"}
     return ["all" if np.isnan(o) else known[bool(o > 0.5)] for o in outcome[rows]]
-
-
-def svg(width: int, height: int, title: str, shapes: Sequence[str]) -> str:
-    """A plot of this size; `title` is what it is called by who cannot see it."""
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
-        + "".join(shapes)
-        + "</svg>"
-    )

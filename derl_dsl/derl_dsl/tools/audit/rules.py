@@ -12,9 +12,10 @@ import numpy as np
 
 from derl_dsl.tools.audit import codes
 from derl_dsl.tools.audit.context import Context
-from derl_dsl.tools.audit.findings import Finding, Measure, Verdict, finding, number, share, signed
+from derl_dsl.tools.audit.findings import Finding, Measure, Verdict, finding
 from derl_dsl.tools.audit.statistics import at_bound, outliers, relate
 from derl_dsl.tools.evaluate import summary
+from derl_dsl.tools.pages.numbers import number, share, signed
 
 FLAT_LOOK, FLAT_BAD = 0.5, 0.9
 WEAK = 0.1  # a correlation below it hardly says anything

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derl_dsl.tools.audit.findings import Finding, number
+from derl_dsl.tools.audit.findings import Finding
 from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.pages.numbers import number
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,8 +16,8 @@ from derl_dsl.tools.evaluate.summary import Agreement, Summary, agree, group_cod
 from derl_grammar.limits import WIDE
 from derl_grammar.types import Type
 from derl_primitives.suites import find_suite
-from derl_runtime.columns import ColumnError
 from derl_runtime.faults import Fault
+from derl_runtime.reading import ColumnError
 
 Array = NDArray[np.float64]
 Data = Mapping[str, Sequence[Any]]

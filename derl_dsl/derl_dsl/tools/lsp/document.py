@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
-from derl_dsl.checker import Checked, check_source
+from derl_dsl.checker import check_source
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.values import Value
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ranges import LARGEST
 from derl_dsl.prove.analyse import Analysis
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.project import Settings, settings_of
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic, Report

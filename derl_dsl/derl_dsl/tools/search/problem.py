@@ -18,7 +18,7 @@ from derl_dsl.tools.evaluate.summary import flat_groups, group_codes
 from derl_dsl.tools.search.vocabulary import Array, Data, Feature, infer_declared, measured
 from derl_grammar.types import Type
 from derl_primitives.suites import SUITES, SuiteError, find_suite
-from derl_runtime.columns import ColumnError, rows_in
+from derl_runtime.reading import ColumnError, rows_in
 
 Rows = NDArray[np.int64]
 

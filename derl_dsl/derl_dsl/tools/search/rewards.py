@@ -25,7 +25,7 @@ from derl_dsl.tools.search.vocabulary import Array, Data
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite
-from derl_runtime.columns import Batch
+from derl_runtime.batch import Batch
 
 # What the term may add between its least and its largest value; being right adds 1.
 _SHARE = 0.5

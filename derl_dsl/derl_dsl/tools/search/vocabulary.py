@@ -18,14 +18,15 @@ from derl_dsl.elaborate.scope import PROGRESS, Scope
 from derl_dsl.elaborate.values import Value
 from derl_dsl.generate.unparse import expression_text
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import Analysis
-from derl_dsl.score.binding import Binding, group_offsets
+from derl_dsl.score.binding import group_offsets, kernel_inputs
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source
 from derl_grammar.types import List, Number, Text, Type
 from derl_primitives.primitive import Primitive
-from derl_runtime.columns import Batch
+from derl_runtime.batch import Batch
 from derl_runtime.sources import Apply, Column, plain
 
 Array = NDArray[np.float64]
@@ -178,14 +179,14 @@ def _evaluated(
             text = expression_text(expr)
             known[text] = (expr, value)
             graph.outputs[text] = value.node
-    binding = Binding.of(graph)
+    needs = Needs.of(graph)
     batch = Batch(data)
-    bound, broken = binding.bind(batch, group_offsets(batch.rows, None))
+    bound, broken = kernel_inputs(needs, batch, group_offsets(batch.rows, None))
     outputs = emit(graph)(bound)
     found = []
     for text, (expr, value) in known.items():
         values = outputs[text]
-        for i in binding.needs[text]:
+        for i in needs.of_output[text]:
             if i in broken:
                 values[broken[i]] = np.nan
         assert value.node is not None

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import reference
 from derl_dsl.backends.kernel import Array, Bound, Ragged
-from derl_dsl.checker import Checked
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.values import Value
 from derl_dsl.graph.ir import Graph
 from derl_dsl.prove.analyse import domain, source_range
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.testing.cases import Property, TestFileError
 from derl_dsl.tools.testing.results import Failure, Result
 from derl_grammar.diagnostics import Report

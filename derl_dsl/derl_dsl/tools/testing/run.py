@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from derl_dsl.checker import Checked, OutcomeError, check_source
+from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.graph.ir import Graph
+from derl_dsl.prove.checked import Checked
 from derl_dsl.score.reward import Reward
 from derl_dsl.tools.project import Settings
 from derl_dsl.tools.testing.cases import Case, Order, TestFile, TestFileError
@@ -17,7 +18,7 @@ from derl_dsl.tools.testing.results import Failure, FileResult, Result
 from derl_grammar.diagnostics import render
 from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
-from derl_runtime.columns import ColumnError
+from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Apply, Column, is_optional
 from derl_runtime.sources import Source as Input
 

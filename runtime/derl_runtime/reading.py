@@ -1,4 +1,4 @@
-"""Columns in: any array or list of B rows becomes checked texts, numbers or lists, with a mask."""
+"""Reading columns: any array or list of B rows becomes checked texts, numbers or lists, masked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import List, Optional, Text, Type
-from derl_runtime.applying import apply_primitive
 from derl_runtime.cache import CACHE, Cache, digest
 from derl_runtime.faults import Fault, FaultLog, fault
-from derl_runtime.sources import Apply, Column, Source
 from derl_runtime.values import (
     Mask,
-    Offsets,
     Ragged,
     Rows,
     Values,
@@ -27,8 +24,6 @@ from derl_runtime.values import (
     where,
     within,
 )
-
-__all__ = ["Batch", "ColumnError", "Mask", "Offsets", "Ragged", "Values", "rows_in"]
 
 LARGEST_TEXT = 10**9
 LONGEST_LIST = 10**6
@@ -83,8 +78,8 @@ def rows_in(columns: Mapping[str, Any]) -> int:
     return next(iter(sizes.values()), 0)
 
 
-class Batch:
-    """One batch of rollouts: evaluates each input once and collects the faults.
+class Reader:
+    """The columns of one batch as they come in, and the faults found on the way.
 
     `log` knows which primitives are quarantined and counts their failures; without one nothing is.
     """
@@ -101,14 +96,7 @@ class Batch:
         self.log = log
         self.cache = cache
         self.faults: list[Fault] = []
-        self._done: dict[Source, Values] = {}
         self._digests: dict[int, tuple[Any, bytes]] = {}
-
-    def values(self, source: Column | Apply) -> Values:
-        """The values of an input, each computed once per batch."""
-        if source not in self._done:
-            self._done[source] = self._evaluate(source)
-        return self._done[source]
 
     def digest(self, argument: Any) -> bytes:
         """The content hash of an argument of primitives, each computed once per batch."""
@@ -123,14 +111,8 @@ class Batch:
         if self.log is not None:
             self.log.failed(primitive)
 
-    def _evaluate(self, source: Column | Apply) -> Values:
-        if isinstance(source, Column):
-            return self._read(source.name, source.type)
-        if source.name is not None and source.name in self.columns:
-            return self._read(source.name, source.type)
-        return apply_primitive(self, source)
-
-    def _read(self, name: str, kind: Type) -> Values:
+    def read(self, name: str, kind: Type) -> Values:
+        """A column as values of a type; ColumnError when it holds something else."""
         if name not in self.columns:
             have = ", ".join(sorted(self.columns)) or "none"
             raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")

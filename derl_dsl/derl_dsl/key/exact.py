@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import and_, eq, le, lt, ne, or_
 from typing import Any
 
-from derl_dsl.graph import points
+from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import CORNERS
@@ -134,7 +134,7 @@ TABULAR = OPS.keys() | _ROUNDED | _LEAVES
 
 
 def _rounded(op: str, args: list[Exact]) -> Exact:
-    meaning = points.OPS[op]
+    meaning = scalars.OPS[op]
     rows = zip(*([x / d for x in above] for above, d in args), strict=True)
     values = [meaning(*row) for row in rows]
     if not all(map(math.isfinite, values)):
