@@ -20,7 +20,7 @@ def effects(graph: Graph) -> dict[str, float] | None:
 
     >>> import derl_dsl
     >>> effects(derl_dsl.compile("g1 - 0.5 * g2 + 0 * g3", suite="derl-math").graph)
-    {'g1': 0.66..., 'g2': -0.33...}
+    {'g1': 0.66..., 'g2': -0.33..., 'g3': 0.0}
     """
     root = graph.outputs["reward"]
     inputs = graph.inputs([root])

@@ -38,12 +38,6 @@ def search(
     Groups are the rows with equal values of the question's group column, or `group_size`
     neighbours. `told` hears how many programs each task has screened. Raises ColumnError where the
     data does not fit, ValueError for an unknown suite or type, or an outcome that cannot be used.
-
-    >>> data = {"q": [0, 0, 1, 1], "ok": [1, 0, 1, 0], "g": [3, 1, 2, 0]}
-    >>> question = Question("", columns={"g": "number[0, 3]"}, outcome="ok", group="q")
-    >>> found = search(question, data, Settings(200, None, 8, seed=0, workers=1))
-    >>> found.composed.found[0].screened.order
-    1.0
     """
     problem = pose(question, data, group_size, settings.seed)
     searched = explore(problem.features, problem.screened, settings, told)
