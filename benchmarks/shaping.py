@@ -19,9 +19,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from derl_trainers.estimates import interval
 from derl_trainers.runs.executors import Event, Workers
 from derl_trainers.runs.jobs import InnerJob, Job, PolicyJob, ScoreJob
-from derl_trainers.runs.store import interval
 from derl_trainers.settings.run import RunConfig, load_config
 from derl_trainers.settings.train import parse_set
 

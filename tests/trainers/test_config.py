@@ -98,7 +98,8 @@ def test_primitives_lie_beside_the_config_and_are_loaded(tmp_path: Path) -> None
         assert (origin.settings.deadline, origin.settings.workers) == (0.5, 1)
         assert list(REGISTRY) == ["mine"]
         # What the meta-optimizer starts with calls them, and the suite's names as before.
-        from derl_trainers.outer.optimizer import cold_start_formulas, instruction
+        from derl_trainers.outer.cold_start import cold_start_formulas
+        from derl_trainers.outer.prompts import instruction
 
         formulas = cold_start_formulas("derl-math", 60, 0)
         assert any("mine(" in formula for formula in formulas)

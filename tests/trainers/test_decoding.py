@@ -27,6 +27,7 @@ from trl import GRPOTrainer  # noqa: E402
 from derl_dsl.checker import check  # noqa: E402
 from derl_dsl.generate import llguidance_grammar  # noqa: E402
 from derl_trainers.inner.grpo import grpo_config  # noqa: E402
+from derl_trainers.outer.cold_start import cold_start, cold_start_formulas  # noqa: E402
 from derl_trainers.outer.decoding import (  # noqa: E402
     FormulaMasks,
     FormulaProcessor,
@@ -38,12 +39,10 @@ from derl_trainers.outer.decoding import (  # noqa: E402
 from derl_trainers.outer.optimizer import (  # noqa: E402
     MetaOptimizer,
     build_meta_optimizer,
-    cold_start,
-    cold_start_formulas,
     load_meta_optimizer,
     sample_formulas,
-    suite_scope,
 )
+from derl_trainers.outer.prompts import suite_scope  # noqa: E402
 from derl_trainers.outer.trainer import MetaTrainer, meta_trainer  # noqa: E402
 from derl_trainers.policy.loading import load_model, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402

@@ -194,7 +194,7 @@ def test_a_whole_run_explains_its_tables(finished: tuple[Path, str]) -> None:
 
 
 def test_the_final_comparison_is_paired_and_from_the_store(finished: tuple[Path, str]) -> None:
-    from derl_trainers.outer.final import comparison
+    from derl_trainers.runs.store.comparison import comparison
 
     folder, output = finished
     with closing(Store.open(folder)) as store:

@@ -15,19 +15,21 @@ pytest.importorskip("trl")
 from transformers import AutoModelForCausalLM  # noqa: E402
 
 from derl_trainers.inner.grpo import grpo_config  # noqa: E402
+from derl_trainers.outer.cold_start import (  # noqa: E402
+    cold_start,
+    cold_start_formulas,
+    read_formulas,
+    share_valid,
+)
 from derl_trainers.outer.optimizer import (  # noqa: E402
     MetaOptimizer,
     build_meta_optimizer,
     build_tokenizer,
-    cold_start,
-    cold_start_formulas,
-    formula_text,
     load_meta_optimizer,
     prompt_with_history,
-    read_formulas,
     sample_formulas,
-    share_valid,
 )
+from derl_trainers.outer.prompts import formula_text  # noqa: E402
 from derl_trainers.outer.trainer import meta_trainer, save_trained  # noqa: E402
 from derl_trainers.policy.loading import ModelMissing, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
@@ -178,7 +180,7 @@ def test_files_of_formulas_that_cannot_be_learnt(tmp_path: Path) -> None:
 
 
 def test_with_a_history_the_cold_start_sees_histories() -> None:
-    from derl_trainers.outer.optimizer import _lessons
+    from derl_trainers.outer.cold_start import _lessons
 
     config = replace(SMALL, history=3)
     meta = build_meta_optimizer(config, SUITE, 0)

@@ -23,7 +23,8 @@ from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.meta import meta_train
-from derl_trainers.outer.optimizer import build_tokenizer, suite_scope
+from derl_trainers.outer.optimizer import build_tokenizer
+from derl_trainers.outer.prompts import suite_scope
 from derl_trainers.outer.proposers import Context, Past, Proposer, make_proposer
 from derl_trainers.outer.proposers.base import distinct, group_advantages
 from derl_trainers.outer.proposers.graph import Network

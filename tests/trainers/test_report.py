@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 import derl_dsl
 from derl_trainers.cli.commands import register
+from derl_trainers.estimates import change, interval, wilson
 from derl_trainers.outer.judge import judge
 from derl_trainers.report import export, write_report
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
-from derl_trainers.report.facts import change, read_facts, wilson
+from derl_trainers.report.facts import read_facts
 from derl_trainers.report.plots import ticks
-from derl_trainers.runs.store import Store, interval
+from derl_trainers.runs.store import Store
 from derl_trainers.runs.store.schema import VERSION
 from derl_trainers.settings.run import parse_config
 

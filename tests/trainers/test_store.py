@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from derl_trainers.runs.store import FILE, Store, StoreError, interval
+from derl_trainers.estimates import interval
+from derl_trainers.runs.store import FILE, Store, StoreError
 
 FAILED = {"completion": "g1 +\n", "formula": "g1 +", "stage": "syntax", "key": None,
           "diagnostics": [{"code": "DRL001", "severity": "error"}], "certificate": None,

@@ -163,7 +163,7 @@ def _ended(search: Search, state: str) -> str:
 def test_table(found: Sequence[Outcome]) -> Table:
     """Test pass@1 of each proposer's best formulas, and of the baselines; one value a search."""
     from derl_trainers.outer.compare import against, baseline_labels, by_proposer, estimate
-    from derl_trainers.outer.final import BEST, OUTCOME_ONLY
+    from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
     from derl_trainers.runs.view import plain_table
 
     groups = by_proposer(found)

@@ -14,12 +14,12 @@ import torch
 import derl_dsl
 from derl_dsl.score.reward import Reward, columns_of
 from derl_runtime.reading import ColumnError
+from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
 from derl_trainers.policy.loading import unpacked
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.policy.tiny import build_policy
-from derl_trainers.report.facts import wilson
 from derl_trainers.runs.jobs import inner_config, policy_config, policy_options
 from derl_trainers.settings.train import METRICS, TrainConfig
 from derl_trainers.tasks.base import Example, Task, TaskError

@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.outer.final import BEST, OUTCOME_ONLY, comparison
-from derl_trainers.runs.store import FILE, Store, StoreError, interval
+from derl_trainers.estimates import interval
+from derl_trainers.runs.store import FILE, Store, StoreError
+from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY, comparison
 
 SHARED = "shared"
 RESULT = "compare.json"

@@ -8,35 +8,16 @@ alone; the test problems are seen here for the first time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import derl_dsl
 from derl_trainers.runs.jobs import InnerJob, ScoreJob
 from derl_trainers.runs.runner import Runner
-from derl_trainers.runs.store import Store, interval
+from derl_trainers.runs.store import Store
+from derl_trainers.runs.store.comparison import BEST, POPULATION, START
 from derl_trainers.settings.run import InnerSection, RunConfig, load_custom
-
-OUTCOME_ONLY = "outcome only"
-BEST, START, POPULATION = "best formula", "start policy", "population"
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonRow:
-    """One reward's test pass@1 over seeds: mean and half width of the 95 % t-interval.
-
-    `difference` and its half width are against the first baseline, paired by seed. All are None
-    where there is nothing to compare: the start policy is one policy, scored once.
-    """
-
-    label: str
-    formula: str | None
-    scores: tuple[float, ...]
-    mean: float
-    half: float | None = None
-    difference: float | None = None
-    difference_half: float | None = None
 
 
 def compare(
@@ -117,30 +98,3 @@ def _copy(store: Store, label: str, formula: str, seed: int, twin: int) -> None:
         return  # A resumed run has it already.
     name = store.add_job("final", label, seed, formula, row["key"], row["context"])
     store.finish_job(name, row["pass_at_1"], 0.0, {"same_as_job": twin})
-
-
-def comparison(store: Store) -> list[ComparisonRow]:
-    """The table of the final comparison, from the store alone; the start policy comes last."""
-    jobs = store.rows(
-        "SELECT label, formula, seed, pass_at_1 FROM jobs"
-        " WHERE kind = 'final' AND status = 'done' ORDER BY seed, id"
-    )
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for job in jobs:
-        groups.setdefault(job["label"], []).append(job)
-    yard = {job["seed"]: job["pass_at_1"] for job in groups.get(OUTCOME_ONLY, [])}
-    rows = [_row(label, group, yard) for label, group in groups.items()]
-    order = {BEST: 0, POPULATION: 2, START: 3}
-    return sorted(rows, key=lambda row: order.get(row.label, 1))
-
-
-def _row(label: str, group: list[dict[str, Any]], yard: Mapping[int, float]) -> ComparisonRow:
-    scores = tuple(job["pass_at_1"] for job in group)
-    formula = group[0]["formula"]
-    if len(scores) < 2:
-        return ComparisonRow(label, formula, scores, sum(scores) / len(scores))
-    mean, half = interval(list(scores))
-    pairs = [job["pass_at_1"] - yard[job["seed"]] for job in group if job["seed"] in yard]
-    if label == OUTCOME_ONLY or len(pairs) < 2:
-        return ComparisonRow(label, formula, scores, mean, half)
-    return ComparisonRow(label, formula, scores, mean, half, *interval(pairs))

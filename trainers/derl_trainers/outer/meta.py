@@ -27,18 +27,17 @@ from trl import GRPOConfig
 import derl_dsl
 from derl_primitives.suites import find_suite
 from derl_trainers.inner.grpo import META_OWNED, check_trl, grpo_config
-from derl_trainers.outer.final import OUTCOME_ONLY, compare, final_steps
+from derl_trainers.outer.cold_start import cold_start
+from derl_trainers.outer.final import compare, final_steps
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.optimizer import (
     MetaOptimizer,
-    Prompt,
     build_meta_optimizer,
-    cold_start,
     load_meta_optimizer,
     prompt_with_history,
     sample_formulas,
-    scores,
 )
+from derl_trainers.outer.prompts import Prompt, scores
 from derl_trainers.outer.proposers.base import Context, Past, make_proposer
 from derl_trainers.outer.proposers.graph import network
 from derl_trainers.outer.reward import MetaReward, best_policy, cap
@@ -49,6 +48,7 @@ from derl_trainers.runs.jobs import PolicyJob, ScoreJob, check_task
 from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import Runner
 from derl_trainers.runs.store import CONFIRMATION, Store
+from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 from derl_trainers.runs.view import View
 from derl_trainers.settings.run import MetaSection, RunConfig, load_custom
 

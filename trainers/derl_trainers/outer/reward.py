@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.outer.final import OUTCOME_ONLY
 from derl_trainers.outer.judge import Verdict, judge
-from derl_trainers.outer.optimizer import formula_text
+from derl_trainers.outer.prompts import formula_text
 from derl_trainers.runs.jobs import InnerJob
 from derl_trainers.runs.runner import JobFailed, Runner, digest
 from derl_trainers.runs.store import CONFIRMATION, Store
+from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 from derl_trainers.settings.budget import capped
 from derl_trainers.settings.run import BudgetSection, RunConfig, load_custom
 

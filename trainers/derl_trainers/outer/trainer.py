@@ -25,7 +25,8 @@ from derl_trainers.outer.decoding import (
     masked_log_probs,
     masked_rows,
 )
-from derl_trainers.outer.optimizer import MetaOptimizer, Prompt, meta_peft_config
+from derl_trainers.outer.optimizer import MetaOptimizer, meta_peft_config
+from derl_trainers.outer.prompts import Prompt
 from derl_trainers.policy.lora import merged
 from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
 

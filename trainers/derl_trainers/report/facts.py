@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from typing import Any
 
 from derl_dsl.graph.ir import Graph
 from derl_runtime.faults import FaultTotal
-from derl_trainers.outer.final import ComparisonRow, comparison
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
 from derl_trainers.runs.store import Confirmed, StepRow, Store
+from derl_trainers.runs.store.comparison import ComparisonRow, comparison
 
 Row = dict[str, Any]
 
@@ -177,32 +176,3 @@ class _Graphs:
             with suppress(derl_dsl.RewardError, ValueError):
                 self.known[formula] = derl_dsl.compile(formula, suite=self.suite).graph
         return self.known[formula]
-
-
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share.
-
-    >>> wilson(0, 10)
-    (0.0, 0.27...)
-    """
-    z = 1.959964
-    share, spread = count / of, z * z / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-    # Exactly 0 or 1 at the ends, whatever the rounding.
-    low = 0.0 if count == 0 else middle - half
-    return low, 1.0 if count == of else middle + half
-
-
-def change(a: int, n: int, b: int, m: int) -> tuple[float, float, float]:
-    """A share's change from a of n to b of m, with Newcombe's 95 % interval.
-
-    >>> low = change(10, 100, 50, 100)[1]
-    >>> low > 0.25
-    True
-    """
-    before, after = a / n, b / m
-    (l1, u1), (l2, u2) = wilson(a, n), wilson(b, m)
-    difference = after - before
-    low = difference - math.hypot(after - l2, u1 - before)
-    return difference, low, difference + math.hypot(u2 - after, before - l1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import fsum
 
+from derl_trainers.estimates import interval, wilson
 from derl_trainers.outer.judge import GRADED
 from derl_trainers.report.classes import (
     CLASSES,
@@ -15,10 +16,10 @@ from derl_trainers.report.classes import (
     UNKNOWN,
     VETO,
 )
-from derl_trainers.report.facts import Facts, Formula, Row, wilson
+from derl_trainers.report.facts import Facts, Formula, Row
 from derl_trainers.report.markup import cell, fold, legend, table, text
 from derl_trainers.report.plots import Layer, Series, curves, stacks
-from derl_trainers.runs.store import StepRow, interval
+from derl_trainers.runs.store import StepRow
 
 BROKE = "run broke"
 _PAID_TINTS = ("c1", "c2", "c3", "c4", "c5", "c6")

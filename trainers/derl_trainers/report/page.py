@@ -7,11 +7,12 @@ import time
 from importlib.resources import files
 
 from derl_dsl.tools.pages.document import document
-from derl_trainers.outer.final import BEST, START, ComparisonRow
+from derl_trainers.estimates import change
 from derl_trainers.report import figures, tables
-from derl_trainers.report.facts import Facts, change
+from derl_trainers.report.facts import Facts
 from derl_trainers.report.markup import code, fold, seconds, table, text
 from derl_trainers.report.plots import ruler, whisker
+from derl_trainers.runs.store.comparison import BEST, START, ComparisonRow
 
 
 def page(facts: Facts) -> str:

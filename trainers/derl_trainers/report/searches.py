@@ -19,9 +19,9 @@ from derl_trainers.outer.compare import (
     late,
     paired,
 )
-from derl_trainers.outer.final import BEST, OUTCOME_ONLY
 from derl_trainers.report.markup import cell, code, fold, legend, seconds, table, text
 from derl_trainers.report.plots import Series, curves, ruler, whisker
+from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
 
 _MEAN = "mean of primitives"
 

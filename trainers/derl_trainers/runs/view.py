@@ -23,6 +23,7 @@ from rich.text import Text
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.runs.executors import Event
 from derl_trainers.runs.store import FILE, StepRow, Store
+from derl_trainers.runs.store.comparison import BEST, comparison
 
 WIDTH = 100
 _FORMULA = 44
@@ -302,8 +303,6 @@ def steps_table(rows: list[StepRow]) -> Table:
 
 def comparison_table(store: Store) -> Table:
     """The table of the final comparison."""
-    from derl_trainers.outer.final import BEST, comparison
-
     rows = comparison(store)
     seeds = max((len(row.scores) for row in rows), default=0)
     problems = _problems(store)

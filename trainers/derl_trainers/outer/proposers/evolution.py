@@ -11,7 +11,7 @@ from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_trainers.outer.judge import judge
-from derl_trainers.outer.optimizer import suite_scope
+from derl_trainers.outer.prompts import suite_scope
 from derl_trainers.outer.proposers.base import Context, Past, distinct, step_random
 from derl_trainers.outer.proposers.trees import Trees
 from derl_trainers.settings.run import RunConfig

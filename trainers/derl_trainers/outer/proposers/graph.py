@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.generate.unparse import number_text
 from derl_trainers.outer.judge import judge
-from derl_trainers.outer.optimizer import scores
+from derl_trainers.outer.prompts import scores
 from derl_trainers.settings.run import ConfigError
 
 Weights = NDArray[np.float64]

@@ -9,11 +9,10 @@ from dataclasses import replace
 from derl_trainers.outer.optimizer import (
     MetaOptimizer,
     build_meta_optimizer,
-    chat_prompt,
-    formula_text,
     prompt_with_history,
     sample_formulas,
 )
+from derl_trainers.outer.prompts import chat_prompt, formula_text
 from derl_trainers.outer.proposers.base import Context, Past, distinct, step_random, step_seed
 from derl_trainers.outer.proposers.endpoint import Endpoint
 from derl_trainers.policy.quiet import quiet

@@ -2,7 +2,7 @@
 
 import os
 
-from derl_trainers.runs.executors import ENVIRONMENT
+from derl_trainers.runs.executors.base import ENVIRONMENT
 
 os.environ.update(ENVIRONMENT)  # before torch and NumPy count their threads
 

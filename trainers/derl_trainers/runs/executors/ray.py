@@ -20,7 +20,15 @@ from threading import Thread
 from typing import Any
 
 from derl_trainers.settings.run import ConfigError, ExecutorSection
-from derl_trainers.runs.executors import ENVIRONMENT, Event, Listener, Queue, Task, compute, warm_up
+from derl_trainers.runs.executors.base import (
+    ENVIRONMENT,
+    Event,
+    Listener,
+    Queue,
+    Task,
+    compute,
+    warm_up,
+)
 from derl_trainers.runs.jobs import Job
 
 _INHERITED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # local workers have all of it

@@ -298,20 +298,5 @@ def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     return db
 
 
-# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom, then the normal one.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-      2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-      2.052, 2.048, 2.045, 2.042)  # fmt: skip
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half width of the 95 % t-interval of at least two values.
-
-    >>> interval([0.4, 0.5, 0.6])
-    (0.5, 0.248...)
-    """
-    n = len(values)
-    mean = math.fsum(values) / n
-    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
-    t = _T[n - 2] if n - 2 < len(_T) else 1.96
-    return mean, t * math.sqrt(variance / n)
