@@ -21,7 +21,7 @@ from derl_dsl.backends import reference
 from derl_dsl.backends import torch as tensors
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.backends.torch_ops import OPS, PLAIN
-from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES
+from derl_dsl.graph.ops import GROUP, REDUCTIONS, SLICES
 from tests.differential.programs import CORNERS, bound, graph_of, scope, texts
 
 BATCH = 50

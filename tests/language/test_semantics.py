@@ -141,11 +141,12 @@ def test_groups_must_be_known_and_whole() -> None:
         reward.score({"a": [1.0, 2.0]})
     with pytest.raises(ColumnError, match="no whole number of groups"):
         reward.score({"a": [1.0, 2.0, 3.0]}, group_size=2)
-    with pytest.raises(ColumnError, match="a group was cut"):
-        reward(prompts=["p", "p", "q"], completions=["", "", ""], a=[1.0, 2.0, 3.0])
-    assert reward(prompts=["p", "p", "q", "q"], completions=[""] * 4, a=[1, 3, 2, 2]) == [
-        -1, 1, 0, 0
-    ]  # fmt: skip
+    with pytest.raises(ColumnError, match="does not say which completions are a group"):
+        reward(prompts=["p", "p"], completions=["", ""], a=[1.0, 2.0])
+    grouped = reward.with_groups(2)
+    with pytest.raises(ColumnError, match="no whole number of groups"):
+        grouped(prompts=["p", "p", "q"], completions=["", "", ""], a=[1.0, 2.0, 3.0])
+    assert grouped(completions=[""] * 4, a=[1, 3, 2, 2]) == [-1, 1, 0, 0]
 
 
 def test_groups_by_key_need_not_be_neighbours() -> None:

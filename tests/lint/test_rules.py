@@ -18,7 +18,7 @@ from derl_grammar.spans import Source
 from derl_primitives.primitive import primitive, table
 
 PROGRAMS = Path(__file__).parents[1] / "golden" / "programs"
-HELPERS = {"__init__", "context"}
+HELPERS = {"__init__", "context", "suppress"}
 
 
 def codes(text: str, suite: str | None = "derl-math", severity: str | None = None) -> set[str]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import Emit, reference
 from derl_dsl.backends.kernel import Bound
-from derl_dsl.graph.ir import GROUP, REDUCTIONS, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP, REDUCTIONS
 from derl_dsl.passes import feeds
 from derl_dsl.passes.verify import _ARITY
 from derl_runtime.sources import Column

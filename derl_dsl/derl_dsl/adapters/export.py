@@ -16,7 +16,7 @@ from derl_dsl.adapters import codes
 from derl_dsl.adapters.rows import POLICIES, OnFault
 from derl_dsl.adapters.targets import Target
 from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
-from derl_dsl.graph.ir import GROUP
+from derl_dsl.graph.ops import GROUP
 from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from derl_dsl.graph.ir import GROUP, REDUCTIONS
+from derl_dsl.graph.ops import GROUP, OPERATIONS, REDUCTIONS
 
 # An instruction is eight 32-bit numbers: function, target, three arguments, the space it runs
 # over, the space it makes, and nothing.
@@ -21,15 +21,7 @@ class Kind(IntEnum):
 
 
 # How many arguments each operation on single numbers has.
-ARITY = {
-    **dict.fromkeys(
-        ("neg", "abs", "exp", "log", "sqrt", "tanh", "sigmoid", "cos", "floor", "round", "sign",
-         "not", "num"), 1),
-    **dict.fromkeys(
-        ("add", "sub", "mul", "div", "mod", "pow", "min", "max", "guard", "lt", "le", "eq", "ne",
-         "and", "or"), 2),
-    "select": 3,
-}  # fmt: skip
+ARITY = {op: len(known.takes) for op, known in OPERATIONS.items() if known.kind == "scalar"}
 # Operations that take constants without spreading them over a register first: `v` is a register,
 # `k` a constant.
 _SCALARS = ("add", "sub", "mul", "div", "min", "max", "lt", "le", "eq", "ne")

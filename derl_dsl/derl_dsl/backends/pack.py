@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from derl_dsl.backends.code import FIELDS, INSTRUCTIONS, PATTERNS, Kind
-from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Input, Node
+from derl_dsl.graph.ir import Graph, Input, Node
+from derl_dsl.graph.ops import GROUP, REDUCTIONS, SLICES
 
 _CONST, _INPUT, _OUT = int(Kind.CONST), int(Kind.INPUT), int(Kind.OUT)
 _SPECIAL = REDUCTIONS | GROUP | SLICES

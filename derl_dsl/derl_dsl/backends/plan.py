@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from derl_dsl.backends.pack import Program, key_of
 from derl_dsl.backends.sizes import sizes
-from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Param
+from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.graph.needs import together
+from derl_dsl.graph.ops import GROUP, LEAVES, REDUCTIONS, SLICES
 
-_LEAVES = frozenset({"input", "valid", "const", "param"})
 Cuts = tuple[tuple[str, int], ...]
 
 
@@ -94,7 +94,7 @@ class Plan:
         for root in self.roots:
             needed.update([root] if self.graph.nodes[root].op in GROUP else [])
         kept = sorted(
-            i for i in needed if self.graph.nodes[i].op not in _LEAVES or self._argument(i)
+            i for i in needed if self.graph.nodes[i].op not in LEAVES or self._argument(i)
         )
         return {i: k for k, i in enumerate(kept)}
 
@@ -142,7 +142,7 @@ class Plan:
             if self.stages[i] == stage
             and self.levels[i] == level
             and not self.graph.nodes[i].is_list
-            and self.graph.nodes[i].op not in _LEAVES | REDUCTIONS | GROUP
+            and self.graph.nodes[i].op not in LEAVES | REDUCTIONS | GROUP
         ]
 
     def walks(self, stage: int, level: int) -> list[Walk]:

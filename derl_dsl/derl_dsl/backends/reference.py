@@ -1,6 +1,6 @@
 """The reference backend: plain NumPy, one operation after the other; it defines the meaning.
 
-Transcendental functions come from the C library through `points`, element by element, so that
+Transcendental functions come from the C library through `scalars`, element by element, so that
 their last bit is the same as in compiled code. Sums run from left to right.
 """
 
@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.graph import scalars
-from derl_dsl.graph.ir import GROUP, REDUCTIONS, SLICES, Graph, Node, Param
+from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.ops import BOOLEAN, GROUP, LEAVES, OPERATIONS, REDUCTIONS, SCALARS, SLICES
 
 
 def _elementwise(name: str) -> Callable[..., Array]:
-    ufunc = np.frompyfunc(scalars.OPS[name], 2 if name == "pow" else 1, 1)
-    return lambda *args: ufunc(*args).astype(np.float64)
+    ufunc = np.frompyfunc(scalars.OPS[name], len(OPERATIONS[name].takes), 1)
+    kind = bool if OPERATIONS[name].truth else np.float64
+    return lambda *args: ufunc(*args).astype(kind)
 
 
-OPS: dict[str, Callable[..., Any]] = {
+# What NumPy computes with the same bits it computes; the rest goes element by element.
+OPS: dict[str, Callable[..., Any]] = {name: _elementwise(name) for name in SCALARS} | {
     "neg": np.negative,
     "add": np.add,
     "sub": np.subtract,
@@ -47,7 +50,6 @@ OPS: dict[str, Callable[..., Any]] = {
     "not": np.logical_not,
     "num": lambda x: np.asarray(x, dtype=np.float64),
     "select": np.where,
-    **{name: _elementwise(name) for name in ("exp", "log", "tanh", "sigmoid", "cos", "pow")},
 }
 
 
@@ -129,7 +131,7 @@ def _spread(values: list[Any], many: bool) -> tuple[list[Any], Offsets | None]:
 def _reduce(op: str, ragged: Ragged) -> NDArray[Any]:
     values, offsets = ragged.values.tolist(), ragged.offsets.tolist()
     found = [LISTS[op](values[a:b]) for a, b in itertools.pairwise(offsets)]
-    return np.array(found, dtype=bool if op in ("list_any", "list_all") else np.float64)
+    return np.array(found, dtype=bool if op in BOOLEAN else np.float64)
 
 
 def _cut(op: str, literals: tuple[float, ...], ragged: Ragged) -> Ragged:
@@ -218,7 +220,7 @@ def emit(graph: Graph, dtype: str = "float64") -> Kernel:
         with np.errstate(all="ignore"):
             for i in order:
                 node = graph.nodes[i]
-                if node.op in ("const", "input", "valid", "param"):
+                if node.op in LEAVES:
                     found = _leaf(node, bound.inputs.get(i), bound.rows)
                 else:
                     found = _node(node, [done[a] for a in node.args], bound)

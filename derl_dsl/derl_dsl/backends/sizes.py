@@ -9,16 +9,12 @@ import math
 from collections.abc import Callable, Iterable
 
 from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.prove.analyse import input_range
 
 # The largest absolute value: infinite where only NaN is ruled out, None where nothing is.
 Size = float | None
 _LARGEST = {"float64": 1e300, "float32": 1e37}
-_SAME = frozenset({"neg", "abs", "third", "part", "list_mean", "list_min", "list_max", "list_first",
-                   "list_last", "group_mean", "group_std", "group_min", "group_max",
-                   "group_quantile"})  # fmt: skip
-_ONE = frozenset({"sign", "tanh", "sigmoid", "num", "group_rank"})
-_COUNTS = frozenset({"list_count", "group_size"})
 _MANY = 1e12
 
 
@@ -56,9 +52,10 @@ def sizes(graph: Graph, order: Iterable[int], dtype: str) -> dict[int, Size]:
 
 def _size(graph: Graph, node: Node, found: dict[int, Size]) -> Size:
     op, args, payload = node.op, [found[a] for a in node.args], node.payload
-    if node.is_bool or op in _ONE:
+    known = OPERATIONS[op]
+    if node.is_bool or known.size == "one":
         # tanh and the like: NaN stays NaN.
-        return 1.0 if node.is_bool or op in ("num", "group_rank") or args[0] is not None else None
+        return 1.0 if node.is_bool or known.finite or args[0] is not None else None
     if isinstance(payload, Param):
         return max(abs(payload.lo), abs(payload.hi))
     if op == "const":
@@ -67,10 +64,10 @@ def _size(graph: Graph, node: Node, found: dict[int, Size]) -> Size:
     if op == "input":
         lo, hi, _ = input_range(payload)  # type: ignore[arg-type]
         return max(abs(lo), abs(hi))
-    if op in _SAME:
+    if known.size == "same":
         # A statistic of nothing is 0; a sum of finite values stays a number.
         return args[0] if args[0] is not None and args[0] < math.inf else None
-    if op in _COUNTS:
+    if known.size == "count":
         return _MANY
     if op in ("floor", "round"):
         return _sum(args[0], 1.0)
@@ -82,6 +79,6 @@ def _size(graph: Graph, node: Node, found: dict[int, Size]) -> Size:
         return _larger(args[1], args[2])
     if op == "div":
         below = graph.nodes[node.args[1]]
-        known = below.op == "const" and isinstance(below.payload, float) and below.payload != 0
-        return _product(args[0], 1 / abs(below.payload)) if known else None  # type: ignore[arg-type]
+        fixed = below.op == "const" and isinstance(below.payload, float) and below.payload != 0
+        return _product(args[0], 1 / abs(below.payload)) if fixed else None  # type: ignore[arg-type]
     return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from derl_dsl.graph.ops import BOOLEAN, REDUCTIONS, SLICES
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List
 from derl_runtime.sources import Apply, Column, plain
@@ -49,13 +50,6 @@ class Node(NamedTuple):
 
 # What Node does, in half the time.
 _node = partial(tuple.__new__, Node)
-
-BOOLEAN = frozenset({"lt", "le", "eq", "ne", "and", "or", "not", "valid", "list_any", "list_all"})
-_REDUCTIONS = ("sum", "mean", "min", "max", "first", "last", "count", "any", "all")
-REDUCTIONS = frozenset(f"list_{name}" for name in _REDUCTIONS)
-SLICES = frozenset({"third", "part"})
-_GROUP = ("mean", "std", "min", "max", "rank", "quantile", "size")
-GROUP = frozenset(f"group_{name}" for name in _GROUP)
 
 
 @dataclass(slots=True)

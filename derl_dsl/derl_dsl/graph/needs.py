@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP
 
 
 @dataclass(frozen=True, slots=True)

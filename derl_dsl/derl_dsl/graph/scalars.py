@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from derl_dsl.graph.ir import SLICES, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import SLICES
 
 INF, NAN = math.inf, math.nan
 Values = list[float]

@@ -15,6 +15,7 @@ from typing import Any
 
 from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.graph.ops import LEAVES, OPERATIONS
 from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import CORNERS
 
@@ -127,13 +128,12 @@ OPS: dict[str, Callable[..., Exact]] = {
     "num": lambda a: a,
     "select": _select,
 }
-# Functions without exact values: float64 of the float next to the exact argument.
-_ROUNDED = frozenset({"pow", "exp", "log", "sqrt", "tanh", "sigmoid", "cos"})
-_LEAVES = frozenset({"const", "param", "input", "valid"})
-TABULAR = OPS.keys() | _ROUNDED | _LEAVES
+# Functions without exact values take the float64 of the float next to the exact argument.
+_INEXACT = frozenset(name for name, known in OPERATIONS.items() if known.inexact)
+TABULAR = OPS.keys() | _INEXACT | LEAVES
 
 
-def _rounded(op: str, args: list[Exact]) -> Exact:
+def _in_float64(op: str, args: list[Exact]) -> Exact:
     meaning = scalars.OPS[op]
     rows = zip(*([x / d for x in above] for above, d in args), strict=True)
     values = [meaning(*row) for row in rows]
@@ -166,8 +166,8 @@ def exact_values(graph: Graph, root: int, columns: dict[int, list[Any]], rows: i
                 done[i] = _constant(payload, rows)
             elif isinstance(payload, Param):
                 done[i] = _constant(payload.value, rows)
-            elif op in _ROUNDED:
-                done[i] = _rounded(op, [done[a] for a in args])
+            elif op in _INEXACT:
+                done[i] = _in_float64(op, [done[a] for a in args])
             else:
                 done[i] = _reduced(OPS[op](*[done[a] for a in args]))
     except (NotExact, OverflowError):

@@ -13,20 +13,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derl_dsl.graph import ranges
-from derl_dsl.graph.ir import GROUP, Graph, Node, Param
+from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.key.exact import as_written
 from derl_dsl.passes import lower
 from derl_dsl.prove.analyse import domain, source_range
 from derl_runtime.sources import Apply
 
-_COMMUTATIVE = frozenset({"add", "mul", "min", "max", "and", "or", "eq", "ne"})
-# Functions that change little when their numbers do.
-_SMOOTH = frozenset({"min", "max", "abs", "select", "tanh", "sigmoid", "cos"})
-# And those with f(c * x) = c * f(x) for c > 0.
-_SCALING = frozenset({"list_sum", "list_mean", "list_min", "list_max", "list_first", "list_last",
-                      "group_mean", "group_std", "group_min", "group_max", "group_quantile",
-                      "third", "part"})  # fmt: skip
 # The digits of float64 that a sum may lose before it counts as another reward.
 _LOSS = 1e4
 # Products are multiplied out up to so many terms.
@@ -201,7 +195,7 @@ class _Reader:
         return self._text(node, args)
 
     def _text(self, node: Node, args: list[str]) -> str:
-        if node.op in _COMMUTATIVE:
+        if OPERATIONS[node.op].commutes:
             args.sort()
         literal = "" if node.payload is None else f"{node.payload} "
         text = _short(f"{node.op}({literal}{', '.join(args)})")
@@ -310,12 +304,12 @@ class _Reader:
         return self.exact[i] if lost else found.text()
 
     def _function(self, i: int, node: Node) -> Sum:
-        if node.op in _SCALING:
+        if OPERATIONS[node.op].scaling:
             inner = self.sums[node.args[0]]
             scale = inner.scale()
             texts = [inner.times(1 / scale).text(), *(self.exact[a] for a in node.args[1:])]
             return self._named(i, texts, scale)
-        if node.op in _SMOOTH:
+        if OPERATIONS[node.op].smooth:
             texts = [
                 self.exact[a] if self.graph.nodes[a].is_bool else self._argument(a)
                 for a in node.args

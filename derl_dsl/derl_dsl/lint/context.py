@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import ranges
-from derl_dsl.graph.ir import GROUP, Node
+from derl_dsl.graph.ir import Node
+from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import Witness, at_rows, leaf_name
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # A smaller share is no effect: the 1e-6 shift of the derl-math primitives, rounding.
 NOTHING = 1e-3
-_WHOLE_OPS = frozenset({"floor", "round", "sign", "num", "group_size", "list_count"})
-_KEEP_WHOLE = frozenset({"add", "sub", "mul", "neg", "abs", "min", "max", "select"})
 # Sums with more terms than this (a part used twice counts twice) are not taken apart.
 _MOST_TERMS = 64
 _PLAIN_SIZE = 1e4
@@ -220,8 +219,9 @@ class Context:
         found: set[int] = set()
         for i, at in enumerate(self.graph.nodes):
             below = at.args[1:] if at.op == "select" else at.args
-            kept = at.op in _KEEP_WHOLE and found.issuperset(below)
-            if kept or at.is_bool or at.op in _WHOLE_OPS or self._whole_leaf(i, at):
+            known = OPERATIONS[at.op]
+            kept = known.keeps_whole and found.issuperset(below)
+            if kept or at.is_bool or known.whole or self._whole_leaf(i, at):
                 found.add(i)
         return found
 

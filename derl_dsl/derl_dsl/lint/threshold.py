@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.lint.context import Context, Rule
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import define
@@ -16,13 +17,14 @@ CODE = define(
     bad="1 + g2 if g1 > 0 else 0.1 * g3",
     good="1 + g2 if g1 > 0.5 else 0.1 * g3",
 )
-_OPS = frozenset({"lt", "le", "eq", "ne", "and"})
 
 
 def look(ctx: Context, node: n.Compare) -> None:
     """Asks for the range of the comparison; the same operand twice is another rule's."""
     at = ctx.at(node)
-    if at is None or at.op not in _OPS or at.args[0] == at.args[1]:
+    if at is None or not (OPERATIONS[at.op].compares or at.op == "and"):
+        return
+    if at.args[0] == at.args[1]:
         return
     known = ctx.range(ctx.node(node))
     if known is None or known.nan or known.lo != known.hi:

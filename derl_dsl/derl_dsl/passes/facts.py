@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.passes.rewrite import INF, Builder
 
 # How deep a question goes into the arguments: programs are shallow, walks must stay cheap.
 _DEPTH = 6
-# Least and largest value, NaN aside.
-_BOUNDS = {
-    "num": (0.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "exp": (0.0, INF),
-    "sign": (-1.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "cos": (-1.0, 1.0),
-    "abs": (0.0, INF),
-    "sqrt": (0.0, INF),
-    "list_count": (0.0, INF),
-    "group_size": (0.0, INF),
-    "group_rank": (0.0, 1.0),
-    "group_std": (0.0, INF),
-}
-_NEVER_MINUS_ZERO = frozenset(
-    {"num", "abs", "exp", "sigmoid", "sign", "list_sum", "list_count", "group_size", "group_rank"}
-)
-_WHOLE = frozenset({"num", "sign", "floor", "round", "list_count", "group_size"})
-_FINITE = frozenset({"num", "list_count", "group_size", "group_rank"})
 
 
 def bounds(build: Builder, i: int, depth: int = _DEPTH) -> tuple[float, float]:
@@ -34,7 +15,8 @@ def bounds(build: Builder, i: int, depth: int = _DEPTH) -> tuple[float, float]:
     if op == "const":
         assert isinstance(payload, float)
         return payload, payload
-    lo, hi = _BOUNDS.get(op, (-INF, INF))
+    known = OPERATIONS[op]
+    lo, hi = known.lo, known.hi
     if depth and op in ("min", "max"):
         (a, b), (c, d) = bounds(build, args[0], depth - 1), bounds(build, args[1], depth - 1)
         lo, hi = (min(a, c), min(b, d)) if op == "min" else (max(a, c), max(b, d))
@@ -47,7 +29,7 @@ def never_minus_zero(build: Builder, i: int, depth: int = _DEPTH) -> bool:
     op, args, payload, _, _ = build.nodes[i]
     if op == "const":
         return str(payload) != "-0.0"
-    if op in _NEVER_MINUS_ZERO or (op == "mul" and args[0] == args[1]):
+    if OPERATIONS[op].never_minus_zero or (op == "mul" and args[0] == args[1]):
         return True
     lo, hi = bounds(build, i, depth)
     if lo > 0 or hi < 0:
@@ -69,7 +51,7 @@ def never_minus_zero(build: Builder, i: int, depth: int = _DEPTH) -> bool:
 
 def finite(build: Builder, i: int) -> bool:
     """Whether a node is never NaN nor infinite."""
-    if build.nodes[i].op in _FINITE or build.constant(i) is not None:
+    if OPERATIONS[build.nodes[i].op].finite or build.constant(i) is not None:
         value = build.constant(i)
         return value is None or abs(value) < INF
     proven = build.ranges.get(i)
@@ -85,4 +67,4 @@ def ordered(build: Builder, *nodes: int) -> bool:
 
 def whole(build: Builder, i: int) -> bool:
     """Whether a node is a whole number, NaN and infinity aside."""
-    return build.nodes[i].op in _WHOLE
+    return OPERATIONS[build.nodes[i].op].whole

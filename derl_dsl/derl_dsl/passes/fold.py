@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from derl_dsl.graph.ir import BOOLEAN, Payload
+from derl_dsl.graph.ir import Payload
+from derl_dsl.graph.ops import BOOLEAN, OPERATIONS
 from derl_dsl.graph.scalars import OPS
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 
 def _folds(op: str) -> Rule:
-    """By `points`, which the reference backend agrees with; what is not finite stays as it is."""
+    """By `scalars`, which the reference backend agrees with; what is not finite stays as it is."""
     meaning, is_bool = OPS[op], op in BOOLEAN
 
     def rule(build: Builder, args: tuple[int, ...], payload: Payload) -> int | None:
@@ -33,9 +34,8 @@ def _number(build: Builder, args: tuple[int, ...], payload: Payload) -> int | No
     return build.const(0.0) if args[0] == build.false else None
 
 
-_LOGIC = ("and", "or", "not", "select", "num")
 PASS = Pass(
     "fold",
     "operations on constants",
-    {op: _folds(op) for op in OPS if op not in _LOGIC} | {"num": _number},
+    {op: _folds(op) for op in OPS if set(OPERATIONS[op].takes) == {"n"}} | {"num": _number},
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from derl_dsl.graph.ir import SLICES, Payload
+from derl_dsl.graph.ir import Payload
+from derl_dsl.graph.ops import SLICES
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 

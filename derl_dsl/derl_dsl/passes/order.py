@@ -7,6 +7,7 @@ the second), and nothing associates.
 from __future__ import annotations
 
 from derl_dsl.graph.ir import Payload
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.passes.rewrite import Builder, Pass, Rule
 
 
@@ -50,7 +51,7 @@ def _distance(build: Builder, args: tuple[int, ...], payload: Payload) -> int | 
 PASS = Pass(
     "order",
     "one order of arguments, constants last",
-    {op: _commutes(op) for op in ("add", "mul", "eq", "ne", "and", "or")}
-    | {op: _bound(op) for op in ("min", "max")}
+    {op: _commutes(op) for op, known in OPERATIONS.items() if known.commutes == "bits"}
+    | {op: _bound(op) for op, known in OPERATIONS.items() if known.commutes == "values"}
     | {"sub": _subtract, "abs": _distance},
 )

@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from derl_dsl.graph.ir import BOOLEAN, REDUCTIONS, SLICES, Graph, Node, Payload
+from derl_dsl.graph.ir import Graph, Node, Payload
+from derl_dsl.graph.ops import BOOLEAN, GROUP, OPERATIONS, REDUCTIONS, SLICES
 from derl_dsl.graph.ranges import Range
 from derl_grammar.nodes import Place
 
 INF = math.inf
-_STATISTICS = frozenset({"group_mean", "group_min", "group_max", "group_quantile"})
 Rule = Callable[["Builder", tuple[int, ...], Payload], int | None]
 Rules = Mapping[str, tuple[Rule, ...]]
 Ranges = Mapping[int, Range]
@@ -173,7 +173,7 @@ def _everywhere(graph: Graph, order: list[int], ranges: Ranges) -> Ranges:
     loose: set[int] = set()
     for i in order:
         node = graph.nodes[i]
-        if node.op in _STATISTICS or not loose.isdisjoint(node.args):
+        if (node.op in GROUP and OPERATIONS[node.op].among) or not loose.isdisjoint(node.args):
             loose.add(i)
     return {i: found for i, found in ranges.items() if i not in loose}
 

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from derl_dsl.graph.ir import BOOLEAN, GROUP, REDUCTIONS, SLICES, Graph, Node, Param
+from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.ops import BOOLEAN, GROUP, OPERATIONS
 from derl_runtime.sources import Apply, Column
 
-# How many numbers (n), conditions (b) or values of either kind (x) an operation takes; capitals
-# stand for lists.
-_ARITY = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "mod", "pow", "min", "max", "guard"), "nn"),
-    **dict.fromkeys(("neg", "abs", "exp", "log", "sqrt", "tanh", "sigmoid", "cos"), "n"),
-    **dict.fromkeys(("floor", "round", "sign"), "n"),
-    **dict.fromkeys(("lt", "le", "eq", "ne"), "nn"),
-    **dict.fromkeys(("and", "or"), "bb"),
-    **dict.fromkeys(("not", "num"), "b"),
-    **dict.fromkeys(REDUCTIONS, "N"),
-    **dict.fromkeys(("list_any", "list_all"), "B"),
-    **dict.fromkeys(SLICES, "X"),
-    **dict.fromkeys(GROUP, "nb"),
-    **dict.fromkeys(("const", "param", "input", "valid"), ""),
-    "group_size": "b",
-    "select": "bxx",
-}
+# What a leaf holds.
 _PAYLOADS: dict[str, tuple[type, ...]] = {
     "const": (float,),
     "param": (Param,),
     "input": (Column, Apply),
     "valid": (Column, Apply),
-    "third": (tuple,),
-    "part": (tuple,),
-    "group_quantile": (tuple,),
 }
-_LITERALS = {"third": 1, "part": 2, "group_quantile": 1}
 
 
 class BrokenGraph(AssertionError):
@@ -59,16 +40,18 @@ def verify(graph: Graph, dense: bool = False) -> None:
 
 def _node(graph: Graph, i: int, node: Node) -> str | None:
     """What is wrong with one node."""
-    wanted = _ARITY.get(node.op)
-    if wanted is None:
+    known = OPERATIONS.get(node.op)
+    if known is None:
         return "no operation of this name"
+    wanted = known.takes
     if len(node.args) != len(wanted):
         return f"{len(node.args)} arguments, {len(wanted)} wanted"
     if not all(0 <= a < i for a in node.args):
         return "an argument comes after its use"
-    if not isinstance(node.payload, _PAYLOADS.get(node.op, (type(None),))):
+    written = tuple if known.literals else type(None)
+    if not isinstance(node.payload, _PAYLOADS.get(node.op, written)):
         return f"payload {node.payload!r}"
-    if isinstance(node.payload, tuple) and len(node.payload) != _LITERALS[node.op]:
+    if isinstance(node.payload, tuple) and len(node.payload) != known.literals:
         return f"literals {node.payload!r}"
     below = [graph.nodes[a] for a in node.args]
     for k, (kind, arg) in enumerate(zip(wanted, below, strict=True)):

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from derl_dsl.graph import ranges
-from derl_dsl.graph.ir import GROUP, Graph, Input, Param
+from derl_dsl.graph.ir import Graph, Input, Param
+from derl_dsl.graph.ops import GROUP
 from derl_dsl.graph.ranges import LARGEST, Range
 from derl_grammar.types import Bool, List, Number, Type
 from derl_runtime.sources import plain

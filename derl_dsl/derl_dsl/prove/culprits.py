@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis
@@ -69,13 +70,13 @@ class Culprits:
 
     def _explain(self, op: str, args: tuple[int, ...]) -> tuple[Code, str, str]:
         ranges = [f"[{b.lo:.6g}, {b.hi:.6g}]" for b in map(self._bounds, args)]
-        if op in ("div", "mod"):
+        if OPERATIONS[op].divides:
             divisor = self._bounds(args[1])
             if divisor.lo <= 0 <= divisor.hi:
                 what = "this division" if op == "div" else "this remainder"
                 message = f"{what} can divide by zero: the divisor lies in {ranges[1]}"
                 return codes.DIVISION, message, _GUARD + ", or keep the divisor away from 0"
-        if op in ("log", "sqrt", "pow", "cos", "tanh"):
+        if OPERATIONS[op].partial:
             shown = " and ".join(ranges)
             message = f"{op} is not defined, or infinite, on all of its arguments: {shown}"
             return codes.DOMAIN, message, _GUARD + ", or max(…, a bound)"

@@ -10,18 +10,12 @@ import math
 from functools import reduce
 
 from derl_dsl.graph import ranges
-from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import UNIT, Range
 from derl_dsl.prove.analyse import Analysis, Facts
 
 STILL = Range(0.0, 0.0)
-_RISING = frozenset({"exp", "log", "sqrt", "tanh", "sigmoid", "floor", "round", "sign", "num"})
-# What takes its value from the steps of the list or the rollouts of the group: it moves by no more
-# than they do, and an empty list or a group of others does not move at all.
-_AMONG = frozenset(
-    {f"list_{name}" for name in ("mean", "min", "max", "first", "last", "any", "all")}
-    | {f"group_{name}" for name in ("mean", "min", "max", "quantile")}
-)
 
 
 class Differences:
@@ -101,9 +95,10 @@ class Differences:
                 return STILL
             case "group_rank" | "group_std" if moved[1] == STILL:
                 return self._spread(op, moved[0])
-            case _ if op in _AMONG and all(m == STILL for m in moved[1:]):
+            case _ if OPERATIONS[op].among and all(m == STILL for m in moved[1:]):
+                # An empty list, or a group of others, does not move at all.
                 return ranges.hull(moved[0], STILL)
-            case _ if op in _RISING:
+            case _ if OPERATIONS[op].rising:
                 return self._rising(op, moved[0])
         return None
 

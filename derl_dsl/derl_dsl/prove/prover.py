@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP, LEAVES, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis, Facts, domain, input_range, source_range
@@ -20,8 +21,6 @@ from derl_runtime.sources import Apply
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
-_FREE = frozenset({"const", "input", "valid", "param"})
-_ROUNDED = frozenset({"exp", "log", "tanh", "sigmoid", "cos", "pow"})
 
 
 class Prover:
@@ -73,7 +72,7 @@ class Prover:
         values = self.points.values[self.root]
         fine = [v for v in values if not math.isnan(v)]
         lo, hi = min(fine, default=0.0), max(fine, default=0.0)
-        if any(self.graph.nodes[i].op in _ROUNDED for i in self.used):
+        if any(OPERATIONS[self.graph.nodes[i].op].last_bit for i in self.used):
             slack = 1e-12 * max(abs(lo), abs(hi))
             lo, hi = lo - slack, hi + slack
         return Range(lo, hi, len(fine) < len(values))
@@ -253,7 +252,7 @@ class Prover:
             if isinstance(source, Apply):
                 applied.append(source)
                 stack.extend(source.args)
-        total = len([i for i in self.used if nodes[i].op not in _FREE])
+        total = len([i for i in self.used if nodes[i].op not in LEAVES])
         for source in set(applied):
             primitive = source.primitive
             total += _COST[primitive.cost] if isinstance(primitive, Primitive) else 100

@@ -14,7 +14,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import scalars
-from derl_dsl.graph.ir import GROUP, Graph, Param
+from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.graph.ops import GROUP, LEAVES, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.analyse import Analysis, domain, source_range
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 CORNERS = 1024
 _SAMPLES = 48
 _LONGEST = 5
-_COMPARISONS = frozenset({"lt", "le", "eq", "ne"})
-_LEAVES = frozenset({"input", "valid", "param"}) | GROUP
+# What a program sees of one rollout: what is computed is left out, and what is written.
+_FREE = (LEAVES - {"const"}) | GROUP
 
 
 # Rows of a table, by their numbers.
@@ -95,7 +96,7 @@ def leaves_of(graph: Graph, roots: Sequence[int]) -> list[int]:
     """The inputs, parameters and group functions that `roots` see, not what is behind the last."""
     nodes = graph.nodes
     groups = {i for i in graph.used(roots) if nodes[i].op in GROUP}
-    return [i for i in graph.used(roots, known=groups) if nodes[i].op in _LEAVES]
+    return [i for i in graph.used(roots, known=groups) if nodes[i].op in _FREE]
 
 
 def leaf_domain(graph: Graph, leaf: int) -> tuple[float, ...] | None:
@@ -198,7 +199,7 @@ def witness(graph: Graph, root: int, valid: int | None) -> Witness:
         values = {i: [column[k] for k in kept] for i, column in values.items()}
     if exact:
         # A comparison with NaN has no meaning; enumeration does not vouch for it.
-        compared = {a for i in values if graph.nodes[i].op in _COMPARISONS
+        compared = {a for i in values if OPERATIONS[graph.nodes[i].op].compares
                     for a in graph.nodes[i].args}  # fmt: skip
         exact = not any(math.isnan(v) for i in compared for v in values[i])
     return Witness(leaves, rows, values, exact, shape)

@@ -6,7 +6,8 @@ import numpy as np
 
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.backends.reference import emit
-from derl_dsl.graph.ir import GROUP, Graph
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP
 from derl_dsl.key.exact import corners, grid
 from derl_dsl.prove.witness import leaf_name
 

@@ -27,7 +27,7 @@ from derl_dsl.backends.llvm.ops import (
     i64,
 )
 from derl_dsl.backends.plan import Plan, Walk
-from derl_dsl.graph.ir import SLICES
+from derl_dsl.graph.ops import SLICES
 
 _States = dict[int, list[Variable]]
 

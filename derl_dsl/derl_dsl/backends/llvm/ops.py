@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from derl_dsl.backends.code import ARITY
+from derl_dsl.graph.ops import OPERATIONS
 
 Value = Any  # llvmlite has no types
 I64, I32, I8, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)
@@ -229,10 +229,8 @@ OPS: dict[str, Emit] = {
     "num": lambda c, x: c.as_number(x),
     "select": lambda c, test, x, y: c.select(test, x, y),
 }
-# Operations on conditions; `select` takes one first.
-LOGIC = frozenset({"and", "or", "not", "num"})
 
 
 def conditions(op: str) -> tuple[bool, ...]:
     """Which arguments of an operation are conditions."""
-    return tuple(op in LOGIC or (op == "select" and k == 0) for k in range(ARITY[op]))
+    return tuple(kind == "b" for kind in OPERATIONS[op].takes)

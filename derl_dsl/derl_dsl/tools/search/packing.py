@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends.code import ARITY, FIELDS, INSTRUCTIONS, PATTERNS, Kind
 from derl_dsl.backends.pack import Key, Program, key_of
-from derl_dsl.graph.ir import BOOLEAN, Graph, Node, Payload
+from derl_dsl.graph.ir import Graph, Node, Payload
+from derl_dsl.graph.ops import BOOLEAN
 from derl_grammar.nodes import Place
 
 Ints = NDArray[np.int64]
