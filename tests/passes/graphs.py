@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from derl_dsl.backends import Emit, reference
 from derl_dsl.backends.kernel import Bound
 from derl_dsl.graph.ir import Graph
-from derl_dsl.graph.ops import GROUP, REDUCTIONS
+from derl_dsl.graph.ops import GROUP, OPERATIONS, REDUCTIONS
 from derl_dsl.passes import feeds
-from derl_dsl.passes.verify import _ARITY
 from derl_runtime.sources import Column
 from tests.differential.programs import COLUMNS, bound, scope
 
@@ -91,7 +90,7 @@ def _grow(graph: Graph, rng: random.Random, op: str) -> None:
     """One more node, when there are arguments for it; later nodes are taken more often."""
     args: list[int] = []
     branch = rng.random() < 0.3
-    for kind in _ARITY[op]:
+    for kind in OPERATIONS[op].takes:
         wants_bool = branch if kind in "xX" else kind in "bB"
         fit = [
             i
