@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_runtime.faults import QUARANTINE_AFTER
+from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import (
     BudgetSection,
     InnerSection,
@@ -18,7 +19,6 @@ from derl_trainers.settings.run import (
     RunConfig,
     TinySection,
 )
-from derl_trainers.reading import ConfigError
 from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.load import Split, examples, load_task, task_columns
 from derl_trainers.tasks.table import TaskSection

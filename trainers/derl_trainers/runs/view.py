@@ -20,10 +20,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from derl_trainers.settings.run import RunConfig
 from derl_trainers.runs.executors import Event
 from derl_trainers.runs.store import FILE, StepRow, Store
 from derl_trainers.runs.store.comparison import BEST, comparison
+from derl_trainers.settings.run import RunConfig
 
 WIDTH = 100
 _FORMULA = 44

@@ -6,47 +6,11 @@ the only one who writes it.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import multiprocessing
-import os
-import signal
-import sys
-import time
-import traceback
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
-from typing import Any, Literal, Protocol
-
-from derl_trainers.settings.run import ExecutorSection
 from derl_trainers.runs.executors.base import Event as Event
 from derl_trainers.runs.executors.base import Executor as Executor
 from derl_trainers.runs.executors.local import InProcess, Workers
 from derl_trainers.runs.executors.local import prepare as prepare
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
+from derl_trainers.settings.run import ExecutorSection
 
 
 def make_executor(config: ExecutorSection) -> Executor:
@@ -62,11 +26,3 @@ def make_executor(config: ExecutorSection) -> Executor:
     from derl_trainers.runs.executors.ray import RayWorkers
 
     return RayWorkers(config)
-
-
-
-
-
-
-
-

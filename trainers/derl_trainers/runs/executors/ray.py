@@ -19,7 +19,6 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from derl_trainers.settings.run import ConfigError, ExecutorSection
 from derl_trainers.runs.executors.base import (
     ENVIRONMENT,
     Event,
@@ -30,6 +29,7 @@ from derl_trainers.runs.executors.base import (
     warm_up,
 )
 from derl_trainers.runs.jobs import Job
+from derl_trainers.settings.run import ConfigError, ExecutorSection
 
 _INHERITED = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # local workers have all of it
 _OBJECT_STORE = 128 * 2**20  # bytes; jobs and results are small, and /dev/shm may be
