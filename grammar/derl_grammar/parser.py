@@ -30,15 +30,22 @@ def place_of(token: Token) -> Place:
 # What each production stands for, from the values of its symbols.
 
 
-_ESCAPED = re.compile(r"\\(.)")
-_ESCAPES = {"n": "\n", "t": "\t"}
+# Python's escapes, but octal numbers and names.
+_ESCAPED = re.compile(
+    r"\\(?:([\\'\"nrt])|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U(00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}))"
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def _character(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return _ESCAPES.get(found[1], found[1])
+    return chr(int(found[2] or found[3] or found[4], 16))
 
 
 def _text_of(literal: str) -> str:
     """The text that a literal stands for; its escapes are known to be fine (`_literals_fit`)."""
-    if literal.startswith("r"):
-        return literal[2:-1]
-    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), literal[1:-1])
+    return literal[2:-1] if literal.startswith("r") else _ESCAPED.sub(_character, literal[1:-1])
 
 
 def _number(items: list[Token]) -> n.NumberLiteral:
@@ -213,7 +220,7 @@ def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
             bad = None if token.startswith("r") else _bad_escape(str(token))
             if bad:
                 problem = (f"unknown escape {bad} in a string", f"write \\{bad}, or r{token}")
-            elif _SURROGATE.search(token):
+            elif _SURROGATE.search(_text_of(str(token))):
                 problem = ("half of a surrogate pair in a string", "write the whole character")
         if problem:
             report.add(codes.LITERAL, place_of(token), *problem)
@@ -224,9 +231,10 @@ def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
 def _bad_escape(literal: str) -> str | None:
     at = literal.find("\\")
     while at >= 0:
-        if literal[at + 1] not in "\\'\"nt":
+        escape = _ESCAPED.match(literal, at)
+        if escape is None:
             return literal[at : at + 2]
-        at = literal.find("\\", at + 2)
+        at = literal.find("\\", escape.end())
     return None
 
 

@@ -28,6 +28,24 @@ def per_row(*columns: Sequence[str] | str) -> tuple[Sequence[str], ...]:
     return tuple([c] * size if isinstance(c, str) else c for c in columns)
 
 
+MOST_PARTS = 4096
+"""Values that a list read out of one text holds at most."""
+
+LONGEST_READ = 65_536
+"""Characters that functions read which take longer than a search: 20 ms a megabyte are promised."""
+
+
+def arrow(texts: Sequence[str]) -> Any:
+    """The texts as an Arrow array; lone surrogates, which UTF-8 has not, become '?'."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(texts, pa.large_string())
+    except UnicodeEncodeError:
+        clean = [t.encode("utf-8", "replace").decode("utf-8") for t in texts]
+        return pa.array(clean, pa.large_string())
+
+
 def bools(values: Iterable[bool], size: int) -> Bools:
     """`size` truth values as an array."""
     import numpy as np

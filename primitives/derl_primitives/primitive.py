@@ -20,12 +20,13 @@ class Parameter:
     """One argument of a primitive.
 
     `literal`, when set, means that the program must write the argument out; the function returns
-    what is wrong with a value, or None.
+    what is wrong with a value, or None. `either` says that a column may stand there as well.
     """
 
     name: str
     type: Type
     literal: Callable[[str], str | None] | None = field(default=None, compare=False)
+    either: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Primitive:
     writes `tokens(completion)`, and `fn` gets `completion_ids`, which trainers pass beside it.
     `sandboxed` says that `fn` runs programs and takes the sandbox to do so as a keyword argument.
     `default` is the value of rows that fail; None: they are not applicable.
+    `fills` says that `fn` is also called for rows in which optional arguments are missing: as None.
     Lints ask whether a better rollout scores higher (`good`), whether all values are whole numbers
     (`whole`), and what a word of text adds to a measure of length (`per_word`; 0: it is none).
     """
@@ -53,6 +55,7 @@ class Primitive:
     beside: Mapping[str, Parameter] = field(default_factory=dict, compare=False)
     default: float | None = None
     sandboxed: bool = field(default=False, compare=False)
+    fills: bool = field(default=False, compare=False)
     good: bool = field(default=False, compare=False)
     whole: bool = field(default=False, compare=False)
     per_word: float = field(default=0.0, compare=False)
@@ -86,6 +89,7 @@ def primitive(
     cost: Cost = "scan",
     source: str = "",
     literals: Mapping[str, Callable[[str], str | None]] | None = None,
+    either: Mapping[str, Callable[[str], str | None]] | None = None,
     beside: Mapping[str, str] | None = None,
     good: bool = False,
     whole: bool = False,
@@ -94,16 +98,19 @@ def primitive(
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
     The name and the documentation are the function's own. `literals` names the parameters that a
-    program must write out, with a function that says what is wrong with a value. `beside` maps a
-    column that may be named first to the one read in its place: `{"completion": "completion_ids:
-    list[number]"}`. `good`, `whole` and `per_word` are what the lints should know of it.
+    program must write out, with a function that says what is wrong with a value; `either` those
+    that it may write out, or name a column for. `beside` maps a column that may be named first to
+    the one read in its place: `{"completion": "completion_ids: list[number]"}`. `good`, `whole`
+    and `per_word` are what the lints should know of it.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
     if match is None:
         raise ValueError(f"cannot read signature {signature!r}; write '(completion: text) -> bool'")
+    checks, free = {**(literals or {}), **(either or {})}, either or {}
     params = tuple(
-        replace(p, literal=(literals or {}).get(p.name)) for p in _parameters(match["params"])
+        replace(p, literal=checks.get(p.name), either=p.name in free)
+        for p in _parameters(match["params"])
     )
     returns = parse_type(match["returns"])
     companions = {name: _parameters(text)[0] for name, text in (beside or {}).items()}

@@ -84,6 +84,36 @@ def _repeat(least: int, most: Any, inner: Any, product: int) -> str | None:
     return _walk(inner, product)
 
 
+def one_group_problem(pattern: str) -> str | None:
+    """What is wrong with a pattern that must have one capturing group, or None.
+
+    >>> one_group_problem("ANSWER: ([A-D])"), one_group_problem("ANSWER: [A-D]")
+    (None, 'the pattern has 0 groups, one is needed: put brackets round what you want')
+    """
+    problem = regex_problem(pattern)
+    if problem is not None:
+        return problem
+    groups = re.compile(pattern).groups
+    if groups == 1:
+        return None
+    mend = "put brackets round what you want" if not groups else "write the others as (?:…)"
+    return f"the pattern has {groups} groups, one is needed: {mend}"
+
+
+# An escaped character, a class, or the bracket of a capturing group.
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?:\?P<\w+>|(?!\?)))", re.S)
+
+
+def one_group(pattern: str, name: str) -> str:
+    """The pattern, whose one capturing group bears a name.
+
+    >>> one_group(r"[(](\\d+)[)]", "n")
+    '[(](?P<n>\\\\d+)[)]'
+    """
+    found = next(m for m in _GROUP.finditer(pattern) if m["open"])
+    return f"{pattern[: found.start()]}(?P<{name}>{pattern[found.end() :]}"
+
+
 def any_literal(_: str) -> str | None:
     """Accepts every literal."""
     return None

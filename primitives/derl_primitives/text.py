@@ -7,10 +7,20 @@ RE2's (see `regex`); literals are searched with Python's own methods, which were
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from derl_primitives.arrays import bools, floats, per_row
+from derl_primitives.arrays import LONGEST_READ, MOST_PARTS, arrow, bools, floats, per_row
+from derl_primitives.blocks import blocks, extract, last_block, reply, thought
+from derl_primitives.json_fields import json_keys, json_list, json_number, json_text
+from derl_primitives.numerals import (
+    arithmetic,
+    arithmetic_numbers,
+    number,
+    numbers,
+    same_numbers,
+)
 from derl_primitives.patterns import pattern as re_pattern
 from derl_primitives.primitive import Primitive, primitive, table
 from derl_primitives.regex import non_empty, regex_problem
@@ -22,49 +32,44 @@ if TYPE_CHECKING:
 Texts = Sequence[str] | str
 _SOURCE = "str methods of Python"
 _RE2 = "RE2 through pyarrow"
+_NO_PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
+_ARTICLES = re_pattern(r"\b(?:a|an|the)\b")
 # What looks to the left of a match: `^` (a class such as `[^a]` makes no difference), `\A`, `\b`.
 _LEFT = re_pattern(r"\^|\\[AbB]")
 
 
-def _arrow(texts: Sequence[str]) -> Any:
-    """The texts as an Arrow array; lone surrogates, which UTF-8 has not, become '?'."""
-    import pyarrow as pa
-
-    try:
-        return pa.array(texts, pa.large_string())
-    except UnicodeEncodeError:
-        clean = [t.encode("utf-8", "replace").decode("utf-8") for t in texts]
-        return pa.array(clean, pa.large_string())
-
-
 @primitive(
-    "(text: text, part: text) -> bool", cost="scan", source=_SOURCE, literals={"part": non_empty}
+    "(text: text, part: text) -> bool", cost="scan", source=_SOURCE, either={"part": non_empty}
 )
-def contains(text: Texts, part: str) -> Bools:
-    """Whether the literal `part` occurs in the text.
+def contains(text: Texts, part: Texts) -> Bools:
+    """Whether `part`, a literal or a column, occurs in the text; an empty column's text does not.
 
     >>> contains(["the answer is 4", "42"], "answer").tolist()
     [True, False]
+    >>> contains(["the answer is 4", "42"], ["4", ""]).tolist()
+    [True, False]
     """
-    (text,) = per_row(text)
-    return bools((part in t for t in text), len(text))
+    text, part = per_row(text, part)
+    return bools((p != "" and p in t for t, p in zip(text, part, strict=True)), len(text))
 
 
 @primitive(
     "(text: text, part: text) -> number[0, 1e9]",
     cost="scan",
     source=_SOURCE,
-    literals={"part": non_empty},
+    either={"part": non_empty},
     whole=True,
 )
-def count(text: Texts, part: str) -> Floats:
-    """How often the literal `part` occurs in the text, without overlaps.
+def count(text: Texts, part: Texts) -> Floats:
+    """How often `part`, a literal or a column, occurs in the text, without overlaps.
+
+    An empty text of a column occurs nowhere.
 
     >>> count(["<a><a>", ""], "<a>").tolist()
     [2.0, 0.0]
     """
-    (text,) = per_row(text)
-    return floats((t.count(part) for t in text), len(text))
+    text, part = per_row(text, part)
+    return floats((t.count(p) if p else 0 for t, p in zip(text, part, strict=True)), len(text))
 
 
 @primitive(
@@ -82,7 +87,7 @@ def matches(text: Texts, pattern: str) -> Bools:
     import pyarrow.compute as pc
 
     (text,) = per_row(text)
-    found = pc.match_substring_regex(_arrow(text), pattern)
+    found = pc.match_substring_regex(arrow(text), pattern)
     return bools(found.to_pylist(), len(text))
 
 
@@ -102,7 +107,7 @@ def count_matches(text: Texts, pattern: str) -> Floats:
     import pyarrow.compute as pc
 
     (text,) = per_row(text)
-    array = _arrow(text)
+    array = arrow(text)
     if _LEFT().search(pattern) or re.search(pattern, ""):
         # Arrow counts in what is left after each match, where `^` and `\b` hold anew, and empty
         # matches by the byte. Its replacement does neither; each match adds one byte.
@@ -117,32 +122,34 @@ def count_matches(text: Texts, pattern: str) -> Floats:
     "(text: text, prefix: text) -> bool",
     cost="constant",
     source=_SOURCE,
-    literals={"prefix": non_empty},
+    either={"prefix": non_empty},
 )
-def starts_with(text: Texts, prefix: str) -> Bools:
-    """Whether the text starts with the literal `prefix`.
+def starts_with(text: Texts, prefix: Texts) -> Bools:
+    """Whether the text starts with `prefix`, a literal or a column; with an empty one none does.
 
     >>> starts_with(["<think>a", " <think>"], "<think>").tolist()
     [True, False]
     """
-    (text,) = per_row(text)
-    return bools((t.startswith(prefix) for t in text), len(text))
+    text, prefix = per_row(text, prefix)
+    pairs = zip(text, prefix, strict=True)
+    return bools((p != "" and t.startswith(p) for t, p in pairs), len(text))
 
 
 @primitive(
     "(text: text, suffix: text) -> bool",
     cost="constant",
     source=_SOURCE,
-    literals={"suffix": non_empty},
+    either={"suffix": non_empty},
 )
-def ends_with(text: Texts, suffix: str) -> Bools:
-    """Whether the text ends with the literal `suffix`.
+def ends_with(text: Texts, suffix: Texts) -> Bools:
+    """Whether the text ends with `suffix`, a literal or a column; with an empty one none does.
 
     >>> ends_with(["done.", "done. "], ".").tolist()
     [True, False]
     """
-    (text,) = per_row(text)
-    return bools((t.endswith(suffix) for t in text), len(text))
+    text, suffix = per_row(text, suffix)
+    pairs = zip(text, suffix, strict=True)
+    return bools((p != "" and t.endswith(p) for t, p in pairs), len(text))
 
 
 @primitive(
@@ -179,6 +186,19 @@ def after_last(text: Texts, mark: str) -> list[str]:
     return [after if found else "" for _, found, after in (t.rpartition(mark) for t in text)]
 
 
+@primitive(
+    "(text: text, mark: text) -> text", cost="scan", source=_SOURCE, literals={"mark": non_empty}
+)
+def before(text: Texts, mark: str) -> list[str]:
+    """The text before the first `mark`; empty when it does not occur.
+
+    >>> before(["12 = 3 * 4 = 12", "no mark"], " =")
+    ['12', '']
+    """
+    (text,) = per_row(text)
+    return [head if found else "" for head, found, _ in (t.partition(mark) for t in text)]
+
+
 @primitive("(text: text) -> text", cost="scan", source=_SOURCE)
 def lower(text: Texts) -> list[str]:
     """The text in lower case.
@@ -201,6 +221,45 @@ def strip(text: Texts) -> list[str]:
     return [t.strip() for t in text]
 
 
+@primitive(
+    "(text: text) -> text", cost="scan", source="normalize_answer of SQuAD (arXiv 1606.05250)"
+)
+def normalise(text: Texts) -> list[str]:
+    """The text as SQuAD compares answers: lower case, without punctuation and articles.
+
+    Punctuation is ASCII's 32 characters; the articles are "a", "an" and "the" as whole words; a
+    space stands for each run of white space, none at the ends. Of a text the first 65,536
+    characters count.
+
+    >>> normalise(["The  Eiffel Tower, (Paris)!", "An A.M. radio"])
+    ['eiffel tower paris', 'am radio']
+    """
+    (text,) = per_row(text)
+    bare = (t[:LONGEST_READ].lower().translate(_NO_PUNCTUATION) for t in text)
+    return [" ".join(_ARTICLES().sub(" ", t).split()) for t in bare]
+
+
+@primitive("(text: text) -> list[text]", cost="scan", source="line ends of Unicode's plain texts")
+def lines(text: Texts) -> list[list[str]]:
+    r"""The lines of the text, in order; of more than 4,096 the first ones.
+
+    A line ends with `\n`, `\r\n` or `\r`; the end of a text that ends so begins no other line.
+
+    >>> lines(["one\ntwo\r\n\nfour\n", ""])
+    [['one', 'two', '', 'four'], []]
+    """
+    (text,) = per_row(text)
+    return [_lines_of(t) for t in text]
+
+
+def _lines_of(text: str) -> list[str]:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # One line more than is kept, which the rest of the text is.
+    found = text.split("\n", MOST_PARTS)
+    return found[:MOST_PARTS] if found[-1] or len(found) > MOST_PARTS else found[:-1]
+
+
 TEXT_FUNCTIONS: dict[str, Primitive] = table(
     [
         contains,
@@ -211,8 +270,25 @@ TEXT_FUNCTIONS: dict[str, Primitive] = table(
         ends_with,
         between,
         after_last,
+        before,
+        extract,
+        blocks,
+        last_block,
+        thought,
+        reply,
+        lines,
         lower,
         strip,
+        normalise,
+        number,
+        numbers,
+        arithmetic,
+        arithmetic_numbers,
+        same_numbers,
+        json_text,
+        json_number,
+        json_list,
+        json_keys,
         chars,
         words,
     ]

@@ -14,7 +14,7 @@ from derl_runtime import cache
 from derl_runtime.faults import CLASSES, fault
 from derl_runtime.reading import Reader
 from derl_runtime.sandbox_settings import SandboxSettings
-from derl_runtime.sources import Apply, Literal, plain
+from derl_runtime.sources import Apply, Literal, is_optional, plain
 from derl_runtime.untrusted import Failed, PrimitiveFailed, Untrusted, sandbox
 from derl_runtime.values import Mask, Values, where
 
@@ -29,12 +29,20 @@ def apply_primitive(batch: Reader, source: Apply, inputs: Sequence[Any]) -> Valu
     `inputs` are the Values of its arguments, or literals. Rows that fail are not valid, or have the
     primitive's declared default.
     """
+    if source.primitive.fills:
+        inputs = [
+            _filled(v) if isinstance(v, Values) and is_optional(a) else v  # type: ignore[arg-type]
+            for a, v in zip(source.args, inputs, strict=True)
+        ]
     masks = [v.valid for v in inputs if isinstance(v, Values) and v.valid is not None]
     valid = np.logical_and.reduce(masks) if masks else None
     count = batch.rows if valid is None else int(valid.sum())
     if count == 0:
         return nothing(source.type, batch.rows)
     args = [v.rows(valid) if isinstance(v, Values) else v for v in inputs]
+    if not any(isinstance(v, Values) for v in inputs):
+        # Of literals alone: the first stands for the column that the function expects.
+        args[:1] = [[a] * count for a in args[:1]]
     returned, failures = _returned(batch, source, args, count)
     expected = np.ones(batch.rows, dtype=bool) if valid is None else valid
     found = _held(batch, source, returned, failures, expected)
@@ -43,6 +51,14 @@ def apply_primitive(batch: Reader, source: Apply, inputs: Sequence[Any]) -> Valu
         return found
     data = np.where(expected & ~found.valid, default, found.data)
     return Values(data, None if expected.all() else expected)
+
+
+def _filled(values: Values) -> Values:
+    """Values of which none is missing: None, or NaN, stands where one was."""
+    if values.valid is None or isinstance(values.data, np.ndarray):
+        return Values(values.data, None)
+    pairs = zip(values.data, values.valid.tolist(), strict=True)
+    return Values([v if ok else None for v, ok in pairs], None)
 
 
 def nothing(kind: Type, rows: int) -> Values:
@@ -141,7 +157,7 @@ def _held(
     inner = kind.item if isinstance(kind, Optional) else kind
     try:
         if isinstance(inner, Text | List):
-            return _objects(batch, label, inner, returned, expected)
+            return _objects(batch, label, kind, returned, expected)
         values = np.full(batch.rows, np.nan)
         values[expected] = _floats(returned)
     except Garbage as error:
@@ -177,17 +193,20 @@ def _floats(returned: Any) -> Any:
 
 
 def _objects(batch: Reader, label: str, kind: Type, returned: Any, expected: Mask) -> Values:
-    """Returned texts, or lists of steps."""
-    wanted: Any = str if isinstance(kind, Text) else (list, tuple, np.ndarray)
+    """Returned texts, or lists of steps; None is no value of an optional type."""
+    inner = kind.item if isinstance(kind, Optional) else kind
+    wanted: Any = str if isinstance(inner, Text) else (list, tuple, np.ndarray)
     data: list[Any] = [None] * batch.rows
+    valid = expected.copy()
     for row, value in zip(where(expected), returned, strict=True):
-        if not isinstance(value, wanted):
+        if value is None and isinstance(kind, Optional):
+            valid[row] = False
+        elif not isinstance(value, wanted):
             raise Garbage(f"returned {type(value).__name__} where {kind} was declared")
         data[row] = value
-    if not isinstance(kind, List):
-        return Values(data, None if expected.all() else expected)
-    flat, bad = batch.steps(label, data, kind)
-    valid = expected.copy()
+    if not isinstance(inner, List):
+        return Values(data, None if valid.all() else valid)
+    flat, bad = batch.steps(label, data, inner)
     valid[bad] = False
     return Values(data, None if valid.all() else valid, flat)
 
@@ -209,7 +228,7 @@ def _by_step(source: Apply) -> Callable[..., list[Any]]:
         found = _column(source.primitive.fn(*flat), total) if total else []
         for failure in _failures(found):
             raise PrimitiveFailed(failure.kind, failure.message)
-        returned = list(found)
+        returned = ["" if x is None else x for x in found]
         ends = itertools.accumulate(lengths, initial=0)
         return [returned[a:b] for a, b in itertools.pairwise(ends)]
 

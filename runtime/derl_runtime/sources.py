@@ -44,6 +44,10 @@ class Applicable(Protocol):
     def default(self) -> float | None:
         """The value of rows that fail; None: they are not applicable."""
 
+    @property
+    def fills(self) -> bool:
+        """Whether rows in which optional arguments are missing are computed as well, from None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -103,9 +107,14 @@ def _type_of(primitive: Applicable, args: tuple[Source, ...]) -> tuple[bool, Typ
         if not isinstance(a, Literal)
     ]
     lifted = any(isinstance(kind, Text) and isinstance(plain(a), List) for kind, a in inputs)
-    result: Type = List(primitive.returns) if lifted else primitive.returns
-    absent = any(is_optional(a) for _, a in inputs)
+    result: Type = List(_step(primitive.returns)) if lifted else primitive.returns
+    absent = not primitive.fills and any(is_optional(a) for _, a in inputs)
     return lifted, Optional(result) if absent and not isinstance(result, Optional) else result
+
+
+def _step(returns: Type) -> Type:
+    """What a primitive gives at each step: where it has no text, the empty one."""
+    return Text() if returns == Optional(Text()) else returns
 
 
 Source = Column | Literal | Apply

@@ -5,6 +5,7 @@ from __future__ import annotations
 from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.convert import Converter
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
+from derl_dsl.elaborate.texts import OF_LISTS, filled
 from derl_dsl.elaborate.values import BROKEN, Value, closest
 from derl_dsl.graph.ir import Param
 from derl_grammar import nodes as n
@@ -117,6 +118,13 @@ class Calls:
 
     def _reduction(self, function: Function, node: n.Call, value: Value) -> Value:
         name, place = function.name, node.args[0].place
+        if value.kind == "text" and value.many and name in OF_LISTS:
+
+            def make(values: list[Value], at: Place) -> Value:
+                assert values[0].source is not None
+                return self.at.input(Apply(OF_LISTS[name], (values[0].source,)), at)
+
+            return self.at.over([value], node.place, make)
         if not value.many or value.node is None:
             message = f"{name} takes a list of numbers or conditions, this is {value.words}"
             self.report.add(codes.LIST, place, message, f"write {function.signature}")
@@ -202,6 +210,8 @@ class Calls:
 
     def _default(self, node: n.Call, below: list[Value]) -> Value:
         value, default = below
+        if value.kind == default.kind == "text" and not (value.many or default.many):
+            return self.at.over(below, node.place, self._default_text)
         args = self._numbers("default", node, below)
         if args is None:
             return BROKEN
@@ -209,6 +219,15 @@ class Calls:
             return Value("number", args[0], many=value.many)
         chosen = (value.valid, args[0], args[1])
         return self.at.operation("number", "select", chosen, node.place, [default])
+
+    def _default_text(self, values: list[Value], place: Place) -> Value:
+        value, default = values
+        if value.valid is None:
+            return value
+        assert value.source is not None
+        assert default.source is not None
+        of = filled(default.valid is not None)
+        return self.at.input(Apply(of, (value.source, default.source)), place)
 
     def _param(self, node: n.Call, below: list[Value]) -> Value:
         literals = [node.args[0], *(k.value for k in node.keywords)]
@@ -235,16 +254,29 @@ class Calls:
     def _primitive(self, primitive: Primitive, node: n.Call, below: list[Value]) -> Value:
         if not self._fits(node, len(primitive.params), False, (), primitive.signature):
             return BROKEN
-        args: list[Source] = []
-        for param, value, arg in zip(primitive.params, below, node.args, strict=True):
-            source = self._argument(primitive, param, value, arg)
-            if source is not None:
-                args.append(source)
-        if len(args) < len(below):
+        arguments = zip(primitive.params, below, node.args, strict=True)
+        # All of them, so that every mistake is told.
+        fits = [self._argument(primitive, *argument) for argument in arguments]
+        if not all(fits):
             return BROKEN
-        if primitive.beside:
-            return self._beside(primitive, args, node)
-        return self.at.input(Apply(primitive, tuple(args)), node.place)
+
+        def make(values: list[Value], place: Place) -> Value:
+            args = tuple(v.source for v in values if v.source is not None)
+            if primitive.beside:
+                return self._beside(primitive, list(args), node)
+            return self._applied(primitive, args, place)
+
+        return self.at.over(below, node.place, make)
+
+    def _applied(self, primitive: Primitive, args: tuple[Source, ...], place: Place) -> Value:
+        applied = Apply(primitive, args)
+        returns = primitive.returns
+        by_step = isinstance(returns, Number | Bool | Text) or returns == Optional(Text())
+        if applied.lifted and not by_step:
+            message = f"{primitive.name} gives {returns}, which a list of steps cannot hold"
+            self.report.add(codes.STEPS, place, message, "take one text: last(…), first(…)")
+            return BROKEN
+        return self.at.input(applied, place)
 
     def _beside(self, primitive: Primitive, args: list[Source], node: n.Call) -> Value:
         """A primitive whose first argument names a column and is read from the one beside it."""
@@ -261,31 +293,32 @@ class Calls:
         read = (Column(companion.name, companion.type), *args[1:])
         return self.at.input(Apply(primitive.reading(companion), read, told), node.place)
 
-    def _argument(
-        self, primitive: Primitive, param: Parameter, value: Value, arg: n.Expr
-    ) -> Source | None:
+    def _argument(self, primitive: Primitive, param: Parameter, value: Value, arg: n.Expr) -> bool:
+        """Whether a parameter takes the value; what does not fit is reported."""
         if value.kind == "broken":
-            return None
+            return False
         if not _accepts(param.type, value):
             message = f"{param.name} of {primitive.name} must be {param.type}, "
             message += f"this is {value.words}"
             self.report.add(codes.ARGUMENT, arg.place, message, f"write {primitive.signature}")
-            return None
-        if param.literal is not None:
-            if not isinstance(value.source, Literal):
-                message = f"{param.name} of {primitive.name} must be written out"
-                self.report.add(codes.LITERAL_ONLY, arg.place, message, 'write it as "…"')
-                return None
-            problem = param.literal(str(value.source.value))
+            return False
+        literal = value.source if isinstance(value.source, Literal) else None
+        if param.literal is not None and literal is not None:
+            problem = param.literal(str(literal.value))
             if problem:
                 message = f"{param.name} of {primitive.name}: {problem}"
                 self.report.add(codes.LITERAL_ONLY, arg.place, message, "simplify it")
-                return None
-        if value.source is None:
+                return False
+        elif param.literal is not None and not param.either:
+            message = f"{param.name} of {primitive.name} must be written out"
+            self.report.add(codes.LITERAL_ONLY, arg.place, message, 'write it as "…"')
+            return False
+        if value.source is None and value.choice is None:
             message = f"{primitive.name} needs a column, a literal or another primitive here"
             hint = "primitives are computed before the program's own arithmetic"
             self.report.add(codes.STAGED, arg.place, message, hint)
-        return value.source
+            return False
+        return True
 
 
 def _accepts(wanted: Type, value: Value) -> bool:

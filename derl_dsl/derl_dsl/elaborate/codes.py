@@ -109,8 +109,8 @@ STAGED = define(
     "primitive of a computed value",
     stage="types",
     why="Primitives are evaluated once per batch, before the program's arithmetic.",
-    bad="1 * exact(completion if boxed(completion) else answer, answer)",
-    good="exact(completion, answer) + 0.1 * boxed(completion)",
+    bad="1 * same_numbers(2 * numbers(completion), numbers(answer))",
+    good="exact(completion, answer) + 0.1 * same_numbers(numbers(completion), numbers(answer))",
     suite="math",
 )
 
@@ -150,4 +150,25 @@ LITERAL_ONLY = define(
     bad='exact(completion, answer) * matches(completion, "(a{30}){30}")',
     good='exact(completion, answer) + 0.1 * matches(completion, "(a{8}){8}")',
     suite="math",
+)
+STEPS = define(
+    "DRL211",
+    "a function that cannot work step by step",
+    stage="types",
+    why="A list has one text, number or condition for each step: no lists and nothing missing.",
+    bad="count(lines(completions))",
+    good="count(lines(last(completions)))",
+    suite=None,
+    columns=(("completions", "list[text]"),),
+)
+CASES = define(
+    "DRL212",
+    "too many texts to choose from",
+    stage="types",
+    why="What reads a text that depends on a condition is computed for each text it may be.",
+    bad='a = "x" if ok else "y"\nb = a if g else "z"\nc = b if ok else b\nd = c if g else c\n'
+    "reward = 1 * contains(completion, d if ok else d)",
+    good='a = "x" if ok else "y"\nreward = 1 * contains(completion, a)',
+    suite=None,
+    columns=(("completion", "text"), ("ok", "bool"), ("g", "bool")),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,26 +11,20 @@ from derl_dsl.elaborate.calls import Calls
 from derl_dsl.elaborate.convert import Converter, input_value
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import Scope
-from derl_dsl.elaborate.values import BROKEN, SKIP, Value, closest
+from derl_dsl.elaborate.texts import same_text
+from derl_dsl.elaborate.values import BROKEN, SKIP, Choice, Value, closest
 from derl_dsl.graph.ir import Graph
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.nodes import Place
-from derl_primitives.primitive import primitive
 from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Literal
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": "pow"}
 OPERAND = {op: f"the operand of {op!r}" for op in ARITHMETIC}
+# A choice of texts is computed for each of them.
+_MOST_CASES = 16
 COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
-
-
-@primitive("(left: text, right: text) -> bool", cost="constant")
-def same_text(left: list[str], right: list[str] | str) -> list[bool]:
-    """Whether two texts are equal, character by character."""
-    if isinstance(right, str):
-        return [a == right for a in left]
-    return [a == b for a, b in zip(left, right, strict=True)]
 
 
 class Elaborator(Converter):
@@ -210,47 +205,91 @@ class Elaborator(Converter):
         return self.operation("bool", COMPARISONS[op], args, place, [left, right])
 
     def _compare_texts(self, op: str, left: Value, right: Value, place: Place) -> Value:
-        if left.source is None or right.source is None:
-            message = "texts are compared with columns, literals or functions of them"
-            self.report.add(codes.STAGED, place, message, "compare first, then choose")
-            return BROKEN
+        equal = self.over([left, right], place, self._same_text)
+        if op == "==" or equal.node is None:
+            return equal
+        return self.operation("bool", "not", (equal.node,), place, [equal])
+
+    def _same_text(self, values: list[Value], place: Place) -> Value:
+        left, right = values
+        assert left.source is not None
+        assert right.source is not None
         if isinstance(left.source, Literal) and isinstance(right.source, Literal):
-            same = (left.source == right.source) == (op == "==")
-            return Value("bool", self.graph.truth(same, place))
+            return Value("bool", self.graph.truth(left.source == right.source, place))
         # A literal goes to the right: primitives read a column first.
         pair = (left.source, right.source)
         first, second = pair[::-1] if isinstance(left.source, Literal) else pair
-        equal = self.input(Apply(same_text, (first, second)), place)
-        if op == "==":
-            return equal
-        assert equal.node is not None
-        return self.operation("bool", "not", (equal.node,), place, [equal])
+        return self.input(Apply(same_text, (first, second)), place)
+
+    def over(
+        self, values: list[Value], place: Place, make: Callable[[list[Value], Place], Value]
+    ) -> Value:
+        """What is made of the values; where a text is a choice, the choice between both results."""
+        cases = math.prod(v.cases for v in values)
+        if cases > _MOST_CASES:
+            message = f"{cases} texts to choose from, {_MOST_CASES} are allowed"
+            self.report.add(codes.CASES, place, message, "choose between the results instead")
+            return BROKEN
+        at = next((k for k, v in enumerate(values) if v.choice is not None), None)
+        if at is None:
+            skips = any(v.kind == "skip" for v in values)
+            return SKIP if skips else make(values, place)
+        choice = values[at].choice
+        assert choice is not None
+        then, other = (
+            self.over([*values[:at], text, *values[at + 1 :]], place, make)
+            for text in (choice.then, choice.other)
+        )
+        if "number" in (then.kind, other.kind) and (then.many or other.many):
+            message = "the lists of two texts have different lengths"
+            self.report.add(codes.LENGTHS, place, message, "choose between what is made of them")
+            return BROKEN
+        return self.choose(choice.test, then, other, place)
 
     def _conditional(self, node: n.Conditional, below: list[Value]) -> Value:
         test, then, other = below
         condition = self.as_condition(test, node.test.place, "the test of a conditional")
-        kinds = {then.kind, other.kind}
-        if condition is None or "broken" in kinds:
+        return BROKEN if condition is None else self.choose(test, then, other, node.place)
+
+    def choose(self, test: Value, then: Value, other: Value, place: Place) -> Value:
+        """`then if test else other`, `test` being a condition."""
+        kinds, condition = {then.kind, other.kind}, test.node
+        assert condition is not None
+        if "broken" in kinds:
             return BROKEN
+        if kinds == {"text"} or (kinds == {"text", "skip"} and not test.many):
+            return self._chosen_text(test, then, other, place)
         if "skip" in kinds:
-            return self._skipping(node, condition, test, then, other)
-        if kinds == {"text"}:
-            return Value("text")
+            return self._skipping(condition, test, then, other, place)
         if "text" in kinds:
             message = f"the branches differ: {then.words} and {other.words}"
-            self.report.add(codes.BRANCHES, node.place, message, "give both the same type")
+            self.report.add(codes.BRANCHES, place, message, "give both the same type")
             return BROKEN
         kind = "bool" if kinds == {"bool"} else "number"
-        left = then.node if kind == "bool" else self.number(then, node.then.place)
-        right = other.node if kind == "bool" else self.number(other, node.other.place)
+        left = then.node if kind == "bool" else self.number(then, place)
+        right = other.node if kind == "bool" else self.number(other, place)
         assert left is not None
         assert right is not None
-        result = self.operation(kind, "select", (condition, left, right), node.place, below)
+        below = [test, then, other]
+        result = self.operation(kind, "select", (condition, left, right), place, below)
         if result.node is None or (then.valid is None and other.valid is None) or test.many:
             return result
-        valid = self._either(condition, then, other, node.place)
+        valid = self._either(condition, then, other, place)
         valid = valid if test.valid is None else self.graph.add("and", (test.valid, valid), (0, 0))
         return Value(kind, result.node, valid=valid, many=result.many)
+
+    def _chosen_text(self, test: Value, then: Value, other: Value, place: Place) -> Value:
+        texts = [v for v in (then, other) if v.kind == "text"]
+        many = texts[0].many
+        if test.many or any(v.many != many for v in texts):
+            message = f"a text is chosen for whole rollouts: {test.words}, {then.words}, " + (
+                other.words
+            )
+            self.report.add(codes.BRANCHES, place, message, "choose between what is made of them")
+            return BROKEN
+        if isinstance(test.source, Literal):
+            return then if test.source.value else other
+        return Value("text", many=many, choice=Choice(test, then, other))
 
     def _either(self, condition: int, then: Value, other: Value, place: Place) -> int:
         """Whether the branch that is taken applies."""
@@ -263,15 +302,15 @@ class Elaborator(Converter):
         return self.calls.call(node, below)
 
     def _skipping(
-        self, node: n.Conditional, condition: int, test: Value, then: Value, other: Value
+        self, condition: int, test: Value, then: Value, other: Value, place: Place
     ) -> Value:
         """`x if c else skip`: x, which applies where c holds."""
         kept = other if then.kind == "skip" else then
-        if kept.kind == "skip" or kept.kind == "text" or test.many:
+        if kept.kind == "skip" or test.many:
             message = "skip stands against a number or a condition, for whole rollouts"
-            self.report.add(codes.BRANCHES, node.place, message, "write: … if condition else skip")
+            self.report.add(codes.BRANCHES, place, message, "write: … if condition else skip")
             return BROKEN
-        graph, place = self.graph, node.place
+        graph = self.graph
         if then.kind == "skip":
             condition = graph.add("not", (condition,), place)
         valid = self.together([test, kept, Value("bool", valid=condition)], place)

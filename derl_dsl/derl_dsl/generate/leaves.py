@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import PROGRESS, Scope
 from derl_dsl.generate.rules import Grammar, Ref, Symbol, Terminal, own_size, units
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
+from derl_primitives.json_fields import path_problem
 from derl_primitives.layout import tag_name
 from derl_primitives.primitive import Parameter, Primitive
-from derl_primitives.regex import non_empty, regex_problem
+from derl_primitives.regex import non_empty, one_group_problem, regex_problem
 from derl_primitives.repetition import whole_number
 
 NUMBER = Terminal("NUMBER", r"(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?")
@@ -20,6 +21,8 @@ SMALL = Terminal("SMALL", "[1-9]e-[1-9]")
 TEXT = Terminal("TEXT", r'"[A-Za-z0-9 <>/#:.,_-]{1,20}"')
 _PIECE = r"([A-Za-z0-9 <>/#:,_-]|\[0-9\]\+?|\[a-z\]\+?|\[A-Z\]|\.\*?)"
 PATTERN = Terminal("PATTERN", rf'"\^?{_PIECE}{{1,6}}\$?"')
+ONE_GROUP = Terminal("ONE_GROUP", rf'"({_PIECE}){{0,3}}\(({_PIECE}){{1,3}}\)({_PIECE}){{0,3}}"')
+PATH = Terminal("PATH", r'"[a-z][a-z_]{0,11}(\.([a-z][a-z_]{0,11}|[0-9])){0,2}"')
 TAG = Terminal("TAG", r'"[a-z][a-z_]{0,11}"')
 WHOLE = Terminal("WHOLE", "[1-9]|1[0-6]")
 
@@ -27,6 +30,8 @@ WHOLE = Terminal("WHOLE", "[1-9]|1[0-6]")
 LITERALS: dict[Callable[[str], str | None], Terminal] = {
     non_empty: TEXT,
     regex_problem: PATTERN,
+    one_group_problem: ONE_GROUP,
+    path_problem: PATH,
     tag_name: TAG,
     whole_number: WHOLE,
 }
@@ -84,8 +89,10 @@ class Leaves:
         self.offer("number", NUMBER, nodes=1, weight=4)
         self.offer("number", SMALL, nodes=1, weight=0.2)
         for level in range(1, LARGEST):
+            self._made(level)
             for primitive in self._reachable():
                 self._calls(primitive, level)
+            self._choices(level)
             self._equality("text", level)
             self._equality("texts", level)
 
@@ -116,9 +123,18 @@ class Leaves:
                     self._call(kind, primitive.name, [first, *rest])
             return
         arguments = [self._argument(p, level, False) for p in primitive.params]
-        self._call(kind, primitive.name, arguments)
+        made = isinstance(_inner(primitive.returns), List)
+        self._call(f"made_{kind}" if made else kind, primitive.name, arguments)
+        if made:
+            return
+        for k, parameter in enumerate(primitive.params):
+            if parameter.either:
+                column = self._argument(replace(parameter, literal=None), level, False)
+                other = [*arguments[:k], column, *arguments[k + 1 :]]
+                self._call(kind, primitive.name, other)
         texts = [p for p in primitive.params if p.literal is None and kind_of(p.type) == "text"]
-        if len(texts) == 1 and not kind.endswith("s"):
+        missing = isinstance(primitive.returns, Optional) and kind != "text"
+        if len(texts) == 1 and not missing:
             # A function of one text works on each step of a list of texts.
             arguments = [self._argument(p, level, True) for p in primitive.params]
             self._call(f"{kind}s", primitive.name, arguments)
@@ -143,9 +159,42 @@ class Leaves:
         if kind == "number":
             return Argument(NUMBER, 1)
         family = f"{kind}s" if lifted and kind == "text" else str(kind)
+        if isinstance(parameter.type, List):
+            family = f"any_{kind}"
         if family == "bool" or level not in self.levels.get(family, ()):
             return None
         return Argument(Ref(f"{family}_{level}"), units=2**level - 1)
+
+    def _made(self, level: int) -> None:
+        """Lists that functions read out of texts: no two go together step by step."""
+        for kind in ("numbers", "texts"):
+            lists = [kind, f"made_{kind}"] if kind == "texts" else [f"made_{kind}"]
+            for family in lists:
+                if level in self.levels.get(family, ()):
+                    self._reductions(family, level)
+            for family in (kind, f"made_{kind}"):
+                if level in self.levels.get(family, ()):
+                    self.levels.setdefault(f"any_{kind}", set()).add(level)
+                    self.grammar.add(f"any_{kind}_{level}", Ref(f"{family}_{level}"), nodes=0)
+
+    def _reductions(self, family: str, level: int) -> None:
+        operands, inner = 2**level - 1, Ref(f"{family}_{level}")
+        of_texts = {"count": "number", "first": "text", "last": "text"}
+        names = ("count", "sum", "mean", "min", "max", "first", "last")
+        for name in of_texts if family.endswith("texts") else names:
+            kind = of_texts[name] if family.endswith("texts") else "number"
+            self.offer(kind, f"{name}(", inner, ")", nodes=1, operands=operands, weight=0.3)
+
+    def _choices(self, level: int) -> None:
+        """Texts that depend on a condition, which functions of a text read; one is no input."""
+        if level in self.levels.get("text", ()) and level in self.levels.get("bool", ()):
+            text, operands = Ref(f"text_{level}"), 3 * (2**level - 1)
+            choice: tuple[Symbol, ...] = (
+                "(", text, " if ", Ref(f"bool_{level}"), " else ", text, ")"
+            )  # fmt: skip
+            for op in (" == ", " != "):
+                written: tuple[Symbol, ...] = ("(", *choice, op, TEXT, ")")
+                self.offer("unequal", *written, nodes=3, operands=operands, weight=0.3)
 
     def _equality(self, family: str, level: int) -> None:
         """Texts compared with literals: in brackets, so that they stand anywhere."""
@@ -157,6 +206,10 @@ class Leaves:
             symbols: tuple[Symbol, ...] = ("(", Ref(f"{family}_{level}"), op, TEXT, ")")
             kind, below = f"{result}{many}", 2**level - 1
             self.offer(kind, *symbols, nodes=2, operands=below, weight=0.5)
+
+
+def _inner(kind: Type) -> Type:
+    return kind.item if isinstance(kind, Optional) else kind
 
 
 def _candidates(parameter: Parameter, kind: str | None) -> Terminal | None:

@@ -45,7 +45,9 @@ def expression_text(root: n.Expr) -> str:
                 found = (number_text(value), _ATOM)
             case n.TextLiteral(value=value):
                 escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-                escaped = escaped.replace("\n", "\\n").replace("\t", "\\t")
+                for character, escape in (("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r")):
+                    escaped = escaped.replace(character, escape)
+                escaped = escaped.replace("\0", "\\x00")
                 found = (f'"{escaped}"', _ATOM)
             case n.BoolLiteral(value=value):
                 found = (str(value), _ATOM)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from derl_dsl.graph.ops import BOOLEAN, REDUCTIONS, SLICES
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List
-from derl_runtime.sources import Apply, Column, plain
+from derl_runtime.sources import Apply, Column, Literal, Source, plain
 
 Input = Column | Apply
 
@@ -50,6 +50,16 @@ class Node(NamedTuple):
 
 # What Node does, in half the time.
 _node = partial(tuple.__new__, Node)
+
+
+def _steps_of(source: Source) -> tuple[object, ...]:
+    """What gives a list its length: the episode, or the primitive that read it out of a text."""
+    if not isinstance(source, Apply):
+        return ()
+    if not source.lifted:
+        return (str(source),) if isinstance(plain(source), List) else ()
+    lists = (a for a in source.args if not isinstance(a, Literal) and isinstance(plain(a), List))
+    return _steps_of(next(lists))
 
 
 @dataclass(slots=True)
@@ -153,6 +163,8 @@ class Graph:
     def slicing(self, node: int) -> tuple[object, ...]:
         """How a list node was cut from whole episodes; lists of one slicing go together."""
         at = self.nodes[node]
+        if at.op == "input":
+            return _steps_of(self.source(node))
         if at.op in SLICES:
             return (*self.slicing(at.args[0]), (at.op, at.payload))
         lists = [a for a in at.args if self.nodes[a].is_list]
