@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from derl_primitives.answers import last_number, number_of, same_answer
+from derl_primitives.reference_texts import TEXT_FUNCTIONS
 
 BOX = r"\boxed{"
 
@@ -329,20 +330,6 @@ def number_of_gold(answer: str) -> Any:
     return last_number(gold_answer(answer)) if value is None else value
 
 
-_TEXT_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "contains": lambda text, part: part in text,
-    "count": lambda text, part: float(text.count(part)),
-    "starts_with": lambda text, prefix: text.startswith(prefix),
-    "ends_with": lambda text, suffix: text.endswith(suffix),
-    "between": lambda text, start, end: (
-        match[1] if (match := re.search(f"{re.escape(start)}(.*?){re.escape(end)}", text, re.S))
-        and text.find(start) == match.start() else ""
-    ),
-    "after_last": lambda text, mark: text[text.rfind(mark) + len(mark) :] if mark in text else "",
-    "lower": str.lower,
-    "strip": str.strip,
-}  # fmt: skip
-
 REFERENCES: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
@@ -351,4 +338,4 @@ REFERENCES: dict[str, Callable[..., Any]] = {
         valid_json, fits_schema, valid_python, reflections, connectives, edit_similarity, word_f1,
         word_overlap, rouge_l, number_closeness,
     )
-} | _TEXT_FUNCTIONS  # fmt: skip
+} | TEXT_FUNCTIONS  # fmt: skip

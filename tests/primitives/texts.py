@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from derl_grammar.types import Bool, Number, Text
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import SUITES
 from derl_primitives.text import TEXT_FUNCTIONS
@@ -32,6 +32,8 @@ GROUPS = [
     ["<a>", "</a>", "x", " ", "</think>"],
     ["```", "\n", "\n", "\n```\n", "python", "x = 1\n", " ", "    ```"],
     ["The answer is ", "Answer: ", "A", "(b)", "c)", "**", ".", " ", "\\boxed{", "}", "#### "],
+    ["1", "2.5", " ", "+", "-", "*", "/", "(", ")", "\u00d7", "\u2212", "0"],
+    ["the ", "a", " an", "The", ".", ",", " ", "cat", "\U0001f600"],
     ['{"a": ', "}", "1", "5", "7e2", "[", "]", ", ", '"x"', '{"b": 2}', "null", " "],
     ["\\boxed{", "}", "18", "{", " ", "#### ", "\n", "1,000", ".5", "-", "/"],
     ["Step 1:", "1. ", "2) ", "\n", "**", " ", "step 2.", "x", "  "],
@@ -41,8 +43,11 @@ GROUPS = [
 SCHEMA = '{"type": ["object", "number"], "properties": {"a": {"maximum": 5}}, "required": ["a"]}'
 LITERALS: dict[str, Any] = {
     "part": "5", "pattern": r"(?:St|st)ep [0-9]+|\bx", "prefix": "#", "suffix": " ", "start": "<a>",
-    "end": "</a>", "mark": "####", "tag": "a", "n": 2.0, "schema": SCHEMA,
+    "end": "</a>", "mark": "####", "tag": "a", "n": 2.0, "schema": SCHEMA, "path": "a",
 }  # fmt: skip
+
+
+OWN = {"extract": {"pattern": r"(?:St|st)ep ([0-9]+)|\bx"}}
 
 
 def text_primitives() -> dict[str, Primitive]:
@@ -62,26 +67,34 @@ def text_primitives() -> dict[str, Primitive]:
 def arguments(primitive: Primitive, first: list[str], second: list[str]) -> list[Any]:
     """Columns for the texts of a primitive, and a literal for each of its literals."""
     columns = iter((first, second))
-    return [LITERALS[p.name] if p.literal else next(columns) for p in primitive.params]
+    literals = {**LITERALS, **OWN.get(primitive.name, {})}
+    return [literals[p.name] if p.literal else next(columns) for p in primitive.params]
 
 
 def problem(primitive: Primitive, values: Any, count: int) -> str | None:
     """What is wrong with the values of a primitive, or None."""
     if len(values) != count:
         return f"{len(values)} values for {count} rows"
-    if isinstance(primitive.returns, Text):
-        return next((f"{v!r} is no text" for v in values if type(v) is not str), None)
-    plain = values.tolist()
-    if isinstance(primitive.returns, Bool):
-        return next((f"{v!r} is no truth value" for v in plain if type(v) is not bool), None)
+    plain = values if isinstance(values, list) else values.tolist()
     kind = primitive.returns
+    if isinstance(kind, Optional):
+        plain, kind = [v for v in plain if v is not None and v == v], kind.item
+    if isinstance(kind, List):
+        if not all(type(v) is list for v in plain):
+            return "no list"
+        plain, kind = [x for v in plain for x in v], kind.item
+    return next((f"{v!r} is no value of {kind}" for v in plain if not fits(v, kind)), None)
+
+
+def fits(value: Any, kind: Type) -> bool:
+    """Whether a value is one of a type."""
+    if isinstance(kind, Text):
+        return type(value) is str
+    if isinstance(kind, Bool):
+        return type(value) is bool
     assert isinstance(kind, Number)
-    for v in plain:
-        if type(v) is not float or not kind.lo <= v <= kind.hi:
-            return f"{v!r} is outside {kind}"
-        if kind.values is not None and v not in kind.values:
-            return f"{v!r} is none of {kind}"
-    return None
+    inside = type(value) is float and kind.lo <= value <= kind.hi
+    return inside and (kind.values is None or value in kind.values)
 
 
 any_text = st.one_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derl_dsl.elaborate import codes
-from derl_dsl.elaborate.convert import Converter
+from derl_dsl.elaborate.choices import Chooser
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
 from derl_dsl.elaborate.texts import OF_LISTS, filled
 from derl_dsl.elaborate.values import BROKEN, Value, closest
@@ -18,7 +18,7 @@ from derl_runtime.sources import Apply, Column, Literal, Source
 class Calls:
     """Elaborates the calls of one program."""
 
-    def __init__(self, converter: Converter) -> None:
+    def __init__(self, converter: Chooser) -> None:
         self.at = converter
         self.report = converter.report
         self.graph = converter.graph

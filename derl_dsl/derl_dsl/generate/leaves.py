@@ -129,9 +129,8 @@ class Leaves:
             return
         for k, parameter in enumerate(primitive.params):
             if parameter.either:
-                column = self._argument(replace(parameter, literal=None), level, False)
-                other = [*arguments[:k], column, *arguments[k + 1 :]]
-                self._call(kind, primitive.name, other)
+                read = self._argument(replace(parameter, literal=None), level, False)
+                self._call(kind, primitive.name, [*arguments[:k], read, *arguments[k + 1 :]])
         texts = [p for p in primitive.params if p.literal is None and kind_of(p.type) == "text"]
         missing = isinstance(primitive.returns, Optional) and kind != "text"
         if len(texts) == 1 and not missing:
