@@ -66,18 +66,19 @@ def normalise(text: str) -> str:
 def number(text: str) -> float | None:
     """The number that the text is."""
     value = number_of(text)
-    return float(value) if value is not None and abs(value) <= _LARGEST else None
+    return float(value) if value is not None and abs(Fraction(value)) <= _LARGEST else None
 
 
 def numbers(text: str) -> list[float]:
     """Digits with a point and an exponent, read from left to right."""
-    found, at = [], 0
+    found: list[float] = []
+    at = 0
     number = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3}(?![0-9]))?")
     while match := number.search(text, at):
         sign, before = text[match.start() - 1 : match.start()], text[: match.start() - 1][-1:]
         taken = match.start() > at or at == 0
         minus = taken and sign in ("-", "\u2212") and not re.match(r"[\w)\]}]", before)
-        value = float(match[0]) if len(match[0]) + minus <= 300 else math.inf
+        value = float(match[0]) if len(match[0]) + bool(minus) <= 300 else math.inf
         if value <= _LARGEST:
             found.append(-value if minus else value)
         at = match.end()
