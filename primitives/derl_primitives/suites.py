@@ -195,7 +195,13 @@ SUITES: dict[str, Suite] = {
             doc="Programs in a completion: code blocks, whether one parses and passes its tests.",
             columns={"completion": Text(), "tests": List(Text())},
             primitives=table(
-                [layout.code_blocks, layout.last_code, code.valid_python, code_tests.passes_tests]
+                [
+                    layout.code_blocks,
+                    layout.last_code,
+                    code.valid_python,
+                    code_tests.passes_tests,
+                    code_tests.tests_passed,
+                ]
             ),
         ),
         Suite(

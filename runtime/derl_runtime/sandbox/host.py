@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import Bool, Number, Optional, parse_type
-from derl_runtime.sandbox import levels, zygotes
+from derl_runtime.sandbox import levels, programs, zygotes
 from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import NotStarted, Order, run
+from derl_runtime.sandbox.programs import ProgramLimits
 from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
@@ -22,6 +23,7 @@ from derl_runtime.sandbox.zygotes import ZygoteGone
 _LONGEST_NAME, _LONGEST_TYPE = 200, 1000
 _TRIVIAL = "def trial(completion: text) -> number:\n    return 0\n"
 ENGINES = ("restricted", "monty")
+_PROGRAMS = "programs"
 Columns = Sequence[Sequence[Any] | NDArray[Any]]
 Values = NDArray[np.float64]
 
@@ -68,6 +70,8 @@ class Sandbox:
         self.engine = engine
         self.limits = limits or SandboxLimits()
         self._open = True
+        self._programs = False  # whether it holds the zygote of submitted programs
+        self._programs_lock = threading.Lock()
         zygotes.acquire(engine)
         try:
             self.walls = _tested_walls(engine)
@@ -92,6 +96,8 @@ class Sandbox:
         if self._open:
             self._open = False
             zygotes.release(self.engine)
+            if self._programs:
+                zygotes.release(_PROGRAMS)
 
     def declare(self, source: str, name: str) -> tuple[Declaration, ...] | Failure:
         """The primitives that a source declares; `name` names it in messages."""
@@ -129,6 +135,32 @@ class Sandbox:
         for start in range(0, len(calls), at_once):
             out += self._call_batch(calls[start : start + at_once], rows, deadline)
         return out
+
+    def run_programs(
+        self,
+        submitted: Sequence[tuple[str, Sequence[str]]],
+        limits: ProgramLimits | None = None,
+    ) -> list[list[bool] | Failure]:
+        """For each (program, tests) whether each test passes; a Failure where nobody can say.
+
+        Programs are plain Python behind the walls, their tests run where no program reaches them.
+        """
+        if not self._open:
+            raise ValueError("the sandbox is closed")
+        with self._programs_lock:
+            if not self._programs:
+                zygotes.acquire(_PROGRAMS)
+                self._programs = True
+        walls = levels.walls_to_put_up(self.walls)
+        for last in (False, True):
+            zygote = zygotes.zygote(_PROGRAMS)
+            try:
+                return programs.run(zygote, submitted, walls, limits or ProgramLimits())
+            except ZygoteGone as error:
+                zygotes.discard(_PROGRAMS, zygote)
+                if last:
+                    return [Failure("crash", str(error)) for _ in submitted]
+        raise AssertionError("unreachable")
 
     def _call_batch(
         self,

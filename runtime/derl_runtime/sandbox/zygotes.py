@@ -20,7 +20,8 @@ from derl_runtime.sandbox.outcome import Refused
 from derl_runtime.sandbox.worker.zygote import REQUEST
 
 _HERE = Path(__file__).parent
-_NEEDS = {"restricted": "RestrictedPython", "monty": "pydantic_monty"}
+# The package of an engine; submitted programs need none.
+_NEEDS = {"restricted": "RestrictedPython", "monty": "pydantic_monty", "programs": "derl_runtime"}
 # Seconds to come up, and to take a job from the host.
 _START, _SEND = 20.0, 2.0
 _CODE = (
@@ -88,9 +89,18 @@ class Zygote:
         return self.process.poll() is None
 
     def start(
-        self, kind: int, walls: int, cpu: int, memory: int, pieces: Sequence[bytes]
+        self,
+        kind: int,
+        walls: int,
+        cpu: int,
+        memory: int,
+        pieces: Sequence[bytes],
+        channel: Sequence[int] = (),
     ) -> tuple[int, socket.socket]:
-        """Start a job; its reply pipe and its status socket. Raises ZygoteGone."""
+        """Start a job; its reply pipe and its status socket. Raises ZygoteGone.
+
+        `channel` is the descriptor over which it talks to another job, where it does.
+        """
         with contextlib.ExitStack() as ours:
             job = _memory_file(pieces)
             ours.callback(os.close, job)
@@ -100,7 +110,8 @@ class Zygote:
             ours.enter_context(their_status)
             request = REQUEST.pack(kind, walls, cpu, memory)
             try:
-                socket.send_fds(self.control, [request], [job, theirs, their_status.fileno()])
+                given = [job, theirs, their_status.fileno(), *channel]
+                socket.send_fds(self.control, [request], given)
             except OSError as error:
                 os.close(reply)
                 status.close()

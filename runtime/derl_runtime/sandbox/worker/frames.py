@@ -14,6 +14,8 @@ from typing import Any
 
 # Kinds of jobs.
 DECLARE, CALL, PROBE = 0, 1, 2
+# A submitted program that its tests ask, those tests, and a program run as a script on an input.
+PROGRAM, EXAM, SCRIPT = 3, 4, 5
 # Status bytes of a reply; the rest name failures.
 VALUES, DECLARATIONS = 0, 1
 FAILURES = {

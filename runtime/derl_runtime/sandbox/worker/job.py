@@ -39,7 +39,11 @@ def preload(name: str) -> None:
     """Load the engine and all it will ever import: a worker can open no file."""
     import unicodedata  # noqa: F401 - the compiler wants it for \N{...}
 
-    if name == "monty":
+    if name == "programs":
+        from . import exam, program  # noqa: F401 - the tests' side as well
+
+        program.preload()
+    elif name == "monty":
         from .monty import MontyEngine
 
         _engines.append(MontyEngine())
@@ -49,8 +53,12 @@ def preload(name: str) -> None:
         _engines.append(RestrictedEngine())
 
 
-def work(job: int, reply: int, kind: int, chosen: int, cpu: int, memory: int) -> None:
-    """Do the job in descriptor `job`, answer on `reply`; called in the child, once."""
+def work(descriptors: Sequence[int], kind: int, chosen: int, cpu: int, memory: int) -> None:
+    """Do the job in the first descriptor, answer on the second; called in the child, once."""
+    job, reply, *channel = descriptors
+    if kind in (frames.PROGRAM, frames.EXAM, frames.SCRIPT):
+        _work_on_program(job, reply, channel, kind, chosen, cpu, memory)
+        return
     os.dup2(job, 198, inheritable=False)
     os.dup2(reply, 199, inheritable=False)
     os.dup2(198, _JOB)
@@ -69,6 +77,32 @@ def work(job: int, reply: int, kind: int, chosen: int, cpu: int, memory: int) ->
         _write(frames.failure_reply("crash", f"the walls cannot be put up: {error}"))
         return
     _write(_answer(engine))
+
+
+def _work_on_program(
+    job: int, reply: int, channel: Sequence[int], kind: int, chosen: int, cpu: int, memory: int
+) -> None:
+    """A submitted program, or its tests: what it prints goes to the reply as a script, or away."""
+    from . import exam, program
+
+    nowhere = os.dup(1)  # the zygote's own output is the null device
+    for number, descriptor in enumerate((job, reply, nowhere, *channel)):
+        os.dup2(descriptor, 190 + number, inheritable=False)
+    os.dup2(190, _JOB)
+    os.dup2(192 if kind == frames.PROGRAM else 191, _REPLY)
+    os.dup2(192, _ERRORS)
+    if channel:
+        os.dup2(193, exam.CHANNEL)
+    walls.close_all_but((_JOB, _REPLY, _ERRORS, *([exam.CHANNEL] if channel else [])))
+    walls.put_up_program(chosen, cpu, memory)
+    asked = frames.decode_job(_read())
+    if kind == frames.EXAM:
+        exam.run(list(asked.columns[0]), _write)
+    elif kind == frames.PROGRAM:
+        program.serve(asked.source)
+    else:
+        size = len(asked.columns[0][0].encode("utf-8", "surrogatepass"))
+        os._exit(program.run_script(asked.source, size))
 
 
 def _answer(engine: Engine) -> bytes:

@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterable
 
-from .seccomp import Unsupported, number
+from .seccomp import Unsupported, libc, number
 
 _VERSION = 1
 _PATH_BENEATH = 1
@@ -19,7 +19,7 @@ _NETWORK, _SCOPES = 0b11, 0b11
 
 def abi() -> int:
     """The version of Landlock the kernel has; 0 without."""
-    call = ctypes.CDLL(None, use_errno=True).syscall
+    call = libc().syscall
     found = int(call(number("landlock_create_ruleset"), None, 0, _VERSION))
     return max(found, 0)
 
@@ -32,7 +32,7 @@ def restrict(runnable: Iterable[str] = ()) -> None:
     version = abi()
     if not version:
         raise Unsupported("the kernel has no Landlock")
-    call = ctypes.CDLL(None, use_errno=True).syscall
+    call = libc().syscall
     files = (1 << _FILE_RIGHTS[min(version, 5)]) - 1
     fields = [files, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0]
     wanted = fields[: 3 if version >= 6 else 2 if version >= 4 else 1]
@@ -56,7 +56,7 @@ def _allow(ruleset: int, path: str) -> None:
         return
     try:
         rule = struct.pack("=Qi", _EXECUTE | _READ_FILE, descriptor)
-        call = ctypes.CDLL(None, use_errno=True).syscall
+        call = libc().syscall
         if call(number("landlock_add_rule"), ruleset, _PATH_BENEATH, rule, 0) != 0:
             raise Unsupported(f"Landlock: {path}: {os.strerror(ctypes.get_errno())}")
     finally:

@@ -6,7 +6,8 @@ import ctypes
 import os
 import platform
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 # name: (x86_64, aarch64); None where the machine has no such call.
 _NUMBERS: dict[str, tuple[int | None, int | None]] = {
@@ -45,6 +46,11 @@ FILES = (
     "open", "openat", "openat2", "stat", "lstat", "fstat", "newfstatat", "statx", "access",
     "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd", "ioctl",
 )  # fmt: skip
+# What a submitted program needs on top: it waits, for time and for threads of its own.
+_WAITING = (
+    "poll", "ppoll", "nanosleep", "clock_nanosleep", "set_robust_list", "rseq", "sigaltstack",
+    "rt_sigaction", "sched_getaffinity",
+)  # fmt: skip
 # What a program with two threads needs on top once it runs.
 _THREADED = (
     "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_ctl", "epoll_create1", "eventfd2",
@@ -60,16 +66,23 @@ _STARTING = (
 )  # fmt: skip
 
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
-_EACCES = 0x00050000 | 13
+_EACCES, _ENOSYS = 0x00050000 | 13, 0x00050000 | 38
 _LOAD, _EQUAL, _AT_LEAST, _BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _PROT_EXEC, _SIGABRT, _PR_SET_NAME = 4, 6, 15
+_CLONE_THREAD = 0x10000
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 _X32 = 0x40000000
 
 
 class Unsupported(Exception):
     """The machine lacks what a wall is made of."""
+
+
+@cache
+def libc() -> ctypes.CDLL:
+    """The C library, loaded once: a worker is started for each job."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def number(name: str) -> int | None:
@@ -110,6 +123,17 @@ def _no_executable_memory() -> list[bytes]:
     return steps
 
 
+def _threads_alone() -> list[bytes]:
+    """A clone that makes a thread of this process, and no other."""
+    return [
+        _instruction(_EQUAL, number("clone") or 0, 0, 4),
+        _instruction(_LOAD, _ARGUMENTS),
+        _instruction(_BIT, _CLONE_THREAD, 0, 1),
+        _instruction(_RETURN, _ALLOW),
+        _instruction(_RETURN, _KILL),
+    ]
+
+
 def _abort(pid: int) -> list[bytes]:
     """Signals to itself, and SIGABRT alone: a C library's abort() stays what it is."""
     return [
@@ -147,6 +171,25 @@ def _program(steps: list[bytes]) -> bytes:
     return b"".join([*head, *steps, _instruction(_RETURN, _KILL)])
 
 
+_SOME_PID = 0x7FFF_DE21
+
+
+def _of_process(build: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """A builder of filters that names the process, built once and then for each process."""
+
+    @cache
+    def template() -> tuple[bytes, bytes]:
+        before, after = build(_SOME_PID).split(struct.pack("=I", _SOME_PID))
+        return before, after
+
+    def filter_of(pid: int) -> bytes:
+        return struct.pack("=I", pid).join(template())
+
+    filter_of.__doc__ = build.__doc__
+    return filter_of
+
+
+@_of_process
 def computing_filter(pid: int) -> bytes:
     """The filter of a worker that only computes; files are refused, the rest kills."""
     return _program(
@@ -157,6 +200,20 @@ def computing_filter(pid: int) -> bytes:
     )  # fmt: skip
 
 
+@_of_process
+def program_filter(pid: int) -> bytes:
+    """The filter of a submitted program: `computing_filter`, and it may wait and start threads."""
+    return _program(
+        _answer((*COMPUTING, *_WAITING), _ALLOW)
+        + _no_executable_memory()
+        + _threads_alone()
+        + _answer((*FILES, "prlimit64"), _EACCES)
+        + _answer(("clone3",), _ENOSYS)  # its flags lie in memory; the C library then uses clone
+        + _own_name()
+        + _abort(pid)
+    )
+
+
 def starting_filter() -> bytes:
     """The filter of a worker that still has a program to start: no network, no signals, no spying.
 
@@ -165,6 +222,7 @@ def starting_filter() -> bytes:
     return _program(_answer((*COMPUTING, *_THREADED, *_STARTING), _ALLOW))
 
 
+@_of_process
 def driving_filter(pid: int) -> bytes:
     """The filter of a worker that talks to the program it started: `computing_filter` with threads.
 
@@ -202,7 +260,7 @@ def install(program: bytes) -> None:
     """
     buffer = ctypes.create_string_buffer(program, len(program))
     described = _Program(len(program) // 8, ctypes.addressof(buffer))
-    call = ctypes.CDLL(None, use_errno=True).syscall
+    call = libc().syscall
     wanted = number("seccomp")
     if call(wanted, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(described)) != 0:
         raise Unsupported(f"seccomp: {os.strerror(ctypes.get_errno())}")

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterable
 
 from . import landlock, seccomp
+from .seccomp import libc
 
 # Which walls a job asks for.
 RLIMITS, SECCOMP, LANDLOCK = 1, 2, 4
@@ -21,6 +22,8 @@ _SET_PDEATHSIG, _GET_PDEATHSIG = 1, 2
 _GET_DUMPABLE, _SET_DUMPABLE = 3, 4
 _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS = 38, 39
 _FILES = 64
+# Threads over all programs of the user, so no wall against one of them; bytes of the main stack.
+_THREADS, _STACK = 4096, 64 << 20
 
 
 def prctl(option: int, value: int = 0) -> int:
@@ -28,7 +31,7 @@ def prctl(option: int, value: int = 0) -> int:
 
     Raises OSError when the kernel refuses.
     """
-    done = ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    done = libc().prctl(option, value, 0, 0, 0)
     if done < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
@@ -71,7 +74,7 @@ def quiet() -> None:
 def quiet_holds() -> bool:
     """Whether `quiet` holds for this process."""
     signal_number = ctypes.c_int(0)
-    ctypes.CDLL(None).prctl(_GET_PDEATHSIG, ctypes.byref(signal_number), 0, 0, 0)
+    libc().prctl(_GET_PDEATHSIG, ctypes.byref(signal_number), 0, 0, 0)
     return (
         signal_number.value == signal.SIGKILL
         and prctl(_GET_DUMPABLE) == 0
@@ -115,6 +118,24 @@ def put_up(walls: int, cpu: int, memory: int) -> None:
         landlock.restrict()
     if walls & SECCOMP:
         seccomp.install(seccomp.computing_filter(os.getpid()))
+
+
+def put_up_program(walls: int, cpu: int, memory: int) -> None:
+    """Put up the walls of a submitted program: as `put_up`, with threads of its own.
+
+    Raises as `put_up`.
+    """
+    drop_user()
+    quiet()
+    if walls & RLIMITS:
+        limit(cpu, memory, processes=_THREADS, reserve=_STACK)
+        _, most = resource.getrlimit(resource.RLIMIT_STACK)
+        wanted = _STACK if most == resource.RLIM_INFINITY else min(_STACK, most)
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, wanted))
+    if walls & LANDLOCK:
+        landlock.restrict()
+    if walls & SECCOMP:
+        seccomp.install(seccomp.program_filter(os.getpid()))
 
 
 def put_up_starting(

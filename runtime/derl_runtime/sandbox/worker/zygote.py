@@ -1,8 +1,9 @@
 """The zygote: a small process that forks a fresh child for each job, and ends and reaps it.
 
 It is started anew from the interpreter, never forked from a process that holds a model. The host
-sends a job over the control socket: what to run it with, and three descriptors: the job itself (a
-sealed file in memory), the pipe for the reply, and a socket of its own. Over that socket the zygote
+sends a job over the control socket: what to run it with, and its descriptors: the job itself (a
+sealed file in memory), the pipe for the reply, a socket of its own and, where two jobs talk to each
+other, their channel. Over that socket the zygote
 tells how the child ended; when the host closes its end, or dies, the child is killed.
 """
 
@@ -17,7 +18,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # engine, walls, CPU seconds, bytes of memory
 REQUEST = struct.Struct("<BBIQ")
@@ -25,11 +26,12 @@ REQUEST = struct.Struct("<BBIQ")
 ENDED = struct.Struct("<id")
 # Before that: whether there is a child at all.
 STARTED, NOT_STARTED = b"\x01", b"\x02"
-_DESCRIPTORS = 3
+# The job, the reply, the status; where two jobs talk, their channel.
+_DESCRIPTORS = 4
 _LOOK_FOR_HOST = 5000
 _MOST_FILES = 4096
 
-Work = Callable[[int, int, int, int, int, int], None]
+Work = Callable[[Sequence[int], int, int, int, int], None]
 
 
 class _Zygote:
@@ -66,20 +68,21 @@ class _Zygote:
         data, descriptors, _, _ = socket.recv_fds(self.control, REQUEST.size, _DESCRIPTORS)
         if not data:
             return False
-        job, reply, status = descriptors
+        job, reply, status, *channel = descriptors
+        given = (job, reply, *channel)
         own = socket.socket(fileno=status)
         try:
             pid = os.fork()
         except OSError:  # no more processes
             with contextlib.suppress(OSError), own:
                 own.send(NOT_STARTED)
-            os.close(job)
-            os.close(reply)
+            for descriptor in given:
+                os.close(descriptor)
             return True
         if pid == 0:
-            self.become_worker(data, job, reply, own)
-        os.close(job)
-        os.close(reply)
+            self.become_worker(data, given, own)
+        for descriptor in given:
+            os.close(descriptor)
         with contextlib.suppress(OSError):  # the child does the same: who comes first
             os.setpgid(pid, pid)
         own.setblocking(False)
@@ -89,7 +92,7 @@ class _Zygote:
         self.poll.register(own, select.POLLIN)
         return True
 
-    def become_worker(self, request: bytes, job: int, reply: int, own: socket.socket) -> None:
+    def become_worker(self, request: bytes, given: Sequence[int], own: socket.socket) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -99,7 +102,7 @@ class _Zygote:
             own.detach()
             for other in self.jobs.values():
                 other.detach()
-            self.work(job, reply, *REQUEST.unpack(request))
+            self.work(given, *REQUEST.unpack(request))
             code = 0
         finally:
             os._exit(code)
