@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_primitives.arrays import bools, floats, per_row
 from derl_primitives.patterns import pattern
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 Texts = Sequence[str] | str
 _LONGEST_INTEGER = 19
 _TAG = pattern(r"[A-Za-z_][A-Za-z0-9_-]{0,31}")
-_FENCE = pattern(r"^ {0,3}```([^`\n]*)$", re.M)
+_FENCE = pattern(r"^ {0,3}(`{3,}+(?=[^`\n]*$)|~{3,}+)([^\n]*)$", re.M)
+_LANGUAGE = pattern(r"[A-Za-z0-9+#._-]{1,32}")
+_SAME_LANGUAGE = {
+    "py": "python",
+    "python3": "python",
+    "py3": "python",
+    "c++": "cpp",
+    "js": "javascript",
+}
 
 
 def tag_name(value: str) -> str | None:
@@ -95,39 +103,96 @@ def _one_block(text: str, start: str, end: str) -> bool:
     whole=True,
 )
 def code_blocks(completion: Texts) -> Floats:
-    r"""The number of closed code blocks: a line that starts with three backticks up to a bare one.
+    r"""The number of closed code blocks: a line of three backticks or tildes up to a bare one.
 
     >>> code_blocks(["```python\nx = 1\n```\n", "```\nnever closed", ""]).tolist()
     [1.0, 0.0, 0.0]
     """
     (completion,) = per_row(completion)
-    return floats((len(_fenced(text)) for text in completion), len(completion))
+    return floats((sum(b.closed for b in _blocks(text)) for text in completion), len(completion))
+
+
+def language_name(value: str) -> str | None:
+    """What is wrong with the name of a language, or None.
+
+    >>> language_name("python"), language_name("```python")
+    (None, 'write the name that stands after the fence, such as "python"')
+    """
+    if _LANGUAGE().fullmatch(value):
+        return None
+    return 'write the name that stands after the fence, such as "python"'
 
 
 @primitive("(completion: text) -> text", cost="scan", source="fenced code blocks of CommonMark")
 def last_code(completion: Texts) -> list[str]:
-    r"""The text of the last closed code block; empty when there is none.
+    r"""The text of the last code block that holds something; empty when there is none.
 
-    >>> last_code(["```python\nx = 1\n```\nSo it is.", "x = 1"])
-    ['x = 1\n', '']
+    A block starts at a line of three or more backticks or tildes and ends at one of at least as
+    many; one that is never closed, as in a completion that was cut off, goes to the end.
+
+    >>> last_code(["```python\nx = 1\n```\nSo it is.", "~~~\nx = 2", "x = 1"])
+    ['x = 1\n', 'x = 2', '']
     """
     (completion,) = per_row(completion)
+    return [_last(text, _blocks(text)) for text in completion]
+
+
+@primitive(
+    "(completion: text, language: text) -> text",
+    cost="scan",
+    source="fenced code blocks of CommonMark",
+    literals={"language": language_name},
+)
+def last_code_in(completion: Texts, language: str) -> list[str]:
+    r"""The text of the last code block in a language: an output shown after the code is none.
+
+    The language is the word after the fence, whatever its case (`py` and `python3` are `python`).
+    Where no block names it, the last block that names none counts.
+
+    >>> last_code_in(["```python\nprint(1)\n```\nIt prints\n```text\n1\n```", "```\nx\n```"],
+    ...              "python")
+    ['print(1)\n', 'x\n']
+    """
+    (completion,) = per_row(completion)
+    wanted = _language(language)
     found = []
     for text in completion:
-        blocks = _fenced(text)
-        found.append(text[slice(*blocks[-1])] if blocks else "")
+        blocks = _blocks(text)
+        named = [b for b in blocks if _language(b.info) == wanted]
+        found.append(_last(text, named or [b for b in blocks if not b.info]))
     return found
 
 
-def _fenced(text: str) -> list[tuple[int, int]]:
-    """Where the content of each closed code block starts and ends."""
-    found, start = [], -1
+def _language(info: str) -> str:
+    name = info.partition(" ")[0].strip("{}.,:").lower()
+    return _SAME_LANGUAGE.get(name, name)
+
+
+class _Block(NamedTuple):
+    """A code block: where its content starts and ends, what its fence says, whether it ends."""
+
+    start: int
+    end: int
+    info: str
+    closed: bool
+
+
+def _last(text: str, blocks: Sequence[_Block]) -> str:
+    whole = (text[b.start : b.end] for b in reversed(blocks))
+    return next((code for code in whole if code.strip()), "")
+
+
+def _blocks(text: str) -> list[_Block]:
+    found: list[_Block] = []
+    start, mark, info = -1, "", ""
     for fence in _FENCE().finditer(text):
         if start < 0:
-            start = min(fence.end() + 1, len(text))
-        elif not fence[1].strip():
-            found.append((start, max(start, fence.start())))
+            start, mark, info = min(fence.end() + 1, len(text)), fence[1], fence[2].strip()
+        elif fence[1].startswith(mark) and not fence[2].strip():
+            found.append(_Block(start, max(start, fence.start()), info, closed=True))
             start = -1
+    if start >= 0:
+        found.append(_Block(start, len(text), info, closed=False))
     return found
 
 

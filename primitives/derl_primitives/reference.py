@@ -193,29 +193,45 @@ def has_block(text: str, tag: str) -> bool:
     return tags == [f"<{tag}>", f"</{tag}>"] and bool(inner and inner[1].strip())
 
 
-def fenced(text: str) -> list[str]:
-    """The contents of the closed code blocks."""
-    blocks, inside = [], None
+def fenced(text: str) -> list[tuple[str, str, bool]]:
+    """The code blocks: content, what stands after the fence, whether it is closed."""
+    blocks: list[tuple[str, str, bool]] = []
+    opening, inside = None, ""
     for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
-        fence = re.fullmatch(r" {0,3}```([^`\n]*)\n?", line)
-        if inside is None:
-            inside = "" if fence else None
-        elif fence and not fence[1].strip():
-            blocks.append(inside)
-            inside = None
+        fence = re.fullmatch(r" {0,3}(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\n?", line)
+        mark, info = (fence[1] or fence[3], fence[2] or fence[4] or "") if fence else ("", "")
+        if opening is None:
+            opening, inside = ((mark, info), "") if fence else (None, "")
+        elif fence and not info.strip() and mark.startswith(opening[0]):
+            blocks.append((inside, opening[1], True))
+            opening = None
         else:
             inside += line
-    return blocks
+    return [*blocks, (inside, opening[1], False)] if opening else blocks
 
 
 def code_blocks(text: str) -> float:
     """The number of closed code blocks."""
-    return float(len(fenced(text)))
+    return float(sum(closed for _, _, closed in fenced(text)))
 
 
 def last_code(text: str) -> str:
-    """The last closed code block."""
-    return fenced(text)[-1] if fenced(text) else ""
+    """The last code block that holds something."""
+    return next((code for code, _, _ in reversed(fenced(text)) if code.strip()), "")
+
+
+def last_code_in(text: str, language: str) -> str:
+    """The last code block in a language."""
+    same = {"py": "python", "py3": "python", "python3": "python", "c++": "cpp", "js": "javascript"}
+
+    def name(info: str) -> str:
+        word = info.strip().split(" ")[0].strip("{}.,:").lower()
+        return same.get(word, word)
+
+    blocks = fenced(text)
+    fits = [b for b in blocks if name(b[1]) == name(language)]
+    fits = fits or [b for b in blocks if not b[1].strip()]
+    return next((code for code, _, _ in reversed(fits) if code.strip()), "")
 
 
 def json_value(text: str) -> tuple[bool, Any]:
@@ -335,6 +351,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     for f in (
         exact, boxed, hashed, numeric_equal, same_choice, step_markers, contains_answer, chars,
         words, repetition, token_repetition, think_format, has_block, code_blocks, last_code,
+        last_code_in,
         valid_json, fits_schema, valid_python, reflections, connectives, edit_similarity, word_f1,
         word_overlap, rouge_l, number_closeness,
     )

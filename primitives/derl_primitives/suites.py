@@ -131,6 +131,7 @@ SUITES: dict[str, Suite] = {
                     layout.has_block,
                     layout.code_blocks,
                     layout.last_code,
+                    layout.last_code_in,
                     layout.valid_json,
                 ]
             ),
@@ -198,6 +199,7 @@ SUITES: dict[str, Suite] = {
                 [
                     layout.code_blocks,
                     layout.last_code,
+                    layout.last_code_in,
                     code.valid_python,
                     code_tests.passes_tests,
                     code_tests.tests_passed,

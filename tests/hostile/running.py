@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from derl_runtime.sandbox import Failure, Sandbox, zygotes
+from derl_runtime.sandbox.programs import ProgramLimits
 from tests.hostile.cases import GROUPS, Case
+from tests.hostile.programs import FORGED, HONEST, SCRIPTS, Submission
 from tests.hostile.raw_cases import RAW, STARTING
 
+# The rounds are short: what hangs does so for ever.
+SHORT = ProgramLimits(rounds=(0.2, 1.0))
 PRELOADS = {"raw": "preload", "starting": "preload_starting"}
 HERE = Path(__file__).parent
 
@@ -73,6 +77,21 @@ def suite(name: str) -> Iterator[tuple[str, Case, str]]:
             yield f"{group}-{case.name}", case, "monty" if name == "monty" else "restricted"
 
 
+def submissions() -> Iterator[tuple[str, Submission]]:
+    """The submitted programs by id."""
+    for kind, cases in {"forged": FORGED, "honest": HONEST, "script": SCRIPTS}.items():
+        for case in cases:
+            yield f"{kind}-{case.name}", case
+
+
+def program_verdicts() -> dict[str, list[bool] | str]:
+    """The verdict of each submitted program, all in one batch."""
+    names, cases = zip(*submissions(), strict=True)
+    with Sandbox("standard") as sandbox:
+        found = sandbox.run_programs([(c.program, [c.test]) for c in cases], SHORT)
+    return {n: str(f) if isinstance(f, Failure) else f for n, f in zip(names, found, strict=True)}
+
+
 def outcomes(name: str) -> dict[str, tuple[str, str]]:
     """The outcome of each case of a suite."""
     with Sandbox("standard", "monty" if name == "monty" else "restricted"):  # keeps one zygote
@@ -83,5 +102,6 @@ def outcomes(name: str) -> dict[str, tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: outcomes(name) for name in sys.argv[1:]}))
+    wanted = sys.argv[1:]
+    print(json.dumps({n: program_verdicts() if n == "programs" else outcomes(n) for n in wanted}))
     close_raw_zygotes()

@@ -54,7 +54,13 @@ CODE = [
     ("```python\nx\n```\ntext\n```\ny\n```\n", 2, "y\n"),
     ("```python\nx\n```python\n```", 1, "x\n```python\n"),
     ("```\n```", 1, ""),
-    ("```python\nx", 0, ""),
+    ("```python\nx", 0, "x"),
+    ("```\nx\n```\n```", 1, "x\n"),
+    ("```\nx\n```\nThen:\n```py\ny = 1", 1, "y = 1"),
+    ("~~~python\nx\n```\n~~~", 1, "x\n```\n"),
+    ("````md\n```\nx\n```\n````", 1, "```\nx\n```\n"),
+    ("```\nx\n`````", 1, "x\n"),
+    ("`````\nx\n```\n", 0, "x\n```\n"),
     ("text ``` text", 0, ""),
     ("    ```\nx\n    ```", 0, ""),
     ("", 0, ""),
@@ -65,6 +71,24 @@ CODE = [
 def test_code_blocks(text, count, last):
     assert layout.code_blocks([text]).tolist() == [count]
     assert layout.last_code([text]) == [last]
+
+
+SHOWN = "```python\nprint(3)\n```\nIt prints\n```text\n3\n```"
+IN_PYTHON = [
+    (SHOWN, "print(3)\n"),
+    ("```Python3\nx\n```\n```\n3\n```", "x\n"),
+    ("``` python title=a.py\nx\n```", "x\n"),
+    ("```{.python}\nx\n```", "x\n"),
+    ("```\nx\n```\n```json\n{}\n```", "x\n"),
+    ("```js\nx\n```", ""),
+    ("```py\nx", "x"),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "last"), IN_PYTHON)
+def test_the_last_code_in_a_language(text, last):
+    assert layout.last_code_in([text], "python") == [last]
 
 
 JSON = [
@@ -133,6 +157,7 @@ TEXT: dict[str, Callable[[Sequence[str]], Any]] = {
     "has_block": lambda texts: layout.has_block(texts, "think"),
     "code_blocks": layout.code_blocks,
     "last_code": layout.last_code,
+    "last_code_in": lambda texts: layout.last_code_in(texts, "python"),
     "valid_json": layout.valid_json,
     "repetition": lambda texts: repetition.repetition(texts, 4),
 }
@@ -145,7 +170,7 @@ PIECES = ["<think>", "</think>", "```", "\n", " ", "{", '"', "[", "x", "\ud800",
 def test_any_text_gives_a_value(name, texts):
     values = TEXT[name](texts)
     assert len(values) == len(texts)
-    if name == "last_code":
+    if name in ("last_code", "last_code_in"):
         assert all(value in text for value, text in zip(values, texts, strict=True))
     elif name != "code_blocks":
         assert all(0 <= value <= 1 for value in values.tolist())

@@ -15,8 +15,8 @@ from derl_grammar.types import Bool, Number, Optional, parse_type
 from derl_runtime.sandbox import levels, programs, zygotes
 from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import NotStarted, Order, run
-from derl_runtime.sandbox.programs import ProgramLimits
 from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
+from derl_runtime.sandbox.programs import ProgramLimits
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
 

@@ -25,16 +25,10 @@ from typing import Any
 from derl_runtime.sandbox.encode import encode_column, encode_job
 from derl_runtime.sandbox.outcome import Failure
 from derl_runtime.sandbox.worker import frames
+from derl_runtime.sandbox.worker.exam import BAD, LOADED, PASSED
 from derl_runtime.sandbox.worker.zygote import ENDED
-from derl_runtime.sandbox.zygotes import Zygote, ZygoteGone
+from derl_runtime.sandbox.zygotes import Zygote
 
-# What a byte of `worker/exam.py` says of a test that nobody can run.
-_BAD = {
-    ord("S"): "is no Python",
-    ord("M"): "imports a module that tests do not have",
-    ord("E"): "runs text as code (eval, exec, compile), which a program could have written",
-    ord("N"): "asks nothing of the program",
-}
 _READ = 1 << 16
 _LONGEST_PROGRAM = 1 << 16
 
@@ -251,11 +245,11 @@ class _Batch:
         row, task = self.rows[run.task.row], run.task
         while run.known < len(run.data) - 1 and run.known < len(task.tests):
             verdict, test = run.data[1 + run.known], task.tests[run.known]
-            if verdict in _BAD:
+            if bytes([verdict]) in BAD:
                 shown = row.tests[test]
-                said = f"test {test + 1} {_BAD[verdict]}: {shown!r:.60}"
+                said = f"test {test + 1} {BAD[bytes([verdict])]}: {shown!r:.60}"
                 row.problem = row.problem or Failure("compile_error", said)
-            row.verdicts[test] = verdict == ord("P")
+            row.verdicts[test] = verdict == ord(PASSED)
             run.known += 1
         run.since = time.monotonic()
 
@@ -291,7 +285,7 @@ class _Batch:
             return
         if not late and not run.data:
             row.problem = Failure("crash", "the tests' own process ended before it began")
-        elif run.data[:1] == b"L" and left:
+        elif run.data[:1] == LOADED and left:
             row.verdicts[left[0]] = False  # the one at which the program hung, or ended
             row.late += late
             if left[1:] and row.late < self.limits.late:

@@ -16,10 +16,12 @@ from typing import Any
 
 from . import wire
 from .standin import Far, FarModule, Peer
+from .words import words
 
 CHANNEL = 3
 # Verdicts, one byte each; LOADED or NOT_LOADED comes first.
 LOADED, NOT_LOADED, PASSED, FAILED = b"L", b"X", b"P", b"F"
+# Verdicts of a test that nobody can run, whatever the program.
 BAD = {
     b"S": "is no Python",
     b"M": "imports a module that tests do not have",
@@ -28,13 +30,24 @@ BAD = {
 }
 _LONGEST_TEST = 100_000
 _MODULES = frozenset(
-    "abc bisect calendar cmath collections contextlib copy dataclasses datetime decimal "
-    "enum fractions functools heapq itertools json math numbers operator random re statistics "
-    "string time typing unicodedata __future__".split()
+    words(
+        "abc bisect calendar cmath collections contextlib copy dataclasses datetime decimal "
+        "enum fractions functools heapq itertools json math numbers operator random re statistics "
+        "string time typing unicodedata __future__"
+    )
 )
 _SUBMISSION = frozenset({"solution", "submission", "candidate", "main", "__main__"})
 _REFUSED = frozenset({"eval", "exec", "compile", "open", "input", "breakpoint"})
 _MODULE = "test"
+
+
+# A class of exceptions that would catch a failed assertion is, where the program names it, one that
+# catches nothing: `Overdrawn = AssertionError` would turn each failure into a success.
+_NAMED = dict(wire.NAMED) | {
+    name: type(name, (Exception,), {"derl_class": -1})
+    for name, value in wire.NAMED.items()
+    if isinstance(value, type) and issubclass(AssertionError, value)
+}
 
 
 class _Unfit(BaseException):
@@ -66,7 +79,7 @@ def run(tests: list[str], tell: Callable[[bytes], None]) -> None:
 
 class _Exam:
     def __init__(self) -> None:
-        self.peer = Peer(CHANNEL, self.allows)
+        self.peer = Peer(CHANNEL, self.allows, _NAMED)
         self.seen: dict[str, Any] = {}  # the names of the program that the test at hand has
 
     def allows(self, name: str, given: list[Any]) -> bool:
@@ -138,17 +151,17 @@ class _Exam:
         found = self.peer.ask("names", names)
         if type(found) is not dict:
             raise wire.Gone
-        return {name: _own(name, found[name]) for name in names if name in found}
+        return {name: _own(found[name]) for name in names if name in found}
 
     def importer(
         self,
         name: str,
-        globals: Any = None,  # noqa: A002 - the parameters of __import__
-        locals: Any = None,  # noqa: A002
+        globals: Any = None,
+        locals: Any = None,
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
-        """`import` for tests: their own modules, and the program as one of them."""
+        """`__import__` for tests: their own modules, and the program as one of them."""
         if name in _SUBMISSION:
             return _Submission(self)
         module = _module(name)
@@ -189,14 +202,8 @@ def _is_far(value: Any) -> bool:
     return isinstance(value, Far) or hasattr(value, "derl_class")
 
 
-def _own(name: str, value: Any) -> Any:
-    """A name of the program as the test has it.
-
-    A module is the tests' own. A class of exceptions that would catch a failed assertion is one
-    that catches nothing: `Overdrawn = AssertionError` would turn each failure into a success.
-    """
-    if isinstance(value, type) and issubclass(AssertionError, value):
-        return type(name, (Exception,), {"derl_class": -1})
+def _own(value: Any) -> Any:
+    """A name of the program as the test has it: a module is the tests' own."""
     return _module(value._derl_name) if isinstance(value, FarModule) else value
 
 

@@ -13,26 +13,22 @@ from types import SimpleNamespace
 from typing import Any
 
 from .guards import Guards
+from .words import words
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_BUILTINS = _words(
+_BUILTINS = words(
     "abs all any bool chr dict divmod enumerate filter float frozenset int len list map max min "
     "ord pow range reversed round set sorted sum tuple zip "
     "ArithmeticError AttributeError Exception IndexError KeyError LookupError OverflowError "
     "RecursionError RuntimeError StopIteration TypeError ValueError ZeroDivisionError"
 )
-_MATH = _words(
+_MATH = words(
     "acos asin atan atan2 ceil comb copysign cos cosh degrees dist e erf exp expm1 fabs factorial "
     "floor fmod fsum gcd hypot inf isclose isfinite isinf isnan isqrt lcm log log10 log1p log2 nan "
     "perm pi pow prod radians sin sinh sqrt tan tanh tau trunc"
 )
-_RE = _words("compile search match fullmatch findall finditer sub subn split escape")
-_FLAGS = _words("I IGNORECASE M MULTILINE S DOTALL X VERBOSE A ASCII")
-_STRING = _words(
+_RE = words("compile search match fullmatch findall finditer sub subn split escape")
+_FLAGS = words("I IGNORECASE M MULTILINE S DOTALL X VERBOSE A ASCII")
+_STRING = words(
     "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation "
     "printable whitespace"
 )

@@ -17,12 +17,13 @@ from typing import Any
 
 from . import seccomp, wire
 from .standin import OPERATIONS, Peer
+from .words import words
 
 CHANNEL = 3
 DEEPEST_CALLS = 10_050
 _FILE = "solution.py"
 # All that a program can import: behind the walls no file is opened. Threads start, sockets do not.
-_MODULES = (
+_MODULES = words(
     "__future__ abc argparse array ast base64 binascii bisect calendar cmath codecs collections "
     "collections.abc contextlib contextvars copy csv dataclasses datetime decimal difflib enum "
     "errno fractions functools gc graphlib hashlib heapq hmac html inspect io ipaddress itertools "
@@ -32,7 +33,7 @@ _MODULES = (
     "urllib.parse uuid warnings weakref zlib zoneinfo encodings.idna encodings.latin_1 "
     "encodings.ascii encodings.utf_16 encodings.utf_32 encodings.cp1252 stringprep "
     "concurrent.futures concurrent.futures.thread"
-).split()
+)
 
 
 def preload() -> None:

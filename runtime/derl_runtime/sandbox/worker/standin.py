@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import wire
@@ -36,10 +36,15 @@ _RESTORED = (*_MUTABLE, tuple)
 class Peer:
     """One end of the talk: asks operations of the other side, and serves those it `allows`."""
 
-    def __init__(self, descriptor: int, allows: Callable[[str, list[Any]], bool]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        allows: Callable[[str, list[Any]], bool],
+        named: Mapping[str, Any] = wire.NAMED,
+    ) -> None:
         self.descriptor = descriptor
         self.allows = allows
-        self.codec = Codec(self.stand_in)
+        self.codec = Codec(self.stand_in, named)
         self.known: dict[int, Any] = {}
         self.asked = 0
 
@@ -131,9 +136,8 @@ class Peer:
             # An ending of the interpreter is none of the program's to raise here.
             base = base if issubclass(base, Exception) else Exception
             self.known[number] = type(name, (base,), {"derl_class": number})
-        found = self.known[number]
-        assert issubclass(found, BaseException)
-        return found
+        known: type[BaseException] = self.known[number]
+        return known
 
     def stand_in(self, number: int, told: list[Any], codec: Codec) -> Any:
         """What stands here for the object of the other side with this number."""
@@ -185,8 +189,7 @@ class Far:
 
     def derl_handle(self) -> int:
         """Its number."""
-        number: int = self._derl_number
-        return number
+        return int(self._derl_number)
 
     def _derl_do(self, name: str, *args: Any, **named: Any) -> Any:
         return self._derl_peer.ask(name, self, *args, **named)
@@ -200,6 +203,7 @@ class Far:
         self._derl_do("setattr", name, value)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call it there."""
         return self._derl_do("call", *args, **named)
 
     def __next__(self) -> Any:
@@ -274,8 +278,10 @@ def _binary(name: str, *, reflected: bool = False) -> Callable[[Far, Any], Any]:
     return do
 
 
-for _name, _kind in {"len": int, "str": str, "repr": str, "int": int, "float": float,
-                     "index": int, "neg": None, "pos": None, "invert": None, "abs": None}.items():  # fmt: skip
+for _name, _kind in {
+    "len": int, "str": str, "repr": str, "int": int, "float": float, "index": int,
+    "neg": None, "pos": None, "invert": None, "abs": None,
+}.items():  # fmt: skip
     setattr(Far, f"__{_name}__", _unary(_name, _kind))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Far, f"__{_name}__", _binary(_name))

@@ -14,22 +14,24 @@ import math
 import os
 import struct
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
+from .words import words
+
 LONGEST = 16 << 20
 _SIZE = struct.Struct("<I")
 _PLAIN_INTEGER = 1 << 62
 # Builtins that are the same on both sides. None of them runs text or reaches into a frame.
-_FUNCTIONS = (
+_FUNCTIONS = words(
     "abs all any ascii bin bool bytes bytearray callable chr complex dict divmod enumerate filter "
     "float frozenset hash hex int isinstance issubclass iter len list map max min next oct ord pow "
     "range repr reversed round set slice sorted str sum tuple zip"
-).split()
+)
 NAMED = {name: getattr(builtins, name) for name in _FUNCTIONS} | {
     name: value
     for name, value in vars(builtins).items()
@@ -89,10 +91,13 @@ def _exactly(descriptor: int, size: int) -> bytes:
 class Codec:
     """Writes and reads values for one side; keeps what stays here by its handle."""
 
-    def __init__(self, stand_in: Callable[[int, Any, Codec], Any]) -> None:
+    def __init__(
+        self, stand_in: Callable[[int, Any, Codec], Any], named: Mapping[str, Any]
+    ) -> None:
         self.kept: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.stand_in = stand_in
+        self.named = named  # the builtins that the other side may name
         self.saw_nan = False
 
     def write(self, value: Any) -> Any:
@@ -189,7 +194,8 @@ _WRITERS: dict[type, Callable[[Codec, Any], Any]] = {
     OrderedDict: _mapping("O"),
     deque: lambda c, v: ["q", v.maxlen, *map(c.write, v)],
     bytes: lambda _, v: ["b", v.hex()], bytearray: lambda _, v: ["B", v.hex()],
-    complex: lambda _, v: ["c", v.real, v.imag], range: lambda c, v: ["r", *map(c.write, (v.start, v.stop, v.step))],
+    complex: lambda _, v: ["c", v.real, v.imag],
+    range: lambda c, v: ["r", *map(c.write, (v.start, v.stop, v.step))],
     Decimal: lambda _, v: ["D", str(v)],
     Fraction: lambda _, v: ["F", hex(v.numerator), hex(v.denominator)],
     type(...): lambda _, v: ["e"],
@@ -228,5 +234,5 @@ _READERS: dict[str, Callable[[Codec, list[Any]], Any]] = {
     "b": lambda _, r: bytes.fromhex(r[0]), "B": lambda _, r: bytearray.fromhex(r[0]),
     "c": _complex, "r": lambda c, r: range(*map(c.read, r)), "D": _decimal,
     "F": lambda _, r: Fraction(int(r[0], 16), int(r[1], 16)), "e": lambda _, r: ...,
-    "T": lambda _, r: _TIMES[r[0]](*r[1:]), "z": lambda _, r: NAMED[r[0]],
+    "T": lambda _, r: _TIMES[r[0]](*r[1:]), "z": lambda c, r: c.named[r[0]],
 }  # fmt: skip
