@@ -43,7 +43,8 @@ GROUPS = [
 SCHEMA = '{"type": ["object", "number"], "properties": {"a": {"maximum": 5}}, "required": ["a"]}'
 LITERALS: dict[str, Any] = {
     "part": "5", "pattern": r"(?:St|st)ep [0-9]+|\bx", "prefix": "#", "suffix": " ", "start": "<a>",
-    "end": "</a>", "language": "python", "mark": "####", "tag": "a", "n": 2.0, "schema": SCHEMA, "path": "a",
+    "end": "</a>", "mark": "####", "tag": "a", "n": 2.0, "schema": SCHEMA, "path": "a",
+    "language": "python",
 }  # fmt: skip
 
 
