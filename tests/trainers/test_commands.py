@@ -10,13 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from derl_trainers.cli.commands import register
+from derl_dsl.cli.app import register
+from derl_trainers.cli.commands import COMMANDS
 
 
 def run(*arguments: str) -> Result:
     app = typer.Typer()
     app.callback()(lambda: None)
-    register(app)
+    register(app, COMMANDS)
     return CliRunner().invoke(app, list(arguments))
 
 
@@ -51,7 +52,7 @@ def test_missing_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def find_spec(name: str, *rest: Any) -> Any:
         return None if name in ("torch", "trl") else real(name, *rest)
 
-    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    monkeypatch.setattr("derl_trainers.cli.shared.find_spec", find_spec)
     fails("meta-train needs torch, trl: pip install 'derl-dsl[train]'", "meta-train", "--run-dir",
           str(tmp_path / "new"))  # fmt: skip
     assert not (tmp_path / "new").exists()
@@ -68,8 +69,9 @@ def test_runs_mistakes(tmp_path: Path) -> None:
 
 def test_help_and_config_errors_need_no_torch() -> None:
     code = (
-        "import sys, typer; from derl_trainers.cli.commands import register; app = typer.Typer();"
-        "register(app); import derl_trainers.settings.run, derl_trainers.runs.store;"
+        "import sys, typer; from derl_dsl.cli.app import register; "
+        "from derl_trainers.cli.commands import COMMANDS; app = typer.Typer();"
+        "register(app, COMMANDS); import derl_trainers.settings.run, derl_trainers.runs.store;"
         "import derl_trainers.runs.view;"
         "sys.exit(bool({'torch', 'transformers', 'trl'} & set(sys.modules)))"
     )

@@ -188,11 +188,12 @@ def test_mistakes_in_data_are_told_before_a_run_begins(tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
-    from derl_trainers.cli.commands import register
+    from derl_dsl.cli.app import register
+    from derl_trainers.cli.commands import COMMANDS
 
     app = typer.Typer()
     app.callback()(lambda: None)
-    register(app)
+    register(app, COMMANDS)
     data = rows(tmp_path / "a.jsonl", 20)
     flags = ["--set", "policy.model=smollm2", "--set", "task.name=rows"]
     for value, said in (

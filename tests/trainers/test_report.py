@@ -18,7 +18,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import derl_dsl
-from derl_trainers.cli.commands import register
+from derl_dsl.cli.app import register
+from derl_trainers.cli.commands import COMMANDS
 from derl_trainers.estimates import change, interval, wilson
 from derl_trainers.outer.judge import judge
 from derl_trainers.report import export, write_report
@@ -374,7 +375,7 @@ def test_tables_as_parquet(run: Path, db: sqlite3.Connection, tmp_path: Path) ->
 def cli(*arguments: str) -> Result:
     app = typer.Typer()
     app.callback()(lambda: None)
-    register(app)
+    register(app, COMMANDS)
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -18,7 +18,8 @@ import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner, Result
 
-from derl_trainers.cli.commands import register
+from derl_dsl.cli.app import register
+from derl_trainers.cli.commands import COMMANDS
 from derl_trainers.inner.alone import Share
 from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions, train_inner
 from derl_trainers.inner.reward import RewardFault
@@ -56,7 +57,7 @@ def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(*arguments: str, settings: tuple[str, ...] | list[str] = ()) -> Result:
     app = typer.Typer()
     app.callback()(lambda: None)
-    register(app)
+    register(app, COMMANDS)
     flags = [part for one in settings for part in ("--set", one)]
     return CliRunner().invoke(app, ["train", *arguments, *flags])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 
 from derl_dsl.backends.pack import Program, key_of
@@ -189,8 +190,6 @@ class Plan:
 
     def program(self) -> Program:
         """What binding data needs to know."""
-        from array import array
-
         inputs = tuple(key_of(self.graph.nodes[i]) for i in self.inputs)
         pool = array("d", self.constants or [0.0]).tobytes()
         grouped = self.grouped

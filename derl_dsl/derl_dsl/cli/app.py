@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from derl_dsl.version import __version__
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 # A command's module is imported when it is called, so that `check` starts without NumPy.
+# Extensions add theirs.
 COMMANDS = {
     "check": "derl_dsl.cli.check:check_command",
     "fmt": "derl_dsl.cli.fmt:fmt_command",
@@ -31,8 +37,6 @@ COMMANDS = {
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from derl_dsl.version import __version__
-
         typer.echo(f"derl-dsl {__version__}")
         raise typer.Exit
 
@@ -46,29 +50,48 @@ def _derl_dsl(
     """Rewards for language-model RL: checked, compiled, evolved."""
 
 
-def register(names: Iterable[str]) -> None:
-    """Add commands of the table to the application."""
-    for name in names:
-        module, function = COMMANDS[name].split(":")
-        app.command(name)(getattr(import_module(module), function))
+def register(to: typer.Typer, commands: Mapping[str, str]) -> None:
+    """Import commands, given as `module:function`, and add them to an application."""
+    for name, place in commands.items():
+        module, function = place.split(":")
+        to.command(name)(getattr(import_module(module), function))
+
+
+def find_extensions() -> None:
+    """Put the commands of installed extensions into the table."""
+    from importlib.metadata import entry_points  # 15 ms that the commands themselves save
+
+    for point in entry_points(group="derl_dsl.commands"):
+        point.load()(COMMANDS)
 
 
 def register_all() -> None:
     """Add all commands, those of installed extensions included."""
-    from importlib.metadata import entry_points  # 15 ms that the commands themselves save
+    find_extensions()
+    register(app, COMMANDS)
 
-    register(COMMANDS)
-    for point in entry_points(group="derl_dsl.commands"):
-        point.load()(app)
+
+def _list_commands() -> None:
+    """Add all commands as `--help` lists them: a name and what its function says, not imported."""
+    for name, place in COMMANDS.items():
+        module, function = place.split(":")
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+        found = (d for d in tree.body if isinstance(d, ast.FunctionDef) and d.name == function)
+        app.command(name, help=ast.get_docstring(next(found)))(lambda: None)
 
 
 def main() -> None:
     """Run `derl-dsl`; Ctrl-C ends it with exit code 130."""
-    called = sys.argv[1] if len(sys.argv) > 1 else ""
+    called = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if called not in COMMANDS:
+        find_extensions()
     if called in COMMANDS:
-        register([called])
+        register(app, {called: COMMANDS[called]})
     else:
-        register_all()
+        _list_commands()
     try:
         app(prog_name="derl-dsl")
     except KeyboardInterrupt:

@@ -18,6 +18,13 @@ from derl_dsl.cli.inputs import (
     read_sources,
     show_no_logs,
 )
+from derl_dsl.score.reward import RewardError
+from derl_dsl.tools.audit.html import page
+from derl_dsl.tools.audit.run import audit, to_json
+from derl_dsl.tools.audit.text import render
+from derl_dsl.tools.evaluate.evaluation import Question
+from derl_runtime.data import DataError, read_rows
+from derl_runtime.reading import ColumnError
 
 
 def audit_command(
@@ -47,12 +54,6 @@ def audit_command(
     Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input
     could not be read.
     """
-    from derl_dsl.score.reward import RewardError
-    from derl_dsl.tools.audit.run import audit, to_json
-    from derl_dsl.tools.evaluate.evaluation import Question
-    from derl_runtime.data import DataError, read_rows
-    from derl_runtime.reading import ColumnError
-
     show_no_logs()
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
@@ -72,15 +73,11 @@ def audit_command(
     except (DataError, ValueError) as error:
         fail(str(error))
     if html is not None:
-        from derl_dsl.tools.audit.html import page
-
         _write(html, page(found, source.path, str(data)))
     if format is Format.json:
         record = {"path": source.path, "data": str(data), **to_json(found)}
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        from derl_dsl.tools.audit.text import render
-
         typer.echo(render(found, str(data)), nl=False)
         if html is not None:
             typer.echo(f"wrote {html}")

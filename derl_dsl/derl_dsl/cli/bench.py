@@ -8,21 +8,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from derl_dsl.backends import BACKENDS
 from derl_dsl.cli.eval import Format, show_errors
 from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from derl_dsl.graph.ir import Graph
-    from derl_dsl.score.reward import Reward
-    from derl_dsl.tools.project import Settings
-    from derl_grammar.types import Type
-    from derl_runtime.sources import Source
+from derl_dsl.graph.ir import Graph
+from derl_dsl.score.reward import Reward, RewardError, compile
+from derl_dsl.tools.evaluate.infer import infer_columns
+from derl_dsl.tools.project import Settings
+from derl_grammar.limits import WIDE
+from derl_grammar.types import Bool, List, Number, Optional, Text, Type
+from derl_runtime.data import DataError, read_rows
+from derl_runtime.reading import ColumnError
+from derl_runtime.sources import Apply, Column, Source
 
 _ROWS, _GROUP = 1024, 8
 _LONGEST, _WORDS = 16, 60
@@ -89,10 +91,6 @@ def bench_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_dsl.score.reward import RewardError
-    from derl_runtime.data import DataError, read_rows
-    from derl_runtime.reading import ColumnError
-
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
     (source,) = read_sources([] if reward is None else [reward], expression)
@@ -130,8 +128,6 @@ def bench_command(
 
 def _known(backends: list[str] | None) -> list[str]:
     """The backends to time, the reference first: the others are compared with it."""
-    from derl_dsl.backends import BACKENDS
-
     known = [name for name in BACKENDS if name != "auto"]
     for name in backends or ():
         if name not in known:
@@ -143,10 +139,6 @@ def _known(backends: list[str] | None) -> list[str]:
 
 
 def _compile(text: str, settings: Settings, data: Data | None, backend: str) -> Reward:
-    from derl_dsl.score.reward import compile
-    from derl_dsl.tools.evaluate.infer import infer_columns
-    from derl_grammar.limits import WIDE
-
     known = {*settings.scope().names, *settings.scope().primitives} - {"progress"}
     columns: dict[str, str | Type] = {
         **(infer_columns(text, data, known) if data is not None else {}),
@@ -160,8 +152,6 @@ def _compile(text: str, settings: Settings, data: Data | None, backend: str) -> 
 
 def _batch(reward: Reward, data: Data | None, rows: int | None, group: int) -> tuple[Data, int]:
     """The columns and how many rows they have: a whole number of groups if groups matter."""
-    import numpy as np
-
     unit = group if reward.uses_groups else 1
     if data is None:
         count = -(-(rows or _ROWS) // unit) * unit
@@ -186,8 +176,6 @@ def _random(graph: Graph, rows: int, rng: np.random.Generator) -> Data:
 
 def _columns_of(source: Source) -> list[tuple[str, Type]]:
     """The columns behind an input: itself, or what its primitive takes."""
-    from derl_runtime.sources import Apply, Column
-
     if isinstance(source, Column):
         return [(source.name, source.type)]
     args = source.args if isinstance(source, Apply) else ()
@@ -196,10 +184,6 @@ def _columns_of(source: Source) -> list[tuple[str, Type]]:
 
 def _drawn(kind: Type, lengths: Any, rng: np.random.Generator) -> Any:
     """One column: an array of numbers, or a list of texts or lists."""
-    import numpy as np
-
-    from derl_grammar.types import Bool, List, Number, Optional, Text
-
     rows = len(lengths)
     if isinstance(kind, Optional):
         values = _drawn(kind.item, lengths, rng)
@@ -255,8 +239,6 @@ def _measure(
 
 def _start(name: str, compiled: Callable[[str], Reward], columns: Data, size: int | None) -> _Job:
     """Compile and score once, in a process that has used the backend before."""
-    from derl_dsl.score.reward import compile
-
     compile(_WARM_UP, columns={"x": "number[0, 1]"}, backend=name).score({"x": [0.5, 1.0]})
     start = time.perf_counter_ns()
     reward = compiled(name)
@@ -288,8 +270,6 @@ def _times(call: Callable[[], object]) -> int:
 
 
 def _timing(job: _Job, expected: Any) -> Timing:
-    import numpy as np
-
     score, kernel = (statistics.median(s) for s in job.samples)
     off = np.abs(job.values - expected)
     differs = float(np.nanmax(off, initial=0.0))

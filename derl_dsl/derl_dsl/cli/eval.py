@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from derl_dsl.cli.inputs import (
     Columns,
@@ -18,16 +21,20 @@ from derl_dsl.cli.inputs import (
     read_sources,
     show_no_logs,
 )
+from derl_dsl.score.reward import RewardError
+from derl_dsl.tools.evaluate.evaluation import (
+    Component,
+    Evaluation,
+    Question,
+    evaluate,
+    scores_table,
+    to_json,
+)
+from derl_dsl.tools.evaluate.summary import Agreement, Histogram
 from derl_grammar.diagnostics import render
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from derl_dsl.score.reward import RewardError
-    from derl_dsl.tools.evaluate.evaluation import Component, Evaluation
-    from derl_dsl.tools.evaluate.summary import Agreement, Histogram
-    from derl_grammar.spans import Source
+from derl_grammar.spans import Source
+from derl_runtime.data import DataError, read_rows, write_rows
+from derl_runtime.reading import ColumnError
 
 _NARROWEST = 12
 _SHOWN_ROWS = 10
@@ -65,11 +72,6 @@ def eval_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    from derl_dsl.score.reward import RewardError
-    from derl_dsl.tools.evaluate.evaluation import Question, evaluate, scores_table
-    from derl_runtime.data import DataError, read_rows, write_rows
-    from derl_runtime.reading import ColumnError
-
     show_no_logs()
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
@@ -105,15 +107,11 @@ def show_errors(error: RewardError, source: Source, format: Format) -> None:
 
 
 def _print_json(evaluation: Evaluation, output: Path | None) -> None:
-    from derl_dsl.tools.evaluate.evaluation import to_json
-
     record = {**to_json(evaluation), "output": None if output is None else str(output)}
     typer.echo(json.dumps(record, ensure_ascii=False))
 
 
 def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None:
-    from rich.console import Console
-
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.capture() as shown:
         _print_all(console, evaluation, str(data), output)
@@ -145,9 +143,6 @@ def _count(count: int, noun: str) -> str:
 
 
 def _table(evaluation: Evaluation, console: Console) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     grouped = evaluation.groups is not None
     heads = ["mean", "std", "min", "max", "n/a", *(["flat"] if grouped else []), "histogram"]
     ramp = _ASCII if console.options.ascii_only else _BLOCKS

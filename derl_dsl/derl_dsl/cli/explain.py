@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.cli.inputs import (
@@ -64,9 +67,6 @@ def explain_command(
 
 
 def _print(found: Explanation, with_graph: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console()
 
     def table(*columns: str) -> Table:
@@ -110,6 +110,4 @@ def _certificate(found: Explanation) -> list[str]:
 
 
 def _plain(text: str) -> Any:
-    from rich.text import Text
-
     return Text(text)

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from derl_dsl.adapters.export import Export, export, problems, settings
+from derl_dsl.adapters.rows import POLICIES
+from derl_dsl.adapters.targets import TARGETS
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
@@ -17,7 +22,9 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.score.reward import RewardError, compile
 from derl_grammar.diagnostics import render
+from derl_grammar.limits import WIDE
 
 
 def export_command(
@@ -51,12 +58,6 @@ def export_command(
     Exits 1 when the reward has errors or the trainer cannot score with it, 2 when an input could
     not be read or the file not be written.
     """
-    from derl_dsl.adapters.export import Export, export, problems, settings
-    from derl_dsl.adapters.rows import POLICIES
-    from derl_dsl.adapters.targets import TARGETS
-    from derl_dsl.score.reward import RewardError, compile
-    from derl_grammar.limits import WIDE
-
     if target == "list":
         _list()
         return
@@ -103,11 +104,6 @@ def export_command(
 
 def _list() -> None:
     """The trainers and what each of them carries."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from derl_dsl.adapters.targets import TARGETS
-
     table = Table("--for", "trainer", "version", "groups", "progress", "skip", "a fault")
     for target in TARGETS.values():
         carries = (target.groups, target.progress, target.skips)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.inputs import fail, read_sources
+from derl_dsl.tools.fmt.fmt import format_source
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 
@@ -31,8 +32,6 @@ def fmt_command(
     Exits 0, 1 on syntax errors or when --check or --diff find something to change, 2 when an
     input could not be read.
     """
-    from derl_dsl.tools.fmt.fmt import format_source
-
     changed, broken = 0, 0
     sources = read_sources(files or [], None)
     for source in sources:

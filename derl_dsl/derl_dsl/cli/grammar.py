@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.inputs import Columns, Outcome, Suite, read_settings
+from derl_dsl.generate import llguidance_grammar, prompt_text
+from derl_grammar.parser import grammar_text
 from derl_grammar.spans import Source
 
 
@@ -36,9 +38,6 @@ def grammar_command(
     Everything that the grammar for llguidance generates parses and type-checks, and keeps the size
     limits. The prompt describes names, functions and rules in words.
     """
-    from derl_dsl.generate import llguidance_grammar, prompt_text
-    from derl_grammar.parser import grammar_text
-
     scope = read_settings(Source("", "<expression>"), suite, column, outcome).scope()
     match target:
         case Target.lark:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from derl_dsl.cli.inputs import fail, read_settings
 from derl_dsl.elaborate.custom import REGISTRY
@@ -44,10 +47,6 @@ def primitives_command(
 
 
 def _list(tables: dict[str, dict[str, Primitive]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("suite", "primitive", "what it says"):
         table.add_column(column, header_style="bold", overflow="fold")

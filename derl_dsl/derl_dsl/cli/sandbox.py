@@ -6,9 +6,13 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from derl_dsl.cli.eval import Format
 from derl_dsl.cli.inputs import fail
+from derl_runtime.sandbox import LEVEL_MEANS, LEVELS, survey
 
 if TYPE_CHECKING:
     from derl_runtime.sandbox import Survey
@@ -23,8 +27,6 @@ def sandbox_command(
     ] = Format.text,
 ) -> None:
     """Try every wall of the sandbox on this machine; exit code 1 below the needed level."""
-    from derl_runtime.sandbox import LEVELS, survey
-
     if level not in LEVELS[1:]:
         fail(f"unknown level {level!r}; one of {', '.join(reversed(LEVELS[1:]))}")
     found = survey()
@@ -57,12 +59,6 @@ def _record(found: Survey, level: str, enough: bool) -> dict[str, Any]:
 
 
 def _show(found: Survey, level: str, enough: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from derl_runtime.sandbox import LEVEL_MEANS
-
     console = Console()
     if found.walls:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -7,16 +7,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from derl_dsl.cli.eval import Format
 from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings
+from derl_dsl.tools.audit.context import likely_group
+from derl_dsl.tools.evaluate.evaluation import Question
+from derl_dsl.tools.search.report import render
+from derl_dsl.tools.search.rewards import write
+from derl_dsl.tools.search.run import Search, Settings, search, to_json
 from derl_grammar.spans import Source
-
-if TYPE_CHECKING:
-    from derl_dsl.tools.search.run import Search, Settings
+from derl_runtime.data import DataError, read_rows
+from derl_runtime.reading import ColumnError
 
 _BUDGET = 1_000_000
 
@@ -62,8 +68,6 @@ def search_command(
 
     Exits 0, 2 when the data does not fit or an input could not be read.
     """
-    from derl_dsl.tools.search.run import Settings
-
     if budget is not None and seconds is not None:
         fail("give either --budget or --seconds")
     if group is not None and group_size is not None:
@@ -74,13 +78,9 @@ def search_command(
     found = _search(data, outcome, suite, column, group, group_size, settings, top)
     paths = _written(found, out, data)
     if format is Format.json:
-        from derl_dsl.tools.search.run import to_json
-
         record = {"data": str(data), **to_json(found, paths)}
         typer.echo(json.dumps(record, ensure_ascii=False))
     else:
-        from derl_dsl.tools.search.report import render
-
         typer.echo(render(found, str(data), paths), nl=False)
 
 
@@ -95,12 +95,6 @@ def _search(
     top: int,
 ) -> Search:
     """Reads the rows and searches; what does not fit ends the command."""
-    from derl_dsl.tools.audit.context import likely_group
-    from derl_dsl.tools.evaluate.evaluation import Question
-    from derl_dsl.tools.search.run import search
-    from derl_runtime.data import DataError, read_rows
-    from derl_runtime.reading import ColumnError
-
     given = read_settings(Source("", "<search>"), suite, column, outcome)
     try:
         rows = read_rows(data)
@@ -116,8 +110,6 @@ def _search(
 
 
 def _written(found: Search, out: Path, data: Path) -> Sequence[Path]:
-    from derl_dsl.tools.search.rewards import write
-
     try:
         return write(found.composed.found, out, data.name, found.problem)
     except OSError as error:
@@ -133,9 +125,6 @@ def _cores() -> int:
 @contextmanager
 def _progress(settings: Settings) -> Iterator[Callable[[int], None]]:
     """A bar on the terminal, and what moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     console = Console(stderr=True)
     columns = (TextColumn("programs"), BarColumn(), MofNCompleteColumn())
     with Progress(

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs
+from derl_dsl.tools.testing.cases import TestFileError, fenced_tests, read_tests
+from derl_dsl.tools.testing.results import FileResult, Result
+from derl_dsl.tools.testing.run import run_tests
 from derl_grammar.spans import Source
-
-if TYPE_CHECKING:
-    from derl_dsl.tools.testing.results import FileResult, Result
 
 ENDING = ".test.derl"
 
@@ -38,9 +38,6 @@ def run_command(
 
     Exits 0 when all pass, 1 when one fails, 2 when there are none or one could not be read.
     """
-    from derl_dsl.tools.testing.cases import TestFileError, read_tests
-    from derl_dsl.tools.testing.run import run_tests
-
     show_no_logs()
     results = []
     for path, text, reward in _found(paths or [Path()]):
@@ -61,8 +58,6 @@ def run_command(
 
 def _found(paths: list[Path]) -> Iterator[tuple[Path, str, Path]]:
     """Each text of tests: its file, the text, and the reward's file; each once."""
-    from derl_dsl.tools.testing.cases import fenced_tests
-
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():

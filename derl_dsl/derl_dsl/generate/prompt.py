@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import Scope
 from derl_primitives.primitive import Primitive
+from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sources import Apply, Column
 
 _EXPRESSION = "Write one expression: the reward, a number. For example: {example}"
@@ -53,8 +54,6 @@ def _texts(scope: Scope) -> str:
 
 def _own(scope: Scope) -> list[Primitive]:
     """The primitives of the suite; the text functions of every program come apart."""
-    from derl_primitives.text import TEXT_FUNCTIONS
-
     return [p for name, p in scope.primitives.items() if name not in TEXT_FUNCTIONS]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from derl_dsl.backends.kernel import Array, Ragged
 from derl_dsl.backends.pack import Key
+from derl_dsl.backends.vm import Session
 from derl_dsl.score.binding import UNGROUPED, group_offsets, input_array
 from derl_runtime.batch import Batch
 from derl_runtime.reading import ColumnError
@@ -86,8 +87,6 @@ def _run(
     rewards: Sequence[Reward], members: list[int], inputs: _Inputs, groups: Any, dtype: str
 ) -> Any:
     """The rewards that the virtual machine computes side by side."""
-    from derl_dsl.backends.vm import Session
-
     chosen = [rewards[k] for k in members]
     session = Session(inputs.arrays, inputs.batch.rows, groups, dtype=dtype)
     values = session.run([r.kernels.program for r in chosen])

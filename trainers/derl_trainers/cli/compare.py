@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from derl_trainers.cli.shared import RUNS, check_extras, check_task, fail
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from derl_trainers.outer.compare import Outcome, Search
+from derl_trainers.outer.compare import (
+    Outcome,
+    Search,
+    against,
+    baseline_labels,
+    by_proposer,
+    estimate,
+    late,
+    outcome,
+    paired,
+    rise,
+    run_all,
+    searches,
+    write_result,
+)
+from derl_trainers.reading import ConfigError
+from derl_trainers.runs.store import Store, StoreError
+from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
+from derl_trainers.runs.view import WIDTH, plain_table, short
+from derl_trainers.settings.run import ProposerSection, load_config
+from derl_trainers.settings.train import parse_set
 
 
 def compare_command(
@@ -44,14 +64,6 @@ def compare_command(
 
     Every search has the same budget. Equal rewards are trained once for all of them.
     """
-    from rich.console import Console
-
-    from derl_trainers.outer.compare import outcome, run_all, searches, write_result
-    from derl_trainers.reading import ConfigError
-    from derl_trainers.runs.view import WIDTH
-    from derl_trainers.settings.run import ProposerSection, load_config
-    from derl_trainers.settings.train import parse_set
-
     kinds = ProposerSection.__dataclass_fields__["kind"].metadata["choices"]
     wanted = [name.strip() for name in proposers.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in kinds]
@@ -95,8 +107,6 @@ class _News:
     """A bar for each search that runs, a line for each that ended."""
 
     def __init__(self, console: Console, steps: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
         self.console = console
         self.steps = steps
         self.known: dict[Any, str] = {}
@@ -132,11 +142,6 @@ class _News:
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _move(self, search: Search) -> None:
-        import sqlite3
-        from contextlib import closing, suppress
-
-        from derl_trainers.runs.store import Store, StoreError
-
         if not self.console.is_terminal:
             return
         if search not in self.bars:
@@ -151,9 +156,6 @@ def _ended(search: Search, state: str) -> str:
     if state == "failed":
         lines = search.log.read_text("utf-8", "replace").strip().splitlines()
         return f"failed: {lines[-1] if lines else 'no message'} ({search.log})"
-    from derl_trainers.outer.compare import outcome
-    from derl_trainers.runs.view import short
-
     found = outcome(search)
     if found is None or found.best_formula is None:
         return "finished without a usable formula"
@@ -162,10 +164,6 @@ def _ended(search: Search, state: str) -> str:
 
 def test_table(found: Sequence[Outcome]) -> Table:
     """Test pass@1 of each proposer's best formulas, and of the baselines; one value a search."""
-    from derl_trainers.outer.compare import against, baseline_labels, by_proposer, estimate
-    from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
-    from derl_trainers.runs.view import plain_table
-
     groups = by_proposer(found)
     searches = max(map(len, groups.values()))
     table = plain_table(
@@ -195,9 +193,6 @@ def test_table(found: Sequence[Outcome]) -> Table:
 
 def search_table(found: Sequence[Outcome]) -> Table:
     """How shares and meta-rewards move over the outer steps; their late levels less frozen's."""
-    from derl_trainers.outer.compare import by_proposer, estimate, late, paired, rise
-    from derl_trainers.runs.view import plain_table
-
     frozen = [o for o in found if o.proposer == "frozen"]
     table = plain_table(
         "Rise over the steps (least squares); vs frozen: second half of the steps; 95 % t-intervals"
@@ -223,9 +218,6 @@ def search_table(found: Sequence[Outcome]) -> Table:
 
 def learnt_table(found: Sequence[Outcome]) -> Table:
     """What samples of the meta-optimizer pass, before and after a search."""
-    from derl_trainers.outer.compare import by_proposer, estimate
-    from derl_trainers.runs.view import plain_table
-
     table = plain_table(
         "What they learnt: formulas sampled before and after a search, checked only; 95 %"
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from derl_trainers.cli.shared import (
     RUNS,
@@ -17,6 +22,14 @@ from derl_trainers.cli.shared import (
     fail,
     run_folder,
 )
+from derl_trainers.outer.proposers.endpoint import EndpointError
+from derl_trainers.reading import ConfigError
+from derl_trainers.runs.executors import prepare
+from derl_trainers.runs.runner import JobFailed
+from derl_trainers.runs.store import Store, StoreError
+from derl_trainers.runs.view import WIDTH, View
+from derl_trainers.settings.run import load_config, load_custom, parse_config, wants_hub
+from derl_trainers.settings.train import parse_set
 
 
 def meta_train_command(
@@ -50,8 +63,6 @@ def meta_train_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
 ) -> None:
     """Let a language model learn to write rewards that train a policy well."""
-    from derl_trainers.reading import ConfigError
-
     try:
         if resume is not None:
             if config is not None or run_dir is not None or seed is not None or set_:
@@ -69,11 +80,6 @@ def meta_train_command(
 
 
 def _given(config: str, seed: int | None, flags: list[str]) -> Any:
-    from dataclasses import replace
-
-    from derl_trainers.settings.run import load_config, load_custom
-    from derl_trainers.settings.train import parse_set
-
     settings = load_config(config, dict(map(parse_set, flags)))
     load_custom(settings)
     return settings if seed is None else replace(settings, seed=seed)
@@ -81,12 +87,6 @@ def _given(config: str, seed: int | None, flags: list[str]) -> Any:
 
 def _stored(run: Path) -> tuple[Any, Path]:
     """The settings of a run as its store has them, and its folder."""
-    import json
-    from contextlib import closing
-
-    from derl_trainers.runs.store import Store, StoreError
-    from derl_trainers.settings.run import load_custom, parse_config
-
     folder = run_folder(run)
     try:
         with closing(Store.open(folder)) as store:
@@ -101,26 +101,13 @@ def _stored(run: Path) -> tuple[Any, Path]:
 
 
 def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | None) -> None:
-    import os
-
-    from rich.console import Console
-
-    from derl_trainers.settings.run import wants_hub
-
     # Forked tokenizers have nothing to say about it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not wants_hub(settings):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from derl_trainers.runs.executors import prepare
-
     prepare(settings.executor)
     from derl_trainers.outer.meta import meta_train
-    from derl_trainers.outer.proposers.endpoint import EndpointError
     from derl_trainers.policy.loading import ModelMissing
-    from derl_trainers.reading import ConfigError
-    from derl_trainers.runs.runner import JobFailed
-    from derl_trainers.runs.store import StoreError
-    from derl_trainers.runs.view import WIDTH, View
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     again = f"go on with it: derl-dsl meta-train --resume {folder}"

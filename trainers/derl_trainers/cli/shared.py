@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+
+from derl_trainers.reading import ConfigError
+from derl_trainers.runs import jobs
 
 RUNS = Path("runs")
 
@@ -23,8 +28,6 @@ def run_folder(run: Path) -> Path:
 
 def check_writable(folder: Path) -> None:
     """Fail before the slow imports when the run folder cannot be made."""
-    import os
-
     if folder.exists():
         if not folder.is_dir():
             fail(f"{folder}: the run folder is a file")
@@ -42,8 +45,6 @@ def check_writable(folder: Path) -> None:
 
 def check_extras(command: str) -> None:
     """Fail when the training libraries are not installed."""
-    from importlib.util import find_spec
-
     wanted = ("torch", "transformers", "trl", "datasets", "reasoning_gym", "tokenizers")
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
@@ -52,9 +53,6 @@ def check_extras(command: str) -> None:
 
 def check_task(settings: Any) -> None:
     """Fail when the task's data cannot be used, before a run begins."""
-    from derl_trainers.reading import ConfigError
-    from derl_trainers.runs import jobs
-
     try:
         jobs.check_task(settings)
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import derl_dsl
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
@@ -19,6 +21,12 @@ from derl_dsl.cli.inputs import (
     read_sources,
     show_no_logs,
 )
+from derl_grammar.diagnostics import render
+from derl_trainers.cli.train_view import TrainView
+from derl_trainers.inner.reward import RewardFault
+from derl_trainers.settings.run import ConfigError
+from derl_trainers.settings.train import load_train_config, parse_set
+from derl_trainers.tasks.base import TaskError
 
 if TYPE_CHECKING:
     from derl_dsl.score.reward import Reward
@@ -71,9 +79,6 @@ def train_command(
 
     Exits 0, 1 when the reward has errors or cannot be trained on, 2 when an input cannot be used.
     """
-    from derl_trainers.settings.run import ConfigError
-    from derl_trainers.settings.train import load_train_config, parse_set
-
     show_no_logs()
     if (reward is None) == (expression is None):
         fail("give the reward either as a file or with -e TEXT")
@@ -107,9 +112,6 @@ def _compiled(
     reward: str | None, expression: str | None, suite: str | None, column: list[str] | None
 ) -> Reward:
     """The reward; what is wrong with it is listed as by `check`, with exit code 1."""
-    import derl_dsl
-    from derl_grammar.diagnostics import render
-
     (source,) = read_sources([] if reward is None else [reward], expression)
     found = read_settings(source, suite, column)
     try:
@@ -145,16 +147,10 @@ def _check_folder(folder: Path) -> None:
 
 
 def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None:
-    import os
-
     # Forked tokenizers have nothing to say about it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from derl_trainers.cli.train_view import TrainView
     from derl_trainers.inner.alone import prepare, train
-    from derl_trainers.inner.reward import RewardFault
     from derl_trainers.policy.loading import ModelMissing
-    from derl_trainers.settings.run import ConfigError
-    from derl_trainers.tasks.base import TaskError
 
     view = TrainView(quiet)
     try:

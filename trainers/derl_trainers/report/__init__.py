@@ -5,7 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from derl_trainers.outer.compare import RESULT, read_result
 from derl_trainers.report.export import export
+from derl_trainers.report.facts import read_facts
+from derl_trainers.report.page import page
+from derl_trainers.report.searches import links, searches_page
+from derl_trainers.runs.store import Store, StoreError
 
 __all__ = ["export", "write_report"]
 
@@ -16,9 +21,6 @@ def write_report(run: Path, to: Path | None = None) -> Path:
     A folder of `derl-dsl compare` has a page, too. The page needs nothing else: no other file, no
     network. Raises StoreError when there is no run, or the file cannot be written.
     """
-    from derl_trainers.outer.compare import RESULT
-    from derl_trainers.runs.store import StoreError
-
     text = _comparison(run) if (run / RESULT).exists() else _run(run)
     path = run / "report.html" if to is None else to
     try:
@@ -29,17 +31,10 @@ def write_report(run: Path, to: Path | None = None) -> Path:
 
 
 def _run(run: Path) -> str:
-    from derl_trainers.report.facts import read_facts
-    from derl_trainers.report.page import page
-    from derl_trainers.runs.store import Store
-
     with closing(Store.open(run)) as store:
         return page(read_facts(store))
 
 
 def _comparison(folder: Path) -> str:
-    from derl_trainers.outer.compare import read_result
-    from derl_trainers.report.searches import links, searches_page
-
     found = read_result(folder)
     return searches_page(folder.absolute().name, found, links(folder, found))

@@ -6,6 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from derl_trainers.report.facts import moment
 from derl_trainers.runs.store import Store, StoreError
 
@@ -19,8 +22,6 @@ def export(run: Path, to: Path) -> list[Path]:
     Files of an earlier export are replaced. All are as of one moment, also of a run that goes on.
     Raises StoreError when there is no run, or the folder cannot be written.
     """
-    import pyarrow.parquet as pq
-
     with closing(Store.open(run)) as store, moment(store):
         names = [
             row["name"]
@@ -44,8 +45,6 @@ def export(run: Path, to: Path) -> list[Path]:
 
 def _table(store: Store, name: str) -> pa.Table:
     """A table with the types that it declares; what a view computes has the type of its values."""
-    import pyarrow as pa
-
     declared = {"INTEGER": pa.int64(), "REAL": pa.float64(), "TEXT": pa.string()}
     rows = store.rows(f'SELECT * FROM "{name}"')
     arrays = {}

@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import derl_dsl
 from derl_dsl.graph.ir import Graph
 from derl_runtime.faults import FaultTotal
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
 from derl_trainers.runs.store import Confirmed, StepRow, Store
 from derl_trainers.runs.store.comparison import ComparisonRow, comparison
+from derl_trainers.settings.run import ConfigError, load_custom, parse_config
 
 Row = dict[str, Any]
 
@@ -159,8 +161,6 @@ class _Graphs:
     """Graphs of formulas over a run's suite, each built once."""
 
     def __init__(self, config: Row) -> None:
-        from derl_trainers.settings.run import ConfigError, load_custom, parse_config
-
         self.suite = config.get("suite")
         self.known: dict[str, Graph | None] = {}
         # A config of another version, or primitives that are gone: what needs them is `unknown`.
@@ -169,8 +169,6 @@ class _Graphs:
 
     def get(self, formula: str) -> Graph | None:
         """The graph; None for a formula that does not compile here."""
-        import derl_dsl
-
         if formula not in self.known:
             self.known[formula] = None
             with suppress(derl_dsl.RewardError, ValueError):

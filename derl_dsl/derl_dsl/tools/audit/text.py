@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
 from derl_dsl.tools.audit.findings import Finding
 from derl_dsl.tools.pages.excerpts import excerpt, visible
 from derl_dsl.tools.pages.numbers import number
@@ -22,8 +27,6 @@ _WIDEST = 100
 
 def render(audit: Audit, data: str) -> str:
     """The audit as text, at most 100 columns wide; coloured when the terminal is."""
-    from rich.console import Console
-
     console = Console(highlight=False, markup=False)
     console.width = min(console.width, _WIDEST)
     with console.capture() as shown:
@@ -60,9 +63,6 @@ def tally(audit: Audit) -> str:
 
 
 def _table(audit: Audit, width: int) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name in ("verdict", "code", "finding"):
         table.add_column(name, no_wrap=True)
@@ -76,8 +76,6 @@ def _table(audit: Audit, width: int) -> Table:
 
 
 def _details(console: Console, found: Finding) -> None:
-    from rich.text import Text
-
     head = Text(f"\n{found.verdict}", _STYLES[found.verdict])
     console.print(head.append(f" {found.code} {found.title}", "not bold default"))
     lines = [visible(found.message)]
@@ -111,7 +109,4 @@ def _side(console: Console, name: str, side: Side) -> None:
 
 
 def _indented(text: str, columns: int) -> Padding:
-    from rich.padding import Padding
-    from rich.text import Text
-
     return Padding(Text(text), (0, 0, 0, columns), expand=False)

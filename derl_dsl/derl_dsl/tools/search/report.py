@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from derl_dsl.tools.pages.excerpts import visible
 
 if TYPE_CHECKING:
@@ -28,8 +32,6 @@ size:     names, numbers and operations of the term"""
 
 def render(found: Search, data: str, paths: Sequence[Path]) -> str:
     """The search as text, at most 140 columns wide; coloured when the terminal is."""
-    from rich.console import Console
-
     console = Console(highlight=False, markup=False)
     console.width = min(console.width, _WIDEST)
     problem = found.problem
@@ -79,9 +81,6 @@ def _head(found: Search, data: str) -> list[str]:
 
 def _table(rewards: Sequence[Found], beside: bool) -> Table:
     """The figures of each reward, and its term where there is room beside them."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name in ("#", "ordering", "held out", "signal", "spread", "margin", "size"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -104,9 +103,6 @@ def _table(rewards: Sequence[Found], beside: bool) -> Table:
 
 def _terms(rewards: Sequence[Found]) -> Table:
     """The terms alone, over the whole width."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
     table.add_column(_TERM, overflow="fold")

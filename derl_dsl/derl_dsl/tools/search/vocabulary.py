@@ -21,6 +21,7 @@ from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import Analysis
 from derl_dsl.score.binding import group_offsets, kernel_inputs
+from derl_dsl.tools.evaluate.infer import infer_type
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source
@@ -218,8 +219,6 @@ def _cuts(values: Array) -> tuple[float, ...]:
 
 def infer_declared(data: Data, taken: Scope, without: Sequence[str]) -> dict[str, Type]:
     """Types of the number, condition and list columns of the data that a scope does not know."""
-    from derl_dsl.tools.evaluate.infer import infer_type
-
     found: dict[str, Type] = {}
     for name, values in data.items():
         known = name in taken.names or name in taken.primitives or name in FUNCTIONS
