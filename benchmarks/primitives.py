@@ -42,7 +42,7 @@ def unseen(answers: list[str]) -> list[str]:
 def derl_math(path: Path) -> tuple[Contender, ...]:
     """The four primitives of derl-math, and the same by their definitions, row by row."""
     from derl_primitives import derl_math as g
-    from derl_primitives import reference as plain
+    from tests.primitives import reference as plain
 
     completions, answers = rows(path)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_primitives.arrays import floats
+from derl_primitives.partial import with_failures
 from derl_primitives.primitive import primitive
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def tests_passed(
 def _shares(
     program: Sequence[str], tests: Sequence[Sequence[str]], sandbox: Sandbox
 ) -> Floats | Partial:
-    from derl_primitives.partial import with_failures
-
     shares = [0.0] * len(program)
     failed: dict[int, tuple[str, str]] = {}
     rows: list[int] = []

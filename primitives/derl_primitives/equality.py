@@ -9,6 +9,7 @@ from derl_primitives.answers import marked
 from derl_primitives.arrays import bools, per_row
 from derl_primitives.correctness import per_gold
 from derl_primitives.extras import MATH
+from derl_primitives.partial import with_failures
 from derl_primitives.patterns import pattern
 from derl_primitives.primitive import primitive
 
@@ -96,7 +97,6 @@ def _asked(
     verdicts: list[bool | None], unknown: dict[int, tuple[str, str, bool]]
 ) -> Bools | Partial:
     """The verdicts with the unknown ones asked for; rows without one are failures."""
-    from derl_primitives.partial import with_failures
     from derl_primitives.verification.pool import Failure, shared
 
     failed = {}

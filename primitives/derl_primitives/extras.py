@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 class MissingExtra(ImportError):
@@ -20,8 +21,6 @@ class Extra:
     @property
     def missing(self) -> bool:
         """Whether the module cannot be found; it is not imported."""
-        from importlib.util import find_spec
-
         return find_spec(self.module) is None
 
     def require(self, what: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from derl_primitives.primitive import primitive
+from derl_primitives.text import count_matches
 
 if TYPE_CHECKING:
     from derl_primitives.arrays import Floats
@@ -26,8 +27,6 @@ CONNECTIVES = (
 
 
 def _counted(completion: Texts, pattern: str) -> Floats:
-    from derl_primitives.text import count_matches
-
     found: Floats = count_matches(completion, pattern)
     return found
 

@@ -301,7 +301,7 @@ def test_async_grpo_logs_parts_and_takes_each_call_for_a_group(tmp_path, caplog)
 
 
 def run(*told: str):
-    cli.register(["export", "check"])
+    cli.register(cli.app, cli.COMMANDS)
     return CliRunner().invoke(cli.app, ["export", *told])
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from derl_primitives import derl_math, tokens
 from derl_primitives.primitive import Primitive
-from derl_primitives.reference import REFERENCES
+from tests.primitives.reference import REFERENCES
 from tests.primitives.texts import any_text, arguments, random_text, text_primitives
 
 ALL = text_primitives()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import derl_dsl
-from derl_primitives.reference import REFERENCES
 from derl_primitives.text import TEXT_FUNCTIONS as F
+from tests.primitives.reference import REFERENCES
 
 CUT = [
     ("last_block", "<answer>5</answer>, or <answer>6", "answer", "6"),

@@ -279,7 +279,7 @@ def project(tmp_path, monkeypatch, more=""):
 
 
 def run(*args):
-    cli.register(["check", "explain", "eval", "test", "audit"])
+    cli.register(cli.app, cli.COMMANDS)
     return CliRunner().invoke(cli.app, list(map(str, args)))
 
 

@@ -10,9 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 
-from derl_dsl.backends import vm
+from derl_dsl.backends import native, vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel
 from derl_dsl.graph.ir import Graph
+from derl_dsl.passes import feeds, lower
 
 logger = logging.getLogger(__name__)
 # Compiling takes about 10 ms and saves about 2 ns a row: it pays from here on.
@@ -59,9 +60,6 @@ class Tiered:
 
 def _compile(graph: Graph, dtype: str) -> Kernel:
     # Most processes never come to need these.
-    from derl_dsl.backends import native
-    from derl_dsl.passes import feeds, lower
-
     lowered = lower(graph)
     fed = feeds(graph, lowered)
     compiled = native.emit(lowered, dtype, within=True)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from derl_dsl.version import __version__
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.spans import Source
 
@@ -114,14 +115,12 @@ def _result(found: Diagnostic, source: Source, rules: dict[str, int]) -> dict[st
 
 def sarif(findings: Iterable[Findings]) -> dict[str, Any]:
     """A SARIF 2.1.0 log with one run: the rules that were broken, and each finding."""
-    from importlib.metadata import version
-
     found = [(source, d) for source, diagnostics in findings for d in diagnostics]
     codes = sorted({d.code for _, d in found})
     rules = {code: i for i, code in enumerate(codes)}
     driver = {
         "name": "derl-dsl",
-        "version": version("derl-dsl"),
+        "version": __version__,
         "rules": [_rule(code) for code in codes],
     }
     return {

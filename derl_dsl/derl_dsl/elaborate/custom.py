@@ -14,9 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
+from derl_primitives.text import TEXT_FUNCTIONS
 from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
@@ -138,9 +140,6 @@ REGISTRY = Registry()
 
 def _taken(name: str) -> str | None:
     """Why a primitive cannot have this name."""
-    from derl_dsl.elaborate.functions import FUNCTIONS
-    from derl_primitives.text import TEXT_FUNCTIONS
-
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         return f"{name!r} is no name for a primitive"
     if name in FUNCTIONS or name in TEXT_FUNCTIONS or name in _RESERVED:

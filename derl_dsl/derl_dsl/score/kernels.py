@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from derl_dsl.backends import BACKENDS
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
 from derl_dsl.backends.pack import Key, key_of, pack
+from derl_dsl.backends.vm import Session
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.needs import together
 from derl_dsl.passes import feeds, lower
@@ -141,8 +142,6 @@ class Kernels:
                     values[found["?reward"] == 0] = np.nan
 
             return BoundReward(again, values, broken)
-        from derl_dsl.backends.vm import Session
-
         session = Session(self.data(bound), bound.rows, bound.groups, bound.live, self.dtype)
         hot = self.backend != "vm" and (self.backend != "auto" or bound.rows >= _COMPILED_ROWS)
         run = self._compiled.bind(session) if hot else session.bind([self.program])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,6 @@ class Project:
 
         A pattern is relative to the folder of pyproject.toml; its `*` also matches `/`.
         """
-        from fnmatch import fnmatchcase
-
         settings = self.settings
         below = self.path.parent
         if file.is_relative_to(below):

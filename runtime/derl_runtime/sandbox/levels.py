@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from derl_runtime.sandbox.encode import encode_job
 from derl_runtime.sandbox.jobs import Order, run
 from derl_runtime.sandbox.outcome import Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.worker.frames import PROBE
@@ -69,8 +70,6 @@ def self_test(zygote: Zygote) -> tuple[Wall, ...]:
 
 
 def _probe(action: str) -> list[bytes]:
-    from derl_runtime.sandbox.encode import encode_job
-
     return encode_job(PROBE, action)
 
 

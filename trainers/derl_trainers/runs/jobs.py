@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import derl_dsl
+from derl_dsl.elaborate.custom import SourceFile
 from derl_runtime.faults import QUARANTINE_AFTER
 from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import (
@@ -133,7 +135,6 @@ class InnerJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
-        import derl_dsl
         from derl_trainers.inner.loop import train_inner
         from derl_trainers.policy.loading import pristine
 
@@ -162,7 +163,6 @@ class InnerJob:
 
 def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
     """The walls that held here around each file of untrusted primitives, for the record."""
-    from derl_dsl.elaborate.custom import SourceFile
     from derl_runtime.untrusted import sandbox
 
     files = [origin for origin in origins if isinstance(origin, SourceFile)]

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from derl_primitives.answers import last_number, number_of, same_answer
-from derl_primitives.reference_texts import TEXT_FUNCTIONS
+from tests.primitives.reference_texts import TEXT_FUNCTIONS
 
 BOX = r"\boxed{"
 
