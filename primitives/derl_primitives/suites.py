@@ -30,6 +30,7 @@ from derl_primitives import (
     shape,
     similarity,
     tokens,
+    tool_calls,
 )
 from derl_primitives.extras import JSON, MATH
 from derl_primitives.primitive import Binding, Suite, table
@@ -205,6 +206,23 @@ SUITES: dict[str, Suite] = {
                     code_tests.tests_passed,
                 ]
             ),
+        ),
+        Suite(
+            name="chat",
+            doc="Conversations: messages, reasoning, calls of tools and their results. All columns "
+            "are read out of message lists; the completion is what the assistant said last.",
+            columns={
+                "completion": Text(),
+                "roles": List(Text()),
+                "contents": List(Text()),
+                "reasoning": Text(),
+                "tool_calls": List(Text()),
+                "tool_names": List(Text()),
+                "tool_arguments": List(Text()),
+                "tool_results": List(Text()),
+                "truncated": Bool(),
+            },
+            primitives=table([tool_calls.call_similarity]),
         ),
         Suite(
             name="json",

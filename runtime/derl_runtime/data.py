@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from derl_runtime import conversations
+
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _KINDS = "use a .jsonl file (one JSON object a line) or a .parquet file"
@@ -69,6 +71,11 @@ def read_rows(path: str | os.PathLike[str]) -> Columns:
     if not columns:
         raise _error(path, "holds no rows", "give at least one row with at least one column")
     return columns
+
+
+def read_logs(path: str | os.PathLike[str]) -> Columns:
+    """`read_rows` of logged rollouts, whose message lists become the columns of suite `chat`."""
+    return {name: list(v) for name, v in conversations.read_logs(read_rows(path)).items()}
 
 
 def _reason(error: OSError) -> str:

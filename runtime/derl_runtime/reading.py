@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import List, Optional, Text, Type
+from derl_runtime import conversations
 from derl_runtime.cache import CACHE, Cache, digest
 from derl_runtime.faults import Fault, FaultLog, fault
 from derl_runtime.values import (
@@ -113,10 +114,12 @@ class Reader:
 
     def read(self, name: str, kind: Type) -> Values:
         """A column as values of a type; ColumnError when it holds something else."""
+        data = self.columns.get(name)
         if name not in self.columns:
-            have = ", ".join(sorted(self.columns)) or "none"
-            raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
-        data = self.columns[name]
+            data = conversations.column(name, self.columns)
+            if data is None:
+                have = ", ".join(sorted(self.columns)) or "none"
+                raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
         data = data if isinstance(data, Ragged) else _plain(data)
         # Not np.ndim: it copies a list, and fails on a ragged one.
         if isinstance(data, int | float) or getattr(data, "ndim", None) == 0:
@@ -131,15 +134,34 @@ class Reader:
             return self._objects(name, data, inner, optional)
         return self._numbers(name, data, inner, optional)
 
-    def _objects(self, name: str, data: Sequence[Any], kind: Type, optional: bool) -> Values:
+    def _objects(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
         """Texts, or lists of steps; None is a missing value."""
+        data = data if isinstance(data, Rows | list) else list(data)
+        if kind == Text():
+            data = self._texts(name, data, conversations.text_of, kind)
+        elif kind == List(Text()):
+            data = self._texts(name, data, conversations.texts_of, kind)
         missing = [] if isinstance(data, Rows) else self._missing(name, data, kind)
         if missing and not optional:
             self.faults.append(fault("missing", name, missing, "no value"))
-        if not isinstance(data, Rows | list):
-            data = list(data)
         flat, bad = self.steps(name, data, kind) if isinstance(kind, List) else (None, [])
         return Values(data, self._all_but([*missing, *bad]), flat)
+
+    def _texts(
+        self, name: str, data: Sequence[Any], read: Callable[[str, Any], Any], kind: Type
+    ) -> Sequence[Any]:
+        """Texts out of what holds texts: conversations, parts, numbers; the rest is a fault."""
+        if kind == Text() and all(type(v) is str for v in data):
+            return data
+        found = [None if _nothing(v) else read(name, v) for v in data]
+        lost = [k for k, v in enumerate(data) if found[k] is None and not _nothing(v)]
+        if lost:
+            first = data[lost[0]]
+            what = f"row {lost[0]} holds {type(first).__name__}: {first!r:.60}"
+            if len(lost) == sum(not _nothing(v) for v in data):
+                raise ColumnError(f"the column {name!r} must be {kind}, but {what}")
+            self.faults.append(fault("out_of_range", name, lost, f"{what}, which is no {kind}"))
+        return found
 
     def _missing(self, name: str, data: Sequence[Any], kind: Type) -> list[int]:
         """The rows without a value; ColumnError for one of another type."""
@@ -232,6 +254,10 @@ class Reader:
         if valid.all():
             return Values(values, None)
         return Values(np.where(valid, values, np.nan), valid)
+
+
+def _nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def _shown(value: Any) -> str:

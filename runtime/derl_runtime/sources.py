@@ -49,6 +49,14 @@ class Applicable(Protocol):
         """Whether rows in which optional arguments are missing are computed as well, from None."""
 
 
+# Columns of a conversation with one value for each message, call or result; all other lists have
+# one for each step of the episode.
+STEPS = {
+    "roles": "messages", "contents": "messages", "tool_calls": "calls", "tool_names": "calls",
+    "tool_arguments": "calls", "tool_results": "results",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the data."""

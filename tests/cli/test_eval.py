@@ -171,7 +171,10 @@ BAD_INPUT = [
     ((*EXACT, "--data", "broken.jsonl"), "broken.jsonl:2: not valid JSON"),
     ((*EXACT, "--data", "empty.jsonl"), "empty.jsonl: holds no rows"),
     ((*EXACT, "--data", "other.jsonl"), "other.jsonl: the column 'completion' (text) is missing"),
-    ((*EXACT, "--data", "wrong.jsonl"), "'completion' must be text, but row 1 holds int: 5"),
+    (
+        (*EXACT, "--data", "wrong.jsonl"),
+        "must be text, but row 1 holds dict: {'a': 5}",
+    ),
     (("-e", "g1", "--suite", "derl-mth", "--data", "rows.jsonl"), "did you mean 'derl-math'?"),
     (("-e", "n", "--column", "n", "--data", "rows.jsonl"), "--column n: write name:type"),
     (("-e", "n", "--column", "n:nmber", "--data", "rows.jsonl"), "unknown type 'nmber'"),
@@ -195,7 +198,7 @@ def test_bad_input_is_one_clear_message(data, tmp_path, monkeypatch, args, messa
     Path("empty.jsonl").write_text("")
     Path("other.jsonl").write_text('{"a": 1}\n')
     Path("wrong.jsonl").write_text(
-        '{"completion": "x", "answer": "y"}\n{"completion": 5, "answer": "y"}\n'
+        '{"completion": null, "answer": "y"}\n{"completion": {"a": 5}, "answer": "y"}\n'
     )
     before = sorted(os.listdir())
     result = run(*args)

@@ -66,7 +66,7 @@ def test_a_suite_name_may_come_as_a_column() -> None:
     ("columns", "message"),
     [
         ({"answer": ["4"]}, "column 'completion' .* is missing; the data has: answer"),
-        ({"completion": [4], "answer": ["4"]}, "must be text, but row 0 holds int"),
+        ({"completion": [{}], "answer": ["4"]}, "must be text, but row 0 holds dict"),
         ({"completion": ["a", "b"], "answer": ["4"]}, "different numbers of rows"),
     ],
 )

@@ -19,11 +19,11 @@ from derl_dsl.score.reward import (
     Scores,
     columns_of,
     compile,
-    message_text,
     trl_columns,
 )
 from derl_dsl.version import __version__
 from derl_grammar.limits import WIDE
+from derl_runtime import conversations
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError
 
@@ -83,9 +83,9 @@ def score_rows(
 ) -> Rows:
     """Score rows, each a mapping from column names to one rollout's values.
 
-    `group` is the size of groups of neighbours or one id a row. Conversations stand for the text of
-    their last message. Raises ColumnError for a column that a row lacks, FaultError when a rollout
-    failed and `on_fault` is "raise".
+    `group` is the size of groups of neighbours or one id a row. Conversations stand for what the
+    assistant said last, and give the columns of the suite `chat`. Raises ColumnError for a column
+    that a row lacks, FaultError when a rollout failed and `on_fault` is "raise".
 
     >>> reward = compile("fit = 2 * a\\nreward = fit + b", columns={"a": "bool", "b": "bool"})
     >>> found = score_rows(reward, [{"a": True, "b": False}, {"a": None, "b": True}])
@@ -126,9 +126,12 @@ def settled(reward: Reward, scores: Scores, on_fault: OnFault) -> list[float | N
 
 def _value(row: Mapping[str, Any], name: str) -> Any:
     if name not in row:
-        have = ", ".join(sorted(map(str, row))) or "nothing"
-        raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
-    return message_text(row[name])
+        given = conversations.column(name, {key: [value] for key, value in row.items()})
+        if given is None:
+            have = ", ".join(sorted(map(str, row))) or "nothing"
+            raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+        return given[0]
+    return row[name]
 
 
 class Scorer:
@@ -186,6 +189,10 @@ class Scorer:
             for place in known:
                 if name in place:
                     row[name] = place[name]
+                    break
+                given = conversations.column(name, {key: [value] for key, value in place.items()})
+                if given is not None:
+                    row[name] = given[0]
                     break
             else:
                 have = ", ".join(sorted({str(k) for place in known for k in place})) or "nothing"

@@ -23,7 +23,7 @@ from derl_dsl.tools.audit.html import page
 from derl_dsl.tools.audit.run import audit, to_json
 from derl_dsl.tools.audit.text import render
 from derl_dsl.tools.evaluate.evaluation import Question
-from derl_runtime.data import DataError, read_rows
+from derl_runtime.data import DataError, read_logs
 from derl_runtime.reading import ColumnError
 
 
@@ -60,7 +60,7 @@ def audit_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column, outcome)
     try:
-        rows = read_rows(data)
+        rows = read_logs(data)
         question = Question(
             source.text, settings.suite, settings.columns, settings.outcome, group, backend
         )

@@ -22,7 +22,7 @@ from derl_dsl.tools.evaluate.infer import infer_columns
 from derl_dsl.tools.project import Settings
 from derl_grammar.limits import WIDE
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
-from derl_runtime.data import DataError, read_rows
+from derl_runtime.data import DataError, read_logs
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Apply, Column, Source
 
@@ -96,7 +96,7 @@ def bench_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column)
     try:
-        given = None if data is None else read_rows(data)
+        given = None if data is None else read_logs(data)
         first = _compile(source.text, settings, given, "reference")
         columns, count = _batch(first, given, rows, group_size)
         size = group_size if first.uses_groups else None

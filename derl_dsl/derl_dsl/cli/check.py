@@ -73,11 +73,11 @@ def _checked(source: Source, settings: Settings) -> Checked:
 def _on_data(found: list[Checked], data: Path) -> list[Checked]:
     """The programs with what the rows of a data file lack added to their diagnostics."""
     from derl_dsl.tools.audit.faults import check_data
-    from derl_runtime.data import DataError, read_rows
+    from derl_runtime.data import DataError, read_logs
     from derl_runtime.reading import ColumnError
 
     try:
-        rows = read_rows(data)
+        rows = read_logs(data)
         return [check_data(checked, rows) for checked in found]
     except DataError as error:
         fail(str(error))

@@ -33,7 +33,7 @@ from derl_dsl.tools.evaluate.evaluation import (
 from derl_dsl.tools.evaluate.summary import Agreement, Histogram
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
-from derl_runtime.data import DataError, read_rows, write_rows
+from derl_runtime.data import DataError, read_logs, write_rows
 from derl_runtime.reading import ColumnError
 
 _NARROWEST = 12
@@ -78,7 +78,7 @@ def eval_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column, outcome)
     try:
-        rows = read_rows(data)
+        rows = read_logs(data)
         question = Question(source.text, settings.suite, settings.columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:

@@ -21,7 +21,7 @@ from derl_dsl.tools.search.report import render
 from derl_dsl.tools.search.rewards import write
 from derl_dsl.tools.search.run import Search, Settings, search, to_json
 from derl_grammar.spans import Source
-from derl_runtime.data import DataError, read_rows
+from derl_runtime.data import DataError, read_logs
 from derl_runtime.reading import ColumnError
 
 _BUDGET = 1_000_000
@@ -97,7 +97,7 @@ def _search(
     """Reads the rows and searches; what does not fit ends the command."""
     given = read_settings(Source("", "<search>"), suite, column, outcome)
     try:
-        rows = read_rows(data)
+        rows = read_logs(data)
         if group is None and group_size is None:
             group = likely_group(rows)
         question = Question("", given.suite, given.columns, given.outcome, group)

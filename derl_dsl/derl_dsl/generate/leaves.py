@@ -15,6 +15,7 @@ from derl_primitives.layout import tag_name
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.regex import non_empty, one_group_problem, regex_problem
 from derl_primitives.repetition import whole_number
+from derl_runtime.sources import STEPS
 
 NUMBER = Terminal("NUMBER", r"(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?")
 SMALL = Terminal("SMALL", "[1-9]e-[1-9]")
@@ -84,6 +85,7 @@ class Leaves:
     def __post_init__(self) -> None:
         for name, source in self.scope.names.items():
             kind = kind_of(source.type)
+            kind = f"made_{kind}" if name in STEPS else kind
             if kind is not None and writable(name):
                 self.offer(kind, name, nodes=1, weight=0.5 if source is PROGRESS else 4)
         self.offer("number", NUMBER, nodes=1, weight=4)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from derl_dsl.graph.ops import BOOLEAN, REDUCTIONS, SLICES
 from derl_grammar.nodes import Place
 from derl_grammar.types import Bool, List
-from derl_runtime.sources import Apply, Column, Literal, Source, plain
+from derl_runtime.sources import STEPS, Apply, Column, Literal, Source, plain
 
 Input = Column | Apply
 
@@ -55,7 +55,8 @@ _node = partial(tuple.__new__, Node)
 def _steps_of(source: Source) -> tuple[object, ...]:
     """What gives a list its length: the episode, or the primitive that read it out of a text."""
     if not isinstance(source, Apply):
-        return ()
+        steps = STEPS.get(str(source))
+        return () if steps is None else (steps,)
     if not source.lifted:
         return (str(source),) if isinstance(plain(source), List) else ()
     lists = (a for a in source.args if not isinstance(a, Literal) and isinstance(plain(a), List))

@@ -28,6 +28,7 @@ from derl_grammar.limits import MODEL, Limits
 from derl_grammar.spans import Source
 from derl_grammar.types import Type
 from derl_runtime.batch import Batch
+from derl_runtime.conversations import filled
 from derl_runtime.faults import Fault, FaultLog, fault
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Column, parts_of, primitives_of
@@ -282,8 +283,8 @@ class Reward:
     ) -> list[float | None]:
         """Score completions as a TRL reward function; None stands for not applicable.
 
-        `prompts` and `completions` become the columns `prompt` and `completion`; of messages, the
-        text of the last one. Groups are what the trainer says, or `with_groups`; where a group
+        `prompts` and `completions` become the columns `prompt` and `completion`; of messages, what
+        the assistant said last. Groups are what the trainer says, or `with_groups`; where a group
         straddles processes their rows are gathered. `progress` is read from the trainer's state.
         Named parts are logged through `log_metric`. Raises ColumnError when groups are not known.
         """
@@ -313,6 +314,7 @@ class Reward:
             return self.score(columns)
         rows = Batch(columns, log=self.faults).rows
         names = list(columns_of(self))
+        columns = filled(columns, names)
         whole = gather_groups(self.groups, trainer, columns, names, rows)
         if whole.ids is None:
             scores = self.score(whole.columns, group_size=whole.size)
@@ -344,13 +346,13 @@ def trl_columns(
     trainer_state: Any,
     columns: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The columns of a TRL call: texts of messages, token ids, progress, the dataset's columns."""
+    """The columns of a TRL call: texts or messages, token ids, progress, the dataset's columns."""
     given = dict(columns)
     if trainer_state is not None and "progress" not in given:
         given["progress"] = trainer_state.global_step / max(1, trainer_state.max_steps)
     for name, texts in (("prompt", prompts), ("completion", completions)):
         if texts is not None:
-            given[name] = [message_text(t) for t in texts]
+            given[name] = list(texts)
     if completion_ids is not None:
         given["completion_ids"] = completion_ids
     return given
@@ -358,13 +360,6 @@ def trl_columns(
 
 def _with_gaps(array: Array, broken: Any) -> Array:
     return array if broken is None else np.where(broken, np.nan, array)
-
-
-def message_text(value: Any) -> Any:
-    """A completion's text; a conversation's is the content of its last message."""
-    if isinstance(value, list) and value and isinstance(value[-1], Mapping):
-        return value[-1].get("content")
-    return value
 
 
 def compile(
