@@ -79,7 +79,7 @@ def _message(value: Any) -> Message:
 
 
 def _items(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple | np.ndarray) else ()
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else ()
 
 
 def _content(content: Any) -> tuple[str, list[str], list[str], list[str]]:
@@ -169,9 +169,11 @@ def column(name: str, columns: Mapping[str, Any]) -> list[Any] | None:
     """A column that is not in the data, out of the conversations that are; None without any."""
     if name == "truncated" and "eos_token_id" in columns and "completion_ids" in columns:
         return _cut_off(columns["completion_ids"], columns["eos_token_id"])
-    source = next((s for s in SOURCES if s in columns), None)
-    if name not in COLUMNS or source is None or source == name:
+    there = [s for s in SOURCES if s in columns and s != name]
+    if name not in COLUMNS or not there:
         return None
+    # A trainer that passes the completion as text may pass the messages beside it.
+    source = next((s for s in there if any(map(is_conversation, _rows(columns[s])))), there[0])
     read = COLUMNS[name]
     rows = [None if v is None else read(messages_of(v)) for v in _rows(columns[source])]
     return None if name == "truncated" and all(r is None for r in rows) else rows
@@ -187,9 +189,10 @@ def filled(columns: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any
 
 def read_logs(columns: Mapping[str, Any]) -> Mapping[str, Any]:
     """The columns of a log with all that its conversations give; its completion becomes a text."""
-    source = next((s for s in SOURCES if s in columns), None)
-    if source is None or not any(map(is_conversation, columns[source])):
+    there = [s for s in SOURCES if any(map(is_conversation, columns.get(s, ())))]
+    if not there:
         return columns
+    source = "completion" if "completion" in columns else there[0]
     said = [None if v is None else text_of("completion", v) for v in columns[source]]
     return {**filled(columns, COLUMNS), "completion": said}
 

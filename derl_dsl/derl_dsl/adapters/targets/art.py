@@ -18,9 +18,8 @@ import asyncio
 
 
 def _row(trajectory):
-    """The columns of one trajectory: its last assistant text and its metadata."""
-    said = [m["content"] for m in trajectory.messages() if m["role"] == "assistant"]
-    return scorer.row({"completion": said[-1] if said else ""}, trajectory.metadata)
+    """The columns of one trajectory: its messages and its metadata."""
+    return scorer.row({"completion": trajectory.messages()}, trajectory.metadata)
 
 
 async def @NAME@(group):

@@ -27,9 +27,8 @@ class @CLASS@(RewardFunction):
     def compute(self, completions, **kwargs):
         rows = []
         for k, completion in enumerate(completions):
-            text = completion if isinstance(completion, str) else self.get_content(completion)
             own = {n: v[k] if isinstance(v, list) else v for n, v in kwargs.items()}
-            rows.append({**own, "completion": text})
+            rows.append({**own, "completion": completion})
         return scorer.score_rows(rows).values
 
     def __call__(self, completions, **kwargs):

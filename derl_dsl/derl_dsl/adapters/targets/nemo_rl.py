@@ -20,9 +20,8 @@ from nemo_rl.environments.interfaces import EnvironmentInterface, EnvironmentRet
 
 def _row(log, metadata):
     """The columns of one conversation and its metadata."""
-    said = [m["content"] for m in log if m["role"] == "assistant"]
     asked = [m["content"] for m in log if m["role"] == "user"]
-    own = {"completion": said[-1] if said else "", "prompt": asked[-1] if asked else ""}
+    own = {"completion": log, "prompt": asked[-1] if asked else ""}
     if "ground_truth" in metadata:
         own["answer"] = metadata["ground_truth"]
     return scorer.row(own, metadata)

@@ -27,8 +27,8 @@ class @CLASS@(RewardFn):
         pass
 
     async def __call__(self, rollout, env_input):
-        message = rollout.turns[-1].completion_message if rollout.turns else None
-        own = {"completion": (message or {}).get("content") or ""}
+        said = [t.completion_message for t in rollout.turns if t.completion_message]
+        own = {"completion": said}
         fields = {name: getattr(env_input, name) for name in env_input.__dataclass_fields__}
         if "ground_truth" in fields:
             own["answer"] = fields["ground_truth"]
