@@ -84,7 +84,6 @@ def _returned(
     kept = None if key is None else batch.cache.get(key)
     if kept is not None:
         return kept, ()
-    untrusted = isinstance(primitive.fn, Untrusted)
     try:
         if isinstance(primitive.fn, Untrusted) and not source.lifted:
             returned, failures = primitive.fn.run(args, count)
@@ -97,8 +96,8 @@ def _returned(
         kind = _class(getattr(error, "kind", None))
         message = str(error) if kind != "crash" else f"{type(error).__name__}: {error}"
         returned, failures = None, (Failed(kind, message, everything),)
-    # A trusted primitive that fails in some rows works; an untrusted one costs its deadline.
-    if failures and (untrusted or sum(len(f.rows) for f in failures) >= count):
+    # One that fails in some rows works: a row that was made to hang or crash costs no other.
+    if failures and sum(len(f.rows) for f in failures) >= count:
         batch.failed(primitive.name)
     if not failures and key is not None:
         batch.cache.put(key, returned)

@@ -1,4 +1,4 @@
-"""Untrusted primitives: declared by file, sandboxed, in chunks with a deadline, in all tools."""
+"""Untrusted primitives: declared by file, sandboxed, row by row with a deadline, in all tools."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from derl_dsl.cli import app as cli
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.tools.lsp.document import Document
 from derl_grammar.types import Bool, Number, Optional
+from derl_runtime.sandbox.by_row import chunks
 from derl_runtime.sandbox_settings import SandboxSettings
-from derl_runtime.untrusted import PrimitiveFailed, Untrusted, _chunks
+from derl_runtime.untrusted import PrimitiveFailed, Untrusted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox needs Linux")
 
@@ -177,7 +178,7 @@ def test_loading_again_follows_the_file(good):
     assert REGISTRY["polite"].primitive.returns == Bool()
 
 
-def test_a_hanging_row_costs_its_chunk_and_the_deadline(good):
+def test_a_hanging_row_costs_itself_and_the_deadline(good):
     derl_dsl.load_primitives(good, deadline=0.5, workers=2)
     r = derl_dsl.compile("1 * slow(completion)", columns={"completion": "text"})
     texts = ["fine"] * 1024
@@ -185,9 +186,9 @@ def test_a_hanging_row_costs_its_chunk_and_the_deadline(good):
     start = time.monotonic()
     s = r.score({"completion": texts})
     assert time.monotonic() - start < 3
-    assert np.flatnonzero(np.isnan(s.values)).tolist() == list(range(512, 1024))
+    assert np.flatnonzero(np.isnan(s.values)).tolist() == [700]
     assert (s.values[~np.isnan(s.values)] == 1).all()
-    assert [(f.kind, f.count, f.rows[0]) for f in s.faults] == [("timeout", 512, 512)]
+    assert [(f.kind, f.count, f.rows) for f in s.faults] == [("timeout", 1, (700,))]
     start = time.monotonic()
     s = r.score({"completion": ["hang"] * 1024})
     assert time.monotonic() - start < 3
@@ -199,10 +200,10 @@ def test_a_hanging_row_costs_its_chunk_and_the_deadline(good):
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 200, 1000, 1024, 5000])
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_chunks_cover_all_rows_once(rows, workers):
-    chunks = _chunks(rows, workers)
-    assert [i for c in chunks for i in c] == list(range(rows))
-    assert max(map(len, chunks)) <= 512
-    assert len(chunks) == 1 or min(map(len, chunks)) >= 64
+    found = chunks(rows, workers)
+    assert [i for c in found for i in c] == list(range(rows))
+    assert max(map(len, found)) <= 512
+    assert len(found) == 1 or min(map(len, found)) >= 64
 
 
 def test_the_number_of_workers_changes_nothing(good):

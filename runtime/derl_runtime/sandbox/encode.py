@@ -77,10 +77,14 @@ def encode_job(
 
 
 def encode_call(
-    source: str, function: str, columns: Sequence[Sequence[Any] | np.ndarray[Any, Any]], rows: int
+    source: str,
+    function: str,
+    columns: Sequence[Sequence[Any] | np.ndarray[Any, Any]],
+    rows: int,
+    kind: int = CALL,
 ) -> list[bytes]:
-    """The pieces of a call; raises TypeError or ValueError for columns that are none."""
+    """The pieces of a call (CALL or ROWS); TypeError or ValueError for columns that are none."""
     for number, column in enumerate(columns):
         if len(column) != rows:
             raise ValueError(f"column {number} has {len(column)} rows, not {rows}")
-    return encode_job(CALL, source, function, rows, [encode_column(c) for c in columns])
+    return encode_job(kind, source, function, rows, [encode_column(c) for c in columns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import Bool, Number, Optional, parse_type
-from derl_runtime.sandbox import levels, programs, zygotes
+from derl_runtime.sandbox import by_row, levels, programs, rounds, zygotes
+from derl_runtime.sandbox.by_row import RowFailure
 from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import NotStarted, Order, run
 from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
@@ -123,6 +125,48 @@ class Sandbox:
         """
         return self.call_many([(source, function, columns)], rows, deadline)[0]
 
+    def call_rows(
+        self,
+        source: str,
+        function: str,
+        columns: Columns,
+        rows: int,
+        deadline: float | None = None,
+        workers: int | None = None,
+    ) -> tuple[Values, tuple[RowFailure, ...]]:
+        """The function's value for each row, NaN where it gave None or failed, and the failures.
+
+        What a row does costs that row alone: a worker that dies there, or hangs, leaves the others
+        to a fresh one. All are done by the deadline. Raises as `call`.
+        """
+        values = np.full(rows, np.nan)
+        everything = range(rows)
+        pieces = encode_call(source, function, columns, rows)
+        refused = self._too_long(source) or self._too_much(pieces, rows)
+        if refused or rows == 0:
+            return values, (RowFailure(refused, everything),) if refused else ()
+
+        def order(some: Sequence[int]) -> Order:
+            part = [by_row.take(column, some) for column in columns]
+            pieces = encode_call(source, function, part, len(some), frames.ROWS)
+            return self._order(frames.ROWS, pieces, len(some), deadline)
+
+        seconds = deadline or self.limits.deadline
+        count = workers or rounds.at_once()
+        end = time.monotonic() + seconds
+        for last in (False, True):
+            zygote = self._zygote()
+            budget = by_row.rounds(seconds, rows, count)
+            calls = by_row.Calls(zygote, order, values, budget)
+            try:
+                return values, by_row.run(calls, rows, seconds, end, count)
+            except ZygoteGone as error:
+                zygotes.discard(self.engine, zygote)
+                values[:] = np.nan
+                if last:
+                    return values, (RowFailure(Failure("crash", str(error)), everything),)
+        raise AssertionError("unreachable")
+
     def call_many(
         self,
         calls: Sequence[tuple[str, str, Columns]],
@@ -195,6 +239,11 @@ class Sandbox:
         return Order(
             kind, pieces, rows, walls, limits.cpu, limits.memory, deadline or limits.deadline
         )
+
+    def _zygote(self) -> zygotes.Zygote:
+        if not self._open:
+            raise ValueError("the sandbox is closed")
+        return zygotes.zygote(self.engine)
 
     def _run(self, orders: Sequence[Order]) -> list[bytes | Failure]:
         if not self._open:

@@ -170,16 +170,21 @@ def _judge(job: _Running) -> bytes | Failure:
     if job.verdict is not None:
         return job.verdict
     assert job.ended is not None
-    status, cpu = job.ended
+    return judged(job.ended, job.order.cpu) or bytes(job.data)
+
+
+def judged(ended: tuple[int, float], most: float) -> Failure | None:
+    """How a process failed by its wait status and its CPU time, of which it may use `most`."""
+    status, cpu = ended
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number in _SIGNALS:
             return Failure(*_SIGNALS[signal.Signals(number)])
         if number == signal.SIGKILL:
-            if cpu >= math.ceil(job.order.cpu):
+            if cpu >= math.ceil(most):
                 return Failure(*_SIGNALS[signal.SIGXCPU])
             return Failure("oom", "killed from outside, as the kernel does when memory runs out")
         return Failure("crash", f"its process died of {signal.strsignal(number)}")
     if os.WEXITSTATUS(status) != 0:
         return Failure("crash", f"its process ended with exit code {os.WEXITSTATUS(status)}")
-    return bytes(job.data)
+    return None

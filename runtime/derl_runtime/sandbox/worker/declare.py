@@ -69,9 +69,10 @@ class Declared:
         """The values as float64, None where not applicable; raises Failed for anything else."""
         if type(values) is not list or len(values) != rows:
             raise Failed("protocol", f"{self.name} did not give {rows} values")
-        return [self._value(value, row) for row, value in enumerate(values)]
+        return [self.value(value, row) for row, value in enumerate(values)]
 
-    def _value(self, value: Any, row: int) -> float | None:
+    def value(self, value: Any, row: int) -> float | None:
+        """One value, held to the declaration; raises Failed."""
         kind = type(value)
         if kind is float or (kind is int and not self.returns.startswith("bool")) or kind is bool:
             try:

@@ -16,6 +16,8 @@ from typing import Any
 DECLARE, CALL, PROBE = 0, 1, 2
 # A submitted program that its tests ask, those tests, and a program run as a script on an input.
 PROGRAM, EXAM, SCRIPT = 3, 4, 5
+# A call that answers row by row, so that what a row does costs that row.
+ROWS = 6
 # Status bytes of a reply; the rest name failures.
 VALUES, DECLARATIONS = 0, 1
 FAILURES = {
@@ -35,6 +37,11 @@ KINDS = "tnbTNB"
 _JOB = struct.Struct("<4sBIIIHQ")
 _MAGIC = b"DERL"
 _HEAD = struct.Struct("<BI")
+ROW_SIZE = 9
+# An answer by rows: the source is loaded, then a record a row, then how it failed where it did.
+READY = b"L"
+_ROW = struct.Struct("<Bd")
+_LAST = b"\xff"
 _SHORT = struct.Struct("<H")
 _COUNT = struct.Struct("<I")
 
@@ -166,6 +173,16 @@ def values_reply(values: Sequence[float | None]) -> bytes:
     return _HEAD.pack(VALUES, len(values)) + numbers.tobytes() + absent
 
 
+def row_record(value: float | None) -> bytes:
+    """The value of one row, as a call that answers row by row sends it."""
+    return _ROW.pack(value is None, 0.0 if value is None else value)
+
+
+def last_record(cls: str, message: str) -> bytes:
+    """What ends such an answer early: how the row at hand failed."""
+    return _LAST + failure_reply(cls, message)
+
+
 def failure_reply(cls: str, message: str) -> bytes:
     """A failure of class `cls` with its message, capped and escaped."""
     status = next(code for code, name in FAILURES.items() if name == cls)
@@ -193,8 +210,9 @@ def declarations_reply(functions: Iterable[Sequence[str]]) -> bytes:
 
 def longest_reply(kind: int, rows: int) -> int:
     """The bytes the longest reply to a job can have."""
-    body = rows * 9 if kind == CALL else LONGEST_DECLARATION if kind == DECLARE else 0
-    return _HEAD.size + max(body, LONGEST_MESSAGE * 4)
+    body = rows * 9 if kind in (CALL, ROWS) else LONGEST_DECLARATION if kind == DECLARE else 0
+    most = LONGEST_MESSAGE * 4
+    return _HEAD.size + 1 + (body + most if kind == ROWS else max(body, most))
 
 
 def read_failure(data: bytes) -> tuple[str, str] | None:
@@ -227,6 +245,24 @@ def read_values(data: bytes, rows: int) -> tuple[memoryview, bytes]:
     if absent.strip(b"\x00\x01"):
         raise Malformed("a mark of absence is neither 0 nor 1")
     return numbers, absent
+
+
+def read_rows(data: memoryview) -> tuple[bytes, bytes | None]:
+    """The whole records of an answer by rows, and the failure that ends it; raises Malformed.
+
+    The failure is None where there is none, or not yet all of it.
+    """
+    last = next((at for at in range(0, len(data), _ROW.size) if data[at] > 1), None)
+    if last is None:
+        return bytes(data[: len(data) // _ROW.size * _ROW.size]), None
+    if data[last] != _LAST[0]:
+        raise Malformed("a mark of absence is neither 0 nor 1")
+    return bytes(data[:last]), bytes(data[last + 1 :])
+
+
+def row_values(records: bytes) -> list[float | None]:
+    """The values of whole records."""
+    return [None if absent else value for absent, value in _ROW.iter_unpack(records)]
 
 
 def read_declarations(data: bytes) -> list[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from . import frames, probes, walls
@@ -12,14 +12,13 @@ from .declare import Declared, Undeclared
 from .outcome import Failed
 
 _JOB, _REPLY, _ERRORS = 0, 1, 2
-_RESERVE = 1 << 20
 
 
 class Loaded(Protocol):
     """Untrusted source, compiled."""
 
-    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
-        """The values of the function for all rows; raises Failed."""
+    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> Iterable[Any]:
+        """The values of the function for all rows, one after the other; raises Failed."""
 
 
 class Engine(Protocol):
@@ -106,20 +105,22 @@ def _work_on_program(
 
 
 def _answer(engine: Engine) -> bytes:
-    reserve = bytearray(_RESERVE)  # given up to answer when memory has run out
     try:
-        asked = frames.decode_job(_read())
-        return _do(engine, asked)
-    except Failed as failed:
-        cls, message = failed.cls, failed.message
-    except MemoryError:
-        del reserve
-        cls, message = "oom", "the memory limit was reached"
-    except RecursionError:
-        cls, message = "crash", "RecursionError: the calls nest too deeply"
+        return _do(engine, frames.decode_job(_read()))
     except BaseException as error:  # noqa: BLE001 - an engine's own end is told as well
-        cls, message = "crash", f"{type(error).__name__}: {error}"
-    return frames.failure_reply(cls, message)
+        return frames.failure_reply(*_told(error))
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """The class and message of what ended a job."""
+    match error:
+        case Failed():
+            return error.cls, error.message
+        case MemoryError():
+            return "oom", "the memory limit was reached"
+        case RecursionError():
+            return "crash", "RecursionError: the calls nest too deeply"
+    return "crash", f"{type(error).__name__}: {error}"
 
 
 def _do(engine: Engine, asked: frames.Job) -> bytes:
@@ -139,7 +140,20 @@ def _do(engine: Engine, asked: frames.Job) -> bytes:
             f"{function.name} takes {len(function.params)} columns, not {len(asked.columns)}",
         )
     values = loaded.run(function, asked.columns, asked.rows)
-    return frames.values_reply(function.checked(values, asked.rows))
+    if asked.kind == frames.ROWS:
+        _write_rows(function, values)
+        return b""
+    return frames.values_reply(function.checked(list(values), asked.rows))
+
+
+def _write_rows(function: Declared, values: Iterable[Any]) -> None:
+    """Answer row by row: nobody waits for a value because a later row takes long."""
+    _write(frames.READY)
+    try:
+        for row, value in enumerate(values):
+            _write(frames.row_record(function.value(value, row)))
+    except BaseException as error:  # noqa: BLE001 - an engine's own end is told as well
+        _write(frames.last_record(*_told(error)))
 
 
 def _read() -> bytes:

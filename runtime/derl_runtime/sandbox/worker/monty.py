@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ _RESERVE = 1 << 30  # address space that Rust's threads reserve and do not use
 _PROCESSES = 4096  # counted over all workers of the user, so no wall against one of them
 _DEEPEST_CALLS = 300
 _LIBRARY = re.compile(r"(/\S+) \(0x")
-_ROWS, _MODULE = "derl_rows_", "primitive"
+_ROW, _MODULE = "derl_row_", "primitive"
 _CLASSES = {
     "TimeoutError": "cpu",
     "MemoryError": "oom",
@@ -132,9 +132,9 @@ class _Fed:
     def __init__(self, engine: MontyEngine) -> None:
         self.engine = engine
 
-    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
-        """The values of all rows, in one go; raises Failed."""
-        table = [[_clean(value) for value in row] for row in zip(*columns, strict=True)]
-        code = f"[{function.name}(*row) for row in {_ROWS}]"
-        values = self.engine.feed(code, {_ROWS: table})
-        return values if type(values) is list else []
+    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> Iterator[Any]:
+        """The value of each row, which is all that the program is given; raises Failed."""
+        for row in zip(*columns, strict=True):
+            yield self.engine.feed(
+                f"{function.name}(*{_ROW})", {_ROW: [_clean(value) for value in row]}
+            )

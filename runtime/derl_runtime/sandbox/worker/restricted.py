@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any
 
@@ -184,12 +186,12 @@ class _Compiled:
     def __init__(self, code: CodeType) -> None:
         self.code = code
 
-    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> list[Any]:
+    def run(self, function: Declared, columns: Sequence[Sequence[Any]], rows: int) -> Iterator[Any]:
         """The value of each row; raises Failed."""
         current: list[Guards] = []
         guards = Guards(facades.modules(current))
         current.append(guards)
-        names = {
+        names: dict[str, Any] = {
             "__builtins__": facades.builtin_names(guards),
             "__name__": "primitive",
             "_getattr_": guards.getattr,
@@ -205,22 +207,28 @@ class _Compiled:
             "_plain_": guards.plain,
         }
         sys.setrecursionlimit(_DEEPEST_CALLS)
-        values: list[Any] = []
-        failed: BaseException | None = None
+        for row, values in enumerate(zip(*columns, strict=True)):
+            yield self._row(function.name, names, guards, row, values)
+
+    def _row(
+        self, name: str, names: dict[str, Any], guards: Guards, row: int, values: Sequence[Any]
+    ) -> Any:
+        fresh = dict(names)
+        value, failed = None, None
         try:
-            for row in zip(*columns, strict=True):
-                fresh: dict[str, Any] = dict(names)
-                exec(self.code, fresh)  # restricted by the policy and the guards
-                values.append(fresh[function.name](*row))
-                if guards.refused:
-                    break
+            exec(self.code, fresh)  # restricted by the policy and the guards
+            value = fresh[name](*values)
         except BaseException as error:  # noqa: BLE001 - any end of untrusted code is answered
             failed = error
         if guards.refused or isinstance(failed, Forbidden):
-            raise Failed("violation", f"row {len(values)}: {guards.refused or failed}")
+            raise Failed("violation", f"row {row}: {guards.refused or failed}")
         if failed is not None:
-            _tell(failed, function.name, min(len(values), rows - 1))
-        return values
+            _tell(failed, name, row)
+        # What a row leaves must neither be found by the next one nor fill its memory.
+        fresh.clear()
+        re.purge()
+        gc.collect()
+        return value
 
 
 def _tell(error: BaseException, name: str, row: int) -> None:

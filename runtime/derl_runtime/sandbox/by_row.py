@@ -1,0 +1,193 @@
+"""Calls of an untrusted function that answer row by row: what a row does costs that row alone.
+
+A worker is given a run of rows and sends each value as soon as it has it. When it dies, or a row
+hangs, the values before stand, that row has failed or waits for its next round, and the rows behind
+it go to a fresh worker.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derl_runtime.sandbox.jobs import Order, judged
+from derl_runtime.sandbox.outcome import Failure
+from derl_runtime.sandbox.rounds import Rounds, Run, Task
+from derl_runtime.sandbox.worker import frames
+from derl_runtime.sandbox.worker.zygote import ENDED
+from derl_runtime.sandbox.zygotes import Zygote
+
+# Rows that one process is given at most, rows that are worth one, and seconds to load a source.
+_LARGEST_RUN, _SMALLEST_RUN = 512, 64
+_LOAD = 0.5
+# The least and the most a row has in the first round, and how much more in the next ones.
+_LEAST, _MOST, _GROWTH, _ROUNDS = 0.005, 0.1, 8, 3
+
+
+@dataclass(frozen=True, slots=True)
+class RowFailure:
+    """Rows that have no value for one reason."""
+
+    failure: Failure
+    rows: Sequence[int]
+
+
+@dataclass(slots=True)
+class Calls:
+    """One function over many rows; `order` makes the job of some of them."""
+
+    zygote: Zygote
+    order: Callable[[Sequence[int]], Order]
+    values: NDArray[np.float64]
+    seconds: Sequence[float]
+    failed: dict[int, Failure] = field(default_factory=dict)
+    decided: set[int] = field(default_factory=set)
+    broken: Failure | None = None  # what keeps the source from being loaded at all
+
+    def start(self, task: Task) -> Run:
+        """Start a worker on the rows of a task."""
+        order = self.order(task.items)
+        reply, status = self.zygote.start(
+            order.kind, order.walls, int(order.cpu), order.memory, order.pieces
+        )
+        # The source is loaded before the first row; that is none of the row's time.
+        return Run(task, reply, (status,), time.monotonic() + _LOAD)
+
+    def read(self, run: Run) -> bool:
+        """Take in the values that have come."""
+        if run.data[:1] != frames.READY:
+            return len(run.data) <= frames.longest_reply(frames.ROWS, len(run.task.items))
+        try:
+            values = frames.row_values(self._records(run)[0])
+        except frames.Malformed:
+            return False
+        if len(values) > len(run.task.items) - run.known:
+            return False
+        for value in values:
+            self._take(run.task.items[run.known], value)
+            run.known += 1
+        run.since = time.monotonic()
+        return True
+
+    def _records(self, run: Run) -> tuple[bytes, bytes | None]:
+        """What has come since the last value that was taken."""
+        return frames.read_rows(memoryview(run.data)[1 + frames.ROW_SIZE * run.known :])
+
+    def _take(self, row: int, value: float | None) -> None:
+        self.decided.add(row)
+        if value is None:
+            return
+        if np.isfinite(value):
+            self.values[row] = value
+        else:
+            self.failed[row] = Failure("nonfinite", "a value is NaN or infinite")
+
+    def judge(self, run: Run, *, late: bool) -> Sequence[Task]:
+        """The row at which a worker ended has failed, or is tried again; the rest goes on."""
+        left = run.task.items[run.known :]
+        loaded = run.data[:1] == frames.READY
+        if late and run.task.round + 1 < len(self.seconds):
+            # Of a source that hangs before the first row nobody expects more of the next one.
+            first, rest = (left[:1], left[1:]) if loaded else (left, [])
+            again = Task(first, run.task.round + 1)
+            return [again, Task(rest, run.task.round)] if rest else [again]
+        failure = self._failure(run, late=late)
+        if failure is None or not left:
+            return []
+        if not loaded:
+            self.broken = failure
+            return []
+        # The worker counts from its own first row.
+        said = failure.message.replace(f"row {run.known}", f"row {left[0]}")
+        self.failed[left[0]] = Failure(failure.cls, said)
+        self.decided.add(left[0])
+        return [Task(left[1:], run.task.round)] if left[1:] else []
+
+    def _failure(self, run: Run, *, late: bool) -> Failure | None:
+        """How a worker failed; None where it did all that it was given."""
+        if late:
+            return Failure("timeout", f"no answer within {self.seconds[run.task.round]:g} s")
+        status = _status(run)
+        ended = judged(status, self.order(run.task.items[:1]).cpu)
+        if ended is not None:
+            return ended
+        try:
+            if run.data[:1] == frames.READY:
+                size = 1 + frames.ROW_SIZE * run.known
+                _, last = self._records(run)
+                if last is None and size == len(run.data) and run.known == len(run.task.items):
+                    return None
+                failed = frames.read_failure(last) if last is not None else None
+            else:
+                failed = frames.read_failure(bytes(run.data))
+        except frames.Malformed as error:
+            return Failure("protocol", str(error))
+        if failed is None:
+            return Failure("protocol", "it did not give one value a row")
+        return Failure(*failed)
+
+
+def _status(run: Run) -> tuple[int, float]:
+    """How a worker whose reply has ended ended itself; it is killed where it has not."""
+    (status,) = run.sockets
+    status.setblocking(True)
+    status.settimeout(0.05)
+    for _ in range(3):
+        try:
+            data = status.recv(ENDED.size)
+        except TimeoutError:
+            break
+        except OSError:
+            return 0, 0.0
+        if len(data) == ENDED.size:
+            code, cpu = ENDED.unpack(data)
+            return int(code), float(cpu)
+        if not data:
+            break
+    return 0, 0.0
+
+
+def run(
+    calls: Calls, rows: int, seconds: float, end: float, workers: int
+) -> tuple[RowFailure, ...]:
+    """Fill in the values of all rows; the failures, one for each reason, in the order of rows.
+
+    All are done at `end` on the monotonic clock, which is so many seconds after the call.
+    """
+    tasks = [Task(part) for part in chunks(rows, workers)]
+    Rounds(calls, tasks, calls.seconds, workers).run(end)
+    late = Failure("timeout", f"no answer within {seconds:g} s")
+    for row in range(rows):
+        if row not in calls.decided:
+            calls.failed[row] = calls.broken or late
+    reasons: dict[Failure, list[int]] = {}
+    for row, failure in sorted(calls.failed.items()):
+        reasons.setdefault(failure, []).append(row)
+    return tuple(RowFailure(failure, rows) for failure, rows in reasons.items())
+
+
+def chunks(rows: int, workers: int) -> list[range]:
+    """Rows cut into runs of nearly equal length, one for each worker where they are long enough."""
+    least = -(-rows // _LARGEST_RUN)
+    count = max(least, min(workers, rows // _SMALLEST_RUN), 1)
+    cuts = [rows * k // count for k in range(count + 1)]
+    return [range(a, b) for a, b in itertools.pairwise(cuts)]
+
+
+def rounds(deadline: float, rows: int, workers: int) -> tuple[float, ...]:
+    """Seconds for a row in each round, so that each has its turn though every tenth hangs."""
+    first = min(_MOST, max(_LEAST, deadline * workers / (0.4 * max(rows, 1))))
+    return tuple(min(deadline, first * _GROWTH**k) for k in range(_ROUNDS))
+
+
+def take(column: Any, rows: Sequence[int]) -> Any:
+    """The given rows of a column."""
+    if isinstance(rows, range) and rows.step == 1:
+        return column[rows.start : rows.stop]
+    return [column[row] for row in rows]
