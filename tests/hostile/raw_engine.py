@@ -15,6 +15,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -65,11 +66,12 @@ class RawCode:
     def __init__(self, source: str) -> None:
         self.source = source
 
-    def run(self, function: Any, columns: Any, rows: int) -> list[Any]:
+    def run(self, function: Any, columns: Any, rows: int) -> Iterator[Any]:
         names: dict[str, Any] = {"text": str, "number": float, **KNOWN}
         try:
             exec(self.source, names)
-            return [names[function.name](*row) for row in zip(*columns, strict=True)]
+            for row in zip(*columns, strict=True):
+                yield names[function.name](*row)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             raise Failed("crash", f"{type(error).__name__}: {error}") from None
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -199,12 +201,14 @@ def _with_default(found: Primitive, default: float | None) -> Primitive:
     kind = found.returns
     fits = (isinstance(kind, Bool) and default in (0, 1)) or (
         isinstance(kind, Number)
+        and math.isfinite(default)
         and kind.lo <= default <= kind.hi
         and (kind.values is None or default in kind.values)
     )
     if not fits:
         hint = "an optional one has none: write default(…) in the program"
         why = hint if isinstance(kind, Optional) else f"it is no value of {kind}"
+        why = why if math.isfinite(default) else "it has to be a finite number"
         raise PrimitiveError(f"{found.name}: the default {default:g} does not fit: {why}")
     return replace(found, default=float(default))
 
@@ -284,9 +288,15 @@ def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Decla
     found = walls.declare(source, str(path))
     if isinstance(found, Failure):
         raise PrimitiveError(found.message)
+    end = time.monotonic() + settings.deadline
     for one in found:
-        # What the engine does not let pass is told now, not when training has begun.
-        tried = walls.call(source, one.name, [[_sample(kind)] for _, kind in one.parameters], 1)
+        # What the engine does not let pass is told now, not when training has begun; a function
+        # that takes its time is left for then.
+        left = min(_TRIAL, end - time.monotonic())
+        if left <= 0:
+            break
+        samples = [[_sample(kind)] for _, kind in one.parameters]
+        tried = walls.call(source, one.name, samples, 1, left)
         if isinstance(tried, Failure) and tried.cls in ("compile_error", "violation"):
             raise PrimitiveError(f"{path}: {one.name}: {tried.message}")
     return tuple(Declared(d.name, tuple(d.parameters), d.returns, d.doc or "") for d in found)
@@ -309,6 +319,8 @@ def _of(path: str) -> tuple[Primitive, ...]:
     return tuple(e.primitive for e in REGISTRY.values() if str(e.origin) == path)
 
 
+# Seconds for the first call of a function when its file is loaded.
+_TRIAL = 0.25
 _DEFAULT = re.compile(r"^[ \t]*default:[ \t]*(\S+)[ \t]*$", re.M)
 
 

@@ -103,6 +103,13 @@ class Calls:
         if not loaded:
             self.broken = failure
             return []
+        if failure.cls == "protocol" and not late and len(run.task.items) > 1 and _forged(run):
+            # Which of its values are rows' own nobody can say: each is asked for alone.
+            for row in run.task.items:
+                self.decided.discard(row)
+                self.failed.pop(row, None)
+                self.values[row] = np.nan
+            return [Task([row], run.task.round) for row in run.task.items]
         # The worker counts from its own first row.
         said = failure.message.replace(f"row {run.known}", f"row {left[0]}")
         self.failed[left[0]] = Failure(failure.cls, said)
@@ -131,6 +138,16 @@ class Calls:
         if failed is None:
             return Failure("protocol", "it did not give one value a row")
         return Failure(*failed)
+
+
+def _forged(run: Run) -> bool:
+    """Whether a worker sent what no engine sends: more values than rows, or no values at all."""
+    surplus = len(run.data) - 1 - frames.ROW_SIZE * run.known
+    try:
+        records, last = frames.read_rows(memoryview(run.data)[1 + frames.ROW_SIZE * run.known :])
+    except frames.Malformed:
+        return True
+    return bool(records) or (last is None and surplus > 0)
 
 
 def _status(run: Run) -> tuple[int, float]:
