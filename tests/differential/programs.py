@@ -12,7 +12,7 @@ from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate.sample import EVERYTHING, sample_program
 from derl_dsl.graph.ir import Graph
-from derl_dsl.prove.analyse import source_range
+from derl_dsl.graph.leaves import source_range
 from derl_grammar.diagnostics import Report
 from derl_grammar.parser import parse
 from derl_grammar.spans import Source

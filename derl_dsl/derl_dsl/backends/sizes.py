@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.ops import OPERATIONS
-from derl_dsl.prove.analyse import input_range
 
 # The largest absolute value: infinite where only NaN is ruled out, None where nothing is.
 Size = float | None

@@ -29,9 +29,9 @@ from derl_dsl.backends import torch_segments as parts
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.torch_ops import OPS
 from derl_dsl.graph.ir import Graph, Input, Node, Param
+from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.needs import Needs
 from derl_dsl.graph.ops import GROUP, REDUCTIONS, SLICES
-from derl_dsl.prove.analyse import input_range
 from derl_grammar.types import Bool, List, Number, Type
 from derl_runtime.sources import is_optional, plain
 

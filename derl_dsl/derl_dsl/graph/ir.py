@@ -78,6 +78,9 @@ class Graph:
     _index: dict[object, int] = field(default_factory=dict)
     _used: dict[tuple[int, ...], list[int]] = field(default_factory=dict, repr=False, compare=False)
 
+    # Which of the first nodes are whole numbers, as far as it was asked (`leaves.is_whole`).
+    whole: list[bool] = field(default_factory=list, repr=False, compare=False)
+
     def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
         """The node for this operation; the same operation on the same arguments is one node."""
         key: object = (op, args, payload)
@@ -112,6 +115,10 @@ class Graph:
         if op in SLICES:
             return nodes[args[0]].is_bool, many
         return op in BOOLEAN, many
+
+    def find(self, op: str, args: tuple[int, ...], payload: Payload = None) -> int | None:
+        """The node for this operation, where the graph has it."""
+        return self._index.get((op, args, payload))
 
     def const(self, value: float, place: Place) -> int:
         """A constant."""

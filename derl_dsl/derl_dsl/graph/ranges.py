@@ -355,6 +355,31 @@ def group_size(_: Range) -> Range:
     return Range(0.0, MOST_ROLLOUTS)
 
 
+def filled_sum(a: Range) -> Range:
+    """The sum of a list with steps: no less than each where none is negative."""
+    found = list_sum(a)
+    lo = a.lo if a.lo > 0 else found.lo
+    return Range(lo, min(found.hi, a.hi) if a.hi < 0 else found.hi, found.nan)
+
+
+def filled_count(_: Range) -> Range:
+    """The number of steps of a list that has some."""
+    return Range(1.0, MOST_STEPS)
+
+
+# Reductions of a list that has steps.
+FILLED: dict[str, Callable[[Range], Range]] = {
+    "list_sum": filled_sum,
+    "list_mean": group_mean,
+    "list_min": same,
+    "list_max": same,
+    "list_first": same,
+    "list_last": same,
+    "list_count": filled_count,
+    "list_any": truth,
+    "list_all": truth,
+}
+
 OPS: dict[str, Callable[..., Range]] = {
     "neg": neg,
     "add": add,

@@ -15,8 +15,8 @@ from typing import Any
 
 from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.graph.leaves import domain
 from derl_dsl.graph.ops import LEAVES, OPERATIONS
-from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import CORNERS
 
 # Numerators, and the positive denominator they share; conditions are 0 and 1 over 1.

@@ -14,11 +14,11 @@ from fractions import Fraction
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph, Node, Param
+from derl_dsl.graph.leaves import domain, source_range
 from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.key.exact import as_written
 from derl_dsl.passes import lower
-from derl_dsl.prove.analyse import domain, source_range
 from derl_runtime.sources import Apply
 
 # The digits of float64 that a sum may lose before it counts as another reward.

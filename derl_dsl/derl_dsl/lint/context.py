@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Node
-from derl_dsl.graph.ops import GROUP, OPERATIONS
+from derl_dsl.graph.leaves import is_whole
+from derl_dsl.graph.ops import GROUP
 from derl_dsl.graph.ranges import Range
-from derl_dsl.prove.analyse import domain
 from derl_dsl.prove.witness import Witness, at_rows, leaf_name
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
@@ -213,27 +213,9 @@ class Context:
         known = [v for v in values if v == v] or [-math.inf, math.inf]
         return Range(min(known), max(known), len(known) != len(values))
 
-    @cached_property
-    def whole(self) -> set[int]:
-        """The nodes that are known to be whole numbers, so that == means what it says."""
-        found: set[int] = set()
-        for i, at in enumerate(self.graph.nodes):
-            below = at.args[1:] if at.op == "select" else at.args
-            known = OPERATIONS[at.op]
-            kept = known.keeps_whole and found.issuperset(below)
-            if kept or at.is_bool or known.whole or self._whole_leaf(i, at):
-                found.add(i)
-        return found
-
-    def _whole_leaf(self, node: int, at: Node) -> bool:
-        if isinstance(at.payload, float):
-            return at.payload.is_integer()
-        if at.op != "input":
-            return False
-        values = domain(self.graph.source(node))
-        primitive = self.primitive(node)
-        counted = primitive is not None and primitive.whole
-        return counted or (values is not None and all(v.is_integer() for v in values))
+    def whole(self, node: int) -> bool:
+        """Whether a node is known to be a whole number, so that == means what it says."""
+        return is_whole(self.graph, node)
 
     # The reward as a sum
 

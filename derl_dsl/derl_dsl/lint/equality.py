@@ -32,7 +32,7 @@ def look(ctx: Context, node: n.Compare) -> None:
         if op not in ("==", "!=") or a is None or b is None or a == b:
             continue
         computed = not {ctx.graph.nodes[a].op, ctx.graph.nodes[b].op} <= _LEAVES
-        if computed and not {a, b} <= ctx.whole:
+        if computed and not (ctx.whole(a) and ctx.whole(b)):
             message = f"`{op}` of computed numbers depends on rounding"
             ctx.add(CODE, (left.place[0], right.place[1]), message, fix=_fix(ctx, node))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from derl_dsl.graph.leaves import domain, input_range
 from derl_dsl.graph.ranges import Range
 from derl_dsl.lint.context import NOTHING, Context, Rule
-from derl_dsl.prove.analyse import domain, input_range
 from derl_grammar.diagnostics import define
 from derl_grammar.nodes import Program
 

@@ -1,52 +1,39 @@
-"""Range analysis of a graph: what each node can be, sharpened inside conditional branches."""
+"""Range analysis of a graph: what each node can be, sharpened by the conditions it stands under.
+
+Every node gets an interval from those of its arguments. A branch of a conditional is analysed
+again on each path on which its condition holds (`path`). Where an interval leaves an operation
+undefined or infinite, its arguments are compared (`relations`), and what still is undecided is told
+apart: once with a condition inside true and once false, with each value of a small domain, with
+either order of the arguments of a maximum. All of it draws on one budget; when that is spent, plain
+intervals stand.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from derl_dsl.graph import ranges
-from derl_dsl.graph.ir import Graph, Input, Param
-from derl_dsl.graph.ops import GROUP
-from derl_dsl.graph.ranges import LARGEST, Range
-from derl_grammar.types import Bool, List, Number, Type
-from derl_runtime.sources import plain
+from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.leaves import domain, is_whole, source_range
+from derl_dsl.graph.ops import GROUP, REDUCTIONS
+from derl_dsl.graph.ranges import MOST_ROLLOUTS, Range
+from derl_dsl.prove.path import Budget, Learner, Path, hull, steps_of
+from derl_dsl.prove.relations import Relations
 
-# Work bound: branches are analysed again under their condition, at most this many nodes in all.
+# The work of one analysis where no budget is given, in nodes looked at.
 _BUDGET = 4000
+# How often cases are told apart inside each other, how many are tried, and of how many values.
+_SPLITS, _TRIED, _VALUES = 3, 4, 6
+# A quotient beyond this is compared with what it is made of.
+_LARGE = 100.0
 
 Facts = Mapping[int, Range]
 
 
-def _item(source: Input) -> Type:
-    kind = plain(source)
-    return kind.item if isinstance(kind, List) else kind
-
-
-def input_range(source: Input) -> Range:
-    """The declared range of an input (of a list: of its steps); an open end is any float64."""
-    kind = _item(source)
-    if isinstance(kind, Number):
-        return Range(max(kind.lo, -LARGEST), min(kind.hi, LARGEST))
-    return ranges.UNIT
-
-
-def domain(source: Input) -> tuple[float, ...] | None:
-    """All values of an input with one value per rollout, when they are finitely many."""
-    kind = plain(source)
-    if isinstance(kind, Number):
-        return kind.values
-    return (0.0, 1.0) if isinstance(kind, Bool) else None
-
-
-def source_range(graph: Graph, node: int) -> Range:
-    """The range of a node that has no arguments: a constant, an input, a parameter."""
-    payload = graph.nodes[node].payload
-    if isinstance(payload, float):
-        return Range(payload, payload)
-    if isinstance(payload, Param):
-        return Range(payload.lo, payload.hi)
-    return ranges.UNIT if graph.nodes[node].op == "valid" else input_range(graph.source(node))
+class _Impossible(Exception):
+    """No value is left: this path cannot be taken."""
 
 
 class Analysis:
@@ -63,69 +50,115 @@ class Analysis:
         facts: Facts | None = None,
         given: int | None = None,
         plain: Analysis | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.graph = graph
-        self.budget = _BUDGET
+        self.budget = budget or Budget(_BUDGET)
         # Facts are of one rollout; a group function sees the others too, of which nothing is known.
         self.groups: dict[int, Range] = {}
-        self.facts: dict[int, Range] = {}
+        # The arguments of operations that stayed undefined or infinite, as far as they were known.
+        self.open: dict[int, list[Range]] = {}
+        path = Path(dict(facts or {}))
         self.ranges: dict[int, Range]
         if plain is not None and facts and given is None:
-            self.groups, self.facts = plain.groups, dict(facts)
-            self.ranges = self._renewed(roots, plain.ranges, self.facts, set(facts))
+            self.groups = plain.groups
+            try:
+                self.ranges = self._renewed(roots, plain.ranges, path, set(facts))
+            except _Impossible:
+                self.ranges = dict(plain.ranges)
             return
         used = graph.used(roots if given is None else [*roots, given])
         grouped = [i for i in used if graph.nodes[i].op in GROUP]
         if grouped:
-            everyone = self._all(grouped)
+            everyone = self._all(grouped, Path())
             self.groups = {i: everyone[i] for i in grouped}
-        self.facts = dict(facts or {})
-        self.ranges = self._all(roots if given is None else [*roots, given])
+        everything = roots if given is None else [*roots, given]
+        try:
+            self.ranges = self._all(everything, path)
+        except _Impossible:
+            self.ranges = self._all(everything, Path())
         if given is not None:
-            learned = dict(self.facts)
-            self._learn(given, True, self.ranges, learned)
-            self.facts = learned
-            self.ranges = self._all([*roots, given])
-
-    def _all(self, roots: list[int]) -> dict[int, Range]:
-        found: dict[int, Range] = {}
-        for i in self.graph.used(roots):
-            found[i] = self._node(i, found, self.facts)
-        return found
-
-    def _renewed(
-        self, roots: list[int], known: Mapping[int, Range], facts: Facts, touched: set[int]
-    ) -> dict[int, Range]:
-        """The `known` ranges, but made anew where a node is or depends on a touched one."""
-        found: dict[int, Range] = {}
-        for i in self.graph.used(roots):
-            if i in touched or not touched.isdisjoint(self.graph.nodes[i].args):
-                touched.add(i)
-                found[i] = self._node(i, found, facts)
-            else:
-                found[i] = known[i]
-        return found
+            self.ranges = self._given(everything, given, path)
 
     def __getitem__(self, node: int) -> Range:
         return self.ranges[node]
 
-    def _node(self, i: int, known: dict[int, Range], facts: Facts) -> Range:
-        found = self._compute(i, known, facts)
-        fact = facts.get(i)
-        return found if fact is None else found.meet(fact.lo, fact.hi)
+    def _all(self, roots: list[int], path: Path) -> dict[int, Range]:
+        found: dict[int, Range] = {}
+        for i in self.graph.used(roots):
+            found[i] = self._node(i, found, path)
+        return found
 
-    def _compute(self, i: int, known: dict[int, Range], facts: Facts) -> Range:
+    def _given(self, roots: list[int], given: int, path: Path) -> dict[int, Range]:
+        """The ranges where the condition holds; those of everything when it never does."""
+        cases = []
+        for way in Learner(self.graph, self.ranges, self.budget).learn(given, True, path):
+            try:
+                cases.append(self._renewed(roots, self.ranges, way, way.news(path, self.graph)))
+            except _Impossible:
+                continue
+        if not cases:
+            return self.ranges
+        return {i: hull([case[i] for case in cases]) for i in self.ranges}
+
+    def _renewed(
+        self, roots: list[int], known: Mapping[int, Range], path: Path, touched: set[int]
+    ) -> dict[int, Range]:
+        """The `known` ranges, made anew where a node is or depends on a touched one."""
+        found = dict(known)
+        nodes = self.graph.nodes
+        for i in self.graph.used(roots):
+            args = nodes[i].args
+            if path.step and nodes[i].op in REDUCTIONS and i not in path.facts:
+                # What is known of one step says nothing of the others.
+                continue
+            filled = path.filled and nodes[i].op in REDUCTIONS
+            if i in touched or filled or not touched.isdisjoint(args):
+                touched.add(i)
+                found[i] = self._node(i, found, path)
+        for i in touched:
+            # Conditions speak of nodes outside the branch, too.
+            if i in path.facts and i in found:
+                fact = path.facts[i]
+                found[i] = found[i].meet(fact.lo, fact.hi)
+        return found
+
+    def _node(self, i: int, known: dict[int, Range], path: Path) -> Range:
+        self.budget.left -= 1
+        found = self._compute(i, known, path)
+        fact = path.facts.get(i)
+        if fact is None:
+            return found
+        lo, hi = max(found.lo, fact.lo), min(found.hi, fact.hi)
+        if lo > hi:
+            if found.nan:
+                return found
+            raise _Impossible
+        return Range(lo, hi, found.nan)
+
+    def _compute(self, i: int, known: dict[int, Range], path: Path) -> Range:
         op, args = self.graph.nodes[i][:2]
-        self.budget -= 1
         if not args:
             return source_range(self.graph, i)
         if i in self.groups:
-            return self.groups[i]
+            return self._own_group(i, op, args, known)
         if op == "select":
-            return self._select(args, known, facts)
+            return self._select(args, known, path)
+        below = [known[a] for a in args]
         if len(args) == 2 and args[0] == args[1] and op in ("mul", "sub", "div"):
-            return self._same(op, known[args[0]])
-        return ranges.OPS[op](*[known[a] for a in args])
+            found = self._same(op, below[0])
+        elif op in REDUCTIONS and path.filled and steps_of(self.graph, args[0]) in path.filled:
+            found = ranges.FILLED[op](below[0])
+        else:
+            found = ranges.OPS[op](*below)
+        if op == "sub" and path.below and found.lo < 0 < found.hi:
+            relations = Relations(self.graph, known, path, self.budget)
+            found = found.meet(relations.rise(args[1], args[0]), -relations.rise(*args))
+        if found.finite and not (op == "div" and max(-found.lo, found.hi) > _LARGE):
+            return found
+        if self.budget.left <= 0 or not all(r.finite for r in below):
+            return found
+        return self._rescued(i, op, args, found, known, path)
 
     def _same(self, op: str, a: Range) -> Range:
         """x * x, x - x and x / x."""
@@ -136,54 +169,143 @@ class Analysis:
         value = 0.0 if op == "sub" else 1.0
         return Range(value, value)
 
-    def _select(self, args: tuple[int, ...], known: dict[int, Range], facts: Facts) -> Range:
+    def _own_group(
+        self, i: int, op: str, args: tuple[int, ...], known: Mapping[int, Range]
+    ) -> Range:
+        """A group function where the rollout itself is one of those it looks at."""
+        found, member = self.groups[i], known[args[-1]]
+        if member.nan or member.lo != 1:
+            return found
+        if op == "group_size":
+            return Range(1.0, found.hi)
+        own = known[args[0]]
+        if own.nan or found.nan:
+            return found
+        match op:
+            case "group_max":
+                return found.meet(own.lo, math.inf)
+            case "group_min":
+                return found.meet(-math.inf, own.hi)
+            case "group_mean" if found.lo >= 0:
+                # A sum of numbers that are 0 or more is no less than each, rounded or not.
+                lo, hi = own.lo / MOST_ROLLOUTS, math.inf
+                if own.hi == 0 and found.hi <= 1 and is_whole(self.graph, args[0]):
+                    hi = (MOST_ROLLOUTS - 1) / MOST_ROLLOUTS
+                return found.meet(lo, hi)
+        return found
+
+    # Conditionals
+
+    def _select(self, args: tuple[int, ...], known: dict[int, Range], path: Path) -> Range:
         test, then, other = args
         decided = known[test]
         if not decided.nan and decided.lo == decided.hi:
-            return self._branch(then if decided.lo else other, test, bool(decided.lo), known, facts)
-        result = ranges.hull(
-            self._branch(then, test, True, known, facts),
-            self._branch(other, test, False, known, facts),
-        )
+            truth = bool(decided.lo)
+            taken = then if truth else other
+            return self._branch(taken, test, truth, known, path) or known[taken]
+        found = [self._branch(then, test, True, known, path),
+                 self._branch(other, test, False, known, path)]  # fmt: skip
+        left = [r for r in found if r is not None] or [known[then], known[other]]
+        result = hull(left)
         return Range(result.lo, result.hi, result.nan or decided.nan)
 
     def _branch(
-        self, root: int, test: int, truth: bool, known: dict[int, Range], facts: Facts
-    ) -> Range:
-        """The range of a branch, knowing what its condition says."""
-        learned = dict(facts)
-        if self.budget <= 0 or not self._learn(test, truth, known, learned):
+        self, root: int, test: int, truth: bool, known: dict[int, Range], path: Path
+    ) -> Range | None:
+        """The range of a branch, knowing what its condition says; None when it is never taken."""
+        if self.budget.left <= 0:
             return known[root]
-        news = {i for i, fact in learned.items() if fact not in (facts.get(i), known.get(i))}
-        inside = self._renewed([root], known, learned, news)
-        return inside[root] if self.budget > 0 else known[root]
+        if self.graph.nodes[test].is_list:
+            path = replace(path, step=True)
+        cases = []
+        for way in Learner(self.graph, known, self.budget).learn(test, truth, path):
+            try:
+                inside = self._renewed([root], known, way, way.news(path, self.graph))
+            except _Impossible:
+                continue
+            cases.append(inside[root])
+        return hull(cases) if cases else None
 
-    def _learn(
-        self, test: int, truth: bool, known: dict[int, Range], facts: dict[int, Range]
-    ) -> bool:
-        """Adds to `facts` what a condition says of the nodes it names; whether anything was."""
-        node = self.graph.nodes[test]
-        if node.op == "not":
-            return self._learn(node.args[0], not truth, known, facts)
-        if node.op == ("and" if truth else "or"):
-            return any(self._learn(a, truth, known, facts) for a in node.args)
-        if node.op in ("lt", "le"):
-            a, b = node.args
-            if not truth:
-                a, b = b, a
-            return self._learn_less(a, b, (node.op == "lt") == truth, known, facts)
-        value = Range(float(truth), float(truth))
-        facts[test] = value
-        return True
+    # What intervals leave open
 
-    def _learn_less(
-        self, a: int, b: int, strict: bool, known: dict[int, Range], facts: dict[int, Range]
-    ) -> bool:
-        """a < b (or <=) cuts a from above and b from below; NaN was reported where it arose."""
-        top, bottom = known[b].hi, known[a].lo
-        if strict:
-            top, bottom = math.nextafter(top, -math.inf), math.nextafter(bottom, math.inf)
-        for node, lo, hi in ((a, -math.inf, top), (b, bottom, math.inf)):
-            before = facts.get(node, known[node])
-            facts[node] = before.meet(lo, hi)
-        return True
+    def _rescued(
+        self, i: int, op: str, args: tuple[int, ...], found: Range, known: dict[int, Range],
+        path: Path,
+    ) -> Range:  # fmt: skip
+        """The range of an operation that intervals cannot bound."""
+        relations = Relations(self.graph, known, path, self.budget)
+        below = [relations.refined(a) for a in args]
+        better = ranges.OPS[op](*below)
+        if op == "div":
+            better = relations.quotient(args, below[1], better)
+        if better.finite or found.finite or path.splits >= _SPLITS:
+            return better
+        for ways in self._splits(i, known, path):
+            told = self._told_apart(i, ways, known, path)
+            if told.finite:
+                return told
+        if path.splits == 0:
+            self.open[i] = below
+        return better
+
+    def _told_apart(self, i: int, ways: list[Path], known: dict[int, Range], path: Path) -> Range:
+        cases = []
+        for way in ways:
+            deeper = replace(way, splits=path.splits + 1)
+            touched = deeper.news(path, self.graph) | {i}
+            try:
+                cases.append(self._renewed([i], known, deeper, touched)[i])
+            except _Impossible:
+                continue
+            if not cases[-1].finite:
+                return cases[-1]
+        return hull(cases) if cases else known.get(i, ranges.ANY)
+
+    def _splits(self, i: int, known: dict[int, Range], path: Path) -> Iterator[list[Path]]:
+        """The cases that may be told apart inside an operation, a few of them."""
+        tried = 0
+        for k in self._inside(i):
+            ways = self._cases(k, i, known, path)
+            if len(ways) > 1:
+                yield ways
+                tried += 1
+                if tried == _TRIED:
+                    return
+
+    def _inside(self, i: int) -> Iterator[int]:
+        """The nodes that an operation is made of for one rollout: conditions first."""
+        nodes = self.graph.nodes
+        behind = {
+            k for k in self.graph.used([i]) if nodes[k].op in GROUP or nodes[k].op in REDUCTIONS
+        }
+        cone = self.graph.used([i], known=behind)
+        tests = dict.fromkeys(nodes[k].args[0] for k in cone if nodes[k].op in ("num", "select"))
+        yield from tests
+        yield from (k for k in cone if k not in tests)
+
+    def _cases(self, k: int, i: int, known: dict[int, Range], path: Path) -> list[Path]:
+        op, args, _, is_bool, is_list = self.graph.nodes[k]
+        if k not in known or (is_list and not self.graph.nodes[i].is_list):
+            return []
+        learner = Learner(self.graph, known, self.budget)
+        if is_list:
+            path = replace(path, step=True)
+        if is_bool:
+            return learner.learn(k, True, path) + learner.learn(k, False, path)
+        if op == "input" and not is_list:
+            values = domain(self.graph.source(k))
+            if values is None or len(values) > _VALUES:
+                return []
+            return [w for v in values for w in learner.pull(k, v, v, path)]
+        if op in ("max", "min"):
+            a, b = args
+            ways = []
+            for x, y in ((a, b), (b, a)):
+                # y is the larger one: the maximum is y, the minimum x.
+                same = frozenset({(k, y, False)}) if op == "max" else frozenset({(x, k, False)})
+                ways += [replace(w, below=w.below | same) for w in learner.less(x, y, False, path)]
+            return ways
+        if op == "abs":
+            x = args[0]
+            return learner.pull(x, 0.0, math.inf, path) + learner.pull(x, -math.inf, 0.0, path)
+        return []

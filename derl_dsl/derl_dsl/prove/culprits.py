@@ -65,8 +65,25 @@ class Culprits:
 
     def _report(self, i: int, *more: str) -> None:
         node = self.graph.nodes[i]
-        code, message, hint = self._explain(node.op, node.args)
+        code, message, hint = self._tiny(i) or self._explain(node.op, node.args)
         self.report.add(code, self.graph.places[i], message, hint, *more)
+
+    def _tiny(self, i: int) -> tuple[Code, str, str] | None:
+        """A divisor that its condition keeps from 0, but not from the smallest numbers."""
+        node = self.graph.nodes[i]
+        below = self.analysis.open.get(i) if self.analysis is not None else None
+        if node.op != "div" or below is None or below[1].nan or below[1].lo <= 0 <= below[1].hi:
+            return None
+        lo, hi, _ = below[1]
+        divisor, least = node.args[1], lo if lo > 0 else hi
+        if self.graph.nodes[divisor].op == "input":
+            shown, bound = leaf_name(self.graph, divisor), f"{math.copysign(1e-3, least):g}"
+            hint = f"write {shown} {'>=' if lo > 0 else '<='} {bound}, or {_GUARD}"
+        else:
+            shown = "the divisor"
+            hint = f"compare it with a number that it may reach, such as 1e-3, or {_GUARD}"
+        message = f"{shown} can be as small as {least:.6g} here, and the quotient infinite"
+        return codes.DIVISION, message, hint
 
     def _explain(self, op: str, args: tuple[int, ...]) -> tuple[Code, str, str]:
         ranges = [f"[{b.lo:.6g}, {b.hi:.6g}]" for b in map(self._bounds, args)]

@@ -6,10 +6,11 @@ import math
 from functools import cached_property
 
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.leaves import domain, input_range, source_range
 from derl_dsl.graph.ops import GROUP, LEAVES, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove import codes
-from derl_dsl.prove.analyse import Analysis, Facts, domain, input_range, source_range
+from derl_dsl.prove.analyse import Analysis, Facts
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.differences import Differences

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.graph.leaves import domain, source_range
 from derl_dsl.graph.ops import GROUP, LEAVES, OPERATIONS
 from derl_dsl.graph.ranges import Range
-from derl_dsl.prove.analyse import Analysis, domain, source_range
+from derl_dsl.prove.analyse import Analysis
 
 if TYPE_CHECKING:
     import random

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
 from derl_dsl.graph.ir import Graph, Input
+from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.needs import Needs
-from derl_dsl.prove.analyse import input_range
 from derl_grammar.types import List, Number
 from derl_runtime.batch import Batch
 from derl_runtime.faults import fault

@@ -9,9 +9,10 @@ from typing import Any
 from derl_dsl.elaborate.values import Value
 from derl_dsl.generate.unparse import expression_text
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.leaves import domain, input_range
 from derl_dsl.graph.ranges import Range
 from derl_dsl.key import key
-from derl_dsl.prove.analyse import Analysis, domain, input_range
+from derl_dsl.prove.analyse import Analysis
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.differences import Differences

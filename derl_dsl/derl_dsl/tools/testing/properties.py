@@ -18,7 +18,7 @@ from derl_dsl.backends.kernel import Array, Bound, Ragged
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.values import Value
 from derl_dsl.graph.ir import Graph
-from derl_dsl.prove.analyse import domain, source_range
+from derl_dsl.graph.leaves import domain, source_range
 from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.testing.cases import Property, TestFileError
 from derl_dsl.tools.testing.results import Failure, Result

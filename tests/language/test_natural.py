@@ -1,0 +1,123 @@
+"""How many natural programs the proofs and keys understand, and that they understand no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derl_dsl.checker import check_source, prove_source
+from derl_dsl.prove.checked import Checked
+from derl_grammar.spans import Source
+from tests.differential.climbing import Climber
+from tests.differential.conditional import Conditional
+from tests.language import natural
+
+# Values near 1e308 overflow in the comparisons of these tests, not in the programs.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+SCOPE = natural.scope()
+
+
+def proven(text: str) -> Checked:
+    return prove_source(Source(text), SCOPE)
+
+
+def errors(text: str) -> list[str]:
+    found = check_source(Source(text), SCOPE).diagnostics
+    return [f"{d.code} {d.message}" for d in found if d.severity == "error"]
+
+
+def test_natural_finite_programs_are_accepted() -> None:
+    refused = {text: found for text in natural.FINITE if (found := errors(text))}
+    assert len(natural.FINITE) >= 180
+    assert refused == {}
+
+
+@pytest.mark.parametrize("text", [
+    "1 / n if n > 0 else 0",
+    "1 / a if a != 0 else 0",
+    "a / b if b > 0 else 0",
+    "(a - b) / (p - q) if p > q else 0",
+    "1 / (a * b) if a > 0 and b > 0 else 0",
+    "1 / (a + b) if a + b > 0 else 0",
+    "1 / mean(xs) if mean(xs) > 0 else 0",
+    "sqrt(a - b) if a > b - 0.1 else 0",
+    "log(a) if a >= 0 else 0",
+    "1 / k if k > -1 else 0",
+    "1 / (ok + well) if ok or not well else 0",
+    "a / group_max(b) if a > 0 else 0",
+    "sqrt(group_max(a, where=ok) - a)",
+    "ok / group_mean(well) if ok else 0",
+    "sqrt(a * a + b * b - a * b - 0.5)",
+    "sum(1 / min(xs) if xs > 0.5 else 0)",
+    "sum(1 / sum(xs) if xs > 0.5 else 0) / (0 if min(xs) < 0.1 else 1)",
+    "(a - group_mean(b)) / group_std(b) if group_std(b) > 0 else 0",
+    "1 / (group_max(a) - group_min(a)) if group_max(a) > group_min(a) else 0",
+    "guard(a / b, 1) / (a - b) if a > b else 0",
+])  # fmt: skip
+def test_what_can_fail_is_refused(text: str) -> None:
+    """Each of these is infinite or undefined somewhere inside the declared ranges."""
+    assert errors(text)
+
+
+def test_a_divisor_that_is_only_above_zero() -> None:
+    (found,) = check_source(Source("1 / n if n > 0 else 0"), SCOPE).diagnostics
+    assert found.code == "DRL301"
+    assert found.message.startswith("n can be as small as 4.94066e-324 here")
+    assert "write n >= 0.001" in found.hints[0]
+    (found,) = check_source(Source("1 / k if k < 0 else 0"), SCOPE).diagnostics
+    assert "write k <= -0.001" in found.hints[0]
+
+
+@pytest.mark.parametrize(("text", "most"), [
+    ("a / (a + b) if a + b > 0 else 0", 1.0),
+    ("n / (n + 1)", 1.0),
+    ("a / max(a, b) if max(a, b) > 0 else 0", 1.0),
+    ("(n - group_min(n)) / (group_max(n) - group_min(n)) if group_max(n) > group_min(n) else 0", 1),
+    ("sum(fl) / count(fl) if any(fl) else 0", 1.0),
+    ("sum(fl and gl) / max(sum(fl), 1)", 1.0),
+    ("group_size(where=ok) / group_size()", 1.0),
+    ("mean(xs) / max(xs) if max(xs) > 0 else 0", 1.0),
+    ("2 * p * q / (p + q) if p + q > 0 else 0", 2.0),
+])  # fmt: skip
+def test_bounds_of_ratios(text: str, most: float) -> None:
+    checked = proven(text)
+    assert checked.certificate is not None
+    assert checked.certificate.hi <= most
+    assert checked.certificate.lo == 0
+
+
+def test_no_row_refutes_a_natural_program() -> None:
+    rng = np.random.default_rng(3)
+    pairs = [text for pair in natural.EQUAL for text in pair]
+    wrong = {}
+    for text in (*natural.FINITE, *natural.CONDITIONALS, *pairs):
+        found = Climber(proven(text), rng).refuted()
+        if found:
+            wrong[text] = found
+    assert wrong == {}
+
+
+def climbed(count: int, seed: int) -> tuple[dict[str, list[str]], int]:
+    draw, rng, wrong, finite = Conditional(seed), np.random.default_rng(seed), {}, 0
+    for k in range(count):
+        text = draw.program() if k % 4 else draw.stepwise()
+        checked = proven(text)
+        if checked.certificate is None or not checked.certificate.finite:
+            continue
+        finite += 1
+        found = Climber(checked, rng).refuted()
+        if found:
+            wrong[text] = found
+    return wrong, finite
+
+
+def test_no_row_refutes_a_saved_operation() -> None:
+    wrong, finite = climbed(400, seed=21)
+    assert wrong == {}
+    assert finite > 100
+
+
+@pytest.mark.slow
+def test_no_row_refutes_ten_thousand_saved_operations() -> None:
+    wrong, _ = climbed(10_000, seed=22)
+    assert wrong == {}
