@@ -1,0 +1,275 @@
+r"""Which answer of a completion is final.
+
+`finals` gives the candidates, best first: the last mark that still stands (a box, `####`, an answer
+tag, "the answer is", a bold last line), else what the concluding sentence states. An answer that
+the text takes back, denies, refuses or leaves unfinished is none; the reason is kept for `why`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict import marks
+from derl_primitives.verdict.clean import plain
+from derl_primitives.verdict.marks import Mark
+from derl_primitives.verdict.sentences import is_remark, sentences
+from derl_primitives.verdict.thinking import spoken
+from derl_primitives.verdict.words import (
+    COMMA_LANGUAGE,
+    CONFIRMED,
+    DOUBT,
+    INTENT,
+    REFUSAL,
+    RETRACTION,
+)
+
+WINDOW = 8192
+"""How much of a completion is searched for marks; an answer stands at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A candidate for the final answer: as written, where it was taken from.
+
+    `text` is None when there is none, `how` then says why. `spoken`: words of a sentence may stand
+    around the answer. `comma`: the text is in a language that writes 3,5.
+    """
+
+    text: str | None
+    how: str
+    spoken: bool = False
+    comma: bool = False
+    weak: bool = False
+
+
+def finals(completion: str) -> list[Final]:
+    r"""The candidates for the final answer of a completion, best first; never empty.
+
+    >>> finals("<think>\\boxed{6}</think> The answer is 5.")[0].text
+    '5.'
+    >>> finals(r"\\boxed{7}. Wait, no. I take that back.")[0].how
+    'the answer is taken back'
+    """
+    said = spoken(completion)
+    if said.cut:
+        return [Final(None, "the completion ends inside its thinking")]
+    text = plain(_window(said.text)).strip()
+    if not text:
+        return [Final(None, "nothing is said after the thinking" if said.thought else "the completion is empty")]
+    comma = "," in text and bool(_DIGIT_COMMA().search(text)) and bool(COMMA_LANGUAGE().search(text[-2000:].lower()))
+    found = list(_marked(text, said.stopped))
+    if not found:
+        found = list(_unmarked(text, said.stopped))
+    return [replace(final, comma=comma) for final in found] if comma else found
+
+
+_DIGIT_COMMA = pattern(r"\d,\d|\d\.\d{3}")
+
+
+def _window(text: str) -> str:
+    """The end of a long text, from its last mark on when that stands further up."""
+    text = text.rstrip()
+    if len(text) <= WINDOW:
+        return text
+    tail = text[-WINDOW:]
+    if "\\boxed" in tail or "####" in tail or "<answer" in tail:
+        return tail
+    at = max(text.rfind("\\boxed"), text.rfind("####"), text.rfind("<answer"))
+    if at < 0:
+        return tail
+    return text[max(0, at - 200) : at + WINDOW // 2] + "\n" + text[-WINDOW // 2 :]
+
+
+def _all_marks(text: str) -> list[Mark]:
+    found = [*marks.boxes(text), *marks.hashes(text), *marks.tags(text), *marks.phrases(text), *marks.bold_line(text)]
+    found.sort(key=lambda m: (m.start, -m.end))
+    outer: list[Mark] = []
+    for mark in found:
+        # A mark inside another says the same: the outer one holds it. A sentence ends at a box.
+        if outer and mark.start < outer[-1].end:
+            if outer[-1].how in ("phrase", "refusal", "bold line") and mark.how in ("box", "answer tag", "hashes"):
+                outer[-1] = mark
+            elif outer[-1].how == "phrase" and mark.how == "phrase" and mark.text:
+                outer[-1] = mark
+            elif outer[-1].how == "hashes" and mark.how == "box":
+                outer[-1] = mark
+            elif outer[-1].how == "phrase" and mark.how == "bold line":
+                continue
+            continue
+        outer.append(mark)
+    return outer
+
+
+def _marked(text: str, stopped: bool) -> Iterator[Final]:
+    found = _joined(text, _all_marks(text))
+    while found:
+        mark = found.pop()
+        before = found[-1] if found else None
+        if mark.how == "box" and not mark.text:
+            if before is None and not found:
+                if _tail_after(text, mark):
+                    return
+                yield Final(None, "the box is empty")
+                return
+            gap = text[before.end : mark.start] if before else ""
+            if RETRACTION().search(gap.lower()[-1500:]):
+                yield Final(None, "the answer is taken back, and the last box is empty")
+                return
+            continue
+        if not mark.whole:
+            verdict = _cut_off(text, mark, before, stopped)
+            if verdict == "ignored":
+                continue
+            if verdict == "counts":
+                yield Final(mark.text, mark.how, spoken=True)
+                return
+            yield Final(None, "the last answer is cut off")
+            return
+        if mark.how == "refusal":
+            yield Final(mark.text, "refusal", spoken=True)
+            return
+        if not mark.text:
+            yield Final(None, "the answer is empty")
+            return
+        after = _taken_back(text, mark)
+        if after is not None:
+            yield after
+            return
+        yield Final(mark.text, mark.how, spoken=mark.how != "box", weak=mark.how == "phrase")
+        if mark.how != "phrase":
+            return
+    return
+
+
+def _tail_after(text: str, mark: Mark) -> bool:
+    """Whether something is said after an empty box, which then only quoted the instructions."""
+    return bool(text[mark.end :].strip(" .$\n"))
+
+
+def _cut_off(text: str, mark: Mark, before: Mark | None, stopped: bool) -> str:
+    """What a mark that does not end means: it counts, is ignored, or takes back what was said."""
+    if mark.how == "answer tag":
+        content = mark.text
+        if content.strip() and (stopped or content.endswith("\n") or text[mark.end :].startswith("\n")):
+            return "counts"
+        return "cut" if content.strip() or before is None else _ignored_if_quiet(text, mark, before)
+    if mark.how == "phrase":
+        return "ignored" if before is not None else "cut"
+    return _ignored_if_quiet(text, mark, before) if before is not None else "cut"
+
+
+def _ignored_if_quiet(text: str, mark: Mark, before: Mark) -> str:
+    gap = text[before.end : mark.start].lower()[-1500:]
+    started = "".join(mark.text.split())
+    earlier = "".join(before.text.split())
+    if RETRACTION().search(gap) or (started and not earlier.startswith(started)):
+        return "cut"
+    return "ignored"
+
+
+_BESIDE = pattern(
+    r"[\s$.,;:&*()]{0,6}(?:and|or|y|o|oder|und|et|ou|и|или|和|或|&|as well as)?[\s$,*]{0,4}(?:(?:is |are )?[a-zA-Z](?:_\{?\w\}?)?\s{0,2}(?:=|\u2248|\\approx)\s{0,2})?[\s$*]{0,4}"
+)
+
+
+def _joined(text: str, found: list[Mark]) -> list[Mark]:
+    """Boxes that one sentence lists side by side become one list."""
+    joined: list[Mark] = []
+    for mark in found:
+        last = joined[-1] if joined else None
+        if (
+            last is not None and last.how == mark.how == "box" and last.whole and mark.whole and mark.text and last.text
+            and len(text[last.end : mark.start]) < 40 and "\n\n" not in text[last.end : mark.start] and "." not in text[last.end : mark.start].strip(" $")[:1]
+            and _BESIDE().fullmatch(text, last.end, mark.start) and "".join(last.text.split()) != "".join(mark.text.split())
+        ):  # fmt: skip
+            joined[-1] = Mark(last.start, mark.end, "box", f"{last.text}, {mark.text}")
+        else:
+            joined.append(mark)
+    return joined
+
+
+def _taken_back(text: str, mark: Mark) -> Final | None:
+    """What replaces a mark that the text after it takes back; None: it stands."""
+    rest = text[mark.end : mark.end + 4000]
+    if len(rest) < 6:
+        return None
+    lower = rest.lower()
+    match = RETRACTION().search(lower)
+    if match is not None:
+        after = rest[match.end() :]
+        if CONFIRMED().search(lower, match.end()) and not _restated(after):
+            return None
+        new = _restated(after)
+        if new is not None:
+            return Final(new, "a correction after the marked answer", spoken=True)
+        return Final(None, "the answer is taken back")
+    match = DOUBT().search(lower)
+    if match is not None:
+        new = _restated(rest[match.end() :], strict=True)
+        if new is not None and not CONFIRMED().search(lower, match.end()):
+            return Final(new, "a correction after the marked answer", spoken=True)
+    return None
+
+
+_RESTATED = pattern(
+    r"(?:(?<![a-z])(?:it|that|this|answer|result|value|total|count|number|sum|the correct one|which|there)(?:'s| is| are| should be| should have been| must be| has to be| equals| comes to| would be| becomes)(?: really| actually| in fact| instead| then| now| rather)?|(?<![a-z])(?:es (?:ist|sind)|richtig ist|c'est|es|il s'agit de|è|é|это|получается|будет|правильно)|(?<![a-z])(?:gives|makes|i get|we get|so|=|correction|rather|make (?:it|that)|i mean|i meant|instead|not \S{1,12}(?:,)? but)|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}|[^.!?\n\u3002]{1,60})"
+)
+
+
+def _restated(after: str, strict: bool = False) -> str | None:
+    """The answer that a correction states in its own words; the last one."""
+    found = None
+    for match in _RESTATED().finditer(after.lower()):
+        new = after[match.start("new") : match.end("new")].strip(" .,:*")
+        if new and any(c.isdigit() for c in new) and not RETRACTION().search(new.lower()):
+            found = new
+    if found is None and not strict:
+        spans = sentences(after)
+        while spans and is_remark(after[slice(*spans[-1])]):
+            spans.pop()
+        last = after[slice(*spans[-1])].strip() if spans else ""
+        if last and len(last) < 40 and any(c.isdigit() for c in last):
+            return last
+    return found
+
+
+_CUT = pattern(
+    r"(?<![a-z])(?:the|a|an|of|to|and|or|is|are|was|by|with|from|for|so|that|which|then|we|i|in|at|on|as|equals|gives|get|than|plus|minus|times|have|has|not|but|because|if|per|each|there|this|it|will|be|need|holds?|contains?|costs?|add|our|their|his|her|also|can|multiply|divide|subtract|der|die|das|und|ist|wir|les|des|et|est|nous|el|la|los|y|es|que)$|[=+\-*/\u00d7\u00b7,(<>:]$|\\(?:frac|cdot|times|boxed|sqrt|text|left)\{?$"
+)
+
+
+def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
+    """What the text as a whole or its concluding sentence states."""
+    spans = sentences(text)
+    while len(spans) > 1 and is_remark(text[slice(*spans[-1])]):
+        spans.pop()
+    if not spans:
+        yield Final(None, "no sentence states an answer")
+        return
+    start, end = spans[-1]
+    last = text[start:end].strip()
+    if len(spans) == 1 or len(text) < 60:
+        yield Final(text, "the whole text", spoken=False)
+    lower = last.lower()
+    if REFUSAL().search(lower[-600:]):
+        yield Final(last, "refusal", spoken=True)
+        return
+    ended = last[-1:] in ".!?\u3002\uff01\u0964\u06d4)]}$*`\"'" or stopped
+    if _CUT().search(lower[-40:]) and not ended:
+        yield Final(None, "the text breaks off before its answer")
+        return
+    if last.endswith(("?", "\uff1f", "\u061f")):
+        yield Final(None, "the text ends in a question")
+        return
+    if len(spans) > 1:
+        yield Final(last, "the last line", spoken=False)
+    retracted = RETRACTION().search(lower)
+    if retracted and not _restated(last[retracted.end() :]):
+        yield Final(None, "the answer is taken back")
+        return
+    if INTENT().match(lower.lstrip("*_> ")):
+        yield Final(None, "no sentence states an answer")
+        return
+    yield Final(last, "the concluding sentence" if ended else "the concluding sentence, unfinished", spoken=True, weak=not ended)

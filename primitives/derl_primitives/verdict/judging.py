@@ -1,0 +1,232 @@
+"""The verdict on one completion: the final answer, gold, and whether they are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict import marks
+from derl_primitives.verdict.clean import plain, undressed
+from derl_primitives.verdict.final import Final, finals
+from derl_primitives.verdict.kinds import text as text_kind
+from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.kinds.table import KINDS
+from derl_primitives.verdict.words import COMMA_LANGUAGE, CONCLUDES, ENDINGS, INSTEAD, NEGATED_AFTER, NEGATION, NO, REFUSAL, STATES, TRAILING, YES
+
+LONGEST_ANSWER = 1000
+LONGEST_GOLD = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A gold answer: as written, undressed, of which kind, what it means."""
+
+    text: str
+    bare: str
+    kind: Kind
+    meaning: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a completion is right; None: only math-verify can tell (`ask` holds what to ask).
+
+    `answer` is the final answer as written, `source` where it stands, `layer` what decided.
+    """
+
+    right: bool | None
+    answer: str | None
+    source: str
+    kind: str
+    layer: str
+    ask: tuple[str, str] | None = None
+
+
+_MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
+_LEAD = pattern(
+    r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|solution|result|option|choice|antwort|lösung|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답)\b\s*(?:\bis\b|\bare\b|:|=|\u2013|-|ist|est|es|é|è|是|は|은)+\s*",
+    2,
+)
+_DOLLAR_AMOUNT = pattern(r"^\$\s?[\d.,]+\s*$")
+
+
+@lru_cache(maxsize=8192)
+def read_gold(text: str) -> Gold | None:
+    r"""What a gold answer means, or None for a blank one.
+
+    >>> read_gold(r"so \boxed{\frac12}").bare, read_gold("#### 18").kind.name
+    ('\\frac12', 'number or amount')
+    """
+    marked = _marked_gold(text)
+    bare = undressed(marked)
+    stripped = _LEAD().sub("", bare)
+    bare = (stripped or bare).strip()
+    if not bare or len(bare) > LONGEST_GOLD:
+        return None if not bare else Gold(text, bare, text_kind.KIND, text_kind.KIND.gold(bare))
+    if len(bare) > LONGEST_ANSWER:
+        return Gold(text, bare, text_kind.KIND, text_kind.KIND.gold(bare))
+    for kind in KINDS:
+        meaning = kind.gold(bare)
+        if meaning is not None:
+            return Gold(text, bare, kind, meaning)
+    return None
+
+
+def _marked_gold(text: str) -> str:
+    window = plain(text[-8192:])
+    found = [m for m in (*marks.boxes(window), *marks.hashes(window), *marks.tags(window)) if m.text and m.whole]
+    if found:
+        last = max(found, key=lambda m: m.start)
+        boxed = [m for m in found if m.how == "box"]
+        if last.how == "box" and len(boxed) > 1:
+            from derl_primitives.verdict.final import _joined
+
+            return _joined(window, boxed)[-1].text
+        return last.text
+    said = marks.phrases(window) if len(window) < 2000 else []
+    if said and said[-1].text and said[-1].how == "phrase":
+        return said[-1].text
+    if window.count("$") == 2 and not _DOLLAR_AMOUNT().match(window):
+        span = _MATH_SPAN().match(window)
+        if span:
+            return span["math"]
+    return window
+
+
+def judge(completion: str, answer: str) -> Verdict:
+    r"""The verdict on a completion, with how it came about.
+
+    >>> judge(r"<think>\boxed{6}</think><answer>5</answer>", "5").right
+    True
+    >>> judge("The answer is 2 2/3.", "2/3").right
+    False
+    """
+    gold = read_gold(answer)
+    if gold is None:
+        return Verdict(False, None, "the gold answer is blank", "none", "no gold")
+    found = finals(completion)
+    verdict = None
+    for final in found:
+        verdict = _verdict(final, gold)
+        if verdict is not None:
+            return verdict
+    return Verdict(False, None, found[-1].how, gold.kind.name, "no answer")
+
+
+def _verdict(final: Final, gold: Gold) -> Verdict | None:
+    """The verdict on one candidate; None: it says nothing of gold's kind, the next is tried."""
+    name = gold.kind.name
+    if final.text is None:
+        return Verdict(False, None, final.how, name, "no answer")
+    if len(final.text) > LONGEST_ANSWER * 4:
+        return None if final.how == "the whole text" else Verdict(False, final.text, final.how, name, "too long")
+    bare = undressed(_LEAD().sub("", final.text.strip()))
+    if not bare:
+        return None
+    if final.how == "refusal":
+        same = text_kind.KIND.same(text_kind.Words("", bare), text_kind.Words(text_kind.plain_words(gold.bare), gold.bare)) or _same_refusal(bare, gold)
+        return Verdict(same, final.text, "a refusal", name, "no answer")
+    same = _as_it_stands(bare, gold)
+    if same:
+        return Verdict(True, final.text, final.how, name, "same text")
+    denied = _denied(bare, gold)
+    if denied is not None:
+        if denied == "":
+            return Verdict(False, final.text, final.how, name, "denied")
+        bare, final = denied, Final(denied, final.how, True, final.comma)
+    return _by_kind(bare, final, gold)
+
+
+def _as_it_stands(bare: str, gold: Gold) -> bool:
+    return "".join(bare.split()).rstrip(".") == "".join(gold.bare.split()).rstrip(".")
+
+
+def _same_refusal(bare: str, gold: Gold) -> bool:
+    """Whether gold itself says that there is no answer, and the completion says so too."""
+    return bool(REFUSAL().search(gold.bare.lower())) and bool(REFUSAL().search(bare.lower()))
+
+
+_UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
+
+
+def _denied(bare: str, gold: Gold) -> str | None:
+    """What is left when a denial is taken off: the answer instead, "" for none; None: no denial."""
+    if gold.kind.name in ("yes or no", "interval"):
+        return None
+    lower = bare.lower()
+    if gold.kind.name in ("text", "set, list or tuple") and NEGATION().match(gold.bare.lower()):
+        return None
+    match = NEGATION().match(lower) or _UNEQUAL().match(lower)
+    if match is None:
+        behind = NEGATED_AFTER().search(lower)
+        return "" if behind is not None and gold.kind.name != "text" else None
+    if gold.kind.name in ("text", "set, list or tuple") and match.group().strip() in ("no", "non", "not", "a", "le", "la"):
+        pass
+    instead = INSTEAD().search(bare, match.end())
+    return bare[instead.end() :].strip() if instead else ""
+
+
+def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
+    kind = gold.kind
+    if kind.name == "yes or no" and final.how in ("the whole text", "the last line") and len(bare) > 12:
+        sentence = _polar(final.text or "")
+        if sentence is not None:
+            bare = sentence
+    if final.spoken:
+        bare = _trimmed(bare)
+    given = kind.given(bare, gold.meaning, final.comma) if kind.name != "text" or not final.spoken else None
+    if given is None and final.how not in ("the whole text", "the last line"):
+        if final.weak and final.how.startswith("the concluding") and not _concludes(bare):
+            return Verdict(False, final.text, "the text breaks off before its answer", kind.name, "no answer")
+        given = (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
+    if given is None:
+        if final.how in ("the whole text", "the last line") or final.weak:
+            return None
+        return _undecided(bare, final, gold)
+    same = kind.same(given, gold.meaning)
+    if same is None:
+        return _undecided(bare, final, gold)
+    if not same and final.how in ("the whole text", "the last line") and kind.name in ("text", "expression or equation"):
+        return None
+    return Verdict(same, final.text, final.how, kind.name, kind.layer)
+
+
+def _concludes(bare: str) -> bool:
+    lower = bare.lower()
+    return bool(CONCLUDES().search(lower)) or bool(STATES().search(lower))
+
+
+def _trimmed(bare: str) -> str:
+    """A spoken answer without the explanation behind it and the verb that ends it."""
+    match = TRAILING().search(bare)
+    if match and match.start() > 0:
+        bare = bare[: match.start()]
+    return ENDINGS().sub("", bare).strip() or bare
+
+
+_FIRST_WORD = pattern(r"[^\W\d_]+")
+
+
+def _polar(text: str) -> str | None:
+    """The last sentence that opens with yes or no."""
+    from derl_primitives.verdict.sentences import sentences
+
+    for start, end in reversed(sentences(text)[-20:]):
+        sentence = text[start:end]
+        word = _FIRST_WORD().search(sentence.lower())
+        if word and word.group() in YES | NO:
+            return sentence
+    return None
+
+
+_LATEX = pattern(r"\\[A-Za-z]{2,}")
+
+
+def _undecided(bare: str, final: Final, gold: Gold) -> Verdict:
+    """Nothing here can tell: math-verify is asked where both sides are formulas."""
+    formulas = gold.kind.name not in ("text", "choice", "yes or no", "date or time", "number in a base")
+    if formulas and _LATEX().search(gold.bare + bare) and len(bare) < LONGEST_ANSWER and not COMMA_LANGUAGE().search(bare.lower()):
+        return Verdict(None, final.text, final.how, gold.kind.name, "math-verify", (gold.bare, bare))
+    return Verdict(False, final.text, final.how, gold.kind.name, "cannot be read as such")

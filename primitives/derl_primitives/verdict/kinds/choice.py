@@ -1,0 +1,106 @@
+"""Multiple choice: the letter, in any form and case; several golds are exactly that set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.kinds.text import plain_words
+from derl_primitives.verdict.words import OR_WORDS
+
+Letters = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The letters of a gold, and the text of its option when it names one."""
+
+    letters: Letters
+    text: str = ""
+
+
+_LETTER = r"[\[(]?\s*[A-J]\s*[\])]?"
+_SET = pattern(rf"(?:\(?[A-J]\)?)(?:\s*(?:,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|,\s*and|\s)\s*(?:\(?[A-J]\)?))+|[A-J]{{2,6}}")
+_WITH_TEXT = pattern(r"(?:(?:option|choice|answer|letter|antwort|opción|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*(?:[\])]\s*[.:)]?|[.:)])\s*(?P<text>\S.*)", )
+_ONE = pattern(r"(?:(?i:option|choice|answer|letter|antwort|opción|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*[\])]?\s*[.:]?")
+
+
+def _gold(text: str) -> Choice | None:
+    text = text.strip()
+    one = _ONE().fullmatch(text)
+    if one:
+        return Choice(frozenset(one["letter"]))
+    if len(text) == 3 and text[0] == "(" and text[2] == ")" and text[1] in "abcdefgh":
+        return Choice(frozenset(text[1].upper()))
+    if _SET().fullmatch(text):
+        letters = [c for c in text if "A" <= c <= "J"]
+        return Choice(frozenset(letters)) if len(set(letters)) == len(letters) else None
+    inner = text[1:-1].strip() if text[:1] in "[{\u2983" and text[-1:] in "]}\u2984" else ""
+    if inner and _SET().fullmatch(inner):
+        return Choice(frozenset(c for c in inner if "A" <= c <= "J"))
+    said = _WITH_TEXT().fullmatch(text)
+    return Choice(frozenset(said["letter"]), said["text"].strip()) if said else None
+
+
+_START = pattern(
+    r"[\s*_(\[\"'`]*(?:(?:the )?(?:correct |right |best |final )?(?:options?|choices?|answers?|letters?|opci[oó]n(?:es)?|option|antwort(?:en)?|réponses?|respuestas?|вариант\w*|ответ|选项|選択肢)\s*(?:is|are|:|ist|est|es)?\s*)?[\s*_(\[\"'`{]*"
+    r"(?P<letter>[A-Ja-j])(?P<end>[\s*_]*(?:[\])}]|[.:,;!](?=\s|$)|[*_\"'`]|$|\s*[-\u2013\u2014]\s|\s(?=\()|[。，、入です입是]))",
+)
+_LIST = pattern(r"^[\s*_(\[{\u2983\"'`]*(?:(?i:options?|choices?|answers?|letters?)\s+)?(?P<list>[\[(]?[A-Ja-j][\])]?[.)]?(?:\s*(?:,\s*and|,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|と|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since|because|are|only|both|sind|sont)\b)")
+_PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
+_NAMED = pattern(
+    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting|choosing|picking|it's|it is|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option|choice|answer|letter)\s*)?[\s*_\"'`:]*)"
+    r"(?:[\[(](?P<a>[A-Ja-j])[\])]|(?P<b>[A-J]))(?![A-Za-z0-9'])|(?:^|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)|选项?\s?(?P<e>[A-J])|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
+)
+_ALONE = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[B-HJ])[\])]?(?![A-Za-z0-9'])")
+
+
+def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
+    del comma
+    text = text.strip()
+    several = _LIST().match(text) or (_PACKED().match(text) if len(gold.letters) > 1 or _PACKED().match(text) else None)
+    if several:
+        letters = frozenset(c for c in several["list"].upper().replace("AND", "").replace("UND", "") if "A" <= c <= "J")
+        return Choice(letters)
+    start = _START().match(text)
+    if start and not _article(text, start):
+        rest = text[start.end() :].strip(" *_)].,\"'`}")
+        return None if _another(rest, start["letter"].upper()) else Choice(frozenset(start["letter"].upper()), rest)
+    if gold.text and plain_words(text) == plain_words(gold.text):
+        return gold
+    return None
+
+
+def _article(text: str, match: object) -> bool:
+    """Whether the letter is the word `a` or `I` at the start of a sentence."""
+    letter, end = match["letter"], match["end"]  # type: ignore[index]
+    return letter in ("a", "A", "I", "i") and not end.strip() and match.end() < len(text)  # type: ignore[attr-defined]
+
+
+def _another(rest: str, letter: str) -> bool:
+    """Whether another letter is offered as well: `A or B`."""
+    head = rest[:12]
+    return bool(OR_WORDS().match(head.lower())) and bool(_ALONE().search(head)) and letter not in head
+
+
+def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
+    found = _given(text, gold, comma)
+    if found is not None:
+        return found
+    named = [m for m in _NAMED().finditer(text)]
+    letters = [next(g for g in m.groups() if g).upper() for m in named]
+    if len(gold.letters) > 1:
+        at = named[0].start() if named else 0
+        listed = [m["l"] for m in _ALONE_ANY().finditer(text, at)]
+        return Choice(frozenset(listed)) if listed else None
+    if letters:
+        tail = text[named[-1].end() :]
+        return None if _another(tail.strip(" *_)].,"), letters[-1]) else Choice(frozenset(letters[-1]))
+    alone = {m["l"] for m in _ALONE().finditer(text)}
+    return Choice(frozenset(alone)) if len(alone) == 1 else None
+
+
+_ALONE_ANY = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[A-J])[\])]?(?![A-Za-z0-9'])")
+
+KIND = Kind("choice", _gold, _given, lambda given, gold: given.letters == gold.letters, _spoken, layer="by letter")

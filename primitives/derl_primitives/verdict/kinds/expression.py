@@ -1,0 +1,117 @@
+"""Expressions and equations: equal for all values, decided at points; else math-verify is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict import values
+from derl_primitives.verdict.elements import formula_of
+from derl_primitives.verdict.formula import Node
+from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.split import at_top
+
+_MATH = pattern(r"[\\=^_+*/<>\u2264\u2265\u221a\u03c0!|\u00b1\u00d7\u00b7]|\d|(?<![A-Za-z])[a-zA-Z](?![A-Za-z])|-")
+_WORDS = pattern(r"(?<![\\A-Za-z])(?!sin|cos|tan|sec|csc|cot|log|exp|sqrt|arc|sinh|cosh|pi|abs|theta|alpha|beta|mod)[A-Za-z]{4,}")
+_FUNCTION = pattern(r"^[A-Za-z]'{0,2}\s*\(\s*[a-z](?:\s*,\s*[a-z])*\s*\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The sides of an equation, or one expression; None for a side nobody here can read."""
+
+    text: str
+    sides: tuple[Node | None, ...]
+    name: str | None
+
+    @property
+    def last(self) -> Node | None:
+        """The expression, or the right side of an equation."""
+        return self.sides[-1]
+
+
+def read(text: str, comma: bool = False) -> Sides | None:
+    """An expression or an equation, or None where nothing mathematical stands."""
+    text = text.strip(" .;")
+    if not text or len(text) > 1000 or not _MATH().search(text) or _WORDS().search(text):
+        return None
+    parts = [p.strip() for p in at_top(text.replace("==", "="), "=\u2248")]
+    if not 1 <= len(parts) <= 4 or not all(parts):
+        return None
+    name = parts[0] if len(parts) > 1 else None
+    sides = []
+    for k, part in enumerate(parts):
+        defined = k == 0 and len(parts) > 1 and _FUNCTION().match(part)
+        sides.append(("sym", part) if defined else formula_of(part, comma))
+    return Sides("".join(text.split()), tuple(sides), name)
+
+
+def _gold(text: str) -> Sides | None:
+    return read(text)
+
+
+def _given(text: str, gold: Sides, comma: bool) -> Sides | None:
+    del gold
+    return read(text, comma)
+
+
+def _is_name(node: Node | None, name: str | None) -> bool:
+    return node is not None and node[0] in ("sym", "const") and name is not None
+
+
+def _same(given: Sides, gold: Sides) -> bool | None:
+    if given.text == gold.text:
+        return True
+    if len(given.sides) == 1 and len(gold.sides) == 1:
+        return _equal(given.last, gold.last)
+    if len(given.sides) >= 2 and len(gold.sides) == 2:
+        return _same_equation(given, gold)
+    if len(gold.sides) == 1:
+        return _chain(given, gold)
+    if len(given.sides) == 1:
+        named = _is_name(gold.sides[0], gold.name) and gold.sides[0][1:] != given.last
+        return _equal(given.last, gold.last) if named else False
+    return _equal(given.last, gold.last)
+
+
+def _equal(a: Node | None, b: Node | None) -> bool | None:
+    return None if a is None or b is None else values.equal(a, b)
+
+
+def _chain(given: Sides, gold: Sides) -> bool | None:
+    """`y = 2x + 1` for `2x + 1`, and `a = b = c` when all agree."""
+    first = given.sides[0]
+    parts = given.sides[1:] if _is_name(first, given.name) else given.sides
+    if None in parts:
+        return _equal(parts[-1], gold.last)
+    for a, b in zip(parts, parts[1:], strict=False):
+        if a is None or b is None or not (values.equal(a, b) or "\u2248" in given.text):
+            return False
+    return any(_equal(part, gold.last) is True for part in parts)
+
+
+def _same_equation(given: Sides, gold: Sides) -> bool | None:
+    if None in given.sides or None in gold.sides:
+        return None
+    if _is_name(gold.sides[0], gold.name) and given.sides[0] == gold.sides[0]:
+        return _chain(Sides(given.text, given.sides, given.name), Sides(gold.text, gold.sides[1:], None))
+    if len(given.sides) > 2:
+        return False
+    left = ("add", given.sides[0], ("neg", given.sides[1]))
+    right = ("add", gold.sides[0], ("neg", gold.sides[1]))
+    sign = values.proportional(left, right)
+    return None if sign is None else sign != 0
+
+
+def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
+    found = read(text, comma)
+    if found is not None:
+        return found
+    pieces = [p for p in _FORMULA().findall(text) if _OPERATES().search(p)]
+    return read(pieces[-1], comma) if pieces else None
+
+
+_OPERATES = pattern(r"[\d\\^+=*/\u221a\u03c0]")
+_FORMULA = pattern(r"(?:(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[\d\\^_{}()+*/=.!|\u221a\u03c0\u00b7\u00d7-]|\\[A-Za-z]+|(?:sin|cos|tan|ln|log|exp|sqrt|pi)(?![a-z])| (?=[\d\\+=*/(^-]|[A-Za-z](?![A-Za-z])|sqrt|pi))+")
+
+KIND = Kind("expression or equation", _gold, _given, _same, _spoken, layer="at points")

@@ -1,0 +1,74 @@
+"""Matrices and vectors in columns: every entry in its place; the brackets do not count."""
+
+from __future__ import annotations
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict.clean import ROW
+from derl_primitives.verdict.elements import same_row, unnamed
+from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.split import at_top, bracketed
+
+Rows = list[list[str]]
+_BODY = pattern(r"\\begin\s*\{(?P<name>[a-z]*matrix\*?|array|smallmatrix)\}(?:\s*\{[^{}]*\}|\s*\[[^\]]*\])?(?P<body>[^\u2983]*?)\\end\s*\{(?P=name)\}")
+_CODE = pattern(r"^(?:np\.array|numpy\.array|Matrix|sympy\.Matrix|array|matrix)\((?P<body>.*)\)$")
+_WRAP = pattern(r"^[\s([{|]*(?=\\begin)|(?<=\})[\s)\]}|]*$")
+
+
+def rows_of(text: str) -> Rows | None:
+    r"""The entries of a matrix, or None when the text is none.
+
+    >>> rows_of("[[1, 2], [3, 4]]")
+    [['1', '2'], ['3', '4']]
+    """
+    text = unnamed(text.strip(" .,"))
+    match = _BODY().search(text)
+    if match:
+        if text[: match.start()].strip(" ([{|") or text[match.end() :].strip(" )]}|."):
+            return None
+        lines = [line for line in match["body"].replace("\\cr", ROW).split(ROW) if line.strip()]
+        rows = [[entry.strip() for entry in line.replace("\\hline", "").split("&")] for line in lines]
+        return rows if rows and len({len(row) for row in rows}) == 1 else None
+    match = _CODE().match(text)
+    if match:
+        text = match["body"]
+    return _nested(text)
+
+
+def _nested(text: str) -> Rows | None:
+    outer = bracketed(text.strip())
+    if outer is None or outer[0] not in "[(" or not outer[1].startswith(("[", "(")):
+        if outer is not None and outer[0] == "[" and ";" in outer[1]:
+            return [[e.strip() for e in (line.split(",") if "," in line else line.split())] for line in outer[1].split(";")]
+        return None
+    rows = []
+    for part in at_top(outer[1], ","):
+        inner = bracketed(part.strip())
+        if inner is None or inner[0] != "[":
+            return None
+        rows.append([entry.strip() for entry in at_top(inner[1], ",")])
+    return rows if rows and len({len(row) for row in rows}) == 1 else None
+
+
+def _same(given: tuple[Rows, bool], gold: Rows) -> bool | None:
+    rows, comma = given
+    if len(rows) != len(gold):
+        return False
+    verdicts = [same_row(one, other, comma) for one, other in zip(rows, gold, strict=True)]
+    if False in verdicts:
+        return False
+    return None if None in verdicts else True
+
+
+def _given(text: str, gold: Rows, comma: bool) -> tuple[Rows, bool] | None:
+    rows = rows_of(text)
+    if rows is None:
+        flat = bracketed(text.strip(" ."))
+        if flat is not None and len(gold[0]) == 1 and flat[0] in "(⟨":
+            rows = [[entry.strip()] for entry in at_top(flat[1], ",")]  # a column written as a point
+    if rows is None:
+        match = _BODY().search(text)
+        rows = rows_of(match.group()) if match else None
+    return None if rows is None else (rows, comma)
+
+
+KIND = Kind("matrix", rows_of, _given, _same)

@@ -1,0 +1,90 @@
+"""Texts: words without case, article, quotation marks and closing punctuation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict.kinds.kind import Kind
+
+_ARTICLES = pattern(r"^(?:the|a|an|der|die|das|ein|eine|le|la|les|un|une|l'|el|los|las|il|lo|gli|o|os)\s+(?=\S)")
+_BRACKETS = pattern(r"\s*[(\[][^()\[\]]{0,80}[)\]]")
+_TITLES = pattern(r"^(?:(?:mr|mrs|ms|dr|prof|sir|saint|president|professor|king|queen|captain|lord|lady|st|city of|the city of|mount|lake|herr|frau|señor|señora|monsieur|madame|general|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)")
+_DASHES = pattern(r"[\u2010-\u2015-]")
+_COUNTRIES = frozenset(
+    "france germany italy spain portugal england uk united kingdom scotland ireland wales usa us united states united states of america america canada mexico brazil argentina chile peru colombia russia ukraine poland austria switzerland"
+    " netherlands the netherlands belgium denmark norway sweden finland iceland greece turkey egypt morocco kenya nigeria ethiopia south africa india china japan south korea korea thailand vietnam indonesia australia new zealand"
+    " hungary romania bulgaria serbia croatia czech republic czechia israel iran iraq saudi arabia pakistan bangladesh cuba california texas new york ontario europe asia africa".split(" ")
+)
+_LONG_COUNTRIES = ("united kingdom", "united states", "united states of america", "the united states", "south africa", "new zealand", "south korea", "saudi arabia", "czech republic", "the netherlands", "new york")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text as its words; `whole` is the text before details were cut."""
+
+    words: str
+    whole: str
+
+
+def plain_words(text: str) -> str:
+    """The words that count: no case, article, quotation marks, closing punctuation.
+
+    >>> plain_words('"The Eiffel Tower."'), plain_words("H_2O") == plain_words("h2o")
+    ('eiffel tower', True)
+    """
+    text = text.casefold().replace("_", "").replace("{", "").replace("}", "").replace("^", "").replace("\\", "")
+    text = _DASHES().sub(" ", text)
+    text = text.strip(" \t\n\"'`*.,;:!?()[]\u3002\uff01\u2026")
+    text = text.replace('"', "").replace("`", "").replace("'s ", "s ").replace("'", "")
+    text = re.sub(r"\s*([,;:.])\s*", r"\1 ", text).replace(",", "").replace(";", "").replace(". ", " ")
+    text = _ARTICLES().sub("", " ".join(text.split()))
+    return " ".join(text.split())
+
+
+def forms(text: str) -> frozenset[str]:
+    """The spellings that mean the same: with and without brackets, titles, a country behind."""
+    found = {plain_words(text)}
+    bare = _BRACKETS().sub("", text).strip()
+    if bare:
+        found.add(plain_words(bare))
+    head, _, tail = text.rpartition(",")
+    if head and (plain_words(tail) in _COUNTRIES or plain_words(tail) in _LONG_COUNTRIES):
+        found.add(plain_words(head))
+    for form in list(found):
+        found.add(_TITLES().sub("", form))
+    return frozenset(f for f in found if f)
+
+
+def _gold(text: str) -> Words | None:
+    return Words(plain_words(text), text)
+
+
+def _same(given: Words, gold: Words) -> bool:
+    if not gold.words and not plain_words(gold.whole):
+        return given.whole.strip() == gold.whole.strip()
+    return bool(forms(given.whole) & forms(gold.whole))
+
+
+def _given(text: str, gold: Words, comma: bool) -> Words | None:
+    del gold, comma
+    return Words(plain_words(text), text)
+
+
+_STATES = pattern(r"(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era|это|是|は|=|:|in|on|to)(?!\w)[\s*_\"']*|是|は")
+
+
+def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
+    """The sentence, or what it says after a verb or before one, when that is the gold."""
+    del comma
+    if forms(text) & forms(gold.whole):
+        return Words(gold.words, gold.whole)
+    wanted = forms(gold.whole)
+    for match in _STATES().finditer(text):
+        if forms(text[match.end() :]) & wanted or forms(text[: match.start()]) & wanted:
+            return Words(gold.words, gold.whole)
+    return Words(plain_words(text), text)
+
+
+KIND = Kind("text", _gold, _given, _same, _spoken, layer="by words")

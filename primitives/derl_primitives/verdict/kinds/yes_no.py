@@ -1,0 +1,61 @@
+"""Yes and no, true and false: by what the sentence says."""
+
+from __future__ import annotations
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.words import NO, YES
+
+_IDIOMS = pattern(
+    r"\b(?:no (?:doubt|question|problem|wonder|matter|more|less|longer)|without (?:a )?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
+)
+_WORD = pattern(r"n't(?!\w)|[^\W\d_]+")
+_GOLDS = frozenset("yes no true false ja nein oui non sí si да нет 是 否 はい いいえ vrai faux wahr falsch verdadero falso vero sim não correct incorrect 예 아니요 네 아니오 نعم لا हाँ नहीं 对 错 不是 正确 错误".split())
+_DENIALS = frozenset("not n't never isn't nicht pas niet ei inte ikke".split())
+_WEAK = frozenset("certainly absolutely affirmative negative correct si so да".split())
+
+
+def _gold(text: str) -> bool | None:
+    word = text.strip(" .!\"'").casefold()
+    if word not in _GOLDS:
+        return None
+    return word in YES
+
+
+def _given(text: str, gold: bool, comma: bool) -> bool | None:
+    del gold, comma
+    text = _IDIOMS().sub(" ", text.casefold())
+    words = _WORD().findall(text)
+    if not words:
+        return None
+    if words[0] in YES | NO:
+        both = {w in YES for w in words if w in YES | NO}
+        if words[0] in ("yes", "no", "true", "false") and len(words) < 4 and len(both) > 1:
+            return None
+        return words[0] in YES
+    said: bool | None = None
+    denied = False
+    for word in words[:60]:
+        if word in _DENIALS:
+            denied = True
+        elif word in YES or word in NO:
+            value = (word in YES) != denied
+            if said is not None and said != value:
+                return None
+            said, denied = value, False
+    if said is None:
+        return _cjk(text)
+    return said
+
+
+def _cjk(text: str) -> bool | None:
+    for word in ("不是", "不对", "错误", "いいえ", "아니", "错", "否", "لا"):
+        if word in text:
+            return False
+    for word in ("是", "对", "正确", "はい", "네", "예", "نعم"):
+        if word in text:
+            return True
+    return None
+
+
+KIND = Kind("yes or no", _gold, _given, lambda given, gold: given == gold, _given)
