@@ -61,7 +61,7 @@ def math_equal(completion: Sequence[str] | str, answer: Sequence[str] | str) -> 
         verdicts.append(verdict)
         if verdict is None:
             unknown[row] = gold, given if is_marked else text[-LAST_OF_TEXT:], is_marked
-    return _asked(verdicts, unknown) if unknown else bools(map(bool, verdicts), len(verdicts))
+    return with_asked(verdicts, unknown) if unknown else bools(map(bool, verdicts), len(verdicts))
 
 
 def _answer(text: str) -> tuple[str, bool]:
@@ -93,10 +93,10 @@ def _verdict(gold: str, given: str, marked: bool) -> bool | None:
     return quick_verdict(gold, given)
 
 
-def _asked(
+def with_asked(
     verdicts: list[bool | None], unknown: dict[int, tuple[str, str, bool]]
 ) -> Bools | Partial:
-    """The verdicts with the unknown ones asked for; rows without one are failures."""
+    """The verdicts with the unknown ones asked of math-verify; rows without one are failures."""
     from derl_primitives.verification.pool import Failure, shared
 
     failed = {}

@@ -18,6 +18,7 @@ from derl_primitives import (
     choice,
     code,
     code_tests,
+    correct,
     correctness,
     derl_agent,
     derl_math,
@@ -83,6 +84,7 @@ SUITES: dict[str, Suite] = {
             columns=_TEXT_COLUMNS,
             primitives=table(
                 [
+                    correct.correct,
                     correctness.exact,
                     correctness.boxed,
                     correctness.hashed,
@@ -168,7 +170,7 @@ SUITES: dict[str, Suite] = {
             name="verify",
             doc="Answers compared as mathematics, by math-verify in worker processes.",
             columns=_TEXT_COLUMNS,
-            primitives=table([equality.math_equal]),
+            primitives=table([correct.correct, equality.math_equal]),
             outcome="math_equal(completion, answer)",
             extra=MATH,
         ),

@@ -138,12 +138,13 @@ def undressed(answer: str) -> str:
     return _SPACE().sub(" ", answer).strip()
 
 
+_STRAY = pattern(r"(?:\*{2,3}|__)(?=[\s.,;:!?)\u3002]|$)|(?:(?<=\s)|^)(?:\*{2,3}|__)(?=\S)")
+
+
 def _unmarked_ends(answer: str) -> str:
     """Without Markdown marks that stand at one end only: `54**` of `**Answer: 54**`."""
-    while answer[:2] == "**" or answer[:2] == "__":
-        answer = answer[2:].lstrip()
-    while answer[-2:] in ("**", "__"):
-        answer = answer[:-2].rstrip()
+    if "**" in answer or "__" in answer:
+        answer = _STRAY().sub("", answer)
     return answer.lstrip("*#> ").rstrip("*` ") if answer[:1] in "*#>" or answer[-1:] in "*`" else answer
 
 

@@ -56,10 +56,11 @@ def finals(completion: str) -> list[Final]:
     if said.cut:
         return [Final(None, "the completion ends inside its thinking")]
     text = plain(_window(said.text)).strip()
+    stopped = said.stopped or completion.endswith("\n")
     if not text:
         return [Final(None, "nothing is said after the thinking" if said.thought else "the completion is empty")]
     comma = "," in text and bool(_DIGIT_COMMA().search(text)) and bool(COMMA_LANGUAGE().search(text[-2000:].lower()))
-    found = list(_marked(text, said.stopped))
+    found = list(_marked(text, stopped))
     if not found:
         found = list(_unmarked(text, said.stopped))
     return [replace(final, comma=comma) for final in found] if comma else found
@@ -220,13 +221,17 @@ _RESTATED = pattern(
 
 def _restated(after: str, strict: bool = False) -> str | None:
     """The answer that a correction states in its own words; the last one."""
+    spans = sentences(after)
+    if not strict and spans:
+        first = after[slice(*spans[0])].strip(" .,:;!-\u2014\u2013")
+        if 0 < len(first) < 24 and any(c.isdigit() for c in first):
+            return first
     found = None
     for match in _RESTATED().finditer(after.lower()):
         new = after[match.start("new") : match.end("new")].strip(" .,:*")
         if new and any(c.isdigit() for c in new) and not RETRACTION().search(new.lower()):
             found = new
     if found is None and not strict:
-        spans = sentences(after)
         while spans and is_remark(after[slice(*spans[-1])]):
             spans.pop()
         last = after[slice(*spans[-1])].strip() if spans else ""

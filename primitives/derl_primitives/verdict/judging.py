@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from derl_primitives.verdict.final import Final, finals
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.table import KINDS
-from derl_primitives.verdict.words import COMMA_LANGUAGE, CONCLUDES, ENDINGS, INSTEAD, NEGATED_AFTER, NEGATION, NO, REFUSAL, STATES, TRAILING, YES
+from derl_primitives.verdict.words import COMMA_LANGUAGE, CONCLUDES, ENDINGS, INSTEAD, NEGATED_AFTER, NEGATION, NO, REASON, REFUSAL, STATES, TRAILING, YES
 
 LONGEST_ANSWER = 1000
 LONGEST_GOLD = 4000
@@ -47,7 +48,7 @@ class Verdict:
 _MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
 _LEAD = pattern(
     r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|solution|result|option|choice|antwort|lösung|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답)\b\s*(?:\bis\b|\bare\b|:|=|\u2013|-|ist|est|es|é|è|是|は|은)+\s*",
-    2,
+    re.I,
 )
 _DOLLAR_AMOUNT = pattern(r"^\$\s?[\d.,]+\s*$")
 
@@ -131,7 +132,10 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     same = _as_it_stands(bare, gold)
     if same:
         return Verdict(True, final.text, final.how, name, "same text")
+    tentative = final.how in ("the whole text", "the last line")
     denied = _denied(bare, gold)
+    if denied is not None and tentative:
+        return None
     if denied is not None:
         if denied == "":
             return Verdict(False, final.text, final.how, name, "denied")
@@ -148,6 +152,7 @@ def _same_refusal(bare: str, gold: Gold) -> bool:
     return bool(REFUSAL().search(gold.bare.lower())) and bool(REFUSAL().search(bare.lower()))
 
 
+_COLON = pattern(r":\s*(?=[^:]{1,40}$)")
 _UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
 
 
@@ -162,9 +167,7 @@ def _denied(bare: str, gold: Gold) -> str | None:
     if match is None:
         behind = NEGATED_AFTER().search(lower)
         return "" if behind is not None and gold.kind.name != "text" else None
-    if gold.kind.name in ("text", "set, list or tuple") and match.group().strip() in ("no", "non", "not", "a", "le", "la"):
-        pass
-    instead = INSTEAD().search(bare, match.end())
+    instead = INSTEAD().search(bare, match.end()) or _COLON().search(bare, match.end())
     return bare[instead.end() :].strip() if instead else ""
 
 
@@ -175,10 +178,10 @@ def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
         if sentence is not None:
             bare = sentence
     if final.spoken:
-        bare = _trimmed(bare)
+        bare = _trimmed(bare, final.how.startswith("the concluding"))
     given = kind.given(bare, gold.meaning, final.comma) if kind.name != "text" or not final.spoken else None
     if given is None and final.how not in ("the whole text", "the last line"):
-        if final.weak and final.how.startswith("the concluding") and not _concludes(bare):
+        if final.weak and final.how.startswith("the concluding") and kind.name != "choice" and not _concludes(bare):
             return Verdict(False, final.text, "the text breaks off before its answer", kind.name, "no answer")
         given = (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
     if given is None:
@@ -188,19 +191,19 @@ def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
     same = kind.same(given, gold.meaning)
     if same is None:
         return _undecided(bare, final, gold)
-    if not same and final.how in ("the whole text", "the last line") and kind.name in ("text", "expression or equation"):
+    if not same and final.how in ("the whole text", "the last line"):
         return None
     return Verdict(same, final.text, final.how, kind.name, kind.layer)
 
 
 def _concludes(bare: str) -> bool:
     lower = bare.lower()
-    return bool(CONCLUDES().search(lower)) or bool(STATES().search(lower))
+    return bool(CONCLUDES().search(lower)) or bool(STATES().search(lower)) or bool(_COLON().search(lower))
 
 
-def _trimmed(bare: str) -> str:
+def _trimmed(bare: str, sentence: bool) -> str:
     """A spoken answer without the explanation behind it and the verb that ends it."""
-    match = TRAILING().search(bare)
+    match = (REASON if sentence else TRAILING)().search(bare)
     if match and match.start() > 0:
         bare = bare[: match.start()]
     return ENDINGS().sub("", bare).strip() or bare

@@ -129,7 +129,7 @@ _CONDITION = pattern(
     r"(?<!\w)(?:if|whether|suppose|assuming|assume|unless|why|does|did|might (?:think|say|believe|guess)|hoping|hope|someone|some (?:people|may|might|students|would)|at first|would be if|imagine|pretend|claim(?:s|ed)? that|even if|wenn|falls|si|se|если)(?!\w)[^.!?\n]{0,60}$"
 )
 _DIRECT = pattern(r"[\s*_\"'`)\]:]{0,8}(?=[\d$\u2212-]|\\\(|\\\[|\([A-Ja-j]\)|[\[*]{1,2}|[A-J](?![A-Za-z'])|\\boxed|`)")
-_DENIED_VERB = pattern(r"(?P<gap>[^.:=\n?!;]{0,40}?)(?<!\w)(?:isn't|wasn't|aren't|can't be|cannot be|won't be|shouldn't be|couldn't be|is definitely not|is not)(?!\w)")
+_DENIED_VERB = pattern(r"(?P<gap>[^.:=\n?!;]{0,40}?)(?<!\w)(?:isn't|wasn't|aren't|can't be|cannot be|won't be|shouldn't be|couldn't be|is definitely not|is not|n'est pas|ne serait pas|ist nicht|lautet nicht|no es|no son|não é|non è|is niet|не равен|не|nie jest)(?!\w)|(?P<gap2>\s?)(?:不是|不为|不等于|并不是|并非|لیس|ليست|ليس)")
 
 
 def phrases(text: str) -> list[Mark]:
@@ -177,7 +177,7 @@ def _phrase(text: str, lower: str, start: int, at: int) -> Mark | None:
     denied = _DENIED_VERB().match(lower, at, end_of_line)
     copula = COPULA().match(lower, at, min(end_of_line, at + 120))
     prefix = ""
-    if denied is not None and (copula is None or denied.end() <= copula.end() + 8) and _gap(denied["gap"]):
+    if denied is not None and (copula is None or denied.end() <= copula.end() + 8) and _gap(denied["gap"] or ""):
         begin, prefix = denied.end(), "not "
     elif copula is not None and _gap(copula["gap"]):
         begin = copula.end()

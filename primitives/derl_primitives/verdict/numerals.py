@@ -246,10 +246,12 @@ def _pieces(word: str) -> list[tuple[str, int]] | None:
 
 def scale_of(word: str) -> int | None:
     """What a scale word multiplies a number before it by: `million`, `dozen`, `万`."""
+    if word in ("k", "K", "M"):
+        return 10**6 if word == "M" else 1000
     return _SCALES.get(word.lower()) or _CJK_BIG.get(word) or _KO_BIG.get(word)
 
 
 SCALE_AFTER = re.compile(
-    r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni|milione|тысячи?|миллион(?:а|ов)?|mln|bn|万|萬|亿|億|만|억)(?![a-zA-Z])",
+    r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni|milione|тысячи?|миллион(?:а|ов)?|mln|bn|万|萬|亿|億|만|억|(?<=\\d)[kKM](?!\\w))(?![a-zA-Z])",
     re.I,
 )

@@ -104,7 +104,7 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
     """
     if not text or len(text) > LONGEST:
         return None
-    text = text.strip(" \t\n\"'").rstrip(_CLOSING.replace("!", ""))
+    text = _ellipsis(text.strip(" \t\n\"'")).rstrip(_CLOSING.replace("!", ""))
     text = _LEADING().sub("", text)
     sign = 1
     match = _SIGN_WORD().match(text)
@@ -124,6 +124,17 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
             return None
         found = Quantity(found.value, unit if found.unit is None or found.unit.dims is None else found.unit, found.percent)
     return Quantity(_negated(found.value), found.unit, found.percent) if sign < 0 else found
+
+
+_ONGOING = pattern(r"(\d*)\.(\d*?)(\d{1,8}?)\3+(?:\s?\.\.\.+|\u2026)")
+
+
+def _ellipsis(text: str) -> str:
+    """`0.777...` as a repeating decimal; at least three digits must show what repeats."""
+    match = _ONGOING().search(text) if len(text) < 80 and ("..." in text or "\u2026" in text) else None
+    if match is None or len(match.group().rstrip(".\u2026 ").partition(".")[2]) - len(match[2]) < 3:
+        return text
+    return f"{text[: match.start()]}{match[1]}.{match[2]}({match[3]}){text[match.end() :]}"
 
 
 def _negated(value: Node) -> Node:
@@ -178,18 +189,18 @@ def _with_rest(head: str, rest: str) -> Quantity | None:
     value = _valued(head.replace(" x ", "\u00d7").replace("x10", "\u00d710"))
     if value is None:
         return None
-    if not spaced and len(re.split(r"[^A-Za-zµ]", rest, maxsplit=1)[0]) < 2 and rest[0] not in "mgshLNJWVAK元个円개원℃℉":
+    if not spaced and len(re.split(r"[^A-Za-zµ]", rest, maxsplit=1)[0]) < 2 and rest[0] not in "mgshLNJWVAKkM元个円개원℃℉":
         return None
     return _after_number(value, rest)
 
 
 def _after_number(value: Node, rest: str) -> Quantity | None:
-    scale = SCALE_AFTER.match(rest)
+    scale = SCALE_AFTER.match("0" + rest, 1)
     if scale:
         size = scale_of(scale[1]) or scale_of(scale[1].lower())
         if size:
             value = ("num", value[1] * size) if value[0] == "num" else ("mul", value, ("num", Fraction(size)))
-            rest = rest[scale.end() :]
+            rest = rest[scale.end() - 1 :]
     percent = _PERCENT().match(rest)
     if percent:
         tail = rest[percent.end() :].strip(_CLOSING)
@@ -252,6 +263,12 @@ def quantity_at(text: str, match: re.Match[str], comma: bool) -> Quantity | None
     """The amount of a number found in a sentence, with the unit in the words after it."""
     number = match.group().strip()
     rest = text[match.end() :]
+    if _CLUNG().match(rest) and not SCALE_AFTER.match(text, match.end()):
+        head = re.match(r"[^\W\d_]+", rest)
+        if head is None or unit_of(head.group()) is None or unit_of(head.group()).dims is None:  # type: ignore[union-attr]
+            return None
+    if text[: match.start()].rstrip()[-1:] in _STICKY:
+        return None
     words = _UNIT_AFTER().match(rest)
     tail = words.group() if words else ""
     for end in range(len(tail.split()), 0, -1):
@@ -261,7 +278,7 @@ def quantity_at(text: str, match: re.Match[str], comma: bool) -> Quantity | None
             found = read_quantity(f"{number} {part}", comma)
             if found is not None:
                 return found
-    scale = SCALE_AFTER.match(rest)
+    scale = SCALE_AFTER.match(text, match.end())
     percent = _PERCENT().match(rest)
     if scale or percent:
         return read_quantity(number + (scale or percent).group(), comma)  # type: ignore[union-attr]
@@ -272,4 +289,6 @@ def quantity_at(text: str, match: re.Match[str], comma: bool) -> Quantity | None
     return found
 
 
+_CLUNG = pattern(r"[A-Za-z_^\\(\u03c0\u221a!]|\s?[+*/\u00d7\u00b7\u00f7^]|\s-\s|\s?(?:\u03c0|pi\b|\\)")
+_STICKY = frozenset("\u00b1\u2260<>\u2264\u2265^\\_(+*/\u00d7\u00b7\u00f7\u221a[{\u2983")
 _UNIT_AFTER = pattern(r"\s?(?:[^\W\d]|[°€£$¢₹µ℃℉])[^\W\d_./^{}-]*(?:\^\{?\d\}?)?(?:(?:\s?/\s?|\s|-)[^\W\d]+(?:\^\{?\d\}?)?){0,3}")

@@ -6,6 +6,8 @@ in lower case and are linear: every gap is counted and every quantifier stands a
 
 from __future__ import annotations
 
+import re
+
 from derl_primitives.patterns import pattern
 
 ANSWER_NOUNS = (
@@ -58,17 +60,15 @@ NEGATION = pattern(
     r"[\s*_\"'(]*(?:(?:it|that|this|the answer|\w{1,10})\s+)?(?:(?:is|are|was|would|will|can|could|should|must|does|do|did)\s*(?:not|n't|never)|isn't|aren't|wasn't"
     r"|cannot|can't|won't|doesn't|(?:definitely |certainly |surely |clearly |absolutely |obviously |probably |most certainly )?not|n't|never|anything but|other than|neither|different from|far from|no longer|nowhere near"
     r"|(?:sicher |bestimmt )?nicht|kein\w{0,2}|keinesfalls|n'est pas|pas|jamais|no es|no son|nunca|não|nao|non è|non|не|niet|geen|nie|değil|không phải|không|bukan|"
-    r"ikke|inte|ei|ليس|ليست|لا|नहीं|不是|不为|不等于|并非|非|不|아니)(?![a-zäöüß])"
-)
+    r"ikke|inte|ei|ليس|ليست|لا|नहीं|不是|不为|不等于|并非|非|不|아니)(?![a-zäöüß])", re.I)
 """What is said is what the answer is not; also the sign."""
 
 NEGATED_AFTER = pattern(
-    r"(?:ではありません|ではない|じゃない|でない|が아니|아닙니다|아니다|이 아니|가 아니|नहीं है|değil|nicht|는 아니|is wrong|is not right|is not correct|is incorrect"
-    r"|isn't right|isn't correct|is not the answer|isn't the answer|can't be right|cannot be right|cannot be|can't be|is false|不对|不是答案|ist falsch|est faux|es falso|неверно|неправильно)"
-)
+    r"(?:ではありません|ではない|じゃない|でない|が아니|아닙니다|아니다|이 아니|가 아니|नहीं है|değil|nicht|는 아니|is wrong|would be wrong|was wrong|are wrong|is ruled out|is excluded|is too (?:small|large|big|low|high)|won't do|fails|is not right|is not correct|is incorrect"
+    r"|isn't right|isn't correct|is not the answer|isn't the answer|can't be right|cannot be right|cannot be|can't be|is false|不对|不是答案|ist falsch|est faux|es falso|неверно|неправильно)", re.I)
 """A negation that comes after what it denies."""
 
-INSTEAD = pattern(r"(?:,?\s*(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|而是|instead|rather)|[,;.:\u2014\u2013-]\s*(?:it is|it's|but|the answer is|rather|instead|это|es ist|c'est))[\s:,]+(?:actually |really |in fact |indeed )?")
+INSTEAD = pattern(r"(?:,?\s*(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|而是|instead|rather)|[,;.:\u2014\u2013-]\s*(?:it is|it's|but|the answer is|rather|instead|это|es ist|c'est))[\s:,]+(?:actually |really |in fact |indeed )?", re.I)
 """`not 41 but 42`: what follows is the answer."""
 
 REFUSAL = pattern(
@@ -101,49 +101,48 @@ CONFIRMED = pattern(r"\b(?:yes|correct|indeed|confirmed?|confirms|checks out|mat
 
 OR_WORDS = pattern(
     r"(?<!\w)(?:or|either|oder|entweder|ou|soit|o bien|oppure|или|либо|of|lub|veya|hoặc|atau|somewhere|between|zwischen|entre|tra|между|one of|eines von|among|versus|vs|maybe|perhaps|alternatively|anywhere)(?!\w)"
-    r"|或|または|あるいは|또는|혹은|أو|या|之间"
-)
+    r"|或|または|あるいは|또는|혹은|أو|या|之间", re.I)
 """Between two values: none was chosen."""
 
 HEDGES = pattern(
     r"(?:[\s*_,:\u2026]|\b(?:probably|approximately|about|around|roughly|exactly|simply|just|indeed|therefore|thus|hence|so|then|now|clearly|obviously|perhaps|likely|most likely|nearly|almost|only|also|"
     r"i think|i believe|i guess|i'd say|i would say|i get|we get|we have|i got|we find|it's|it is|it|equal to|equals?|given by|is|are|be|was|that|of|in fact|of course|surely|definitely|certainly|precisely|ungefähr|etwa|ca\.|circa|genau|also|wohl|vermutlich|wahrscheinlich|"
     r"environ|sans doute|probablement|donc|aproximadamente|unos|unas|probablemente|cerca de|provavelmente|circa|probabilmente|примерно|около|вероятно|ровно|roughly speaking|a total of|gleich|égale? à|igual a|uguale a|равен|равна|равно|the number|the value|"
-    r"maybe|hmm|well|ok|okay|gives|namely|as follows|und zwar|to be|estimated(?: to be| at)?|no more and no less than|nothing but|none other than)(?!\w)|大约|大概|约|恰好|应该是|應該是|约为|可能是|등|약|およそ|約|たぶん|おそらく|حوالي|تقريبا|लगभग)+"
-)
+    r"maybe|hmm|well|ok|okay|gives|namely|as follows|und zwar|to be|estimated(?: to be| at)?|no more and no less than|nothing but|none other than)(?!\w)|大约|大概|约|恰好|应该是|應該是|约为|可能是|등|약|およそ|約|たぶん|おそらく|حوالي|تقريبا|लगभग)+", re.I)
 """Words before a value that leave it alone."""
 
 REMARK = pattern(
-    r"^[\W_]*(?:(?:i )?hope (?:this|that|it)|let me know|feel free|please|thank|thanks|you're welcome|good luck|best (?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you (?:want|need|have)|would you like|if you (?:have|need|want|would)|"
+    r"^[\W_]*(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope (?:this|that|it)|let me know|feel free|please|thank|thanks|you're welcome|good luck|best (?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you (?:want|need|have)|would you like|if you (?:have|need|want|would)|"
     r"(?:i'm|i am) (?:happy|glad|confident|sure|certain|done|here)|that(?:'s| is) (?:it|all|my (?:final )?answer|the (?:final )?answer|correct|right|how)|and that's|this is (?:correct|right|my|the (?:final|correct|right)|because|consistent)|great|done|qed|q\.e\.d|check|verif|proof|sanity|note|remember|"
     r"(?:as a|for a|quick|to) (?:check|verif|double|confirm|sanity)|(?:we|i|you) can (?:check|verify|confirm|double)|let(?:'s| me) (?:check|verify|double|confirm)|double-check|(?:i|we) (?:checked|verified|double|have (?:checked|verified))|the (?:answer|result|solution) is (?:correct|right|verified|confirmed|consistent|reasonable)|end of|everything|"
-    r"viel erfolg|ich hoffe|gern|danke|probe|bonne|j'espère|merci|espero|gracias|obrigad|spero|grazie|надеюсь|спасибо|проверка|удачи|希望|谢谢|如果|验证|检验|ありがと|ご不明|お役|도움이|감사|أتمنى|शुभ|hoffentlich|vérification|comprobación|verifica)"
-)
+    r"viel erfolg|ich hoffe|gern|danke|probe|bonne|j'espère|merci|espero|gracias|obrigad|spero|grazie|надеюсь|спасибо|проверка|удачи|希望|谢谢|如果|验证|检验|ありがと|ご不明|お役|도움이|감사|أتمنى|शुभ|hoffentlich|vérification|comprobación|verifica)", re.I)
 """A closing remark: no conclusion."""
 
 INTENT = pattern(
-    r"^[\W_]*(?:first(?:ly)?\b|let(?:'s| us| me)\b|let |we (?:need|want|start|begin|must|have to|first|know|are (?:given|told|asked|looking)|can|should|will)|i (?:need|want|start|will|'ll|must|have to|am going|should|begin|would)|i'll|next\b|now (?:we|i|let|add|subtract|multiply|divide)|"
-    r"to (?:find|solve|get|compute|calculate|determine|do|answer)|step \d|given\b|suppose|assume|consider|recall|start|begin|the (?:question|problem|task)|what|how|which|who|when|where|why|if |zuerst|zunächst|wir (?:müssen|brauchen|wollen)|d'abord|primero|сначала|首先|まず|먼저)"
-)
+    r"^[\W_]*(?:first(?:ly)?\b|let(?:'s| us| me)\b|let |we (?:need|want|start|begin|must|have to|first|know|are (?:given|told|asked|looking)|can|should|will)|i (?:need|want|start|will|'ll|must|have to|am going|should|begin|would (?:start|begin|need|first|add|try|like))|i'll|next\b|now (?:we|i|let|add|subtract|multiply|divide)|"
+    r"to (?:find|solve|get|compute|calculate|determine|do|answer)|step \d|given\b|you (?:ask|want|need)|choose (?:between|one|from)|find |calculate |compute |determine |evaluate |simplify |solve |q:|suppose|assume|consider|recall|start|begin|the (?:question|problem|task)|what|how|which|who|when|where|why|if |zuerst|zunächst|wir (?:müssen|brauchen|wollen)|d'abord|primero|сначала|首先|まず|먼저)", re.I)
 """A sentence that sets out to do something, and concludes nothing."""
 
 CONCLUDES = pattern(
     r"(?<!\w)(?:so|therefore|thus|hence|total|in total|altogether|all together|in all|finally|overall|consequently|answer|result|final|this (?:means|gives|leaves|makes|is|yields)|that (?:means|gives|leaves|makes|is)|which (?:gives|leaves|makes|means|yields|is)|we (?:get|have|obtain|find|conclude)|gives|makes|leaves|yields|equals?|conclude|left|"
-    r"also|somit|daher|insgesamt|folglich|ergibt|donc|ainsi|au total|par conséquent|así|por lo tanto|entonces|en total|portanto|logo|então|quindi|dunque|perciò|in totale|поэтому|итак|значит|следовательно|всего|итого|dus|więc|zatem)(?!\w)|所以|因此|总共|一共|故|共|したがって|よって|合計|따라서|그러므로|총|إذن|لذلك|المجموع|इसलिए|कुल|∴|=|\\therefore"
-)
+    r"also|somit|daher|insgesamt|folglich|ergibt|donc|ainsi|au total|par conséquent|así|por lo tanto|entonces|en total|portanto|logo|então|quindi|dunque|perciò|in totale|поэтому|итак|значит|следовательно|всего|итого|dus|więc|zatem)(?!\w)|所以|因此|总共|一共|故|共|したがって|よって|合計|따라서|그러므로|총|إذن|لذلك|المجموع|इसलिए|कुल|∴|=|\\therefore", re.I)
 
 STATES = pattern(
-    r"(?<![\w'])(?:is|are|was|were|equals?|=|gives?|makes?|leaves?|yields?|totals?|has|have|had|gets?|got|be|becomes|costs?|needs?|pays?|earns?|takes?|sells?|sold|spends?|spent|saves?|bakes?|eats?|makes?|weighs?|remain|remains|comes? to|amounts? to|must be|receives?|owes?|works?|reads?|drives?|walks?|runs?|uses?|buys?|bought|owns?|won|wins?|ist|sind|hat|haben|beträgt|ergibt|kostet|bleiben|gibt|est|sont|a|fait|reste|coûte|es|son|tiene|hay|quedan|cuesta|é|são|tem|há|è|sono|ha|ci sono|restano|равно|равен|равна|имеет|осталось|стоит|будет|получится)(?!\w)|是|为|有|等于|は|が|은|는|=|\u2248"
-)
+    r"(?<![\w'])(?:is|are|was|were|equals?|=|gives?|makes?|leaves?|yields?|totals?|has|have|had|gets?|got|be|becomes|costs?|needs?|pays?|earns?|takes?|sells?|sold|spends?|spent|saves?|bakes?|eats?|makes?|weighs?|remain|remains|comes? to|amounts? to|must be|receives?|owes?|works?|reads?|stands? at|seats?|measures?|left with|leaving|remain(?:s|ed)?|holds? for|drives?|walks?|runs?|uses?|buys?|bought|owns?|won|wins?|ist|sind|hat|haben|beträgt|ergibt|kostet|bleiben|gibt|est|sont|a|fait|reste|coûte|es|son|tiene|hay|quedan|cuesta|é|são|tem|há|è|sono|ha|ci sono|restano|равно|равен|равна|имеет|осталось|стоит|будет|получится)(?!\w)|是|为|有|等于|は|が|은|는|=|\u2248", re.I)
 """The verb before what a sentence states."""
 
 TRAILING = pattern(
     r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|as|which|so|where|for|given|by|that|i\.e|meaning|after|if|when|hence|thus|therefore|and (?:so|that|this|it|therefore|we|not)|not|assuming|using|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché|так как|потому|что|因为|why|according|whereas|while|though|although|but|with|rather|instead|exactly|rounded|including|in which)\b"
-    r"|(?<!\w)(?:since|because|weil|denn|puisque|parce que|porque|ya que|perché|потому что|as (?:we|shown|required|desired|expected|before|stated|the|you|can)|so that|due to|based on|according to|after (?:all|rounding|adding|subtracting|buying|selling|giving)|which (?:is|means|was|are|can|matches|makes)|where|i'm|i am|hope|if (?:we|you|the)|when (?:we|the|rounded)|thanks to|for (?:this|the|these) (?:question|problem|exercise|task|reason)|to the (?:question|problem)|from the|by (?:the|our|adding|using))(?!\w)|因为|،)"
-)
+    r"|\s+and (?:this|that|it|which|so) (?:agrees|matches|is|fits|makes|also|checks|confirms|was|works|can|has|does|equals)(?!\w)|(?<!\w)(?:since|because|weil|denn|puisque|parce que|porque|ya que|perché|потому что|as (?:we|shown|required|desired|expected|before|stated|the|you|can)|so that|due to|based on|according to|after (?:all|rounding|adding|subtracting|buying|selling|giving)|which (?:is|means|was|are|can|matches|makes)|where|i'm|i am|hope|if (?:we|you|the)|when (?:we|the|rounded)|thanks to|for (?:this|the|these) (?:question|problem|exercise|task|reason)|to the (?:question|problem)|from the|by (?:the|our|adding|using))(?!\w)|因为|،)", re.I)
 """Where the explanation behind an answer starts."""
 
-ENDINGS = pattern(r"(?:입니다|이에요|예요|이다|임|です|である|でした|となります|になります|だ|है|हैं|होगा|dır|dir|dur|dür|tır|tir|'dir|'dır|'tür|'tir)[\s.!。।*_]*$")
+REASON = pattern(
+    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|given|by|i\.e|meaning|if|assuming|using|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded|including)\b|(?<!\w)(?:since|because|weil|puisque|parce que|porque|perché|потому что|due to|based on|according to)(?!\w)|因为)",
+    re.I,
+)
+"""Where the reason behind a concluding sentence starts; `so` starts its conclusion."""
+
+ENDINGS = pattern(r"(?:입니다|이에요|예요|이다|임|です|である|でした|となります|になります|だ|है|हैं|होगा|dır|dir|dur|dür|tır|tir|'dir|'dır|'tür|'tir)[\s.!。।*_]*$", re.I)
 """Verbs that stand behind the answer."""
 
 YES = frozenset("yes yep yeah true correct ja jawohl oui vrai sí si verdadero cierto sim verdadeiro vero да верно правда истина 是 是的 对 正确 はい 真 예 네 참 نعم صحيح हाँ हां सही tak prawda evet doğru đúng có yup wahr certainly absolutely affirmative".split())

@@ -67,7 +67,7 @@ def _given(text: str, gold: Digits, comma: bool) -> Digits | None:
     return None
 
 
-_ANYWHERE = pattern(r"(?:0[xXbBoO][0-9A-Fa-f_]+|\(?-?[0-9A-Fa-f]+\)?\s?_\s?(?:\{[^{}]{1,20}\}|\d+)|(?<![\w.])-?\d[0-9A-Fa-f]*(?![\w.]\w)\)?(?: in| \()? (?:base[- ]?\w+|binary|octal|hexadecimal)|(?<![\w.])(?:\d[0-9A-Fa-f]*|[A-F]+\d[0-9A-Fa-f]*)(?!\w))")
+_ANYWHERE = pattern(r"(?:0[xXbBoO][0-9A-Fa-f_]+|\(?-?[0-9A-Fa-f]+\)?\s?_\s?(?:\{[^{}]{1,20}\}|\d+)|(?<![\w.])-?\d[0-9A-Fa-f]*(?![\w.]\w)\)?(?: in | \(| )(?:base[- ]?\w+|binary|octal|hexadecimal)|(?<![\w.])(?:\d[0-9A-Fa-f]*|[A-F]+\d[0-9A-Fa-f]*)(?!\w))")
 
 
 def _spoken(text: str, gold: Digits, comma: bool) -> Digits | None:

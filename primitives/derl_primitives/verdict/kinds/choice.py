@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
@@ -50,15 +51,30 @@ _START = pattern(
 _LIST = pattern(r"^[\s*_(\[{\u2983\"'`]*(?:(?i:options?|choices?|answers?|letters?)\s+)?(?P<list>[\[(]?[A-Ja-j][\])]?[.)]?(?:\s*(?:,\s*and|,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|と|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since|because|are|only|both|sind|sont)\b)")
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
-    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting|choosing|picking|it's|it is|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option|choice|answer|letter)\s*)?[\s*_\"'`:]*)"
+    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting|choosing|picking|leaves|leaving|left with|only|so|therefore|thus|hence|it's|it is|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option|choice|answer|letter)\s*)?[\s*_\"'`:]*)"
     r"(?:[\[(](?P<a>[A-Ja-j])[\])]|(?P<b>[A-J]))(?![A-Za-z0-9'])|(?:^|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)|选项?\s?(?P<e>[A-J])|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
 )
 _ALONE = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[B-HJ])[\])]?(?![A-Za-z0-9'])")
 
 
+_RATED = pattern(r"(?<![A-Za-z])[\[(]?(?P<l>[A-J])[\])]?[\s*_]*[:.)\u2013-]\s*[^.;\n]{0,40}?(?P<r>\bright|\bcorrect|\btrue|\byes|\u2713|\u2714|\bwrong|\bincorrect|\bfalse|\bno\b|\bnot\b|\u2717|\u2718|\u274c|\u2705)", re.I)
+
+
+def _rated(text: str) -> Choice | None:
+    """`A: wrong. B: right. C: wrong.`"""
+    found = list(_RATED().finditer(text))
+    if len(found) < 2:
+        return None
+    right = {m["l"].upper() for m in found if m["r"].lower() in ("right", "correct", "true", "yes", "\u2713", "\u2714", "\u2705")}
+    return Choice(frozenset(right))
+
+
 def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
     del comma
     text = text.strip()
+    rated = _rated(text)
+    if rated is not None:
+        return rated
     several = _LIST().match(text) or (_PACKED().match(text) if len(gold.letters) > 1 or _PACKED().match(text) else None)
     if several:
         letters = frozenset(c for c in several["list"].upper().replace("AND", "").replace("UND", "") if "A" <= c <= "J")

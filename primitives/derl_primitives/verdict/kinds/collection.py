@@ -6,6 +6,7 @@ also be an open interval: then the same interval in another spelling is the same
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
@@ -14,13 +15,14 @@ from derl_primitives.verdict.elements import name_of, same_items, same_row, unna
 from derl_primitives.verdict.kinds import interval
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.quantity import joined, read_quantity
+from derl_primitives.verdict.statement import views
 from derl_primitives.verdict.split import at_top, bracketed, listed
 
 _EMPTY = pattern(
     r"^(?:\u2205|\u2983\s*\u2984|\{\s*\}|set\(\)|(?:there (?:are|is) )?no (?:real |integer |such |valid |possible )?(?:solutions?|roots?|values?|elements?|number|x)(?: exists?)?|(?:the )?(?:empty|null) set|none|\u00f8|\u00d8|keine lösung(?:en)?|leere menge|aucune solution|ensemble vide|sin solución|conjunto vacío|нет решений|пустое множество|无解|空集|解なし)$"
 )
 _PLUS_MINUS = pattern(r"\u00b1|\+/-|\+-|plus or minus ")
-_SETWORDS = pattern(r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?)\s*(?:is|are|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*")
+_SETWORDS = pattern(r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?)\s*(?:is|are|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*", re.I)
 _EACH = pattern(r"^[a-zA-Z]\s*(?:\u2208|=)\s*(?=[\u2983{])")
 
 
@@ -108,9 +110,10 @@ _SPAN = pattern(r"[\u2983{][^\u2983\u2984{}]{0,300}[\u2984}]|\((?:[^()]|\([^()]{
 
 def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
     """The last bracketed list of a sentence, else its list in words."""
-    whole = items_of(text, comma)
-    if whole is not None and (not whole.bare or all(_mathematical(e) for e in whole.entries)):
-        return whole
+    for view in views(text):
+        whole = items_of(view, comma)
+        if whole is not None and (not whole.bare or all(_mathematical(e) for e in whole.entries)):
+            return whole
     spans = [m.group() for m in _SPAN().finditer(text)]
     for span in reversed(spans):
         found = items_of(span, comma)

@@ -10,6 +10,7 @@ from derl_primitives.verdict.elements import formula_of
 from derl_primitives.verdict.formula import Node
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import at_top
+from derl_primitives.verdict.statement import views
 
 _MATH = pattern(r"[\\=^_+*/<>\u2264\u2265\u221a\u03c0!|\u00b1\u00d7\u00b7]|\d|(?<![A-Za-z])[a-zA-Z](?![A-Za-z])|-")
 _WORDS = pattern(r"(?<![\\A-Za-z])(?!sin|cos|tan|sec|csc|cot|log|exp|sqrt|arc|sinh|cosh|pi|abs|theta|alpha|beta|mod)[A-Za-z]{4,}")
@@ -47,7 +48,8 @@ def read(text: str, comma: bool = False) -> Sides | None:
 
 
 def _gold(text: str) -> Sides | None:
-    return read(text)
+    found = read(text)
+    return None if found is not None and None in found.sides and "\\" not in text else found
 
 
 def _given(text: str, gold: Sides, comma: bool) -> Sides | None:
@@ -104,9 +106,10 @@ def _same_equation(given: Sides, gold: Sides) -> bool | None:
 
 
 def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
-    found = read(text, comma)
-    if found is not None:
-        return found
+    for view in views(text):
+        found = read(view, comma)
+        if found is not None and None not in found.sides:
+            return found
     pieces = [p for p in _FORMULA().findall(text) if _OPERATES().search(p)]
     return read(pieces[-1], comma) if pieces else None
 

@@ -15,6 +15,7 @@ from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
 from derl_primitives.verdict.elements import formula_of
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import bracketed
+from derl_primitives.verdict.statement import views
 
 End = Fraction | float
 Piece = tuple[End, bool, End, bool]
@@ -288,9 +289,10 @@ def _gold(text: str) -> Union | None:
 
 
 def _spoken(text: str, gold: Union, comma: bool) -> Union | None:
-    found = union_of(text, comma)
-    if found is not None:
-        return found
+    for view in views(text):
+        found = union_of(view, comma)
+        if found is not None:
+            return found
     match = None
     for match in _PIECES().finditer(text):
         pass

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from fractions import Fraction
+import re
+from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
-from derl_primitives.verdict.elements import unnamed
+from derl_primitives.verdict.elements import name_of, unnamed
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.numerals import words_value
 from derl_primitives.verdict.quantity import NUMBER, Quantity, quantity_at, read_quantity, same_quantity
-from derl_primitives.verdict.words import HEDGES, OR_WORDS, STATES
+from derl_primitives.verdict.statement import conclusion, unhedged, views, without_asides
+from derl_primitives.verdict.words import OR_WORDS, STATES
 
-Amounts = tuple[Quantity, ...]
-"""Amounts that an answer states side by side as one: `1/3 = 0.333...`, exact and rounded."""
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The amounts that an answer states side by side as one (`1/3 = 0.333...`), and its name."""
+
+    amounts: tuple[Quantity, ...]
+    name: str | None
+
 
 _JOINTS = pattern(
     r"(?P<near>\s*(?:,?\s*(?:or|which is|that is|i\.e\.,?|i\.e)?\s*(?:\u2248|(?<![a-z])(?:approximately|approx\.?|about|roughly|around|rounded to|rounds to)(?![a-z])))\s*)"
     r"|(?P<same>\s*(?:==?|\u2261|,\s*(?:or|which is|that is|i\.e\.)\s*|\bi\.e\.,?\s*|\bor equivalently\b|\bor simply\b|\bor\b|\u21d2|=>|\u2192|\())"
 )
-_NAME = pattern(r"^[^\d=\u2248]{0,60}$")
+_NAME = pattern(r"^(?=[^\d]*[A-Za-z\u0391-\u03c9\u0400-\u04ff\u4e00-\u9fff])(?!\d)[\w\\{}()'|, ]{1,60}$")
 
 
-def _gold(text: str) -> Amounts | None:
-    quantity = read_quantity(text)
-    if quantity is not None:
-        return None if values.symbols(quantity.value) else (quantity,)
+def _gold(text: str) -> Stated | None:
     return amounts(text, False)
 
 
-def amounts(text: str, comma: bool) -> Amounts | None:
+def amounts(text: str, comma: bool) -> Stated | None:
     """The amounts of an answer that states one value in several ways; None when they differ."""
+    name = name_of(text)
     text = unnamed(text.strip())
     whole = read_quantity(text, comma)
     if whole is not None:
-        return (whole,) if not values.symbols(whole.value) else None
+        return Stated((whole,), name) if not values.symbols(whole.value) else None
     parts, joints, at = [], [], 0
     for match in _JOINTS().finditer(text):
         parts.append(text[at : match.start()])
@@ -47,15 +51,16 @@ def amounts(text: str, comma: bool) -> Amounts | None:
     found: list[Quantity] = []
     for k, part in enumerate(parts):
         part = part.strip(" ),.")
-        if not part or (k == 0 and _NAME().match(part) and not words_value(part.lower())):
+        quantity = read_quantity(part, comma) if part else None
+        named = k == 0 and _NAME().match(part) and (quantity is None or values.symbols(quantity.value))
+        if not part or named:
             continue
-        quantity = read_quantity(part, comma)
         if quantity is None or values.symbols(quantity.value):
             return None
         if found and not _one_value(found[-1], quantity, "near" in joints[:k], text):
             return None
         found.append(quantity)
-    return tuple(found) or None
+    return Stated(tuple(found), name) if found else None
 
 
 def _one_value(a: Quantity, b: Quantity, near: bool, text: str) -> bool:
@@ -72,38 +77,74 @@ def _one_value(a: Quantity, b: Quantity, near: bool, text: str) -> bool:
     return abs(x - y) <= 0.02 * max(abs(x), abs(y), 0.05)
 
 
-def _given(text: str, gold: Amounts, comma: bool) -> Amounts | None:
+def _given(text: str, gold: Stated, comma: bool) -> Stated | None:
     del gold
     return amounts(text, comma)
 
 
-def _same(given: Amounts, gold: Amounts) -> bool | None:
-    verdicts = [same_quantity(one, other) for one in given for other in gold]
+def _same(given: Stated, gold: Stated) -> bool | None:
+    if given.name and gold.name and given.name != gold.name and len(given.name) == len(gold.name) == 1:
+        return False
+    verdicts = [same_quantity(one, other) for one in given.amounts for other in gold.amounts]
     if True in verdicts:
         return True
     return None if None in verdicts else False
 
 
-def _spoken(text: str, gold: Amounts, comma: bool) -> Amounts | None:
-    """The amount that a sentence states: the only one, or the one after its last verb."""
-    hedge = HEDGES().match(text)
-    bare = text[hedge.end() :] if hedge else text
-    found = amounts(bare.rstrip("!"), comma) or amounts(bare, comma)
-    if found is not None and not (found[0].unit and len(bare.split()) > 6):
-        return found
+def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
+    """The amount that a sentence states in its concluding clause."""
+    text = without_asides(text)
+    clause = conclusion(text, _SAYS())
+    for view in views(clause):
+        found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
+        if found is not None and not (found.amounts[0].unit and len(view.split()) > 6):
+            if _offered(clause, view):
+                return None
+            return found
+    return _scanned(clause, comma)
+
+
+_SAYS = pattern(r"\d|(?<![a-z])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|million|half|zero|dozen)(?![a-z])|\u03c0|[零一二三四五六七八九十百千万]", re.I)
+
+
+def _offered(clause: str, view: str) -> bool:
+    """Whether the clause offers another number before the view: `7 or 8`."""
+    at = clause.rfind(view)
+    head = clause[:at] if at > 0 else ""
+    return bool(head) and OR_WORDS().search(head.lower()) is not None and any(c.isdigit() for c in head)
+
+
+def _scanned(text: str, comma: bool) -> Stated | None:
+    """The only amount of a clause that nothing but names: `14` in "he has 14 of the 20"."""
     matches = [m for m in NUMBER().finditer(text)][:40]
     if not matches:
-        return _worded(bare, comma)
-    quantities = [quantity_at(text, m, comma) for m in matches]
+        return _worded(unhedged(text), comma)
+    first, last = matches[0], matches[-1]
+    between = text[first.start() : last.end()].lower()
+    equals = text.rfind("=")
+    if equals >= 0:
+        after = [m for m in matches if m.start() > equals and not text[equals + 1 : m.start()].strip(" $*~\u2248")]
+        if after and not OR_WORDS().search(between):
+            found = quantity_at(text, after[0], comma)
+            return Stated((found,), None) if found else None
+    main = [m for m in matches if not _ASIDE_NUMBER().search(text, 0, m.start())] or matches
+    if len(matches) > 1 and OR_WORDS().search(text[main[0].start() : main[-1].end()].lower()):
+        return None
+    quantities = [quantity_at(text, m, comma) for m in main]
     if None in quantities:
         return None
     distinct = {(q.value, q.percent, q.unit and q.unit.dims) for q in quantities if q}
-    if len(distinct) == 1:
-        return (quantities[-1],) if quantities[-1] else None
-    return _after_verb(text, matches, quantities, comma)
+    if len(distinct) == 1 and quantities[-1]:
+        return Stated((quantities[-1],), None)
+    return _after_verb(text, main, [q for q in quantities if q])
 
 
-def _worded(text: str, comma: bool) -> Amounts | None:
+_ASIDE_NUMBER = pattern(
+    r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its|at|in|per|for|with|between|than|from|by|after|before|on|every|each|the|those|these|all|other|first|last|step|case|part|day|week|page|figure|equation|problem|question|chapter|over|under|into|among|across|within|during|since|der|den|von|aus|sur|de|des|les|los|las|из|por|para|en)\s+[*$]{0,3}$", re.I
+)
+
+
+def _worded(text: str, comma: bool) -> Stated | None:
     """A number word of a sentence without digits: the only one."""
     found = []
     words = _WORD().finditer(text)
@@ -122,35 +163,24 @@ def _worded(text: str, comma: bool) -> Amounts | None:
     start, value = found[-1]
     minus = text[:start].rstrip().casefold().endswith(("minus", "negative"))
     tail = text[start + value[1] :].split()
-    quantity = read_quantity(f"{-value[0] if minus else value[0]} {' '.join(tail[:2])}".replace("/", "/"), comma)
-    return (quantity or Quantity(("num", -value[0] if minus else value[0])),)
+    quantity = read_quantity(f"{-value[0] if minus else value[0]} {' '.join(tail[:2])}", comma)
+    return Stated((quantity or Quantity(("num", -value[0] if minus else value[0])),), None)
 
 
 _WORD = pattern(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _WEAK = frozenset("one un une una uma ein eine a second an one's seconds cent sei tre six a due or een".split()) - {"six"}
 
 
-def _after_verb(text: str, matches: list, quantities: list, comma: bool) -> Amounts | None:
+def _after_verb(text: str, matches: list[re.Match[str]], quantities: list[Quantity]) -> Stated | None:
     verbs = [m for m in STATES().finditer(text) if m.end() <= matches[-1].start()]
     if not verbs:
         return None
-    verb = verbs[-1]
-    after = [k for k, m in enumerate(matches) if m.start() >= verb.end()]
-    stated = text[verb.end() :]
-    first = after[0]
-    end = matches[after[1]].start() if len(after) > 1 else len(text)
-    between = text[matches[first].end() : end]
-    if len(after) > 1 and (OR_WORDS().search(between) or between.strip() in (",", "-", "\u2013", "to", "/", "and", "&")):
-        found = amounts(stated, comma)
-        return found
-    if OR_WORDS().search(text[verb.end() : matches[first].start()]):
-        return None
-    return (quantities[first],)
-
-
-def scaled(quantity: Quantity, factor: Fraction) -> Quantity:
-    """The quantity times a factor."""
-    return replace(quantity, value=("mul", ("num", factor), quantity.value))
+    after = [k for k, m in enumerate(matches) if m.start() >= verbs[-1].end()]
+    if len(after) > 1:
+        between = text[matches[after[0]].end() : matches[after[1]].start()]
+        if between.strip() in (",", "-", "\u2013", "to", "/", "and", "&", ", and"):
+            return None
+    return Stated((quantities[after[0]],), None)
 
 
 KIND = Kind("number or amount", _gold, _given, _same, _spoken)

@@ -84,7 +84,20 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     for match in _STATES().finditer(text):
         if forms(text[match.end() :]) & wanted or forms(text[: match.start()]) & wanted:
             return Words(gold.words, gold.whole)
-    return Words(plain_words(text), text)
+    return Words(gold.words, gold.whole) if _named_last(text, gold.words) else Words(plain_words(text), text)
+
+
+_TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
+
+
+def _named_last(text: str, wanted: str) -> bool:
+    """Whether a sentence ends in the name that gold is, with a common word before it."""
+    tokens = _TOKENS().findall(text)
+    size = len(wanted.split())
+    if len(tokens) <= size + 1 or plain_words(" ".join(tokens[-size:])) != wanted:
+        return False
+    name, before = tokens[-size], tokens[-size - 1]
+    return name[:1].isupper() and before.islower() and before not in ("not", "or", "and", "than", "like", "unlike", "near", "from", "against", "nor", "but")
 
 
 KIND = Kind("text", _gold, _given, _same, _spoken, layer="by words")

@@ -1,0 +1,59 @@
+"""What a sentence states: its concluding clause, and the places where the answer may begin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from derl_primitives.patterns import pattern
+from derl_primitives.verdict.words import HEDGES, STATES
+
+_JOINTS = pattern(
+    r"(?:;\s|(?<!\d):\s+(?!\d\d\b)|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes|means|yields|equals|comes to)|leaving|giving|making|for a total of|totall?ing|settling on|donc|also|daher|somit|folglich|por lo tanto|así que|entonces|portanto|logo|quindi|dunque|поэтому|значит|итак|следовательно)(?!\w)(?:\s+(?:that|far))?[,:]?\s*|[,，]?\s*(?:所以|因此|故|したがって|よって|따라서|그러므로|لذلك|إذن|इसलिए)[,，]?\s*)",
+    re.I,
+)
+_RECALL = pattern(
+    r"what (?:we|he|she|they|you|it|was|is|the) (?:had|have|started|began|were|was|given|said|asked|wanted|needed|states?|stated)|as (?:given|required|expected|desired|it should|claimed|stated|needed|before)|which (?:matches|agrees|checks|fits|is right|is correct)|(?:matches|agrees with|consistent with) the|checks out|\u2713|like before",
+    re.I,
+)
+_ASIDE = pattern(r"\s*[(\[][^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
+_COMMA = pattern(r",\s+(?!\d{3}(?!\d))(?:and |but |or )?")
+
+
+def unhedged(text: str) -> str:
+    """Without the words before an answer that leave it alone.
+
+    >>> unhedged("So it is about 7")
+    '7'
+    """
+    match = HEDGES().match(text)
+    return text[match.end() :] if match else text
+
+
+def without_asides(text: str) -> str:
+    """Without remarks in brackets and clauses that only recall something."""
+    text = _ASIDE().sub("", text) or text
+    if _RECALL().search(text):
+        kept = [part for part in _COMMA().split(text) if not _RECALL().search(part)]
+        text = ", ".join(kept) if kept else text
+    return text
+
+
+def conclusion(sentence: str, says: re.Pattern[str]) -> str:
+    """The last clause of a sentence in which `says` occurs; the sentence when there is none."""
+    for clause in reversed(_JOINTS().split(sentence)):
+        if clause and says.search(clause):
+            return clause.strip()
+    return sentence
+
+
+def views(text: str) -> Iterator[str]:
+    """The places of a sentence where its answer may begin, the likeliest first."""
+    seen = set()
+    starts = [m.end() for m in STATES().finditer(text)][-6:]
+    bare = unhedged(text)
+    for view in (bare, text, *(unhedged(text[at:]) for at in reversed(starts))):
+        view = view.strip(" ,")
+        if view and view not in seen:
+            seen.add(view)
+            yield view
