@@ -1,4 +1,4 @@
-r"""`correct`: whether the final answer of a completion is right, judged as a careful grader would."""
+"""`correct`: whether the final answer is right, judged as a careful grader would."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def correct(completion: Sequence[str] | str, answer: Sequence[str] | str) -> Boo
     tokens are no answer; one that is taken back, denied, refused, cut off, or offered beside others
     is wrong. Two answers are the same by what gold is: numbers by exact value (grouping, fractions,
     percent, number words, digits of other scripts), amounts with their units, expressions for all
-    values, sets without order, tuples with it, intervals, matrices, dates, digits in a base, letters
-    of a choice, yes and no, texts by their words.
+    values, sets without order, tuples with it, intervals, matrices, dates, digits in a base,
+    letters of a choice, yes and no, texts by their words.
 
     Nearly every pair is decided at once. Formulas that cannot be read here go to math-verify in
     worker processes when the extra `math` is installed, and count as different when it is not; a

@@ -14,6 +14,7 @@ from derl_primitives.suites import SUITES, SuiteConflict, SuiteError, UnknownSui
 def test_math():
     suite = find_suite("math")
     assert list(suite.primitives) == [
+        "correct",
         "exact",
         "boxed",
         "hashed",

@@ -22,7 +22,7 @@ _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b"
     "\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufe0e\ufe0f\ufeff"
 )
-_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_SPACES = "\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _SAME = {
     "\u2212": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\u2043": "-", "\u207b": "\u207b",
     "\u2044": "/", "\u2215": "/", "\u2018": "'", "\u2019": "'", "\u201b": "'", "\u2032": "'",
@@ -31,7 +31,8 @@ _SAME = {
     "\u2022": "\u00b7", "\u2217": "*", "\u2236": ":", "\u3001": ",", "\u066b": ".", "\u066c": ",",
     "\u060c": ",", "\uff0e": ".", "\u2264": "\u2264", "\u2a7d": "\u2264", "\u2266": "\u2264",
     "\u2a7e": "\u2265", "\u2267": "\u2265", "\u2245": "\u2248", "\u2243": "\u2248", "\u223c": "~",
-    "\u066a": "%", "\ufe6a": "%", "\u03d5": "\u03c6", "\u2147": "e", "\u2148": "i", "\u2126": "\u03a9",
+    "\u066a": "%", "\ufe6a": "%", "\u03d5": "\u03c6", "\u2147": "e", "\u2148": "i",
+    "\u2126": "\u03a9",
 }  # fmt: skip
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣʸ", "0123456789+-()nixy", strict=True))
 _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₓ", "0123456789+-()nx", strict=True))
@@ -72,28 +73,38 @@ def plain(text: str) -> str:
 
 
 _WRAPPERS = (
-    "text|textbf|textit|textrm|textsf|texttt|textnormal|textsc|textup|mathrm|mathbf|mathit|mathsf|mathtt"
-    "|mathnormal|operatorname|mbox|hbox|boldsymbol|bm|fbox|boxed|emph|underline|bold|rm|bf|ensuremath|pmb"
+    "text|textbf|textit|textrm|textsf|texttt|textnormal|textsc|textup|mathrm|mathbf"
+    "|mathit|mathsf|mathtt"
+    "|mathnormal|operatorname|mbox|hbox|boldsymbol|bm|fbox|boxed|emph|underline|bold|rm"
+    "|bf|ensuremath|pmb"
 )
 _WRAPPED = pattern(
     rf"\\(?:{_WRAPPERS})\*?\s*\{{((?:[^{{}}\\]|\\.)*)\}}|\\(?:text)?color\{{[^{{}}]*\}}"
     rf"(?:\{{([^{{}}]*)\}})?"
 )
 _SWITCHES = pattern(
-    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldmath|quad|qquad|hspace\{[^{}]*\}"
-    r"|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\*?\{[^{}]*\}|hfill|newline|par)(?![A-Za-z])|\\[;: ]|\\>|~"
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldmath|quad|qquad"
+    r"|hspace\{[^{}]*\}"
+    r"|phantom\{[^{}]*\}|label\{[^{}]*\}|tag\*?\{[^{}]*\}|hfill|newline|par)(?![A-Za-z])"
+    r"|\\[;: ]|\\>|~"
 )
-_SIZED = pattern(r"\\(?:left|right|middle|big|Big|bigg|Bigg|[bB]ig{1,2}[lrm])(?![A-Za-z])\s*\.?(?<!\.)")
+_SIZED = pattern(
+    r"\\(?:left|right|middle|big|Big|bigg|Bigg|[bB]ig{1,2}[lrm])(?![A-Za-z])\s*\.?(?<!\.)"
+)
 _DOT_DELIMITER = pattern(r"\\(?:left|right)\s*\.")
 _THIN = pattern(r"\\,|\\thinspace(?![A-Za-z])")
 _DELIMITERS = pattern(r"\\[()]|\\\[|\\\]")
 _MATH = pattern(r"(?<!\\)\$\$?\s*([^$]*[^$\\\s])\s*(?<!\\)\$\$?(?!\d)")
 _BOLD = pattern(r"(?<![\w)\]}*])(\*\*|__|\*|_|`{1,3})(?=[^\s*_`])([^*`\n]*?[^\s*`])\1(?![\w(*])")
 _NAMES = pattern(
-    r"\\(leq?|leqslant|geq?|geqslant|neq?|lt|gt|times|cdot|div|ast|pi|infty|approx|cup|cap|pm|mp|in|colon|mid|vert"
-    r"|lbrace|rbrace|lbrack|rbrack|lvert|rvert|ldots|dots|cdots|lor|land|vee|wedge|to|rightarrow|circ|degree|deg"
-    r"|euro|pounds|prime|and|sim|simeq|cong|equiv|theta|setminus|backslash|emptyset|varnothing|lparen|rparen"
-    r"|bullet|star|therefore|because|checkmark|forall|exists|dfrac|tfrac|cfrac|sfrac)(?![A-Za-z])\s?"
+    r"\\(leq?|leqslant|geq?|geqslant|neq?|lt|gt|times|cdot|div|ast|pi|infty|approx|cup|cap"
+    r"|pm|mp|in|colon|mid|vert"
+    r"|lbrace|rbrace|lbrack|rbrack|lvert|rvert|ldots|dots|cdots|lor|land|vee|wedge|to"
+    r"|rightarrow|circ|degree|deg"
+    r"|euro|pounds|prime|and|sim|simeq|cong|equiv|theta|setminus|backslash|emptyset"
+    r"|varnothing|lparen|rparen"
+    r"|bullet|star|therefore|because|checkmark|forall|exists|dfrac|tfrac|cfrac"
+    r"|sfrac)(?![A-Za-z])\s?"
 )
 _NAMED = {
     "le": "\u2264", "leq": "\u2264", "leqslant": "\u2264", "ge": "\u2265", "geq": "\u2265",
@@ -145,7 +156,11 @@ def _unmarked_ends(answer: str) -> str:
     """Without Markdown marks that stand at one end only: `54**` of `**Answer: 54**`."""
     if "**" in answer or "__" in answer:
         answer = _STRAY().sub("", answer)
-    return answer.lstrip("*#> ").rstrip("*` ") if answer[:1] in "*#>" or answer[-1:] in "*`" else answer
+    return (
+        answer.lstrip("*#> ").rstrip("*` ")
+        if answer[:1] in "*#>" or answer[-1:] in "*`"
+        else answer
+    )
 
 
 def _without_latex(answer: str) -> str:
@@ -172,4 +187,8 @@ def _without_latex(answer: str) -> str:
 
 def _content(match: re.Match[str]) -> str:
     inside = match[1] if match[1] is not None else match[2] or ""
-    return f" {inside} " if match.group().startswith((r"\text", r"\mbox", r"\hbox", r"\mathrm")) else inside
+    return (
+        f" {inside} "
+        if match.group().startswith((r"\text", r"\mbox", r"\hbox", r"\mathrm"))
+        else inside
+    )

@@ -9,7 +9,9 @@ from derl_primitives.verdict import values
 from derl_primitives.verdict.formula import read_formula, repeating
 from derl_primitives.verdict.quantity import joined, read_quantity, same_quantity
 
-_NAMED = pattern(r"^\s*(?:\\?[A-Za-z\u0391-\u03c9]{1,7}(?:_\{?\w{1,4}\}?)?(?:\(\s*[a-z]\s*\))?)'?\s*=\s*(?!=)")
+_NAMED = pattern(
+    r"^\s*(?:\\?[A-Za-z\u0391-\u03c9]{1,7}(?:_\{?\w{1,4}\}?)?(?:\(\s*\w{1,4}\s*\))?)'?\s*=\s*(?!=)"
+)
 
 
 def unnamed(text: str) -> str:

@@ -58,8 +58,17 @@ def finals(completion: str) -> list[Final]:
     text = plain(_window(said.text)).strip()
     stopped = said.stopped or completion.endswith("\n")
     if not text:
-        return [Final(None, "nothing is said after the thinking" if said.thought else "the completion is empty")]
-    comma = "," in text and bool(_DIGIT_COMMA().search(text)) and bool(COMMA_LANGUAGE().search(text[-2000:].lower()))
+        return [
+            Final(
+                None,
+                "nothing is said after the thinking" if said.thought else "the completion is empty",
+            )
+        ]
+    comma = (
+        "," in text
+        and bool(_DIGIT_COMMA().search(text))
+        and bool(COMMA_LANGUAGE().search(text[-2000:].lower()))
+    )
     found = list(_marked(text, stopped))
     if not found:
         found = list(_unmarked(text, said.stopped))
@@ -84,17 +93,26 @@ def _window(text: str) -> str:
 
 
 def _all_marks(text: str) -> list[Mark]:
-    found = [*marks.boxes(text), *marks.hashes(text), *marks.tags(text), *marks.phrases(text), *marks.bold_line(text)]
+    found = [
+        *marks.boxes(text),
+        *marks.hashes(text),
+        *marks.tags(text),
+        *marks.phrases(text),
+        *marks.bold_line(text),
+    ]
     found.sort(key=lambda m: (m.start, -m.end))
     outer: list[Mark] = []
     for mark in found:
         # A mark inside another says the same: the outer one holds it. A sentence ends at a box.
         if outer and mark.start < outer[-1].end:
-            if outer[-1].how in ("phrase", "refusal", "bold line") and mark.how in ("box", "answer tag", "hashes"):
-                outer[-1] = mark
-            elif outer[-1].how == "phrase" and mark.how == "phrase" and mark.text:
-                outer[-1] = mark
-            elif outer[-1].how == "hashes" and mark.how == "box":
+            if (
+                (
+                    outer[-1].how in ("phrase", "refusal", "bold line")
+                    and mark.how in ("box", "answer tag", "hashes")
+                )
+                or (outer[-1].how == "phrase" and mark.how == "phrase" and mark.text)
+                or (outer[-1].how == "hashes" and mark.how == "box")
+            ):
                 outer[-1] = mark
             elif outer[-1].how == "phrase" and mark.how == "bold line":
                 continue
@@ -153,7 +171,9 @@ def _cut_off(text: str, mark: Mark, before: Mark | None, stopped: bool) -> str:
     """What a mark that does not end means: it counts, is ignored, or takes back what was said."""
     if mark.how == "answer tag":
         content = mark.text
-        if content.strip() and (stopped or content.endswith("\n") or text[mark.end :].startswith("\n")):
+        if content.strip() and (
+            stopped or content.endswith("\n") or text[mark.end :].startswith("\n")
+        ):
             return "counts"
         return "cut" if content.strip() or before is None else _ignored_if_quiet(text, mark, before)
     if mark.how == "phrase":
@@ -171,7 +191,9 @@ def _ignored_if_quiet(text: str, mark: Mark, before: Mark) -> str:
 
 
 _BESIDE = pattern(
-    r"[\s$.,;:&*()]{0,6}(?:and|or|y|o|oder|und|et|ou|и|или|和|或|&|as well as)?[\s$,*]{0,4}(?:(?:is |are )?[a-zA-Z](?:_\{?\w\}?)?\s{0,2}(?:=|\u2248|\\approx)\s{0,2})?[\s$*]{0,4}"
+    r"[\s$.,;:&*()]{0,6}(?:and|or|y|o|oder|und|et|ou|и|или|和|或|&|as well "
+    r"as)?[\s$,*]{0,4}(?:(?:is |are )?[a-zA-Z](?:_\{?\w\}?)?\s{0,2}(?:=|\u2248"
+    r"|\\approx)\s{0,2})?[\s$*]{0,4}"
 )
 
 
@@ -179,16 +201,21 @@ def _joined(text: str, found: list[Mark]) -> list[Mark]:
     """Boxes that one sentence lists side by side become one list."""
     joined: list[Mark] = []
     for mark in found:
-        last = joined[-1] if joined else None
-        if (
-            last is not None and last.how == mark.how == "box" and last.whole and mark.whole and mark.text and last.text
-            and len(text[last.end : mark.start]) < 40 and "\n\n" not in text[last.end : mark.start] and "." not in text[last.end : mark.start].strip(" $")[:1]
-            and _BESIDE().fullmatch(text, last.end, mark.start) and "".join(last.text.split()) != "".join(mark.text.split())
-        ):  # fmt: skip
-            joined[-1] = Mark(last.start, mark.end, "box", f"{last.text}, {mark.text}")
-        else:
-            joined.append(mark)
+        if joined and _beside(text, joined[-1], mark):
+            last = joined.pop()
+            mark = Mark(last.start, mark.end, "box", f"{last.text}, {mark.text}")
+        joined.append(mark)
     return joined
+
+
+def _beside(text: str, first: Mark, second: Mark) -> bool:
+    """Whether one sentence lists two different boxes side by side."""
+    if not (first.how == second.how == "box" and first.text and second.text and second.whole):
+        return False
+    gap = text[first.end : second.start]
+    if len(gap) >= 40 or "\n\n" in gap or gap.strip(" $").startswith("."):
+        return False
+    return bool(_BESIDE().fullmatch(gap)) and first.text.split() != second.text.split()
 
 
 def _taken_back(text: str, mark: Mark) -> Final | None:
@@ -206,16 +233,22 @@ def _taken_back(text: str, mark: Mark) -> Final | None:
         if new is not None:
             return Final(new, "a correction after the marked answer", spoken=True)
         return Final(None, "the answer is taken back")
-    match = DOUBT().search(lower)
-    if match is not None:
-        new = _restated(rest[match.end() :], strict=True)
-        if new is not None and not CONFIRMED().search(lower, match.end()):
+    doubt = DOUBT().search(lower)
+    if doubt is not None:
+        new = _restated(rest[doubt.end() :], strict=True)
+        if new is not None and not CONFIRMED().search(lower, doubt.end()):
             return Final(new, "a correction after the marked answer", spoken=True)
     return None
 
 
 _RESTATED = pattern(
-    r"(?:(?<![a-z])(?:it|that|this|answer|result|value|total|count|number|sum|the correct one|which|there)(?:'s| is| are| should be| should have been| must be| has to be| equals| comes to| would be| becomes)(?: really| actually| in fact| instead| then| now| rather)?|(?<![a-z])(?:es (?:ist|sind)|richtig ist|c'est|es|il s'agit de|è|é|это|получается|будет|правильно)|(?<![a-z])(?:gives|makes|i get|we get|so|=|correction|rather|make (?:it|that)|i mean|i meant|instead|not \S{1,12}(?:,)? but)|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}|[^.!?\n\u3002]{1,60})"
+    r"(?:(?<![a-z])(?:it|that|this|answer|result|value|total|count|number|sum|the correct "
+    r"one|which|there)(?:'s| is| are| should be| should have been| must be| has to be| "
+    r"equals| comes to| would be| becomes)(?: really| actually| in fact| instead| then| "
+    r"now| rather)?|(?<![a-z])(?:es (?:ist|sind)|richtig ist|c'est|es|il s'agit de|è|é|это"
+    r"|получается|будет|правильно)|(?<![a-z])(?:gives|makes|i get|we get|so|=|correction"
+    r"|rather|make (?:it|that)|i mean|i meant|instead|not \S{1,12}(?:,)? but)"
+    r"|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}|[^.!?\n\u3002]{1,60})"
 )
 
 
@@ -241,7 +274,12 @@ def _restated(after: str, strict: bool = False) -> str | None:
 
 
 _CUT = pattern(
-    r"(?<![a-z])(?:the|a|an|of|to|and|or|is|are|was|by|with|from|for|so|that|which|then|we|i|in|at|on|as|equals|gives|get|than|plus|minus|times|have|has|not|but|because|if|per|each|there|this|it|will|be|need|holds?|contains?|costs?|add|our|their|his|her|also|can|multiply|divide|subtract|der|die|das|und|ist|wir|les|des|et|est|nous|el|la|los|y|es|que)$|[=+\-*/\u00d7\u00b7,(<>:]$|\\(?:frac|cdot|times|boxed|sqrt|text|left)\{?$"
+    r"(?<![a-z])(?:the|a|an|of|to|and|or|is|are|was|by|with|from|for|so|that|which|then|we"
+    r"|i|in|at|on|as|equals|gives|get|than|plus|minus|times|have|has|not|but|because|if"
+    r"|per|each|there|this|it|will|be|need|holds?|contains?|costs?|add|our|their|his|her"
+    r"|also|can|multiply|divide|subtract|der|die|das|und|ist|wir|les|des|et|est|nous|el|la"
+    r"|los|y|es|que)$|[=+\-*/\u00d7\u00b7,(<>:]$|\\(?:frac|cdot|times|boxed|sqrt|text"
+    r"|left)\{?$"
 )
 
 
@@ -277,4 +315,9 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if INTENT().match(lower.lstrip("*_> ")):
         yield Final(None, "no sentence states an answer")
         return
-    yield Final(last, "the concluding sentence" if ended else "the concluding sentence, unfinished", spoken=True, weak=not ended)
+    yield Final(
+        last,
+        "the concluding sentence" if ended else "the concluding sentence, unfinished",
+        spoken=True,
+        weak=not ended,
+    )

@@ -21,18 +21,91 @@ LONGEST = 400
 DEEPEST = 40
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan ln log lg exp sqrt abs floor ceil"
-    " re im conj cbrt gcd lcm max min".split()
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "ln",
+        "log",
+        "lg",
+        "exp",
+        "sqrt",
+        "abs",
+        "floor",
+        "ceil",
+        "re",
+        "im",
+        "conj",
+        "cbrt",
+        "gcd",
+        "lcm",
+        "max",
+        "min",
+    ]
 )
-_ALIASES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "ctg": "cot", "tg": "tan", "cosec": "csc"}
+_ALIASES = {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "ctg": "cot",
+    "tg": "tan",
+    "cosec": "csc",
+}
 _TWO = frozenset(("gcd", "lcm", "max", "min", "binom", "root", "logb"))
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho"
-    " sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "hbar",
+    ]
 )
 _TOKEN = pattern(
-    r"\s*(?:(?P<num>\d+(?:\.\d+)?|\.\d+)|\\(?P<cmd>[A-Za-z]+|.)|(?P<word>[A-Za-z]+)|(?P<pow>\*\*|\^)"
-    r"|(?P<op>[-+*/()\[\]{}|!_,\u00d7\u00b7\u00f7\u03c0\u221a\u221b\u221e\u00b0'%:]|\u230a|\u230b|\u2308|\u2309)"
+    r"\s*(?:(?P<num>\d+(?:\.\d+)?|\.\d+)|\\(?P<cmd>[A-Za-z]+|.)|(?P<word>[A-Za-z]+)"
+    r"|(?P<pow>\*\*|\^)"
+    r"|(?P<op>[-+*/()\[\]{}|!_,\u00d7\u00b7\u00f7\u03c0\u221a\u221b\u221e\u00b0'%:]|\u230a"
+    r"|\u230b|\u2308|\u2309)"
     r"|(?P<greek>[\u0391-\u03c9\u2113]))"
 )
 
@@ -97,8 +170,54 @@ def _words(word: str) -> list[tuple[str, str]]:
     return found
 
 
-_KNOWN = sorted({*FUNCTIONS, *_ALIASES, *_GREEK, "pi", "infinity"} - {"re", "im", "max", "min", "nu", "mu", "xi"}, key=len, reverse=True)
-_NO_PRODUCT = frozenset("the and one two ten six are was not yes for add all any but can day has how its may new now odd old our out see she too top use way who why you off set".split())
+_KNOWN = sorted(
+    {*FUNCTIONS, *_ALIASES, *_GREEK, "pi", "infinity"}
+    - {"re", "im", "max", "min", "nu", "mu", "xi"},
+    key=len,
+    reverse=True,
+)
+_NO_PRODUCT = frozenset(
+    [
+        "the",
+        "and",
+        "one",
+        "two",
+        "ten",
+        "six",
+        "are",
+        "was",
+        "not",
+        "yes",
+        "for",
+        "add",
+        "all",
+        "any",
+        "but",
+        "can",
+        "day",
+        "has",
+        "how",
+        "its",
+        "may",
+        "new",
+        "now",
+        "odd",
+        "old",
+        "our",
+        "out",
+        "see",
+        "she",
+        "too",
+        "top",
+        "use",
+        "way",
+        "who",
+        "why",
+        "you",
+        "off",
+        "set",
+    ]
+)
 
 
 class _Reader:
@@ -203,7 +322,8 @@ class _Reader:
                 "frac", "sqrt", "pi", "binom", "infinity", "lfloor", "lceil", "exp", "over", "log"
             )  # fmt: skip
         return kind == "op" and (
-            word in ("(", "{", "[", "\u03c0", "\u221a", "\u221b", "\u221e", "\u230a", "\u2308") or (word == "|" and not self.bars)
+            word in ("(", "{", "[", "\u03c0", "\u221a", "\u221b", "\u221e", "\u230a", "\u2308")
+            or (word == "|" and not self.bars)
         )
 
     def power(self) -> Node:
@@ -327,7 +447,9 @@ class _Reader:
                 raise Unreadable(word)
             return ("call", "floor" if word == "lfloor" else "ceil", node)
         if word in _GREEK:
-            return self.symbol({"varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta"}.get(word, word))
+            return self.symbol(
+                {"varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta"}.get(word, word)
+            )
         word = _ALIASES.get(word, word)
         if word in FUNCTIONS:
             return self.function(word)
@@ -390,7 +512,11 @@ class _Reader:
             self.take()
             return ("neg", self.operand())
         node = self.power()
-        while self.is_op("/") or (self.starts_factor() and not self.is_op("(", "[", "{") and self.peek()[1] not in FUNCTIONS):
+        while self.is_op("/") or (
+            self.starts_factor()
+            and not self.is_op("(", "[", "{")
+            and self.peek()[1] not in FUNCTIONS
+        ):
             if self.is_op("/"):
                 self.take()
                 node = ("div", node, self.power())
@@ -407,7 +533,8 @@ def symbols(node: Node) -> frozenset[str]:
 
 
 _REPEATING = pattern(
-    r"(?P<whole>\d*)\.(?P<fixed>\d*)(?:\\(?:overline|bar|overbar|dot)\s*\{?(?P<a>\d+)\}?(?:\\dot\s*\{?(?P<b>\d)\}?)?"
+    r"(?P<whole>\d*)\.(?P<fixed>\d*)(?:\\(?:overline|bar|overbar"
+    r"|dot)\s*\{?(?P<a>\d+)\}?(?:\\dot\s*\{?(?P<b>\d)\}?)?"
     r"|\((?P<c>\d+)\)|(?P<d>(?:\d[\u0304\u0305])+))"
 )
 
@@ -423,7 +550,9 @@ def repeating(text: str) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     whole, fixed = match["whole"] or "0", match["fixed"]
-    cycle = (match["a"] or "") + (match["b"] or "") or match["c"] or re.sub(r"\D", "", match["d"] or "")
+    cycle = (
+        (match["a"] or "") + (match["b"] or "") or match["c"] or re.sub(r"\D", "", match["d"] or "")
+    )
     bottom = int("9" * len(cycle) + "0" * len(fixed))
     top = int(whole + fixed + cycle) - int(whole + fixed)
     return f"({top}/{bottom})"

@@ -14,7 +14,20 @@ from derl_primitives.verdict.final import Final, finals
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.table import KINDS
-from derl_primitives.verdict.words import COMMA_LANGUAGE, CONCLUDES, ENDINGS, INSTEAD, NEGATED_AFTER, NEGATION, NO, REASON, REFUSAL, STATES, TRAILING, YES
+from derl_primitives.verdict.words import (
+    COMMA_LANGUAGE,
+    CONCLUDES,
+    ENDINGS,
+    INSTEAD,
+    NEGATED_AFTER,
+    NEGATION,
+    NO,
+    REASON,
+    REFUSAL,
+    STATES,
+    TRAILING,
+    YES,
+)
 
 LONGEST_ANSWER = 1000
 LONGEST_GOLD = 4000
@@ -47,7 +60,10 @@ class Verdict:
 
 _MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
 _LEAD = pattern(
-    r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|solution|result|option|choice|antwort|lösung|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답)\b\s*(?:\bis\b|\bare\b|:|=|\u2013|-|ist|est|es|é|è|是|は|은)+\s*",
+    r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right"
+    r"|best)\s+)?(?:answer|solution|result|option|choice|antwort|lösung|réponse|respuesta"
+    r"|resposta|risposta|ответ|答案|答え|정답)\b\s*(?:\bis\b|\bare\b|:|=|\u2013|-|ist|est|es|é|è"
+    r"|是|は|은)+\s*",
     re.I,
 )
 _DOLLAR_AMOUNT = pattern(r"^\$\s?[\d.,]+\s*$")
@@ -77,7 +93,11 @@ def read_gold(text: str) -> Gold | None:
 
 def _marked_gold(text: str) -> str:
     window = plain(text[-8192:])
-    found = [m for m in (*marks.boxes(window), *marks.hashes(window), *marks.tags(window)) if m.text and m.whole]
+    found = [
+        m
+        for m in (*marks.boxes(window), *marks.hashes(window), *marks.tags(window))
+        if m.text and m.whole
+    ]
     if found:
         last = max(found, key=lambda m: m.start)
         boxed = [m for m in found if m.how == "box"]
@@ -122,12 +142,18 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     if final.text is None:
         return Verdict(False, None, final.how, name, "no answer")
     if len(final.text) > LONGEST_ANSWER * 4:
-        return None if final.how == "the whole text" else Verdict(False, final.text, final.how, name, "too long")
+        return (
+            None
+            if final.how == "the whole text"
+            else Verdict(False, final.text, final.how, name, "too long")
+        )
     bare = undressed(_LEAD().sub("", final.text.strip()))
     if not bare:
         return None
     if final.how == "refusal":
-        same = text_kind.KIND.same(text_kind.Words("", bare), text_kind.Words(text_kind.plain_words(gold.bare), gold.bare)) or _same_refusal(bare, gold)
+        same = text_kind.KIND.same(
+            text_kind.Words("", bare), text_kind.Words(text_kind.plain_words(gold.bare), gold.bare)
+        ) or _same_refusal(bare, gold)
         return Verdict(same, final.text, "a refusal", name, "no answer")
     same = _as_it_stands(bare, gold)
     if same:
@@ -173,16 +199,31 @@ def _denied(bare: str, gold: Gold) -> str | None:
 
 def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
     kind = gold.kind
-    if kind.name == "yes or no" and final.how in ("the whole text", "the last line") and len(bare) > 12:
+    if (
+        kind.name == "yes or no"
+        and final.how in ("the whole text", "the last line")
+        and len(bare) > 12
+    ):
         sentence = _polar(final.text or "")
         if sentence is not None:
             bare = sentence
     if final.spoken:
         bare = _trimmed(bare, final.how.startswith("the concluding"))
-    given = kind.given(bare, gold.meaning, final.comma) if kind.name != "text" or not final.spoken else None
+    given = (
+        kind.given(bare, gold.meaning, final.comma)
+        if kind.name != "text" or not final.spoken
+        else None
+    )
     if given is None and final.how not in ("the whole text", "the last line"):
-        if final.weak and final.how.startswith("the concluding") and kind.name != "choice" and not _concludes(bare):
-            return Verdict(False, final.text, "the text breaks off before its answer", kind.name, "no answer")
+        if (
+            final.weak
+            and final.how.startswith("the concluding")
+            and kind.name != "choice"
+            and not _concludes(bare)
+        ):
+            return Verdict(
+                False, final.text, "the text breaks off before its answer", kind.name, "no answer"
+            )
         given = (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
     if given is None:
         if final.how in ("the whole text", "the last line") or final.weak:
@@ -198,7 +239,11 @@ def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
 
 def _concludes(bare: str) -> bool:
     lower = bare.lower()
-    return bool(CONCLUDES().search(lower)) or bool(STATES().search(lower)) or bool(_COLON().search(lower))
+    return (
+        bool(CONCLUDES().search(lower))
+        or bool(STATES().search(lower))
+        or bool(_COLON().search(lower))
+    )
 
 
 def _trimmed(bare: str, sentence: bool) -> str:
@@ -229,7 +274,20 @@ _LATEX = pattern(r"\\[A-Za-z]{2,}")
 
 def _undecided(bare: str, final: Final, gold: Gold) -> Verdict:
     """Nothing here can tell: math-verify is asked where both sides are formulas."""
-    formulas = gold.kind.name not in ("text", "choice", "yes or no", "date or time", "number in a base")
-    if formulas and _LATEX().search(gold.bare + bare) and len(bare) < LONGEST_ANSWER and not COMMA_LANGUAGE().search(bare.lower()):
-        return Verdict(None, final.text, final.how, gold.kind.name, "math-verify", (gold.bare, bare))
+    formulas = gold.kind.name not in (
+        "text",
+        "choice",
+        "yes or no",
+        "date or time",
+        "number in a base",
+    )
+    if (
+        formulas
+        and _LATEX().search(gold.bare + bare)
+        and len(bare) < LONGEST_ANSWER
+        and not COMMA_LANGUAGE().search(bare.lower())
+    ):
+        return Verdict(
+            None, final.text, final.how, gold.kind.name, "math-verify", (gold.bare, bare)
+        )
     return Verdict(False, final.text, final.how, gold.kind.name, "cannot be read as such")

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.sentences import sentence_end
-from derl_primitives.verdict.words import ANSWER_NOUNS, COPULA, EMPTY_TALK, GAP, NOT_THE_ANSWER, NOUN, REFUSAL
+from derl_primitives.verdict.words import (
+    ANSWER_NOUNS,
+    COPULA,
+    EMPTY_TALK,
+    GAP,
+    NOT_THE_ANSWER,
+    NOUN,
+    REFUSAL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,14 @@ def boxes(text: str) -> list[Mark]:
     >>> [m.text for m in boxes(r"\boxed{7} or \boxed{\text{no}}")]
     ['7', '\\text{no}']
     """
-    first = min((at for at in (text.find("\\boxed"), text.find("\\fbox"), text.find("\\framebox")) if at >= 0), default=-1)
+    first = min(
+        (
+            at
+            for at in (text.find("\\boxed"), text.find("\\fbox"), text.find("\\framebox"))
+            if at >= 0
+        ),
+        default=-1,
+    )
     if first < 0:
         return []
     open_: list[tuple[int, int] | None] = []
@@ -45,7 +60,9 @@ def boxes(text: str) -> list[Mark]:
         if token == "}":
             box = open_.pop() if open_ else None
             if box is not None:
-                closed.append(Mark(box[0], match.end(), "box", text[box[1] : match.start()].strip()))
+                closed.append(
+                    Mark(box[0], match.end(), "box", text[box[1] : match.start()].strip())
+                )
         elif token == "{":
             open_.append(None)
         elif len(token) > 2:
@@ -63,7 +80,9 @@ def boxes(text: str) -> list[Mark]:
 
 
 _HEADING = pattern(
-    r"(?:step|part|case|verif|check|explan|conclusion|summary|solution|approach|reasoning|method|note|proof|analysis|calculat|comput|given|problem|question|setup|understand|final step|schritt|étape|paso|шаг)",
+    r"(?:step|part|case|verif|check|explan|conclusion|summary|solution|approach|reasoning"
+    r"|method|note|proof|analysis|calculat|comput|given|problem|question|setup|understand"
+    r"|final step|schritt|étape|paso|шаг)",
     re.I,
 )
 
@@ -83,18 +102,21 @@ def hashes(text: str) -> list[Mark]:
         end = len(text) if end < 0 else end
         line = text[begin:end].strip()
         plain = line.strip("*_: ").lower()
-        heading = bool(_HEADING().match(plain)) or line.endswith(":") or (
-            NOUN().search(plain) is not None and len(plain) < 24 and not any(c.isdigit() for c in plain)
-        )  # fmt: skip
+        named = NOUN().search(plain) and len(plain) < 24 and not any(c.isdigit() for c in plain)
+        heading = _HEADING().match(plain) or line.endswith(":") or named
         if line and not heading:
             found.append(Mark(start, end, "hashes", line))
         at = text.rfind("####", 0, start)
     return found[::-1]
 
 
-_TAG_NAMES = "answer|final_answer|finalanswer|final-answer|final|ans|result|solution|output|response|boxed_answer|final_result|reponse|antwort"
+_TAG_NAMES = (
+    "answer|final_answer|finalanswer|final-answer|final|ans|result|solution|output"
+    "|response|boxed_answer|final_result|reponse|antwort"
+)
 _TAG = pattern(
-    rf"<(?P<name>{_TAG_NAMES})(?:\s[^<>]{{0,60}})?>|\[(?P<name2>ANSWER|FINAL_ANSWER)\]|<\|begin_of_(?P<name3>answer)\|>"
+    rf"<(?P<name>{_TAG_NAMES})(?:\s[^<>]{{0,60}})?>|\[(?P<name2>ANSWER|FINAL_ANSWER)\]"
+    rf"|<\|begin_of_(?P<name3>answer)\|>"
     rf"|</(?:{_TAG_NAMES})\s{{0,3}}>|\[/(?:ANSWER|FINAL_ANSWER)\]|<\|end_of_answer\|>",
     re.I,
 )
@@ -113,7 +135,9 @@ def tags(text: str) -> list[Mark]:
                 found.append(Mark(*_cut(text, open_, match.start())))
             open_ = match.start(), match.end()
         elif open_ is not None:
-            found.append(Mark(open_[0], match.end(), "answer tag", text[open_[1] : match.start()].strip()))
+            found.append(
+                Mark(open_[0], match.end(), "answer tag", text[open_[1] : match.start()].strip())
+            )
             open_ = None
     if open_ is not None:
         found.append(Mark(*_cut(text, open_, len(text))))
@@ -126,10 +150,21 @@ def _cut(text: str, open_: tuple[int, int], end: int) -> tuple[int, int, str, st
 
 
 _CONDITION = pattern(
-    r"(?<!\w)(?:if|whether|suppose|assuming|assume|unless|why|does|did|might (?:think|say|believe|guess)|hoping|hope|someone|some (?:people|may|might|students|would)|at first|would be if|imagine|pretend|claim(?:s|ed)? that|even if|wenn|falls|si|se|если)(?!\w)[^.!?\n]{0,60}$"
+    r"(?<!\w)(?:if|whether|suppose|assuming|assume|unless|why|does|did|might (?:think|say"
+    r"|believe|guess)|hoping|hope|someone|some (?:people|may|might|students|would)|at "
+    r"first|would be if|imagine|pretend|claim(?:s|ed)? that|even if|wenn|falls|si|se"
+    r"|если)(?!\w)[^.!?\n]{0,60}$"
 )
-_DIRECT = pattern(r"[\s*_\"'`)\]:]{0,8}(?=[\d$\u2212-]|\\\(|\\\[|\([A-Ja-j]\)|[\[*]{1,2}|[A-J](?![A-Za-z'])|\\boxed|`)")
-_DENIED_VERB = pattern(r"(?P<gap>[^.:=\n?!;]{0,40}?)(?<!\w)(?:isn't|wasn't|aren't|can't be|cannot be|won't be|shouldn't be|couldn't be|is definitely not|is not|n'est pas|ne serait pas|ist nicht|lautet nicht|no es|no son|não é|non è|is niet|не равен|не|nie jest)(?!\w)|(?P<gap2>\s?)(?:不是|不为|不等于|并不是|并非|لیس|ليست|ليس)")
+_DIRECT = pattern(
+    r"[\s*_\"'`)\]:]{0,8}(?=[\d$\u2212-]|\\\(|\\\[|\([A-Ja-j]\)|[\[*]{1,2}"
+    r"|[A-J](?![A-Za-z'])|\\boxed|`)"
+)
+_DENIED_VERB = pattern(
+    r"(?P<gap>[^.:=\n?!;]{0,40}?)(?<!\w)(?:isn't|wasn't|aren't|can't be|cannot be|won't be"
+    r"|shouldn't be|couldn't be|is definitely not|is not|n'est pas|ne serait pas|ist nicht"
+    r"|lautet nicht|no es|no son|não é|non è|is niet|не равен|не|nie jest)(?!\w)"
+    r"|(?P<gap2>\s?)(?:不是|不为|不等于|并不是|并非|لیس|ليست|ليس)"
+)
 
 
 def phrases(text: str) -> list[Mark]:
@@ -163,25 +198,38 @@ _ASCII_NOUNS = tuple(n for n in ANSWER_NOUNS if n.isascii())
 
 def _phrase(text: str, lower: str, start: int, at: int) -> Mark | None:
     before = lower[max(0, start - 90) : start]
-    if start and lower[start].isascii() and lower[start - 1].isalpha() and lower[start - 1].isascii():
+    if (
+        start
+        and lower[start].isascii()
+        and lower[start - 1].isalpha()
+        and lower[start - 1].isascii()
+    ):
         return None
     if lower[at : at + 1] == "s" and lower[start:at] == "answer":
         at += 1
     if lower[at : at + 2] in ("ed", "in") or lower[at : at + 1] == ">":
         return None
     line = before.rpartition("\n")[2]
-    if _CONDITION().search(line) or NOT_THE_ANSWER().search(line + "") and not line.rstrip().endswith(("my first", )):
+    if _CONDITION().search(line) or (
+        NOT_THE_ANSWER().search(line + "") and not line.rstrip().endswith(("my first",))
+    ):
         return None
     end_of_line = lower.find("\n", at)
     end_of_line = len(lower) if end_of_line < 0 else end_of_line
     denied = _DENIED_VERB().match(lower, at, end_of_line)
     copula = COPULA().match(lower, at, min(end_of_line, at + 120))
     prefix = ""
-    if denied is not None and (copula is None or denied.end() <= copula.end() + 8) and _gap(denied["gap"] or ""):
+    if (
+        denied is not None
+        and (copula is None or denied.end() <= copula.end() + 8)
+        and _gap(denied["gap"] or "")
+    ):
         begin, prefix = denied.end(), "not "
     elif copula is not None and _gap(copula["gap"]):
         begin = copula.end()
-        if not text[begin:end_of_line].strip(" .\u3002\u0964*_") and any(c.isdigit() for c in copula["gap"]):
+        if not text[begin:end_of_line].strip(" .\u3002\u0964*_") and any(
+            c.isdigit() for c in copula["gap"]
+        ):
             return Mark(start, begin, "phrase", copula["gap"].strip())
     else:
         direct = _DIRECT().match(text, at)
@@ -201,7 +249,19 @@ def _gap(gap: str) -> bool:
 def _heading(line: str) -> bool:
     """Whether a noun at the end of its line is a heading: `### Final answer`."""
     bare = line.strip(" #*_")
-    return bare in ("", "final", "the", "the final", "my", "my final", "correct", "finale", "endgültige", "die", "la") or line.lstrip().startswith("#")
+    return bare in (
+        "",
+        "final",
+        "the",
+        "the final",
+        "my",
+        "my final",
+        "correct",
+        "finale",
+        "endgültige",
+        "die",
+        "la",
+    ) or line.lstrip().startswith("#")
 
 
 def _content(text: str, lower: str, start: int, begin: int, prefix: str) -> Mark | None:

@@ -8,8 +8,39 @@ from functools import cache
 
 from derl_primitives.patterns import pattern
 
-_EN = {w: i for i, w in enumerate("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split())}
-_EN |= {w: 10 * i for i, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)} | {"fourty": 40, "nought": 0}
+_EN = {
+    w: i
+    for i, w in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
+    )
+}
+_EN |= {
+    w: 10 * i
+    for i, w in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2
+    )
+} | {"fourty": 40, "nought": 0}
 _SCALES = {
     "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
     "dozens": 12, "score": 20, "hundreds": 100, "thousands": 1000, "millions": 10**6, "billions": 10**9, "lakh": 10**5, "crore": 10**7,
@@ -19,14 +50,24 @@ _SCALES = {
     "тысяча": 1000, "тысячи": 1000, "тысяч": 1000, "миллион": 10**6, "миллиона": 10**6, "миллионов": 10**6, "docena": 12, "mln": 10**6, "mn": 10**6, "bn": 10**9,
 }  # fmt: skip
 _UNITS = {
-    "de": "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
-    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf",
-    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve",
-    "pt": "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis dezessete dezoito dezenove",
-    "it": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici diciassette diciotto diciannove",
-    "ru": "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать",
-    "nl": "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien zeventien achttien negentien",
-    "pl": "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć dziesięć jedenaście dwanaście trzynaście czternaście piętnaście szesnaście siedemnaście osiemnaście dziewiętnaście",
+    "de": "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn "
+    "vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn",
+    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze "
+    "quinze seize dix-sept dix-huit dix-neuf",
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
+    "quince dieciséis diecisiete dieciocho diecinueve",
+    "pt": "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze "
+    "quinze dezesseis dezessete dezoito dezenove",
+    "it": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici "
+    "quattordici quindici sedici diciassette diciotto diciannove",
+    "ru": "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать "
+    "двенадцать тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать "
+    "девятнадцать",
+    "nl": "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien "
+    "vijftien zestien zeventien achttien negentien",
+    "pl": "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć dziesięć jedenaście "
+    "dwanaście trzynaście czternaście piętnaście szesnaście siedemnaście osiemnaście "
+    "dziewiętnaście",
 }
 _TENS = {
     "de": "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
@@ -36,7 +77,8 @@ _TENS = {
     "it": "venti trenta quaranta cinquanta sessanta settanta ottanta novanta",
     "ru": "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
     "nl": "twintig dertig veertig vijftig zestig zeventig tachtig negentig",
-    "pl": "dwadzieścia trzydzieści czterdzieści pięćdziesiąt sześćdziesiąt siedemdziesiąt osiemdziesiąt dziewięćdziesiąt",
+    "pl": "dwadzieścia trzydzieści czterdzieści pięćdziesiąt sześćdziesiąt siedemdziesiąt "
+    "osiemdziesiąt dziewięćdziesiąt",
 }
 _MORE = {
     "ein": 1, "eine": 1, "une": 1, "una": 1, "uma": 1, "duas": 2, "одна": 1, "две": 2, "dreissig": 30, "cien": 100, "ciento": 100,
@@ -50,10 +92,22 @@ _PARTS = {
     "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10, "eleventh": 11, "elevenths": 11, "twelfth": 12, "twelfths": 12,
     "twentieth": 20, "twentieths": 20, "hundredth": 100, "hundredths": 100, "thousandth": 1000, "thousandths": 1000, "fifteenth": 15, "fifteenths": 15, "sixteenth": 16, "sixteenths": 16,
 }  # fmt: skip
-_FRENCH = frozenset("deux trois quatre cinq six sept huit neuf".split())
-_HALVES = {"half": Fraction(1, 2), "quarter": Fraction(1, 4), "third": Fraction(1, 3)}
-_AND_PART = pattern(r"[ -]+and[ -]+(?:an?|one)[ -]+(half|quarter|third)(?![a-z])|[ -]+and[ -]+(two[ -]thirds|three[ -]quarters)", re.I)
-_POINT = pattern(r"[ -]+point((?:[ -]+(?:zero|oh|one|two|three|four|five|six|seven|eight|nine))+)", re.I)
+_FRENCH = frozenset(["deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"])
+_HALVES = {
+    "half": Fraction(1, 2),
+    "quarter": Fraction(1, 4),
+    "third": Fraction(1, 3),
+    "two thirds": Fraction(2, 3),
+    "three quarters": Fraction(3, 4),
+}
+_AND_PART = pattern(
+    r"[ -]+and[ -]+(?:an?|one)[ -]+(half|quarter|third)(?![a-z])|[ -]+and[ -]+(two[ "
+    r"-]thirds|three[ -]quarters)",
+    re.I,
+)
+_POINT = pattern(
+    r"[ -]+point((?:[ -]+(?:zero|oh|one|two|three|four|five|six|seven|eight|nine))+)", re.I
+)
 _JOINERS = frozenset(("and", "y", "et", "e", "und", "и", "en", "i"))
 _LINKS = {"de": "und", "nl": "en"}
 _CJK = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
@@ -62,7 +116,9 @@ _CJK_BIG = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _KO = {c: i for i, c in enumerate("영일이삼사오육칠팔구")}
 _KO_TENS = {"십": 10, "백": 100, "천": 1000}
 _KO_BIG = {"만": 10**4, "억": 10**8}
-_CJK_RUN = pattern("[零〇一二三四五六七八九十百千万萬亿億两兩]+|[영일이삼사오육칠팔구십백천만억]+(?=(?:입|이에|개|명|원|$|\\s|\\.))")
+_CJK_RUN = pattern(
+    "[零〇一二三四五六七八九十百千万萬亿億两兩]+|[영일이삼사오육칠팔구십백천만억]+(?=(?:입|이에|개|명|원|$|\\s|\\.))"
+)
 _WORD = pattern(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
 
 
@@ -101,8 +157,12 @@ def _compound(word: str) -> list[str]:
     """German and Italian compounds split at hundreds and thousands: `dreihundertfünf`."""
     for big in ("tausend", "hundert", "cento", "mila"):
         head, found, tail = word.partition(big)
-        if found and (head in _words() or not head or _compound(head)[1:]) :
-            return [*(_compound(head) if head else []), big, *(_compound(tail.removeprefix("und")) if tail else [])]
+        if found and (head in _words() or not head or _compound(head)[1:]):
+            return [
+                *(_compound(head) if head else []),
+                big,
+                *(_compound(tail.removeprefix("und")) if tail else []),
+            ]
     return [word]
 
 
@@ -116,16 +176,16 @@ def words_value(text: str) -> tuple[Fraction, int] | None:
     """
     cjk = _CJK_RUN().match(text)
     if cjk:
-        value = _cjk(cjk.group())
-        return None if value is None else (Fraction(value), cjk.end())
+        number = _cjk(cjk.group())
+        return None if number is None else (Fraction(number), cjk.end())
     found = _spoken(text)
     if found is None or found[0].denominator != 1:
         return found
     value, end = found
     more = _AND_PART().match(text, end)
     if more:
-        part = _HALVES[more[1].lower()] if more[1] else Fraction(2, 3) if "third" in more[2].lower() else Fraction(3, 4)
-        return value + part, more.end()
+        worded = (more[1] or more[2]).lower().replace("-", " ")
+        return value + _HALVES[worded], more.end()
     more = _POINT().match(text, end)
     if more:
         digits = "".join(str(_EN.get(w, 0)) for w in more[1].lower().replace("-", " ").split())
@@ -134,7 +194,9 @@ def words_value(text: str) -> tuple[Fraction, int] | None:
 
 
 def _cjk(run: str) -> int | None:
-    digits, tens, big = (_KO, _KO_TENS, _KO_BIG) if "가" <= run[0] <= "힣" else (_CJK, _CJK_TENS, _CJK_BIG)
+    digits, tens, big = (
+        (_KO, _KO_TENS, _KO_BIG) if "가" <= run[0] <= "힣" else (_CJK, _CJK_TENS, _CJK_BIG)
+    )
     if len(run) > 30:
         return None
     if all(c in digits for c in run):
@@ -199,7 +261,9 @@ def _spoken(text: str) -> tuple[Fraction, int] | None:
                     current = (current or 1) * value
                 last_small = None
             else:
-                if last_small is not None and not (last_small >= 20 and last_small % 10 == 0 and value < 10):
+                if last_small is not None and not (
+                    last_small >= 20 and last_small % 10 == 0 and value < 10
+                ):
                     return _done(total + current, parts, end) if seen else None
                 current += value
                 last_small = value if value < 100 else None
@@ -252,6 +316,9 @@ def scale_of(word: str) -> int | None:
 
 
 SCALE_AFTER = re.compile(
-    r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni|milione|тысячи?|миллион(?:а|ов)?|mln|bn|万|萬|亿|億|만|억|(?<=\\d)[kKM](?!\\w))(?![a-zA-Z])",
+    r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen"
+    r"|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni"
+    r"|milione|тысячи?|миллион(?:а|ов)?|mln|bn|万|萬|亿|億|만|억"
+    r"|(?<=\\d)[kKM](?!\\w))(?![a-zA-Z])",
     re.I,
 )

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
-from derl_primitives.verdict.formula import Node, read_formula, repeating
+from derl_primitives.verdict.formula import Node, read_formula, repeating, symbols
 from derl_primitives.verdict.numerals import SCALE_AFTER, scale_of, words_value
 from derl_primitives.verdict.units import Unit, agree, unit_of
 
@@ -29,28 +29,90 @@ class Quantity:
 
 
 _GROUPED = pattern(
-    r"(?<![\d.,'])(?:\d{1,3}(?:(?P<a>\{,\}|,)\d{3})(?:(?P=a)\d{3})*|\d{1,3}(?: \d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?:_\d{3})+"
-    r"|\d{1,2}(?:(?:,|\{,\})\d{2})+(?:,|\{,\})\d{3}|\d{1,3}(?:\.\d{3}){2,}|\d{1,3}(?:, \d{3}){2,}(?=\.\d))(?![\d']|,\d|\{,\}\d| \d)"
+    r"(?<![\d.,'])(?:\d{1,3}(?:(?P<a>\{,\}|,)\d{3})(?:(?P=a)\d{3})*|\d{1,3}(?: \d{3})+"
+    r"|\d{1,3}(?:'\d{3})+|\d{1,3}(?:_\d{3})+"
+    r"|\d{1,2}(?:(?:,|\{,\})\d{2})+(?:,|\{,\})\d{3}|\d{1,3}(?:\.\d{3}){2,}|\d{1,3}(?:, "
+    r"\d{3}){2,}(?=\.\d))(?![\d']|,\d|\{,\}\d| \d)"
 )
 _COMMA_DECIMAL = pattern(r"(?<![\d.,])(\d{1,3}(?:[. ]\d{3})+|\d+)(?:,|\{,\})(\d+)(?![\d,])")
 _POINT_GROUPS = pattern(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,])")
-_SCIENTIFIC = pattern(r"(?<![A-Za-z\\])(\d+(?:\.\d*)?|\.\d+)\s?[eE]\s?\{?([-+]?\d{1,4})\}?(?![\dA-Za-z.])")
-_MIXED = pattern(r"(?<![\d./])(\d+)(?:\s+and\s+|\s*&\s*|\s+|\s*-\s*(?=\d+\s*/\s*\d+\s*$))(?=(\d+)\s*/\s*(\d+)(?!\s*[\d/^]))(\d+\s*/\s*\d+)")
+_SCIENTIFIC = pattern(
+    r"(?<![A-Za-z\\])(\d+(?:\.\d*)?|\.\d+)\s?[eE]\s?\{?([-+]?\d{1,4})\}?(?![\dA-Za-z.])"
+)
+_MIXED = pattern(
+    r"(?<![\d./])(\d+)(?:\s+and\s+|\s*&\s*|\s+"
+    r"|\s*-\s*(?=\d+\s*/\s*\d+\s*$))(?=(\d+)\s*/\s*(\d+)(?!\s*[\d/^]))(\d+\s*/\s*\d+)"
+)
 _AND_FRACTION = pattern(r"(?<=\d)\s+and\s+(?=\\frac)")
-_SIGN_WORD = pattern(r"^(?:minus|negative|neg\.?|moins|menos|meno|минус|负|負|マイナス|마이너스|سالب|ऋण)\s*", re.I)
+_SIGN_WORD = pattern(
+    r"^(?:minus|negative|neg\.?|moins|menos|meno|минус|负|負|マイナス|마이너스|سالب|ऋण)\s*", re.I
+)
 _LEADING = pattern(
-    r"^(?:[=:\u2248\u2261~\s]|≈|(?:approximately|approx\.?|about|around|roughly|exactly|only|just|a total of|total of|precisely|ca\.|circa|etwa|ungefähr|environ|unos|约|約|大约)(?![a-z]))+",
+    r"^(?:[=:\u2248\u2261~\s]|≈|(?:approximately|approx\.?|about|around|roughly|exactly"
+    r"|only|just|a total of|total of|precisely|ca\.|circa|etwa|ungefähr|environ|unos|约|約"
+    r"|大约)(?![a-z]))+",
     re.I,
 )
-_CURRENCY_FIRST = pattern(r"^(-|\+)?\s*(US\$|A\$|C\$|\$|€|£|¥|₹|₽|₩|¢|USD|EUR|GBP|INR|CNY|RMB|JPY|CHF|CAD|AUD|Rs\.?)\s*(-|\+)?\s*(?=[\d.])")
-_PERCENT = pattern(r"^\s*(?:%|percent(?:age points?)?(?![a-z])|per cent(?![a-z])|pct\.?(?![a-z])|prozent(?![a-z])|pour ?cent(?![a-z])|por ?ciento(?![a-z])|por cento(?![a-z])|per cento(?![a-z])|процент\w*|パーセント|퍼센트|بالمئة|प्रतिशत|процентов)", re.I)
+_CURRENCY_FIRST = pattern(
+    r"^(-|\+)?\s*(US\$|A\$|C\$|\$|€|£|¥|₹|₽|₩|¢|USD|EUR|GBP|INR|CNY|RMB|JPY|CHF|CAD|AUD"
+    r"|Rs\.?)\s*(-|\+)?\s*(?=[\d.])"
+)
+_PERCENT = pattern(
+    r"^\s*(?:%|percent(?:age points?)?(?![a-z])|per cent(?![a-z])|pct\.?(?![a-z])"
+    r"|prozent(?![a-z])|pour ?cent(?![a-z])|por ?ciento(?![a-z])|por cento(?![a-z])|per "
+    r"cento(?![a-z])|процент\w*|パーセント|퍼센트|بالمئة|प्रतिशत|процентов)",
+    re.I,
+)
 _CLOSING = " \t\n.!?;:,\u3002\uff01\u0964\u06d4\"'"
 _HEAD = pattern(
-    r"^[-+(\s]*(?:\d+(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?:\.\d+)?)?(?:\s*(?:\u00d7|x|\u00b7|\*)\s*10\s*(?:\^|\*\*)\s*(?:\{\s*[-+]?\d+\s*\}|\(?[-+]?\d+\)?))?[)\s]*"
+    r"^[-+(\s]*(?:\d+(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+(?:\.\d+)?)?(?:\s*(?:\u00d7|x|\u00b7"
+    r"|\*)\s*10\s*(?:\^|\*\*)\s*(?:\{\s*[-+]?\d+\s*\}|\(?[-+]?\d+\)?))?[)\s]*"
 )
 _LATEX_HEAD = pattern(r"^-?\s*\d*\s*\\frac\s*(?:\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}|\d\s*\d)")
-_SYMBOLIC_UNIT = pattern(r"^(?P<head>.*[\d)}\u03c0!]|[^ ]*\u03c0)\s+(?P<unit>(?:[A-Za-z\u00b0µμ/][A-Za-z\u00b0µμ./ -]*)(?:\^\s*\{?-?\d\}?)?(?:\s*/\s*[a-z]+)?(?:\^\s*\{?\d\}?)?)$")
-_NOT_UNIT = frozenset("or and to of plus minus times over by squared cubed from mod more less than not if factorial pi sqrt e i x y z n k thousand million billion dozen hundred half percent".split())
+_SYMBOLIC_UNIT = pattern(
+    r"^(?P<head>.*[\d)}\u03c0!]|[^ "
+    r"]*\u03c0)\s+(?P<unit>(?:[A-Za-z\u00b0µμ/][A-Za-z\u00b0µμ./ "
+    r"-]*)(?:\^\s*\{?-?\d\}?)?(?:\s*/\s*[a-z]+)?(?:\^\s*\{?\d\}?)?)$"
+)
+_NOT_UNIT = frozenset(
+    [
+        "or",
+        "and",
+        "to",
+        "of",
+        "plus",
+        "minus",
+        "times",
+        "over",
+        "by",
+        "squared",
+        "cubed",
+        "from",
+        "mod",
+        "more",
+        "less",
+        "than",
+        "not",
+        "if",
+        "factorial",
+        "pi",
+        "sqrt",
+        "e",
+        "i",
+        "x",
+        "y",
+        "z",
+        "n",
+        "k",
+        "thousand",
+        "million",
+        "billion",
+        "dozen",
+        "hundred",
+        "half",
+        "percent",
+    ]
+)
 
 
 def joined(text: str, comma: bool = False) -> str:
@@ -122,7 +184,11 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
     if unit is not None:
         if found.unit is not None and found.unit.dims is not None and found.unit.dims != unit.dims:
             return None
-        found = Quantity(found.value, unit if found.unit is None or found.unit.dims is None else found.unit, found.percent)
+        found = Quantity(
+            found.value,
+            unit if found.unit is None or found.unit.dims is None else found.unit,
+            found.percent,
+        )
     return Quantity(_negated(found.value), found.unit, found.percent) if sign < 0 else found
 
 
@@ -131,7 +197,9 @@ _ONGOING = pattern(r"(\d*)\.(\d*?)(\d{1,8}?)\3+(?:\s?\.\.\.+|\u2026)")
 
 def _ellipsis(text: str) -> str:
     """`0.777...` as a repeating decimal; at least three digits must show what repeats."""
-    match = _ONGOING().search(text) if len(text) < 80 and ("..." in text or "\u2026" in text) else None
+    match = (
+        _ONGOING().search(text) if len(text) < 80 and ("..." in text or "\u2026" in text) else None
+    )
     if match is None or len(match.group().rstrip(".\u2026 ").partition(".")[2]) - len(match[2]) < 3:
         return text
     return f"{text[: match.start()]}{match[1]}.{match[2]}({match[3]}){text[match.end() :]}"
@@ -157,7 +225,11 @@ def _amount(text: str) -> Quantity | None:
     match = _SYMBOLIC_UNIT().match(text)
     if match and match["unit"].split()[0].lower() not in _NOT_UNIT:
         unit, value = unit_of(match["unit"]), _valued(match["head"])
-        if unit is not None and value is not None and (unit.dims is not None or len(match["unit"].split()[0]) > 2):
+        if (
+            unit is not None
+            and value is not None
+            and (unit.dims is not None or len(match["unit"].split()[0]) > 2)
+        ):
             return Quantity(value, unit)
     value = _valued(text)
     if value is not None:
@@ -175,7 +247,11 @@ def _plain_number(text: str) -> Quantity | None:
     if number.startswith(("+", "-")):
         number = number[0] + number[1:].lstrip()
     try:
-        return Quantity(("num", Fraction(number))) if number.isascii() and "_" not in number and "/" not in number else None
+        return (
+            Quantity(("num", Fraction(number)))
+            if number.isascii() and "_" not in number and "/" not in number
+            else None
+        )
     except (ValueError, ZeroDivisionError):
         return None
 
@@ -189,7 +265,11 @@ def _with_rest(head: str, rest: str) -> Quantity | None:
     value = _valued(head.replace(" x ", "\u00d7").replace("x10", "\u00d710"))
     if value is None:
         return None
-    if not spaced and len(re.split(r"[^A-Za-zµ]", rest, maxsplit=1)[0]) < 2 and rest[0] not in "mgshLNJWVAKkM元个円개원℃℉":
+    if (
+        not spaced
+        and len(re.split(r"[^A-Za-zµ]", rest, maxsplit=1)[0]) < 2
+        and rest[0] not in "mgshLNJWVAKkM元个円개원℃℉"
+    ):
         return None
     return _after_number(value, rest)
 
@@ -199,7 +279,11 @@ def _after_number(value: Node, rest: str) -> Quantity | None:
     if scale:
         size = scale_of(scale[1]) or scale_of(scale[1].lower())
         if size:
-            value = ("num", value[1] * size) if value[0] == "num" else ("mul", value, ("num", Fraction(size)))
+            value = (
+                ("num", value[1] * size)
+                if value[0] == "num"
+                else ("mul", value, ("num", Fraction(size)))
+            )
             rest = rest[scale.end() - 1 :]
     percent = _PERCENT().match(rest)
     if percent:
@@ -209,12 +293,15 @@ def _after_number(value: Node, rest: str) -> Quantity | None:
     if not rest:
         return Quantity(value)
     first = rest.split()[0].lower()
-    if first in _NOT_UNIT and not (first == "e" and False) or len(rest) > 60:
+    if first in _NOT_UNIT or len(rest) > 60:
         return None
     unit = unit_of(rest)
     if unit is None:
         return None
-    if any(w in _NOT_UNIT and w not in ("of", "to", "from", "and", "by", "less", "more", "than") for w in rest.lower().split()):
+    if any(
+        w in _NOT_UNIT and w not in ("of", "to", "from", "and", "by", "less", "more", "than")
+        for w in rest.lower().split()
+    ):
         return None
     return Quantity(value, unit)
 
@@ -248,13 +335,18 @@ def same_quantity(given: Quantity, gold: Quantity) -> bool | None:
 
 
 def _is_number(node: Node) -> bool:
-    return not values.symbols(node)
+    return not symbols(node)
 
 
 NUMBER = pattern(
-    r"(?P<cur>(?:US\$|[$€£¥₹₽₩])\s?)?(?P<sign>(?<![\w)\]}%])[-+](?:\s?[$€£])?\s?|(?<![\w)\]}%])(?:minus|negative|minus|moins|menos|meno|минус) )?"
-    r"(?P<num>(?:\d{1,3}(?:(?:,|\{,\}|'| )\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)(?:[.,]\d+)*(?:\\overline\{\d+\}|\(\d+\)(?=[\s.,]|$))?|\.\d+|\\frac\s?\{-?\d+\}\{\d+\}|\\frac\s?\d\d)"
-    r"(?P<exp>\s?(?:\u00d7|\u00b7|x|\*)\s?10\s?(?:\^|\*\*)\s?(?:\{[-+]?\d+\}|[-+]?\d+)|[eE][-+]?\d+(?![\w.]))?(?P<frac>\s?/\s?\d+(?:\.\d+)?(?![\d])|\s\d+/\d+(?![\d/])|\s?\\frac\s?\{\d+\}\{\d+\})?(?P<pct>\s?%)?",
+    r"(?P<cur>(?:US\$|[$€£¥₹₽₩])\s?)?(?P<sign>(?<![\w)\]}%])[-+](?:\s?[$€£])?\s?"
+    r"|(?<![\w)\]}%])(?:minus|negative|minus|moins|menos|meno|минус) )?"
+    r"(?P<num>(?:\d{1,3}(?:(?:,|\{,\}|'| )\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+    r"|\d+)(?:[.,]\d+)*(?:\\overline\{\d+\}|\(\d+\)(?=[\s.,]|$))?|\.\d+"
+    r"|\\frac\s?\{-?\d+\}\{\d+\}|\\frac\s?\d\d)"
+    r"(?P<exp>\s?(?:\u00d7|\u00b7|x|\*)\s?10\s?(?:\^|\*\*)\s?(?:\{[-+]?\d+\}|[-+]?\d+)"
+    r"|[eE][-+]?\d+(?![\w.]))?(?P<frac>\s?/\s?\d+(?:\.\d+)?(?![\d])|\s\d+/\d+(?![\d/])"
+    r"|\s?\\frac\s?\{\d+\}\{\d+\})?(?P<pct>\s?%)?",
     re.I,
 )
 
@@ -284,11 +376,22 @@ def quantity_at(text: str, match: re.Match[str], comma: bool) -> Quantity | None
         return read_quantity(number + (scale or percent).group(), comma)  # type: ignore[union-attr]
     first = tail.split()[0] if tail.split() else ""
     found = read_quantity(number, comma)
-    if found is not None and found.unit is None and not found.percent and first.isalpha() and len(first) > 2:
+    if (
+        found is not None
+        and found.unit is None
+        and not found.percent
+        and first.isalpha()
+        and len(first) > 2
+    ):
         return Quantity(found.value, unit_of(first), False)
     return found
 
 
-_CLUNG = pattern(r"[A-Za-z_^\\(\u03c0\u221a!]|\s?[+*/\u00d7\u00b7\u00f7^]|\s-\s|\s?(?:\u03c0|pi\b|\\)")
+_CLUNG = pattern(
+    r"[A-Za-z_^\\(\u03c0\u221a!]|\s?[+*/\u00d7\u00b7\u00f7^]|\s-\s|\s?(?:\u03c0|pi\b|\\)"
+)
 _STICKY = frozenset("\u00b1\u2260<>\u2264\u2265^\\_(+*/\u00d7\u00b7\u00f7\u221a[{\u2983")
-_UNIT_AFTER = pattern(r"\s?(?:[^\W\d]|[°€£$¢₹µ℃℉])[^\W\d_./^{}-]*(?:\^\{?\d\}?)?(?:(?:\s?/\s?|\s|-)[^\W\d]+(?:\^\{?\d\}?)?){0,3}")
+_UNIT_AFTER = pattern(
+    r"\s?(?:[^\W\d]|[°€£$¢₹µ℃℉])[^\W\d_./^{}-]*(?:\^\{?\d\}?)?(?:(?:\s?/\s?|\s"
+    r"|-)[^\W\d]+(?:\^\{?\d\}?)?){0,3}"
+)

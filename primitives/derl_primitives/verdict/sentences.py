@@ -5,9 +5,18 @@ from __future__ import annotations
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import REMARK
 
-_STOP = pattern(r"[.!?\u2026]+(?=[\"'\u201d)\]*_`]{0,4}(?:\s|$))|[\u3002\uff01\uff1f\u0964\u06d4\u061f]|\n")
-_SHORTENED = pattern(r"(?<![A-Za-z])(?:approx|e\.g|i\.e|[ap]\.m|dr|mr|mrs|ms|st|no|vs|ca|etc|prof|eq|fig|min|max|sq|ft|cu|resp|z\.b|d\.h|bzw|nr|aprox|sr|u\.s|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.$")
-_FENCE = pattern(r"^\s*(?:`{3,}\w*|\$\$|\\\[|\\\]|\\\(|\\\)|-{3,}|\*{3,}|_{3,}|={3,}|\\end\{\w+\*?\}|\\begin\{(?:align|equation|aligned|gather)\*?\})\s*$")
+_STOP = pattern(
+    r"[.!?\u2026]+(?=[\"'\u201d)\]*_`]{0,4}(?:\s|$))|[\u3002\uff01\uff1f\u0964\u06d4\u061f]|\n"
+)
+_SHORTENED = pattern(
+    r"(?<![A-Za-z])(?:approx|e\.g|i\.e|[ap]\.m|dr|mr|mrs|ms|st|no|vs|ca|etc|prof|eq|fig"
+    r"|min|max|sq|ft|cu|resp|z\.b|d\.h|bzw|nr|aprox|sr|u\.s|jan|feb|mar|apr|jun|jul|aug"
+    r"|sept?|oct|nov|dec)\.$"
+)
+_FENCE = pattern(
+    r"^\s*(?:`{3,}\w*|\$\$|\\\[|\\\]|\\\(|\\\)|-{3,}|\*{3,}|_{3,}|={3,}|\\end\{\w+\*?\}"
+    r"|\\begin\{(?:align|equation|aligned|gather)\*?\})\s*$"
+)
 
 
 def sentence_end(text: str, start: int) -> int:
@@ -38,7 +47,8 @@ def _goes_on(text: str, at: int) -> bool:
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """The spans of all sentences and lines that are not blank."""
-    spans, at = [], 0
+    spans: list[tuple[int, int]] = []
+    at = 0
     while at < len(text) and len(spans) < 4000:
         end = sentence_end(text, at)
         piece = text[at:end]

@@ -7,7 +7,9 @@ from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
 
 _OPEN, _CLOSE = "([{" + SET_OPEN, ")]}" + SET_CLOSE
 _LIST_WORDS = pattern(
-    r"(?<!\w)(?:and also|as well as|and|or|und|oder|o bien|или|lub)(?!\w)|(?<=[\d)}]) (?:y|o|e|ed|et|ou|en|of|i|и) (?=[-\d(]|[a-z] ?=)|&|和|与|或|及|と|または|및|와|과|또는|و|أو|और|或者"
+    r"(?<!\w)(?:and also|as well as|and|or|und|oder|o bien|или|lub)(?!\w)"
+    r"|(?<=[\d)}]) (?:y|o|e|ed|et|ou|en|of|i|и) (?=[-\d(]|[a-z] ?=)"
+    r"|&|和|与|或|及|と|または|및|와|과|또는|و|أو|और|或者"
 )
 
 

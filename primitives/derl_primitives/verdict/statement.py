@@ -9,11 +9,20 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import HEDGES, STATES
 
 _JOINTS = pattern(
-    r"(?:;\s|(?<!\d):\s+(?!\d\d\b)|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes|means|yields|equals|comes to)|leaving|giving|making|for a total of|totall?ing|settling on|donc|also|daher|somit|folglich|por lo tanto|así que|entonces|portanto|logo|quindi|dunque|поэтому|значит|итак|следовательно)(?!\w)(?:\s+(?:that|far))?[,:]?\s*|[,，]?\s*(?:所以|因此|故|したがって|よって|따라서|그러므로|لذلك|إذن|इसलिए)[,，]?\s*)",
+    r"(?:;\s|(?<!\d):\s+(?!\d\d\b)|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
+    r"|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes"
+    r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|totall?ing"
+    r"|settling on|donc|also|daher|somit|folglich|por lo tanto|así que|entonces|portanto"
+    r"|logo|quindi|dunque|поэтому|значит|итак|следовательно)(?!\w)(?:\s+(?:that"
+    r"|far))?[,:]?\s*|[,，]?\s*(?:所以|因此|故|したがって|よって|따라서|그러므로|لذلك|إذن|इसलिए)[,，]?\s*)",
     re.I,
 )
 _RECALL = pattern(
-    r"what (?:we|he|she|they|you|it|was|is|the) (?:had|have|started|began|were|was|given|said|asked|wanted|needed|states?|stated)|as (?:given|required|expected|desired|it should|claimed|stated|needed|before)|which (?:matches|agrees|checks|fits|is right|is correct)|(?:matches|agrees with|consistent with) the|checks out|\u2713|like before",
+    r"what (?:we|he|she|they|you|it|was|is|the) (?:had|have|started|began|were|was|given"
+    r"|said|asked|wanted|needed|states?|stated)|as (?:given|required|expected|desired|it "
+    r"should|claimed|stated|needed|before)|which (?:matches|agrees|checks|fits|is right"
+    r"|is correct)|(?:matches|agrees with|consistent with) the|checks out|\u2713|like "
+    r"before",
     re.I,
 )
 _ASIDE = pattern(r"\s*[(\[][^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")

@@ -12,19 +12,31 @@ from dataclasses import dataclass
 from derl_primitives.patterns import pattern
 
 _NAMES = (
-    "think|thinking|thought|thoughts|reasoning|reason|scratchpad|scratch_pad|reflection|analysis|inner_monologue|rationale|cot|seed:think"
-    "|internal|planning|plan|chain_of_thought|inner_thoughts|thought_process|antthinking|antml:thinking"
+    "think|thinking|thought|thoughts|reasoning|reason|scratchpad|scratch_pad|reflection"
+    "|analysis|inner_monologue|rationale|cot|seed:think"
+    "|internal|planning|plan|chain_of_thought|inner_thoughts|thought_process|antthinking"
+    "|antml:thinking"
 )
 _TAGS = pattern(
-    rf"<(?P<open>{_NAMES})(?:\s[^<>]{{0,80}})?>|</(?P<close>{_NAMES})\s*>|\[(?P<open2>THINK)\]|\[/(?P<close2>THINK)\]|\u25c1(?P<open3>think)\u25b7|\u25c1/(?P<close3>think)\u25b7"
-    r"|<\|(?P<open4>begin_of_thought)\|>|<\|(?P<close4>end_of_thought)\|>|<(?P<open5>unused94)>|<(?P<close5>unused95)>",
+    rf"<(?P<open>{_NAMES})(?:\s[^<>]{{0,80}})?>|</(?P<close>{_NAMES})\s*>"
+    rf"|\[(?P<open2>THINK)\]|\[/(?P<close2>THINK)\]|\u25c1(?P<open3>think)\u25b7"
+    rf"|\u25c1/(?P<close3>think)\u25b7"
+    r"|<\|(?P<open4>begin_of_thought)\|>|<\|(?P<close4>end_of_thought)\|>"
+    r"|<(?P<open5>unused94)>|<(?P<close5>unused95)>",
     re.I,
 )
 _END = pattern(
-    r"<\|(?:im_end|endoftext|eot_id|end_of_text|eom_id|end|return|eos|endofassistant|end_of_turn|END_OF_TURN_TOKEN|user|endofprompt)\|>|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|<EOT>|<EOS>|\[EOS\]|<\|EOT\|>|<\|?pad\|?>|\[PAD\]|<turn_end>|<\|end\u2581of\u2581sentence\|>|<eod>|<\|eod\|>|<\|end_of_sentence\|>|<\|assistant_end\|>|<\|eot\|>|<end_of_utterance>|\[/INST\]|<\|endofturn\|>|<\|endoftext"
+    r"<\|(?:im_end|endoftext|eot_id|end_of_text|eom_id|end|return|eos|endofassistant"
+    r"|end_of_turn|END_OF_TURN_TOKEN|user|endofprompt)\|>|</s>|<eos>|<end_of_turn>"
+    r"|<\uff5cend\u2581of\u2581sentence\uff5c>|<EOT>|<EOS>|\[EOS\]|<\|EOT\|>|<\|?pad\|?>"
+    r"|\[PAD\]|<turn_end>|<\|end\u2581of\u2581sentence\|>|<eod>|<\|eod\|>"
+    r"|<\|end_of_sentence\|>|<\|assistant_end\|>|<\|eot\|>|<end_of_utterance>|\[/INST\]"
+    r"|<\|endofturn\|>|<\|endoftext"
 )
 _HEAD = pattern(
-    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|im_start\|>\s*(?:assistant)?|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<start_of_turn>\s*model|<\|assistant\|>|<\|start\|>assistant|\[/INST\])\s*"
+    r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|im_start\|>\s*(?:assistant)?"
+    r"|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<start_of_turn>\s*model"
+    r"|<\|assistant\|>|<\|start\|>assistant|\[/INST\])\s*"
 )
 _FINAL_CHANNEL = "<|channel|>final"
 _CHANNEL = pattern(r"<\|channel\|>(?P<name>\w+)(?:[^<]{0,80})<\|message\|>")
@@ -121,7 +133,9 @@ def _outside(text: str) -> tuple[str, bool, bool]:
     at, open_, found = 0, False, False
     for match in _TAGS().finditer(text):
         found = True
-        opens = bool(match["open"] or match["open2"] or match["open3"] or match["open4"] or match["open5"])
+        opens = bool(
+            match["open"] or match["open2"] or match["open3"] or match["open4"] or match["open5"]
+        )
         if opens and not open_:
             kept.append(text[at : match.start()])
             open_ = True

@@ -111,13 +111,50 @@ aud 1: aud
 _SPEEDS = {
     "mph": ("mi", "h"), "kph": ("km", "h"), "kmh": ("km", "h"), "kmph": ("km", "h"), "mps": ("m", "s"), "fps": ("ft", "s"),
 }  # fmt: skip
-_CASED = frozenset("L K N J W V A B".split())
+_CASED = frozenset(["L", "K", "N", "J", "W", "V", "A", "B"])
 _BASE = {"volume": ("length", 3), "area": ("length", 2)}
 _PIECE = pattern(
-    r"(?P<per>/|per(?![a-z])|pro(?![a-z])|par(?![a-z])|por(?![a-z]))|(?P<pow>\^\s*\{?\s*(?P<n>-?\d)\s*\}?|\*\*\s*(?P<n2>-?\d))|(?P<sq>square|sq\.?(?=\s)|squared|quadrat(?=[a-z])|cubic|cubed|cu\.?(?=\s))(?![a-z])"
-    r"|(?P<word>[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u00a2\u00b0\u2103\u2109][CF]?(?![a-z])|(?:us\$)|[^\W\d_]+(?:[-'][^\W\d_]+)*)|(?P<skip>[\s.*\u00b7{}()_-]+)|(?P<other>.)",
+    r"(?P<per>/|per(?![a-z])|pro(?![a-z])|par(?![a-z])|por(?![a-z]))"
+    r"|(?P<pow>\^\s*\{?\s*(?P<n>-?\d)\s*\}?|\*\*\s*(?P<n2>-?\d))|(?P<sq>square|sq\.?(?=\s)"
+    r"|squared|quadrat(?=[a-z])|cubic|cubed|cu\.?(?=\s))(?![a-z])"
+    r"|(?P<word>[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u00a2\u00b0\u2103\u2109][CF]?(?![a-"
+    r"z])|(?:us\$)|[^\W\d_]+(?:[-'][^\W\d_]+)*)|(?P<skip>[\s.*\u00b7{}()_-]+)|(?P<other>.)",
 )
-_FILLERS = frozenset("of the in total left each altogether a an more all only us remaining now exactly long tall wide deep high away old worth away all apart away so far together".split())
+_FILLERS = frozenset(
+    [
+        "of",
+        "the",
+        "in",
+        "total",
+        "left",
+        "each",
+        "altogether",
+        "a",
+        "an",
+        "more",
+        "all",
+        "only",
+        "us",
+        "remaining",
+        "now",
+        "exactly",
+        "long",
+        "tall",
+        "wide",
+        "deep",
+        "high",
+        "away",
+        "old",
+        "worth",
+        "away",
+        "all",
+        "apart",
+        "away",
+        "so",
+        "far",
+        "together",
+    ]
+)
 
 
 @cache
@@ -181,11 +218,18 @@ def unit_of(text: str) -> Unit | None:
             return None
     if not words:
         return None
-    if not known and dims and not words - {w for w in words if _atom(w) is not None} :
+    if not known and dims and not words - {w for w in words if _atom(w) is not None}:
         known = True
     if not known:
         # `5 meters of rope`: the first word decides what the amount is of.
-        first = next((m["word"] for m in _PIECE().finditer(text) if m["word"] and m["word"].lower() not in _FILLERS), None)
+        first = next(
+            (
+                m["word"]
+                for m in _PIECE().finditer(text)
+                if m["word"] and m["word"].lower() not in _FILLERS
+            ),
+            None,
+        )
         if first is None or _atom(first) is None or not dims:
             return Unit(None, Fraction(1), frozenset(words))
     return Unit(_based(dims), factor, frozenset(words))
@@ -204,7 +248,9 @@ def _atom(word: str) -> list[tuple[str, Fraction, int]] | None:
     if word.lower() in _SPEEDS:
         far, time = _SPEEDS[word.lower()]
         return [(*table[far], 1), (*table[time], -1)]
-    found = table.get(word) or (table.get(word.lower()) if len(word) > 1 or word.lower() in ("m", "g", "s", "h") else None)
+    found = table.get(word) or (
+        table.get(word.lower()) if len(word) > 1 or word.lower() in ("m", "g", "s", "h") else None
+    )
     if found is None and word.lower().startswith("quadrat"):
         inner = table.get(word.lower().removeprefix("quadrat"))
         return [(inner[0], inner[1], 2)] if inner else None
@@ -223,7 +269,11 @@ def agree(given: Unit | None, gold: Unit | None) -> Fraction | None:
             return given.factor / gold.factor
         if _pounds(given) and _pounds(gold):
             return Fraction(1)
-        if {given.dims, gold.dims} <= {(("yen_or_yuan", 1),), (("jpy", 1),), (("cny", 1),)} and "¥" in given.words | gold.words:
+        if {given.dims, gold.dims} <= {
+            (("yen_or_yuan", 1),),
+            (("jpy", 1),),
+            (("cny", 1),),
+        } and "¥" in given.words | gold.words:
             return Fraction(1)
         if _ambiguous_degree(given, gold):
             return Fraction(1)
@@ -240,7 +290,9 @@ def _pounds(unit: Unit) -> bool:
 def _ambiguous_degree(a: Unit, b: Unit) -> bool:
     temperatures = ((("celsius", 1),), (("fahrenheit", 1),))
     plain = (("angle", 1),)
-    return (a.dims == plain and b.dims in temperatures) or (b.dims == plain and a.dims in temperatures)
+    return (a.dims == plain and b.dims in temperatures) or (
+        b.dims == plain and a.dims in temperatures
+    )
 
 
 def _stems(unit: Unit) -> set[str]:

@@ -71,7 +71,11 @@ def _power(base: Fraction, top: Fraction) -> Fraction:
     if top.denominator != 1:
         root = _root(base, top.denominator)
         return _power(root, Fraction(top.numerator))
-    if abs(top) > LARGEST_BITS or (base.numerator.bit_length() + base.denominator.bit_length()) * abs(top) > 4 * LARGEST_BITS:
+    if (
+        abs(top) > LARGEST_BITS
+        or (base.numerator.bit_length() + base.denominator.bit_length()) * abs(top)
+        > 4 * LARGEST_BITS
+    ):
         raise Undefined
     return base ** int(top)
 
@@ -194,8 +198,8 @@ def _function(name: str, args: list[Number]) -> Number | float:
     if name == "cbrt" or name == "root":
         degree = 3 if name == "cbrt" else round(_real(args[1]))
         if x.imag == 0 and x.real < 0 and degree % 2:
-            return -((-x.real) ** (1 / degree))
-        return x ** (1 / degree)
+            return complex(-((-x.real) ** (1 / degree)))
+        return complex(x ** (1 / degree))
     if name == "conj":
         return x.conjugate()
     if name in ("floor", "ceil"):
@@ -207,7 +211,11 @@ def _function(name: str, args: list[Number]) -> Number | float:
 
 def close(a: Number, b: Number) -> bool:
     """Whether two values agree to ten digits."""
-    return abs(a - b) <= CLOSE * max(1.0, abs(a), abs(b)) if abs(a) > 1e-6 else abs(a - b) <= CLOSE * abs(a) + 1e-16
+    return (
+        abs(a - b) <= CLOSE * max(1.0, abs(a), abs(b))
+        if abs(a) > 1e-6
+        else abs(a - b) <= CLOSE * abs(a) + 1e-16
+    )
 
 
 def equal(a: Node, b: Node) -> bool | None:
@@ -223,7 +231,9 @@ def equal(a: Node, b: Node) -> bool | None:
     return _equal_functions(a, b, names)
 
 
-def _equal_constants(a: Node, b: Node, left: Fraction | None, right: Fraction | None) -> bool | None:
+def _equal_constants(
+    a: Node, b: Node, left: Fraction | None, right: Fraction | None
+) -> bool | None:
     if a == ("const", "inf") or b == ("const", "inf"):
         return False
     rational = left if left is not None else right
@@ -240,8 +250,15 @@ def points(names: frozenset[str]) -> list[dict[str, Number]]:
     """Where formulas in these variables are compared: positive points first."""
     ordered = sorted(names)
     found = []
-    for shift, values in enumerate((POINTS, POINTS, POINTS, POINTS, NEGATIVE + POINTS, NEGATIVE[::-1] + POINTS)):
-        found.append({n: values[(k * 2 + shift * (shift < 4)) % len(values)] * (1 + 0.0371 * k + 0) for k, n in enumerate(ordered)})
+    for shift, values in enumerate(
+        (POINTS, POINTS, POINTS, POINTS, NEGATIVE + POINTS, NEGATIVE[::-1] + POINTS)
+    ):
+        found.append(
+            {
+                n: values[(k * 2 + shift * (shift < 4)) % len(values)] * (1 + 0.0371 * k + 0)
+                for k, n in enumerate(ordered)
+            }
+        )
     return found  # type: ignore[return-value]
 
 

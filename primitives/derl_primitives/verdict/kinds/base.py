@@ -9,11 +9,24 @@ _NAMES = {
     "two": 2, "binary": 2, "three": 3, "ternary": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "octal": 8, "nine": 9,
     "ten": 10, "decimal": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "hexadecimal": 16, "hex": 16, "twenty": 20,
 }  # fmt: skip
-_DIGITS = r"(?P<digits>-?(?:[0-9A-Fa-f][0-9A-Fa-f ,]{0,78}[0-9A-Fa-f]|[0-9A-Fa-f])(?:\.[0-9A-Fa-f]{1,40})?)"
-_SUBSCRIPT = pattern(rf"\(?{_DIGITS}\)?\s*_\s*(?:\{{\s*(?:base\s*)?(?P<base>\w+)\s*\}}|\(?(?P<b2>\d{{1,2}})\)?|(?P<b3>two|eight|ten|sixteen))")
-_WORDS = pattern(rf"(?:the (?:number|value) )?\(?{_DIGITS}\)?[\s,]*(?:\(|in |is |as )*\s*(?:base[- ]?(?P<base>\w+)|(?P<b2>binary|octal|hexadecimal|hex|ternary|decimal))(?: notation| form)?\s*\)?", )
+_DIGITS = (
+    r"(?P<digits>-?(?:[0-9A-Fa-f][0-9A-Fa-f ,]{0,78}[0-9A-Fa-f]"
+    r"|[0-9A-Fa-f])(?:\.[0-9A-Fa-f]{1,40})?)"
+)
+_SUBSCRIPT = pattern(
+    rf"\(?{_DIGITS}\)?\s*_\s*(?:\{{\s*(?:base\s*)?(?P<base>\w+)\s*\}}"
+    rf"|\(?(?P<b2>\d{{1,2}})\)?|(?P<b3>two|eight|ten|sixteen))"
+)
+_WORDS = pattern(
+    rf"(?:the (?:number|value) )?\(?{_DIGITS}\)?[\s,]*(?:\(|in |is |as )*\s*(?:base[- "
+    rf"]?(?P<base>\w+)|(?P<b2>binary|octal|hexadecimal|hex|ternary|decimal))(?: notation| "
+    rf"form)?\s*\)?",
+)
 _PREFIX = pattern(r"(?P<sign>-?)0(?P<p>[xXbBoO])(?P<digits>[0-9A-Fa-f_]+)")
-_NOTED = pattern(r"(?:base[- ]?(?P<base>\d{1,2}|[a-z]+)|binary|octal|hexadecimal)\s*[:=]\s*(?P<digits>[0-9A-Fa-f]+)")
+_NOTED = pattern(
+    r"(?:base[- ]?(?P<base>\d{1,2}|[a-z]+)|binary|octal"
+    r"|hexadecimal)\s*[:=]\s*(?P<digits>[0-9A-Fa-f]+)"
+)
 
 Digits = tuple[str, int | None]
 
@@ -67,14 +80,22 @@ def _given(text: str, gold: Digits, comma: bool) -> Digits | None:
     return None
 
 
-_ANYWHERE = pattern(r"(?:0[xXbBoO][0-9A-Fa-f_]+|\(?-?[0-9A-Fa-f]+\)?\s?_\s?(?:\{[^{}]{1,20}\}|\d+)|(?<![\w.])-?\d[0-9A-Fa-f]*(?![\w.]\w)\)?(?: in | \(| )(?:base[- ]?\w+|binary|octal|hexadecimal)|(?<![\w.])(?:\d[0-9A-Fa-f]*|[A-F]+\d[0-9A-Fa-f]*)(?!\w))")
+_ANYWHERE = pattern(
+    r"(?:0[xXbBoO][0-9A-Fa-f_]+|\(?-?[0-9A-Fa-f]+\)?\s?_\s?(?:\{[^{}]{1,20}\}|\d+)"
+    r"|(?<![\w.])-?\d[0-9A-Fa-f]*(?![\w.]\w)\)?(?: in | \(| )(?:base[- ]?\w+|binary|octal"
+    r"|hexadecimal)|(?<![\w.])(?:\d[0-9A-Fa-f]*|[A-F]+\d[0-9A-Fa-f]*)(?!\w))"
+)
 
 
 def _spoken(text: str, gold: Digits, comma: bool) -> Digits | None:
     found = _given(text, gold, comma)
     if found is not None:
         return found
-    named = [r for r in (_given(m.group(), gold, comma) for m in _ANYWHERE().finditer(text)) if r is not None]
+    named = [
+        r
+        for r in (_given(m.group(), gold, comma) for m in _ANYWHERE().finditer(text))
+        if r is not None
+    ]
     based = [r for r in named if r[1] is not None]
     if based:
         return based[-1]

@@ -22,9 +22,18 @@ class Choice:
 
 
 _LETTER = r"[\[(]?\s*[A-J]\s*[\])]?"
-_SET = pattern(rf"(?:\(?[A-J]\)?)(?:\s*(?:,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|,\s*and|\s)\s*(?:\(?[A-J]\)?))+|[A-J]{{2,6}}")
-_WITH_TEXT = pattern(r"(?:(?:option|choice|answer|letter|antwort|opción|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*(?:[\])]\s*[.:)]?|[.:)])\s*(?P<text>\S.*)", )
-_ONE = pattern(r"(?:(?i:option|choice|answer|letter|antwort|opción|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*[\])]?\s*[.:]?")
+_SET = pattern(
+    r"(?:\(?[A-J]\)?)(?:\s*(?:,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|,\s*and"
+    r"|\s)\s*(?:\(?[A-J]\)?))+|[A-J]{2,6}"
+)
+_WITH_TEXT = pattern(
+    r"(?:(?:option|choice|answer|letter|antwort|opción"
+    r"|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*(?:[\])]\s*[.:)]?|[.:)])\s*(?P<text>\S.*)",
+)
+_ONE = pattern(
+    r"(?:(?i:option|choice|answer|letter|antwort|opción"
+    r"|réponse)\s+)?[\[(]?\s*(?P<letter>[A-J])\s*[\])]?\s*[.:]?"
+)
 
 
 def _gold(text: str) -> Choice | None:
@@ -45,19 +54,41 @@ def _gold(text: str) -> Choice | None:
 
 
 _START = pattern(
-    r"[\s*_(\[\"'`]*(?:(?:the )?(?:correct |right |best |final )?(?:options?|choices?|answers?|letters?|opci[oó]n(?:es)?|option|antwort(?:en)?|réponses?|respuestas?|вариант\w*|ответ|选项|選択肢)\s*(?:is|are|:|ist|est|es)?\s*)?[\s*_(\[\"'`{]*"
-    r"(?P<letter>[A-Ja-j])(?P<end>[\s*_]*(?:[\])}]|[.:,;!](?=\s|$)|[*_\"'`]|$|\s*[-\u2013\u2014]\s|\s(?=\()|[。，、入です입是]))",
+    r"[\s*_(\[\"'`]*(?:(?:the )?(?:correct |right |best |final )?(?:options?|choices?"
+    r"|answers?|letters?|opci[oó]n(?:es)?|option|antwort(?:en)?|réponses?|respuestas?"
+    r"|вариант\w*|ответ|选项|選択肢)\s*(?:is|are|:|ist|est|es)?\s*)?[\s*_(\[\"'`{]*"
+    r"(?P<letter>[A-Ja-j])(?P<end>[\s*_]*(?:[\])}]|[.:,;!](?=\s|$)|[*_\"'`]|$"
+    r"|\s*[-\u2013\u2014]\s|\s(?=\()|[。，、入です입是]))",
 )
-_LIST = pattern(r"^[\s*_(\[{\u2983\"'`]*(?:(?i:options?|choices?|answers?|letters?)\s+)?(?P<list>[\[(]?[A-Ja-j][\])]?[.)]?(?:\s*(?:,\s*and|,|;|/|&|\+|\band\b|\bund\b|\bet\b|\by\b|и|和|と|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since|because|are|only|both|sind|sont)\b)")
+_LIST = pattern(
+    r"^[\s*_(\[{\u2983\"'`]*(?:(?i:options?|choices?|answers?"
+    r"|letters?)\s+)?(?P<list>[\[(]?[A-Ja-j][\])]?[.)]?(?:\s*(?:,\s*and|,|;|/|&|\+|\band\b"
+    r"|\bund\b|\bet\b|\by\b|и|和|と"
+    r"|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since"
+    r"|because|are|only|both|sind|sont)\b)"
+)
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
-    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting|choosing|picking|leaves|leaving|left with|only|so|therefore|thus|hence|it's|it is|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option|choice|answer|letter)\s*)?[\s*_\"'`:]*)"
-    r"(?:[\[(](?P<a>[A-Ja-j])[\])]|(?P<b>[A-J]))(?![A-Za-z0-9'])|(?:^|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)|选项?\s?(?P<e>[A-J])|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
+    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? "
+    r"with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting"
+    r"|choosing|picking|leaves|leaving|left with|only|so|therefore|thus|hence|it's|it is"
+    r"|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option"
+    r"|choice|answer|letter)\s*)?[\s*_\"'`:]*)"
+    r"(?:[\[(](?P<a>[A-Ja-j])[\])]|(?P<b>[A-J]))(?![A-Za-z0-9'])|(?:^"
+    r"|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est"
+    r"|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true"
+    r"|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)"
+    r"|选项?\s?(?P<e>[A-J])|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
 )
 _ALONE = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[B-HJ])[\])]?(?![A-Za-z0-9'])")
 
 
-_RATED = pattern(r"(?<![A-Za-z])[\[(]?(?P<l>[A-J])[\])]?[\s*_]*[:.)\u2013-]\s*[^.;\n]{0,40}?(?P<r>\bright|\bcorrect|\btrue|\byes|\u2713|\u2714|\bwrong|\bincorrect|\bfalse|\bno\b|\bnot\b|\u2717|\u2718|\u274c|\u2705)", re.I)
+_RATED = pattern(
+    r"(?<![A-Za-z])[\[(]?(?P<l>[A-J])[\])]?[\s*_]*[:.)\u2013-]\s*[^.;\n]{0,40}?(?P<r"
+    r">\bright|\bcorrect|\btrue|\byes|\u2713|\u2714|\bwrong|\bincorrect|\bfalse|\bno\b"
+    r"|\bnot\b|\u2717|\u2718|\u274c|\u2705)",
+    re.I,
+)
 
 
 def _rated(text: str) -> Choice | None:
@@ -65,7 +96,11 @@ def _rated(text: str) -> Choice | None:
     found = list(_RATED().finditer(text))
     if len(found) < 2:
         return None
-    right = {m["l"].upper() for m in found if m["r"].lower() in ("right", "correct", "true", "yes", "\u2713", "\u2714", "\u2705")}
+    right = {
+        m["l"].upper()
+        for m in found
+        if m["r"].lower() in ("right", "correct", "true", "yes", "\u2713", "\u2714", "\u2705")
+    }
     return Choice(frozenset(right))
 
 
@@ -75,14 +110,24 @@ def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
     rated = _rated(text)
     if rated is not None:
         return rated
-    several = _LIST().match(text) or (_PACKED().match(text) if len(gold.letters) > 1 or _PACKED().match(text) else None)
+    several = _LIST().match(text) or (
+        _PACKED().match(text) if len(gold.letters) > 1 or _PACKED().match(text) else None
+    )
     if several:
-        letters = frozenset(c for c in several["list"].upper().replace("AND", "").replace("UND", "") if "A" <= c <= "J")
+        letters = frozenset(
+            c
+            for c in several["list"].upper().replace("AND", "").replace("UND", "")
+            if "A" <= c <= "J"
+        )
         return Choice(letters)
     start = _START().match(text)
     if start and not _article(text, start):
         rest = text[start.end() :].strip(" *_)].,\"'`}")
-        return None if _another(rest, start["letter"].upper()) else Choice(frozenset(start["letter"].upper()), rest)
+        return (
+            None
+            if _another(rest, start["letter"].upper())
+            else Choice(frozenset(start["letter"].upper()), rest)
+        )
     if gold.text and plain_words(text) == plain_words(gold.text):
         return gold
     return None
@@ -97,14 +142,16 @@ def _article(text: str, match: object) -> bool:
 def _another(rest: str, letter: str) -> bool:
     """Whether another letter is offered as well: `A or B`."""
     head = rest[:12]
-    return bool(OR_WORDS().match(head.lower())) and bool(_ALONE().search(head)) and letter not in head
+    return (
+        bool(OR_WORDS().match(head.lower())) and bool(_ALONE().search(head)) and letter not in head
+    )
 
 
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     found = _given(text, gold, comma)
     if found is not None:
         return found
-    named = [m for m in _NAMED().finditer(text)]
+    named = list(_NAMED().finditer(text))
     letters = [next(g for g in m.groups() if g).upper() for m in named]
     if len(gold.letters) > 1:
         at = named[0].start() if named else 0
@@ -112,11 +159,20 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         return Choice(frozenset(listed)) if listed else None
     if letters:
         tail = text[named[-1].end() :]
-        return None if _another(tail.strip(" *_)].,"), letters[-1]) else Choice(frozenset(letters[-1]))
+        return (
+            None if _another(tail.strip(" *_)].,"), letters[-1]) else Choice(frozenset(letters[-1]))
+        )
     alone = {m["l"] for m in _ALONE().finditer(text)}
     return Choice(frozenset(alone)) if len(alone) == 1 else None
 
 
 _ALONE_ANY = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[A-J])[\])]?(?![A-Za-z0-9'])")
 
-KIND = Kind("choice", _gold, _given, lambda given, gold: given.letters == gold.letters, _spoken, layer="by letter")
+KIND = Kind(
+    "choice",
+    _gold,
+    _given,
+    lambda given, gold: given.letters == gold.letters,
+    _spoken,
+    layer="by letter",
+)

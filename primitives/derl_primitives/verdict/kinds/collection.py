@@ -15,14 +15,22 @@ from derl_primitives.verdict.elements import name_of, same_items, same_row, unna
 from derl_primitives.verdict.kinds import interval
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.quantity import joined, read_quantity
-from derl_primitives.verdict.statement import views
 from derl_primitives.verdict.split import at_top, bracketed, listed
+from derl_primitives.verdict.statement import views
 
 _EMPTY = pattern(
-    r"^(?:\u2205|\u2983\s*\u2984|\{\s*\}|set\(\)|(?:there (?:are|is) )?no (?:real |integer |such |valid |possible )?(?:solutions?|roots?|values?|elements?|number|x)(?: exists?)?|(?:the )?(?:empty|null) set|none|\u00f8|\u00d8|keine lösung(?:en)?|leere menge|aucune solution|ensemble vide|sin solución|conjunto vacío|нет решений|пустое множество|无解|空集|解なし)$"
+    r"^(?:\u2205|\u2983\s*\u2984|\{\s*\}|set\(\)|(?:there (?:are|is) )?no (?:real "
+    r"|integer |such |valid |possible )?(?:solutions?|roots?|values?|elements?|number"
+    r"|x)(?: exists?)?|(?:the )?(?:empty|null) set|none|\u00f8|\u00d8|keine lösung(?:en)?"
+    r"|leere menge|aucune solution|ensemble vide|sin solución|conjunto vacío|нет решений"
+    r"|пустое множество|无解|空集|解なし)$"
 )
 _PLUS_MINUS = pattern(r"\u00b1|\+/-|\+-|plus or minus ")
-_SETWORDS = pattern(r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?)\s*(?:is|are|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*", re.I)
+_SETWORDS = pattern(
+    r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?)\s*(?:is|are"
+    r"|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*",
+    re.I,
+)
 _EACH = pattern(r"^[a-zA-Z]\s*(?:\u2208|=)\s*(?=[\u2983{])")
 
 
@@ -42,7 +50,9 @@ def _unfolded(entries: list[str]) -> list[str]:
     found: list[str] = []
     for entry in entries:
         match = _PLUS_MINUS().search(entry)
-        both = [entry] if match is None else [_PLUS_MINUS().sub(s, entry, count=1) for s in ("+", "-")]
+        both = (
+            [entry] if match is None else [_PLUS_MINUS().sub(s, entry, count=1) for s in ("+", "-")]
+        )
         for one in both:
             one = one.strip().removeprefix("+").strip()
             if "".join(one.split()) not in ("".join(f.split()) for f in found):
@@ -63,7 +73,11 @@ def items_of(text: str, comma: bool = False) -> Items | None:
     if inner is not None:
         kind = inner[0] + inner[2]
         if kind in (SET_OPEN + SET_CLOSE, "{}"):
-            return Items(tuple(_unfolded([e.strip() for e in at_top(inner[1], ",;")])), ordered=False, comma=comma)
+            return Items(
+                tuple(_unfolded([e.strip() for e in at_top(inner[1], ",;")])),
+                ordered=False,
+                comma=comma,
+            )
         if kind in ("()", "[]", "\u27e8\u27e9"):
             entries = [e.strip() for e in at_top(inner[1], ",;")]
             if len(entries) > 1 and all(entries):
@@ -80,7 +94,9 @@ def _gold(text: str) -> Items | None:
     items = items_of(text)
     if items is None:
         return None
-    if items.bare and (read_quantity(text) is not None or not all(_mathematical(e) for e in items.entries)):
+    if items.bare and (
+        read_quantity(text) is not None or not all(_mathematical(e) for e in items.entries)
+    ):
         return None
     return items if items.bare or not items.entries or all(items.entries) else None
 
@@ -105,7 +121,10 @@ def _given(text: str, gold: Items, comma: bool) -> Items | None:
     return None
 
 
-_SPAN = pattern(r"[\u2983{][^\u2983\u2984{}]{0,300}[\u2984}]|\((?:[^()]|\([^()]{0,60}\)){1,200}\)|\[[^\[\]]{1,200}\]")
+_SPAN = pattern(
+    r"[\u2983{][^\u2983\u2984{}]{0,300}[\u2984}]|\((?:[^()]|\([^()]{0,60}\)){1,200}\)"
+    r"|\[[^\[\]]{1,200}\]"
+)
 
 
 def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
@@ -133,7 +152,11 @@ def _same(given: Items, gold: Items) -> bool | None:
 def _same_tuple(given: Items, gold: Items) -> bool | None:
     if given.ordered:
         return same_row(given.entries, gold.entries, given.comma)
-    if given.bare and len(given.names) == len(given.entries) == len(gold.entries) and None not in given.names:
+    if (
+        given.bare
+        and len(given.names) == len(given.entries) == len(gold.entries)
+        and None not in given.names
+    ):
         ordered = sorted(zip(given.names, given.entries, strict=True), key=lambda p: str(p[0]))
         wanted = [name_of(e) for e in gold.entries]
         if None not in wanted:
@@ -142,7 +165,9 @@ def _same_tuple(given: Items, gold: Items) -> bool | None:
         return same_row([e for _, e in ordered], gold.entries, given.comma)
     if len(gold.entries) == 2 and len(given.entries) <= 2:
         open_interval = interval.union_of("(" + ", ".join(gold.entries) + ")")
-        other = interval.union_of(given.entries[0], given.comma) if len(given.entries) == 1 else None
+        other = (
+            interval.union_of(given.entries[0], given.comma) if len(given.entries) == 1 else None
+        )
         return bool(open_interval) and other == open_interval
     return False
 

@@ -19,7 +19,7 @@ for _n, _names in enumerate(
     1,
 ):  # fmt: skip
     _MONTHS |= dict.fromkeys(_names.split(), _n)
-_DAYS = {}
+_DAYS: dict[str, int] = {}
 for _n, _names in enumerate(
     (
         "monday mon montag lundi lunes lunedì понедельник", "tuesday tue tues dienstag mardi martes martedì вторник", "wednesday wed mittwoch mercredi miércoles mercoledì среда", "thursday thu thurs donnerstag jeudi jueves giovedì четверг",
@@ -30,22 +30,61 @@ for _n, _names in enumerate(
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _ORDINAL = r"(?:st|nd|rd|th|er|º|°|\.)?"
 _DATE = pattern(
-    rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}})(?!\d)|(?P<y2>\d{{4}})\s?年\s?(?P<m2>\d{{1,2}})\s?月\s?(?P<d2>\d{{1,2}})\s?日|(?P<y7>\d{{4}})\s?년\s?(?P<m7>\d{{1,2}})\s?월\s?(?P<d7>\d{{1,2}})\s?일"
+    rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}})(?!\d)"
+    rf"|(?P<y2>\d{{4}})\s?年\s?(?P<m2>\d{{1,2}})\s?月\s?(?P<d2>\d{{1,2}})\s?日"
+    rf"|(?P<y7>\d{{4}})\s?년\s?(?P<m7>\d{{1,2}})\s?월\s?(?P<d7>\d{{1,2}})\s?일"
     rf"|(?P<a>\d{{1,2}})[-/.](?P<b>\d{{1,2}})[-/.](?P<y3>\d{{4}})(?!\d)"
-    rf"|(?<!\w)(?:the\s)?(?P<d4>\d{{1,2}}){_ORDINAL}[\s-]{{1,3}}(?:day of |of |de |di )?(?P<m4>{_MONTH})(?!\w)\.?(?:[,\s-]{{1,3}}(?:of |de |del |di )?(?P<y4>\d{{4}})(?!\d))?"
-    rf"|(?<!\w)(?P<m5>{_MONTH})(?!\w)\.?\s{{0,2}}(?:the )?(?P<d5>\d{{1,2}})(?!\d)(?:st|nd|rd|th)?(?:[,\s]{{1,3}}(?:of )?(?P<y5>\d{{4}})(?!\d))?"
+    rf"|(?<!\w)(?:the\s)?(?P<d4>\d{{1,2}}){_ORDINAL}[\s-]{{1,3}}(?:day of |of |de |di "
+    rf")?(?P<m4>{_MONTH})(?!\w)\.?(?:[,\s-]{{1,3}}(?:of |de |del |di "
+    rf")?(?P<y4>\d{{4}})(?!\d))?"
+    rf"|(?<!\w)(?P<m5>{_MONTH})(?!\w)\.?\s{{0,2}}(?:the )?(?P<d5>\d{{1,2}})(?!\d)(?:st|nd"
+    rf"|rd|th)?(?:[,\s]{{1,3}}(?:of )?(?P<y5>\d{{4}})(?!\d))?"
     rf"|(?<!\w)(?P<m6>{_MONTH})(?!\w)\.?,?\s(?:of |de )?(?P<y6>\d{{4}})(?!\d)"
 )
-_WORDED = {"noon": (12, 0), "midday": (12, 0), "12 noon": (12, 0), "midnight": (0, 0), "12 midnight": (0, 0)}
+_WORDED = {
+    "noon": (12, 0),
+    "midday": (12, 0),
+    "12 noon": (12, 0),
+    "midnight": (0, 0),
+    "12 midnight": (0, 0),
+}
 _TIME = pattern(
-    r"(?<![\d:])(?P<h>\d{1,2})(?:[:h]|\.(?=\d\d\s?[ap]\.?m))(?P<m>\d{2})(?::(?P<s>\d{2}))?\s?(?P<p>[ap]\.?\s?m(?:\.|(?!\w))|uhr|o'clock)?(?![:\d])"
-    r"|(?<![\d:.])(?P<h2>\d{1,2})\s?(?P<p2>[ap]\.?\s?m(?:\.|(?!\w))|o'clock(?: in the (?P<part>morning|afternoon|evening))?|uhr)"
-    r"|(?<![\d:])(?P<h3>\d{1,2})\s?[点時시]\s?(?:(?P<m3>\d{1,2})\s?[分분])?|(?<!\w)(?P<word>noon|midday|midnight)(?!\w)|(?<!\d)(?P<h4>[01]\d|2[0-3])(?P<m4>[0-5]\d)\s?(?:hours|hrs|h)(?!\w)"
-    r"|(?P<how>half|quarter) (?P<rel>past|to) (?P<h5>\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\s?(?P<p5>[ap]\.?m\.?)?"
+    r"(?<![\d:])(?P<h>\d{1,2})(?:[:h]"
+    r"|\.(?=\d\d\s?[ap]\.?m))(?P<m>\d{2})(?::(?P<s>\d{2}))?\s?(?P<p>[ap]\.?\s?m(?:\."
+    r"|(?!\w))|uhr|o'clock)?(?![:\d])"
+    r"|(?<![\d:.])(?P<h2>\d{1,2})\s?(?P<p2>[ap]\.?\s?m(?:\.|(?!\w))|o'clock(?: in the "
+    r"(?P<part>morning|afternoon|evening))?|uhr)"
+    r"|(?<![\d:])(?P<h3>\d{1,2})\s?[点時시]\s?(?:(?P<m3>\d{1,2})\s?[分분])?"
+    r"|(?<!\w)(?P<word>noon|midday|midnight)(?!\w)|(?<!\d)(?P<h4>[01]\d"
+    r"|2[0-3])(?P<m4>[0-5]\d)\s?(?:hours|hrs|h)(?!\w)"
+    r"|(?P<how>half|quarter) (?P<rel>past|to) (?P<h5>\d{1,2}|one|two|three|four|five|six"
+    r"|seven|eight|nine|ten|eleven|twelve)\s?(?P<p5>[ap]\.?m\.?)?"
 )
-_HOURS = {w: i for i, w in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)}
+_HOURS = {
+    w: i
+    for i, w in enumerate(
+        [
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+        ],
+        1,
+    )
+}
 _DAY = pattern(r"(?<!\w)(?:" + "|".join(sorted(_DAYS, key=len, reverse=True)) + r")(?!\w)")
-_PART = pattern(r"in the (morning|afternoon|evening)|at night|des nachmittags|(?<!\w)(?:下午|上午|午後|午前|晚上|오후|오전)|de la (tarde|mañana)|du (?:soir|matin)")
+_PART = pattern(
+    r"in the (morning|afternoon|evening)|at night|des nachmittags|(?<!\w)(?:下午|上午|午後|午前|晚上"
+    r"|오후|오전)|de la (tarde|mañana)|du (?:soir|matin)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +98,7 @@ class Moment:
 
 
 def _dates(text: str) -> list[tuple[tuple[int | None, int, int | None], int, int]]:
-    found = []
+    found: list[tuple[tuple[int | None, int, int | None], int, int]] = []
     for m in _DATE().finditer(text):
         year = next((int(m[k]) for k in ("y", "y2", "y3", "y4", "y5", "y6", "y7") if m[k]), None)
         if m["a"]:
@@ -94,18 +133,43 @@ def _times(text: str) -> list[tuple[tuple[int, int, int], bool, int, int]]:
             minute = int(m["m"] or m["m3"] or m["m4"] or 0)
             half = m["p"] or m["p2"] or (part and part.group()) or ""
             time, known = _halved(hour, minute, int(m["s"] or 0), half)
-            if m["h4"] or "uhr" in half or (m["h"] and m["h"].startswith("0") and not half) or (m["h"] and "h" in m.group() and not half):
+            if (
+                m["h4"]
+                or "uhr" in half
+                or (m["h"] and m["h"].startswith("0") and not half)
+                or (m["h"] and "h" in m.group() and not half)
+            ):
                 known = True
         if time[0] < 25 and time[1] < 60:
             found.append((time, known, m.start(), m.end()))
     return found
 
 
-def _halved(hour: int, minute: int, second: int, half: str | None) -> tuple[tuple[int, int, int], bool]:
+def _halved(
+    hour: int, minute: int, second: int, half: str | None
+) -> tuple[tuple[int, int, int], bool]:
     half = (half or "").replace(".", "").replace(" ", "")
-    if half.endswith("am") or "morning" in half or half in ("上午", "午前", "오전", "delamañana", "dumatin"):
+    if (
+        half.endswith("am")
+        or "morning" in half
+        or half in ("上午", "午前", "오전", "delamañana", "dumatin")
+    ):
         return (hour % 12 if hour <= 12 else hour, minute, second), True
-    if half.endswith("pm") or any(w in half for w in ("afternoon", "evening", "night", "下午", "午後", "晚上", "오후", "tarde", "soir", "nachmittag")):
+    if half.endswith("pm") or any(
+        w in half
+        for w in (
+            "afternoon",
+            "evening",
+            "night",
+            "下午",
+            "午後",
+            "晚上",
+            "오후",
+            "tarde",
+            "soir",
+            "nachmittag",
+        )
+    ):
         return (hour % 12 + 12 if hour <= 12 else hour, minute, second), True
     return (hour % 24, minute, second), hour > 12 or hour == 0
 
@@ -126,7 +190,29 @@ def _moment(text: str, whole: bool) -> Moment | None:
         for _, _, start, end in times[::-1]:
             rest = rest[:start] + " " + rest[end:]
         rest = _PART().sub(" ", _DAY().sub(" ", rest))
-        left = [w for w in rest.replace(",", " ").split() if w not in ("on", "at", "the", "in", "am", "le", "um", "date", "time", ".", "il", "el", "a", "uhr", "of", "at:")]
+        left = [
+            w
+            for w in rest.replace(",", " ").split()
+            if w
+            not in (
+                "on",
+                "at",
+                "the",
+                "in",
+                "am",
+                "le",
+                "um",
+                "date",
+                "time",
+                ".",
+                "il",
+                "el",
+                "a",
+                "uhr",
+                "of",
+                "at:",
+            )
+        ]
         if left:
             return None
     day = _DAY().search(text)
@@ -160,7 +246,13 @@ def _same(given: Moment, gold: Moment) -> bool:
     if given.time == gold.time:
         return True
     loose = not given.half or not gold.half
-    return loose and not (given.half and gold.half) and (given.time[0] - gold.time[0]) % 12 == 0 and given.time[1:] == gold.time[1:] and not gold.half
+    return (
+        loose
+        and not (given.half and gold.half)
+        and (given.time[0] - gold.time[0]) % 12 == 0
+        and given.time[1:] == gold.time[1:]
+        and not gold.half
+    )
 
 
 KIND = Kind("date or time", _gold, _given, _same, _given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
@@ -12,8 +13,14 @@ from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import at_top
 from derl_primitives.verdict.statement import views
 
-_MATH = pattern(r"[\\=^_+*/<>\u2264\u2265\u221a\u03c0!|\u00b1\u00d7\u00b7]|\d|(?<![A-Za-z])[a-zA-Z](?![A-Za-z])|-")
-_WORDS = pattern(r"(?<![\\A-Za-z])(?!sin|cos|tan|sec|csc|cot|log|exp|sqrt|arc|sinh|cosh|pi|abs|theta|alpha|beta|mod)[A-Za-z]{4,}")
+_MATH = pattern(
+    r"[\\=^_+*/<>\u2264\u2265\u221a\u03c0!|\u00b1\u00d7\u00b7]|\d"
+    r"|(?<![A-Za-z])[a-zA-Z](?![A-Za-z])|-"
+)
+_WORDS = pattern(
+    r"(?<![\\A-Za-z])(?!sin|cos|tan|sec|csc|cot|log|exp|sqrt|arc|sinh|cosh|pi|abs|theta"
+    r"|alpha|beta|mod)[A-Za-z]{4,}"
+)
 _FUNCTION = pattern(r"^[A-Za-z]'{0,2}\s*\(\s*[a-z](?:\s*,\s*[a-z])*\s*\)$")
 
 
@@ -71,7 +78,7 @@ def _same(given: Sides, gold: Sides) -> bool | None:
     if len(gold.sides) == 1:
         return _chain(given, gold)
     if len(given.sides) == 1:
-        named = _is_name(gold.sides[0], gold.name) and gold.sides[0][1:] != given.last
+        named = _is_name(gold.sides[0], gold.name)
         return _equal(given.last, gold.last) if named else False
     return _equal(given.last, gold.last)
 
@@ -86,7 +93,7 @@ def _chain(given: Sides, gold: Sides) -> bool | None:
     parts = given.sides[1:] if _is_name(first, given.name) else given.sides
     if None in parts:
         return _equal(parts[-1], gold.last)
-    for a, b in zip(parts, parts[1:], strict=False):
+    for a, b in pairwise(parts):
         if a is None or b is None or not (values.equal(a, b) or "\u2248" in given.text):
             return False
     return any(_equal(part, gold.last) is True for part in parts)
@@ -96,7 +103,9 @@ def _same_equation(given: Sides, gold: Sides) -> bool | None:
     if None in given.sides or None in gold.sides:
         return None
     if _is_name(gold.sides[0], gold.name) and given.sides[0] == gold.sides[0]:
-        return _chain(Sides(given.text, given.sides, given.name), Sides(gold.text, gold.sides[1:], None))
+        return _chain(
+            Sides(given.text, given.sides, given.name), Sides(gold.text, gold.sides[1:], None)
+        )
     if len(given.sides) > 2:
         return False
     left = ("add", given.sides[0], ("neg", given.sides[1]))
@@ -115,6 +124,10 @@ def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
 
 
 _OPERATES = pattern(r"[\d\\^+=*/\u221a\u03c0]")
-_FORMULA = pattern(r"(?:(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[\d\\^_{}()+*/=.!|\u221a\u03c0\u00b7\u00d7-]|\\[A-Za-z]+|(?:sin|cos|tan|ln|log|exp|sqrt|pi)(?![a-z])| (?=[\d\\+=*/(^-]|[A-Za-z](?![A-Za-z])|sqrt|pi))+")
+_FORMULA = pattern(
+    r"(?:(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[\d\\^_{}()+*/=.!|\u221a\u03c0\u00b7\u00d7-]"
+    r"|\\[A-Za-z]+|(?:sin|cos|tan|ln|log|exp|sqrt|pi)(?![a-z])| (?=[\d\\+=*/(^-]"
+    r"|[A-Za-z](?![A-Za-z])|sqrt|pi))+"
+)
 
 KIND = Kind("expression or equation", _gold, _given, _same, _spoken, layer="at points")

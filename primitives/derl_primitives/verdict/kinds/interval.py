@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
-from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
+from derl_primitives.verdict.clean import SET_OPEN
 from derl_primitives.verdict.elements import formula_of
+from derl_primitives.verdict.formula import symbols
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import bracketed
 from derl_primitives.verdict.statement import views
@@ -24,22 +26,58 @@ Union = tuple[Piece, ...]
 
 INFINITY = math.inf
 EVERYTHING: Union = ((-INFINITY, False, INFINITY, False),)
-_SIGNS = {"<": "<", ">": ">", "\u2264": "\u2264", "\u2265": "\u2265", "<=": "\u2264", ">=": "\u2265", "=<": "\u2264", "=>": "\u2265", "\u2260": "\u2260", "!=": "\u2260"}
+_SIGNS = {
+    "<": "<",
+    ">": ">",
+    "\u2264": "\u2264",
+    "\u2265": "\u2265",
+    "<=": "\u2264",
+    ">=": "\u2265",
+    "=<": "\u2264",
+    "=>": "\u2265",
+    "\u2260": "\u2260",
+    "!=": "\u2260",
+}
 _FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264", "\u2260": "\u2260"}
 _COMPARE = pattern(r"<=|>=|=<|=>|!=|[<>\u2264\u2265\u2260]")
 _WORDS = (
-    (pattern(r"\s*(?:is |are )?(?:strictly )?(?:greater|more|larger|bigger) than or equal to\s*|\s*(?:is )?at least\s*|\s*(?:is )?no less than\s*|\s*is not less than\s*"), " \u2265 "),
-    (pattern(r"\s*(?:is |are )?(?:strictly )?(?:less|smaller|fewer) than or equal to\s*|\s*(?:is )?at most\s*|\s*(?:is )?no (?:more|greater) than\s*|\s*is not (?:more|greater) than\s*"), " \u2264 "),
+    (
+        pattern(
+            r"\s*(?:is |are )?(?:strictly )?(?:greater|more|larger|bigger) than or equal to\s*"
+            r"|\s*(?:is )?at least\s*|\s*(?:is )?no less than\s*|\s*is not less than\s*"
+        ),
+        " \u2265 ",
+    ),
+    (
+        pattern(
+            r"\s*(?:is |are )?(?:strictly )?(?:less|smaller|fewer) than or equal to\s*|\s*(?:is "
+            r")?at most\s*|\s*(?:is )?no (?:more|greater) than\s*|\s*is not (?:more|greater) "
+            r"than\s*"
+        ),
+        " \u2264 ",
+    ),
     (pattern(r"\s*(?:is |are )?(?:strictly )?(?:greater|more|larger|bigger) than\s*"), " > "),
     (pattern(r"\s*(?:is |are )?(?:strictly )?(?:less|smaller|fewer) than\s*"), " < "),
-    (pattern(r"\s*(?:is )?not equal to\s*|\s*does not equal\s*|\s*is different from\s*"), " \u2260 "),
+    (
+        pattern(r"\s*(?:is )?not equal to\s*|\s*does not equal\s*|\s*is different from\s*"),
+        " \u2260 ",
+    ),
 )
-_REALS = pattern(r"^(?:(?:x|y|t)\s*\u2208\s*)?(?:all (?:the )?real(?:s| numbers?)?(?: x)?|\\mathbb\s*\{?R\}?|\\R|\u211d|(?:the set of )?(?:all )?real numbers|(?:any|every) real(?: number)?|all reals?)$")
-_MEMBER = pattern(r"^\s*(?:for\s+)?(?:all\s+|any\s+)?[A-Za-z\u03b8]\s*(?:\u2208|(?:lies |is )?in(?= *[(\[]))\s*")
+_REALS = pattern(
+    r"^(?:(?:x|y|t)\s*\u2208\s*)?(?:all (?:the )?real(?:s| numbers?)?(?: x)?"
+    r"|\\mathbb\s*\{?R\}?|\\R|\u211d|(?:the set of )?(?:all )?real numbers|(?:any|every) "
+    r"real(?: number)?|all reals?)$"
+)
+_MEMBER = pattern(
+    r"^\s*(?:for\s+)?(?:all\s+|any\s+)?[A-Za-z\u03b8]\s*(?:\u2208|(?:lies |is )?in(?= *[(\[]))\s*"
+)
 _BUILDER = pattern(r"^\s*[A-Za-z]\s*(?:\u2208\s*(?:\\mathbb\s*\{?R\}?|\u211d|R))?\s*[|:]\s*")
 _UNION = pattern(r"\s*(?:\u222a|\u222A|(?<![A-Za-z])(?:union|or|oder|ou|o|или|U)(?![A-Za-z]))\s*")
 _AND = pattern(r"\s*(?:(?<![A-Za-z])(?:and|und|et|y|и|but)(?![A-Za-z])|,)\s*")
-_BETWEEN = pattern(r"^(?:[a-z] (?:is |lies )?)?between (.{1,40}?) and (.{1,40}?)(,? (?:inclusive|exclusive|\(inclusive\)|\(exclusive\)))?$")
+_BETWEEN = pattern(
+    r"^(?:[a-z] (?:is |lies )?)?between (.{1,40}?) and (.{1,40}?)(,? (?:inclusive"
+    r"|exclusive|\(inclusive\)|\(exclusive\)))?$"
+)
 _FROM_TO = pattern(r"^(?:from )?(.{1,40}?) to (.{1,40}?),? (inclusive|exclusive)$")
 
 
@@ -64,7 +102,11 @@ def _union(text: str, comma: bool) -> Union | None:
     if between:
         ends = _end(between[1]), _end(between[2])
         closed = "inclusive" in (between[3] or "")
-        return None if ends[0] is None or ends[1] is None else _canonical([(ends[0], closed, ends[1], closed)])
+        return (
+            None
+            if ends[0] is None or ends[1] is None
+            else _canonical([(ends[0], closed, ends[1], closed)])
+        )
     inner = bracketed(text)
     if inner and inner[0] in (SET_OPEN, "{") and _BUILDER().match(inner[1]):
         return _union(_BUILDER().sub("", inner[1]), comma)
@@ -94,7 +136,7 @@ def _without(text: str, comma: bool) -> Union | None:
 
 def _holes(points: list[End]) -> Union | None:
     ends: list[End] = [-INFINITY, *sorted(points), INFINITY]
-    return _canonical([(a, False, b, False) for a, b in zip(ends, ends[1:], strict=False)])
+    return _canonical([(a, False, b, False) for a, b in pairwise(ends)])
 
 
 def _part(text: str, comma: bool) -> list[Piece] | None:
@@ -104,7 +146,11 @@ def _part(text: str, comma: bool) -> list[Piece] | None:
     inner = bracketed(text)
     if inner and inner[0] in (SET_OPEN, "{"):
         points = [_end(p) for p in inner[1].split(",")]
-        return None if not points or None in points else [(p, True, p, True) for p in points if p is not None]
+        return (
+            None
+            if not points or None in points
+            else [(p, True, p, True) for p in points if p is not None]
+        )
     if inner and inner[0] == "(":
         nested = _union(inner[1], comma)
         return None if nested is None else list(nested)
@@ -134,7 +180,9 @@ def _interval(text: str, comma: bool) -> Piece | None:
     return (low, text[0] == "[", high, text[-1] == "]")
 
 
-_INFINITE = pattern(r"^([+-]?)\s*(?:\u221e|oo|inf|infinity|Infinity|math\.inf|float\('inf'\)|\\infty)$")
+_INFINITE = pattern(
+    r"^([+-]?)\s*(?:\u221e|oo|inf|infinity|Infinity|math\.inf|float\('inf'\)|\\infty)$"
+)
 
 
 def _end(text: str, comma: bool = False) -> End | None:
@@ -143,7 +191,7 @@ def _end(text: str, comma: bool = False) -> End | None:
     if match:
         return -INFINITY if match[1] == "-" else INFINITY
     node = formula_of(text, comma)
-    if node is None or values.symbols(node):
+    if node is None or symbols(node):
         return None
     number = values.exact(node)
     if number is not None:
@@ -186,9 +234,9 @@ def _line(text: str, comma: bool) -> tuple[Fraction, Fraction, bool] | None:
     inner = text.replace(" ", "")
     absolute = len(inner) > 2 and inner[0] == inner[-1] == "|"
     node = formula_of(inner[1:-1] if absolute else text, comma)
-    if node is None or len(values.symbols(node)) != 1:
+    if node is None or len(symbols(node)) != 1:
         return None
-    (name,) = values.symbols(node)
+    (name,) = symbols(node)
     try:
         at0, at1, at3 = (values.at(node, {name: complex(v)}) for v in (0.0, 1.0, 3.0))
     except values.Undefined:
@@ -196,7 +244,10 @@ def _line(text: str, comma: bool) -> tuple[Fraction, Fraction, bool] | None:
     slope = at1 - at0
     if abs(slope) < 1e-12 or abs(at3 - at0 - 3 * slope) > 1e-9 * (1 + abs(slope)):
         return None
-    a, b = Fraction(slope.real).limit_denominator(10**6), Fraction(at0.real).limit_denominator(10**6)
+    a, b = (
+        Fraction(slope.real).limit_denominator(10**6),
+        Fraction(at0.real).limit_denominator(10**6),
+    )
     return a, b, absolute
 
 
@@ -227,7 +278,13 @@ def _ray(line: tuple[Fraction, Fraction, bool], sign: str, end: End | None) -> U
 
 def _solved(a: Fraction, b: Fraction, end: End) -> End:
     if isinstance(end, float):
-        return end if math.isinf(end) and a > 0 else -end if math.isinf(end) else (end - float(b)) / float(a)
+        return (
+            end
+            if math.isinf(end) and a > 0
+            else -end
+            if math.isinf(end)
+            else (end - float(b)) / float(a)
+        )
     return (end - b) / a
 
 
@@ -244,7 +301,8 @@ def _intersection(left: Union, right: Union) -> Union:
 def _canonical(pieces: list[Piece]) -> Union:
     """Sorted, empty pieces dropped, pieces that touch joined."""
     kept = sorted(
-        (p for p in pieces if p[0] < p[2] or (p[0] == p[2] and p[1] and p[3])), key=lambda p: (p[0], not p[1])
+        (p for p in pieces if p[0] < p[2] or (p[0] == p[2] and p[1] and p[3])),
+        key=lambda p: (p[0], not p[1]),
     )
     joined: list[Piece] = []
     for piece in kept:
@@ -255,7 +313,10 @@ def _canonical(pieces: list[Piece]) -> Union:
                 joined[-1] = (low, low_in, end, end_in)
                 continue
         joined.append(piece)
-    return tuple((lo, li and abs(lo) != INFINITY, hi, ri and abs(hi) != INFINITY) for lo, li, hi, ri in joined)
+    return tuple(
+        (lo, li and abs(lo) != INFINITY, hi, ri and abs(hi) != INFINITY)
+        for lo, li, hi, ri in joined
+    )
 
 
 def _same(given: Union, gold: Union) -> bool:
@@ -278,9 +339,22 @@ def _near(a: End, b: End) -> bool:
 def _gold(text: str) -> Union | None:
     stripped = text.strip(" .")
     inner = bracketed(stripped)
-    if inner and inner[0] == "(" and inner[2] == ")" and "\u221e" not in text and "inf" not in text and not _COMPARE().search(text):
+    if (
+        inner
+        and inner[0] == "("
+        and inner[2] == ")"
+        and "\u221e" not in text
+        and "inf" not in text
+        and not _COMPARE().search(text)
+    ):
         return None  # a point, or an open interval: `collection` knows both
-    if inner and inner[0] == "[" and inner[2] == "]" and "," in inner[1] and inner[1].startswith("["):
+    if (
+        inner
+        and inner[0] == "["
+        and inner[2] == "]"
+        and "," in inner[1]
+        and inner[1].startswith("[")
+    ):
         return None
     if inner and inner[0] in (SET_OPEN, "{") and not _COMPARE().search(text):
         return None
@@ -293,13 +367,15 @@ def _spoken(text: str, gold: Union, comma: bool) -> Union | None:
         found = union_of(view, comma)
         if found is not None:
             return found
-    match = None
-    for match in _PIECES().finditer(text):
-        pass
-    return union_of(match.group(), comma) if match else None
+    pieces = list(_PIECES().finditer(text))
+    return union_of(pieces[-1].group(), comma) if pieces else None
 
 
-_PIECES = pattern(r"[(\[][^()\[\]]{1,60}[)\]](?:\s*\u222a\s*[(\[][^()\[\]]{1,60}[)\]])*|(?:[^\s,]{1,30}\s*(?:<=|>=|[<>\u2264\u2265])\s*){1,2}[^\s,]{1,30}(?: or [a-z]\s*(?:<=|>=|[<>\u2264\u2265])\s*[^\s,]{1,20})?")
+_PIECES = pattern(
+    r"[(\[][^()\[\]]{1,60}[)\]](?:\s*\u222a\s*[(\[][^()\[\]]{1,60}[)\]])*"
+    r"|(?:[^\s,]{1,30}\s*(?:<=|>=|[<>\u2264\u2265])\s*){1,2}[^\s,]{1,30}(?: or "
+    r"[a-z]\s*(?:<=|>=|[<>\u2264\u2265])\s*[^\s,]{1,20})?"
+)
 
 
 KIND = Kind("interval", _gold, lambda text, gold, comma: union_of(text, comma), _same, _spoken)

@@ -9,7 +9,10 @@ from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import at_top, bracketed
 
 Rows = list[list[str]]
-_BODY = pattern(r"\\begin\s*\{(?P<name>[a-z]*matrix\*?|array|smallmatrix)\}(?:\s*\{[^{}]*\}|\s*\[[^\]]*\])?(?P<body>[^\u2983]*?)\\end\s*\{(?P=name)\}")
+_BODY = pattern(
+    r"\\begin\s*\{(?P<name>[a-z]*matrix\*?|array|smallmatrix)\}(?:\s*\{[^{}]*\}"
+    r"|\s*\[[^\]]*\])?(?P<body>[^\u2983]*?)\\end\s*\{(?P=name)\}"
+)
 _CODE = pattern(r"^(?:np\.array|numpy\.array|Matrix|sympy\.Matrix|array|matrix)\((?P<body>.*)\)$")
 _WRAP = pattern(r"^[\s([{|]*(?=\\begin)|(?<=\})[\s)\]}|]*$")
 
@@ -26,7 +29,9 @@ def rows_of(text: str) -> Rows | None:
         if text[: match.start()].strip(" ([{|") or text[match.end() :].strip(" )]}|."):
             return None
         lines = [line for line in match["body"].replace("\\cr", ROW).split(ROW) if line.strip()]
-        rows = [[entry.strip() for entry in line.replace("\\hline", "").split("&")] for line in lines]
+        rows = [
+            [entry.strip() for entry in line.replace("\\hline", "").split("&")] for line in lines
+        ]
         return rows if rows and len({len(row) for row in rows}) == 1 else None
     match = _CODE().match(text)
     if match:
@@ -38,7 +43,10 @@ def _nested(text: str) -> Rows | None:
     outer = bracketed(text.strip())
     if outer is None or outer[0] not in "[(" or not outer[1].startswith(("[", "(")):
         if outer is not None and outer[0] == "[" and ";" in outer[1]:
-            return [[e.strip() for e in (line.split(",") if "," in line else line.split())] for line in outer[1].split(";")]
+            return [
+                [e.strip() for e in (line.split(",") if "," in line else line.split())]
+                for line in outer[1].split(";")
+            ]
         return None
     rows = []
     for part in at_top(outer[1], ","):
@@ -64,7 +72,9 @@ def _given(text: str, gold: Rows, comma: bool) -> tuple[Rows, bool] | None:
     if rows is None:
         flat = bracketed(text.strip(" ."))
         if flat is not None and len(gold[0]) == 1 and flat[0] in "(⟨":
-            rows = [[entry.strip()] for entry in at_top(flat[1], ",")]  # a column written as a point
+            rows = [
+                [entry.strip()] for entry in at_top(flat[1], ",")
+            ]  # a column written as a point
     if rows is None:
         match = _BODY().search(text)
         rows = rows_of(match.group()) if match else None

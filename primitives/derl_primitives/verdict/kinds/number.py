@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
 from derl_primitives.verdict.elements import name_of, unnamed
+from derl_primitives.verdict.formula import symbols
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.numerals import words_value
-from derl_primitives.verdict.quantity import NUMBER, Quantity, quantity_at, read_quantity, same_quantity
+from derl_primitives.verdict.quantity import (
+    NUMBER,
+    Quantity,
+    quantity_at,
+    read_quantity,
+    same_quantity,
+)
 from derl_primitives.verdict.statement import conclusion, unhedged, views, without_asides
 from derl_primitives.verdict.words import OR_WORDS, STATES
+
 
 @dataclass(frozen=True, slots=True)
 class Stated:
@@ -23,10 +31,13 @@ class Stated:
 
 
 _JOINTS = pattern(
-    r"(?P<near>\s*(?:,?\s*(?:or|which is|that is|i\.e\.,?|i\.e)?\s*(?:\u2248|(?<![a-z])(?:approximately|approx\.?|about|roughly|around|rounded to|rounds to)(?![a-z])))\s*)"
-    r"|(?P<same>\s*(?:==?|\u2261|,\s*(?:or|which is|that is|i\.e\.)\s*|\bi\.e\.,?\s*|\bor equivalently\b|\bor simply\b|\bor\b|\u21d2|=>|\u2192|\())"
+    r"(?P<near>\s*(?:,?\s*(?:or|which is|that is|i\.e\.,?|i\.e)?\s*(?:\u2248"
+    r"|(?<![a-z])(?:approximately|approx\.?|about|roughly|around|rounded to|rounds "
+    r"to)(?![a-z])))\s*)"
+    r"|(?P<same>\s*(?:==?|\u2261|,\s*(?:or|which is|that is|i\.e\.)\s*|\bi\.e\.,?\s*|\bor "
+    r"equivalently\b|\bor simply\b|\bor\b|\u21d2|=>|\u2192|\())"
 )
-_NAME = pattern(r"^(?=[^\d]*[A-Za-z\u0391-\u03c9\u0400-\u04ff\u4e00-\u9fff])(?!\d)[\w\\{}()'|, ]{1,60}$")
+_NAME = pattern(r"^(?=[^\d]*[^\W\d_])(?:[^\W\d_]|[\\{}'|, ]|_\{?\w\}?|\(\s*\w{1,3}\s*\)){1,60}$")
 
 
 def _gold(text: str) -> Stated | None:
@@ -39,11 +50,11 @@ def amounts(text: str, comma: bool) -> Stated | None:
     text = unnamed(text.strip())
     whole = read_quantity(text, comma)
     if whole is not None:
-        return Stated((whole,), name) if not values.symbols(whole.value) else None
+        return Stated((whole,), name) if not symbols(whole.value) else None
     parts, joints, at = [], [], 0
     for match in _JOINTS().finditer(text):
         parts.append(text[at : match.start()])
-        joints.append(match.lastgroup)
+        joints.append("equals" if "=" in match.group() else match.lastgroup)
         at = match.end()
     if not joints or len(joints) > 6:
         return None
@@ -52,10 +63,11 @@ def amounts(text: str, comma: bool) -> Stated | None:
     for k, part in enumerate(parts):
         part = part.strip(" ),.")
         quantity = read_quantity(part, comma) if part else None
-        named = k == 0 and _NAME().match(part) and (quantity is None or values.symbols(quantity.value))
+        defined = k == 0 and joints[0] in ("equals", "near")
+        named = defined and _NAME().match(part) and (quantity is None or symbols(quantity.value))
         if not part or named:
             continue
-        if quantity is None or values.symbols(quantity.value):
+        if quantity is None or symbols(quantity.value):
             return None
         if found and not _one_value(found[-1], quantity, "near" in joints[:k], text):
             return None
@@ -83,7 +95,12 @@ def _given(text: str, gold: Stated, comma: bool) -> Stated | None:
 
 
 def _same(given: Stated, gold: Stated) -> bool | None:
-    if given.name and gold.name and given.name != gold.name and len(given.name) == len(gold.name) == 1:
+    if (
+        given.name
+        and gold.name
+        and given.name != gold.name
+        and len(given.name) == len(gold.name) == 1
+    ):
         return False
     verdicts = [same_quantity(one, other) for one in given.amounts for other in gold.amounts]
     if True in verdicts:
@@ -104,26 +121,38 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     return _scanned(clause, comma)
 
 
-_SAYS = pattern(r"\d|(?<![a-z])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|million|half|zero|dozen)(?![a-z])|\u03c0|[零一二三四五六七八九十百千万]", re.I)
+_SAYS = pattern(
+    r"\d|(?<![a-z])(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen"
+    r"|\w+ty|hundred|thousand|million|half|zero|dozen)(?![a-z])|\u03c0|[零一二三四五六七八九十百千万]",
+    re.I,
+)
 
 
 def _offered(clause: str, view: str) -> bool:
     """Whether the clause offers another number before the view: `7 or 8`."""
     at = clause.rfind(view)
     head = clause[:at] if at > 0 else ""
-    return bool(head) and OR_WORDS().search(head.lower()) is not None and any(c.isdigit() for c in head)
+    return (
+        bool(head)
+        and OR_WORDS().search(head.lower()) is not None
+        and any(c.isdigit() for c in head)
+    )
 
 
 def _scanned(text: str, comma: bool) -> Stated | None:
     """The only amount of a clause that nothing but names: `14` in "he has 14 of the 20"."""
-    matches = [m for m in NUMBER().finditer(text)][:40]
+    matches = list(NUMBER().finditer(text))[:40]
     if not matches:
         return _worded(unhedged(text), comma)
     first, last = matches[0], matches[-1]
     between = text[first.start() : last.end()].lower()
     equals = text.rfind("=")
     if equals >= 0:
-        after = [m for m in matches if m.start() > equals and not text[equals + 1 : m.start()].strip(" $*~\u2248")]
+        after = [
+            m
+            for m in matches
+            if m.start() > equals and not text[equals + 1 : m.start()].strip(" $*~\u2248")
+        ]
         if after and not OR_WORDS().search(between):
             found = quantity_at(text, after[0], comma)
             return Stated((found,), None) if found else None
@@ -140,7 +169,12 @@ def _scanned(text: str, comma: bool) -> Stated | None:
 
 
 _ASIDE_NUMBER = pattern(
-    r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its|at|in|per|for|with|between|than|from|by|after|before|on|every|each|the|those|these|all|other|first|last|step|case|part|day|week|page|figure|equation|problem|question|chapter|over|under|into|among|across|within|during|since|der|den|von|aus|sur|de|des|les|los|las|из|por|para|en)\s+[*$]{0,3}$", re.I
+    r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its"
+    r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|the|those|these"
+    r"|all|other|first|last|step|case|part|day|week|page|figure|equation|problem|question"
+    r"|chapter|over|under|into|among|across|within|during|since|der|den|von|aus|sur|de|des"
+    r"|les|los|las|из|por|para|en)\s+[*$]{0,3}$",
+    re.I,
 )
 
 
@@ -152,7 +186,11 @@ def _worded(text: str, comma: bool) -> Stated | None:
     for match in words:
         if match.start() < stop:
             continue
-        value = words_value(text[match.start() :].lower()) if match.group().lower() not in _WEAK else None
+        value = (
+            words_value(text[match.start() :].lower())
+            if match.group().lower() not in _WEAK
+            else None
+        )
         if value is not None:
             found.append((match.start(), value))
             stop = match.start() + value[1]
@@ -168,10 +206,35 @@ def _worded(text: str, comma: bool) -> Stated | None:
 
 
 _WORD = pattern(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_WEAK = frozenset("one un une una uma ein eine a second an one's seconds cent sei tre six a due or een".split()) - {"six"}
+_WEAK = frozenset(
+    [
+        "one",
+        "un",
+        "une",
+        "una",
+        "uma",
+        "ein",
+        "eine",
+        "a",
+        "second",
+        "an",
+        "one's",
+        "seconds",
+        "cent",
+        "sei",
+        "tre",
+        "six",
+        "a",
+        "due",
+        "or",
+        "een",
+    ]
+) - {"six"}
 
 
-def _after_verb(text: str, matches: list[re.Match[str]], quantities: list[Quantity]) -> Stated | None:
+def _after_verb(
+    text: str, matches: list[re.Match[str]], quantities: list[Quantity]
+) -> Stated | None:
     verbs = [m for m in STATES().finditer(text) if m.end() <= matches[-1].start()]
     if not verbs:
         return None

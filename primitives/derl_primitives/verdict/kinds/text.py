@@ -8,16 +8,120 @@ from dataclasses import dataclass
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
 
-_ARTICLES = pattern(r"^(?:the|a|an|der|die|das|ein|eine|le|la|les|un|une|l'|el|los|las|il|lo|gli|o|os)\s+(?=\S)")
+_ARTICLES = pattern(
+    r"^(?:the|a|an|der|die|das|ein|eine|le|la|les|un|une|l'|el|los|las|il|lo|gli|o|os)\s+(?=\S)"
+)
 _BRACKETS = pattern(r"\s*[(\[][^()\[\]]{0,80}[)\]]")
-_TITLES = pattern(r"^(?:(?:mr|mrs|ms|dr|prof|sir|saint|president|professor|king|queen|captain|lord|lady|st|city of|the city of|mount|lake|herr|frau|señor|señora|monsieur|madame|general|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)")
+_TITLES = pattern(
+    r"^(?:(?:mr|mrs|ms|dr|prof|sir|saint|president|professor|king|queen|captain|lord|lady"
+    r"|st|city of|the city of|mount|lake|herr|frau|señor|señora|monsieur|madame|general"
+    r"|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)"
+)
 _DASHES = pattern(r"[\u2010-\u2015-]")
 _COUNTRIES = frozenset(
-    "france germany italy spain portugal england uk united kingdom scotland ireland wales usa us united states united states of america america canada mexico brazil argentina chile peru colombia russia ukraine poland austria switzerland"
-    " netherlands the netherlands belgium denmark norway sweden finland iceland greece turkey egypt morocco kenya nigeria ethiopia south africa india china japan south korea korea thailand vietnam indonesia australia new zealand"
-    " hungary romania bulgaria serbia croatia czech republic czechia israel iran iraq saudi arabia pakistan bangladesh cuba california texas new york ontario europe asia africa".split(" ")
+    [
+        "france",
+        "germany",
+        "italy",
+        "spain",
+        "portugal",
+        "england",
+        "uk",
+        "united",
+        "kingdom",
+        "scotland",
+        "ireland",
+        "wales",
+        "usa",
+        "us",
+        "united",
+        "states",
+        "united",
+        "states",
+        "of",
+        "america",
+        "america",
+        "canada",
+        "mexico",
+        "brazil",
+        "argentina",
+        "chile",
+        "peru",
+        "colombia",
+        "russia",
+        "ukraine",
+        "poland",
+        "austria",
+        "switzerland",
+        "netherlands",
+        "the",
+        "netherlands",
+        "belgium",
+        "denmark",
+        "norway",
+        "sweden",
+        "finland",
+        "iceland",
+        "greece",
+        "turkey",
+        "egypt",
+        "morocco",
+        "kenya",
+        "nigeria",
+        "ethiopia",
+        "south",
+        "africa",
+        "india",
+        "china",
+        "japan",
+        "south",
+        "korea",
+        "korea",
+        "thailand",
+        "vietnam",
+        "indonesia",
+        "australia",
+        "new",
+        "zealand",
+        "hungary",
+        "romania",
+        "bulgaria",
+        "serbia",
+        "croatia",
+        "czech",
+        "republic",
+        "czechia",
+        "israel",
+        "iran",
+        "iraq",
+        "saudi",
+        "arabia",
+        "pakistan",
+        "bangladesh",
+        "cuba",
+        "california",
+        "texas",
+        "new",
+        "york",
+        "ontario",
+        "europe",
+        "asia",
+        "africa",
+    ]
 )
-_LONG_COUNTRIES = ("united kingdom", "united states", "united states of america", "the united states", "south africa", "new zealand", "south korea", "saudi arabia", "czech republic", "the netherlands", "new york")
+_LONG_COUNTRIES = (
+    "united kingdom",
+    "united states",
+    "united states of america",
+    "the united states",
+    "south africa",
+    "new zealand",
+    "south korea",
+    "saudi arabia",
+    "czech republic",
+    "the netherlands",
+    "new york",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +138,20 @@ def plain_words(text: str) -> str:
     >>> plain_words('"The Eiffel Tower."'), plain_words("H_2O") == plain_words("h2o")
     ('eiffel tower', True)
     """
-    text = text.casefold().replace("_", "").replace("{", "").replace("}", "").replace("^", "").replace("\\", "")
+    text = (
+        text.casefold()
+        .replace("_", "")
+        .replace("{", "")
+        .replace("}", "")
+        .replace("^", "")
+        .replace("\\", "")
+    )
     text = _DASHES().sub(" ", text)
     text = text.strip(" \t\n\"'`*.,;:!?()[]\u3002\uff01\u2026")
     text = text.replace('"', "").replace("`", "").replace("'s ", "s ").replace("'", "")
-    text = re.sub(r"\s*([,;:.])\s*", r"\1 ", text).replace(",", "").replace(";", "").replace(". ", " ")
+    text = (
+        re.sub(r"\s*([,;:.])\s*", r"\1 ", text).replace(",", "").replace(";", "").replace(". ", " ")
+    )
     text = _ARTICLES().sub("", " ".join(text.split()))
     return " ".join(text.split())
 
@@ -72,7 +185,10 @@ def _given(text: str, gold: Words, comma: bool) -> Words | None:
     return Words(plain_words(text), text)
 
 
-_STATES = pattern(r"(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era|это|是|は|=|:|in|on|to)(?!\w)[\s*_\"']*|是|は")
+_STATES = pattern(
+    r"(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era"
+    r"|это|是|は|=|:|in|on|to)(?!\w)[\s*_\"']*|是|は"
+)
 
 
 def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
@@ -84,7 +200,11 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     for match in _STATES().finditer(text):
         if forms(text[match.end() :]) & wanted or forms(text[: match.start()]) & wanted:
             return Words(gold.words, gold.whole)
-    return Words(gold.words, gold.whole) if _named_last(text, gold.words) else Words(plain_words(text), text)
+    return (
+        Words(gold.words, gold.whole)
+        if _named_last(text, gold.words)
+        else Words(plain_words(text), text)
+    )
 
 
 _TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
@@ -97,7 +217,24 @@ def _named_last(text: str, wanted: str) -> bool:
     if len(tokens) <= size + 1 or plain_words(" ".join(tokens[-size:])) != wanted:
         return False
     name, before = tokens[-size], tokens[-size - 1]
-    return name[:1].isupper() and before.islower() and before not in ("not", "or", "and", "than", "like", "unlike", "near", "from", "against", "nor", "but")
+    return (
+        name[:1].isupper()
+        and before.islower()
+        and before
+        not in (
+            "not",
+            "or",
+            "and",
+            "than",
+            "like",
+            "unlike",
+            "near",
+            "from",
+            "against",
+            "nor",
+            "but",
+        )
+    )
 
 
 KIND = Kind("text", _gold, _given, _same, _spoken, layer="by words")

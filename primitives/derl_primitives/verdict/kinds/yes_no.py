@@ -7,12 +7,59 @@ from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.words import NO, YES
 
 _IDIOMS = pattern(
-    r"\b(?:no (?:doubt|question|problem|wonder|matter|more|less|longer)|without (?:a )?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
+    r"\b(?:no (?:doubt|question|problem|wonder|matter|more|less|longer)|without (?:a "
+    r")?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin "
+    r"duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
 )
 _WORD = pattern(r"n't(?!\w)|[^\W\d_]+")
-_GOLDS = frozenset("yes no true false ja nein oui non sí si да нет 是 否 はい いいえ vrai faux wahr falsch verdadero falso vero sim não correct incorrect 예 아니요 네 아니오 نعم لا हाँ नहीं 对 错 不是 正确 错误".split())
-_DENIALS = frozenset("not n't never isn't nicht pas niet ei inte ikke".split())
-_WEAK = frozenset("certainly absolutely affirmative negative correct si so да".split())
+_GOLDS = frozenset(
+    [
+        "yes",
+        "no",
+        "true",
+        "false",
+        "ja",
+        "nein",
+        "oui",
+        "non",
+        "sí",
+        "si",
+        "да",
+        "нет",
+        "是",
+        "否",
+        "はい",
+        "いいえ",
+        "vrai",
+        "faux",
+        "wahr",
+        "falsch",
+        "verdadero",
+        "falso",
+        "vero",
+        "sim",
+        "não",
+        "correct",
+        "incorrect",
+        "예",
+        "아니요",
+        "네",
+        "아니오",
+        "نعم",
+        "لا",
+        "हाँ",
+        "नहीं",
+        "对",
+        "错",
+        "不是",
+        "正确",
+        "错误",
+    ]
+)
+_DENIALS = frozenset(["not", "n't", "never", "isn't", "nicht", "pas", "niet", "ei", "inte", "ikke"])
+_WEAK = frozenset(
+    ["certainly", "absolutely", "affirmative", "negative", "correct", "si", "so", "да"]
+)
 
 
 def _gold(text: str) -> bool | None:
