@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from derl_primitives.arrays import bools, per_row
+from derl_primitives.equality import with_asked
 from derl_primitives.extras import MATH
 from derl_primitives.primitive import primitive
 
@@ -50,7 +51,5 @@ def correct(completion: Sequence[str] | str, answer: Sequence[str] | str) -> Boo
         if verdict.ask is not None:
             asked[row] = (*verdict.ask, True)
     if asked and not MATH.missing:
-        from derl_primitives.equality import with_asked
-
         return with_asked(verdicts, asked)
     return bools(map(bool, verdicts), len(verdicts))

@@ -53,6 +53,7 @@ LATE = {
     "unicodedata": "loaded before the sandbox's walls go up, for what runs behind them",
     # Our own
     "derl_primitives.suites": "12 ms that a program without a suite saves",
+    "derl_primitives.verdict": f"{START}; tables of words and units that only `correct` reads",
     "derl_primitives.verification": "processes of its own; only equality by math-verify needs them",
     "derl_runtime.sandbox": "processes of its own; only untrusted primitives need them",
     "derl_runtime.untrusted": "NumPy and the sandbox; only untrusted primitives need them",

@@ -122,7 +122,7 @@ def _all_marks(text: str) -> list[Mark]:
 
 
 def _marked(text: str, stopped: bool) -> Iterator[Final]:
-    found = _joined(text, _all_marks(text))
+    found = joined(text, _all_marks(text))
     while found:
         mark = found.pop()
         before = found[-1] if found else None
@@ -197,15 +197,15 @@ _BESIDE = pattern(
 )
 
 
-def _joined(text: str, found: list[Mark]) -> list[Mark]:
+def joined(text: str, found: list[Mark]) -> list[Mark]:
     """Boxes that one sentence lists side by side become one list."""
-    joined: list[Mark] = []
+    lists: list[Mark] = []
     for mark in found:
-        if joined and _beside(text, joined[-1], mark):
-            last = joined.pop()
+        if lists and _beside(text, lists[-1], mark):
+            last = lists.pop()
             mark = Mark(last.start, mark.end, "box", f"{last.text}, {mark.text}")
-        joined.append(mark)
-    return joined
+        lists.append(mark)
+    return lists
 
 
 def _beside(text: str, first: Mark, second: Mark) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
 from derl_primitives.verdict.clean import plain, undressed
-from derl_primitives.verdict.final import Final, finals
+from derl_primitives.verdict.final import Final, finals, joined
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.table import KINDS
+from derl_primitives.verdict.sentences import sentences
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
     CONCLUDES,
@@ -102,9 +103,7 @@ def _marked_gold(text: str) -> str:
         last = max(found, key=lambda m: m.start)
         boxed = [m for m in found if m.how == "box"]
         if last.how == "box" and len(boxed) > 1:
-            from derl_primitives.verdict.final import _joined
-
-            return _joined(window, boxed)[-1].text
+            return joined(window, boxed)[-1].text
         return last.text
     said = marks.phrases(window) if len(window) < 2000 else []
     if said and said[-1].text and said[-1].how == "phrase":
@@ -259,8 +258,6 @@ _FIRST_WORD = pattern(r"[^\W\d_]+")
 
 def _polar(text: str) -> str | None:
     """The last sentence that opens with yes or no."""
-    from derl_primitives.verdict.sentences import sentences
-
     for start, end in reversed(sentences(text)[-20:]):
         sentence = text[start:end]
         word = _FIRST_WORD().search(sentence.lower())

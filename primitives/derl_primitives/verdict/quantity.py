@@ -13,7 +13,7 @@ from fractions import Fraction
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
 from derl_primitives.verdict.formula import Node, read_formula, repeating, symbols
-from derl_primitives.verdict.numerals import SCALE_AFTER, scale_of, words_value
+from derl_primitives.verdict.number_words import SCALE_AFTER, scale_of, words_value
 from derl_primitives.verdict.units import Unit, agree, unit_of
 
 LONGEST = 300

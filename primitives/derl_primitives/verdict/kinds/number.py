@@ -10,7 +10,7 @@ from derl_primitives.verdict import values
 from derl_primitives.verdict.elements import name_of, unnamed
 from derl_primitives.verdict.formula import symbols
 from derl_primitives.verdict.kinds.kind import Kind
-from derl_primitives.verdict.numerals import words_value
+from derl_primitives.verdict.number_words import words_value
 from derl_primitives.verdict.quantity import (
     NUMBER,
     Quantity,
