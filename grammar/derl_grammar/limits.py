@@ -16,10 +16,11 @@ class Limits:
     tokens: int = 1024
     brackets: int = 64
     literal: int = 128
+    text: int = 264  # a pattern of 256, its quotes and its r
     nodes: int = 256
     depth: int = 32
 
 
 MODEL = Limits()
-WIDE = Limits(bytes=65536, tokens=16384, brackets=64, literal=512, nodes=4096, depth=64)
+WIDE = Limits(bytes=65536, tokens=16384, brackets=64, literal=512, text=1024, nodes=4096, depth=64)
 LIMITS = {"default": MODEL, "wide": WIDE}

@@ -174,9 +174,10 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
             message = f"more than {limits.tokens} tokens"
             report.add(codes.TOO_MANY_TOKENS, place_of(token), message)
             return None
-        if len(token) > limits.literal:
+        longest = limits.text if kind == "STRING" else limits.literal
+        if len(token) > longest:
             what = "name" if kind == "NAME" else "literal"
-            message = f"a {what} of {len(token)} characters, {limits.literal} are allowed"
+            message = f"a {what} of {len(token)} characters, {longest} are allowed"
             report.add(codes.LITERAL_TOO_LONG, place_of(token), message)
             return None
         if kind == "_NL":

@@ -306,8 +306,10 @@ class Calls:
         if param.literal is not None and literal is not None:
             problem = param.literal(str(literal.value))
             if problem:
+                # What is wrong; what to write instead.
+                problem, _, mend = problem.partition("; ")
                 message = f"{param.name} of {primitive.name}: {problem}"
-                self.report.add(codes.LITERAL_ONLY, arg.place, message, "simplify it")
+                self.report.add(codes.LITERAL_ONLY, arg.place, message, *([mend] if mend else []))
                 return False
         elif param.literal is not None and not param.either:
             message = f"{param.name} of {primitive.name} must be written out"

@@ -125,7 +125,8 @@ class Leaves:
                     self._call(kind, primitive.name, [first, *rest])
             return
         arguments = [self._argument(p, level, False) for p in primitive.params]
-        made = isinstance(_inner(primitive.returns), List)
+        of_steps = any(isinstance(_inner(p.type), List) for p in primitive.params)
+        made = isinstance(_inner(primitive.returns), List) and not of_steps
         self._call(f"made_{kind}" if made else kind, primitive.name, arguments)
         if made:
             return

@@ -57,10 +57,8 @@ def _steps_of(source: Source) -> tuple[object, ...]:
     if not isinstance(source, Apply):
         steps = STEPS.get(str(source))
         return () if steps is None else (steps,)
-    if not source.lifted:
-        return (str(source),) if isinstance(plain(source), List) else ()
-    lists = (a for a in source.args if not isinstance(a, Literal) and isinstance(plain(a), List))
-    return _steps_of(next(lists))
+    lists = [a for a in source.args if not isinstance(a, Literal) and isinstance(plain(a), List)]
+    return _steps_of(lists[0]) if lists else (str(source),)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from derl_dsl.lint import (
     affine,
     constant_branch,
     constant_part,
+    dialect,
     double_negation,
     drowned,
     duplicated_term,
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     idle_guard.RULE,
     double_negation.RULE,
     group_target.RULE,
+    dialect.RULE,
     # The program
     constant_part.RULE,
     unused_part.RULE,
