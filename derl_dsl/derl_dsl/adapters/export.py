@@ -22,7 +22,8 @@ from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.spans import Source
 from derl_runtime.faults import visible
-from derl_runtime.sources import Apply, Column, primitives_of
+from derl_grammar.types import List
+from derl_runtime.sources import Apply, Column, plain, primitives_of
 from derl_runtime.sources import Source as Input
 
 
@@ -54,6 +55,10 @@ def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Dia
         absent["progress"] = f"{target.title} does not say how much of the training is done"
     if not target.tokens:
         absent["completion_ids"] = f"{target.title} gives the completion as text, not as tokens"
+    if not target.lists:
+        lists = [n for n, c in columns_of(reward).items() if isinstance(plain(c), List)]
+        why = f"{target.title} carries single values, no lists"
+        absent |= {name: why for name in lists if name not in absent}
     for i in graph.used(graph.roots()):
         node, place = graph.nodes[i], graph.places[i]
         if node.op in GROUP and not target.groups:
@@ -65,7 +70,7 @@ def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Dia
         elif node.op == "input":
             for name in sorted(_columns_below(graph.source(i)) & absent.keys()):
                 message = f"{graph.source(i)} reads {name!r}: {absent[name]}"
-                report.add(codes.NOT_GIVEN, place, message, "put a number in its place")
+                report.add(codes.NOT_GIVEN, place, message, "leave it out, or put a number there")
     if "reward" in graph.valids and not target.skips:
         place = graph.places[graph.outputs["reward"]]
         message = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -103,6 +104,23 @@ def score_rows(
     outcome = scores.inputs.get(reward.outcome or "")
     outcomes = None if outcome is None else outcome.tolist()
     return Rows(values, parts, outcomes, scores.failed.tolist(), scores.faults)
+
+
+def whole_groups(ids: Sequence[Any] | None, size: int) -> Sequence[Any]:
+    """The ids of a batch whose groups are all whole; ColumnError where they are not, or not known.
+
+    >>> whole_groups(["a", "b", "a", "b"], 2)
+    ['a', 'b', 'a', 'b']
+    """
+    if not ids or size < 1:
+        raise ColumnError("the reward has group functions, and this call has no ids of groups")
+    sizes = sorted(set(Counter(ids).values()))
+    if sizes != [size]:
+        raise ColumnError(
+            f"groups of {sizes} completions instead of {size}: a group was cut, or two have one "
+            "prompt; make batches of whole groups of different prompts"
+        )
+    return ids
 
 
 def after_prompt(query: str, prompt: str) -> str:

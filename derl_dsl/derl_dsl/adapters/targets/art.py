@@ -10,9 +10,10 @@ TARGET = Target(
     version="0.5",
     package="openpipe-art",
     gives=("completion",),
-    others="the trajectory's metadata",
+    others="the trajectory's metadata, single values",
     policies=("skip", "raise", "lowest"),
     groups=True,
+    lists=False,
     body='''\
 import asyncio
 

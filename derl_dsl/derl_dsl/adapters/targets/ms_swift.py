@@ -9,28 +9,40 @@ TARGET = Target(
     title="ms-swift",
     version="4.6",
     package="ms-swift",
-    gives=("completion", "progress"),
+    gives=("completion", "completion_ids", "truncated", "progress"),
     others="the dataset's columns (its gold is often called solution: name it answer)",
     policies=("skip", "raise", "lowest"),
+    groups=True,
     progress=True,
+    tokens=True,
     body='''\
 from swift.rewards import ORM, orms
 
+from derl_dsl.adapters.rows import whole_groups
+
 
 class @CLASS@(ORM):
-    """ms-swift calls it with the completions of a batch."""
+    """ms-swift calls it with the completions of a batch; a group is the rows of one prompt_id."""
 
     def __call__(self, completions, **columns):
         state = columns.pop("trainer_state", None)
         if state is not None:
             columns["progress"] = state.global_step / max(1, state.max_steps)
+        if "is_truncated" in columns:
+            columns["truncated"] = columns["is_truncated"]
+        if "response_token_ids" in columns:
+            turns = columns["response_token_ids"]
+            columns["completion_ids"] = [sum(map(list, row), []) for row in turns]
         single = {k: v for k, v in columns.items() if not isinstance(v, list)}
         lists = {k: v for k, v in columns.items() if isinstance(v, list)}
         rows = [
-            {"completion": text, **single, **{k: v[i] for k, v in lists.items()}}
+            {**single, **{k: v[i] for k, v in lists.items()}, "completion": text}
             for i, text in enumerate(completions)
         ]
-        return scorer.score_rows(rows).values
+        ids = None
+        if scorer.reward.uses_groups:
+            ids = whole_groups(columns.get("prompt_id"), getattr(self.args, "num_generations", 0))
+        return scorer.score_rows(rows, ids).values
 
 
 orms["@NAME@"] = @CLASS@

@@ -21,7 +21,9 @@ import asyncio
 
 async def @NAME@(task, trace):
     """The reward of one trace; parts go to its metrics, a fault is an error of the trace."""
-    own = {"completion": trace.last_reply, "prompt": task.prompt, "truncated": trace.is_truncated}
+    said = [m.content or "" for m in trace.assistant_messages]  # last_reply strips it
+    text = said[-1] if trace.root_reply is None and said else trace.root_reply or ""
+    own = {"completion": text, "prompt": task.prompt, "truncated": trace.is_truncated}
     fields = task.model_dump()
     found = await asyncio.to_thread(scorer.score, own, fields, fields.get("info"), trace.info)
     for name, part in found.parts.items():

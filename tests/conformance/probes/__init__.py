@@ -1,0 +1,1 @@
+"""One probe a target: how it is driven with an exported file."""

@@ -1,0 +1,71 @@
+"""The table of targets: for each its probe, and the page that is written of what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Target -> module of its probe; the targets that are not here have no package to run:
+# their files are tested in tests/adapters, or wait for one.
+PROBES = {
+    "trl": "trl",
+    "verl": "verl",
+    "verifiers": "verifiers",
+    "ms-swift": "ms_swift",
+    "openrlhf": "openrlhf",
+    "slime": "slime",
+    "slime-group": "slime_group",
+    "skyrl-gym": "skyrl_gym",
+    "openenv": "openenv",
+    "atropos": "atropos",
+    "areal": "areal",
+    "tinker": "tinker",
+    "art": "art",
+}
+# What installs in seconds; CI runs these.
+QUICK = ("trl", "slime", "slime-group", "tinker", "skyrl-gym", "atropos", "openrlhf", "areal")
+CHECKS = ("values", "parts", "fault", "NaN", "hang")
+
+
+@dataclass(slots=True)
+class Result:
+    """What was seen of one target."""
+
+    target: str
+    how: str
+    version: str = ""
+    rewards: int = 0
+    refused: int = 0
+    wrong: list[str] = field(default_factory=list)
+    checks: dict[str, str] = field(default_factory=dict)
+    setting: str = ""
+    broken: str = ""
+
+
+def page(results: list[Result], date: str) -> str:
+    """The page of the table."""
+    out = [
+        "# Trainers\n",
+        "<!-- Written by `make conformance`. -->\n",
+        "Each target is run with every reward of the gallery that it can carry, on the rows of the "
+        "gallery's own tests, and with rewards that fail, are NaN or hang; its numbers are compared "
+        "with `reward.score`. *equal*: all of them, in the target's precision. A refused reward is "
+        "refused by `derl-dsl export` with a diagnostic.\n",
+        f"Run on {date}.\n",
+        "| target | version | what ran | rewards | refused | "
+        + " | ".join(CHECKS)
+        + " | its config |",
+        "|---" * (6 + len(CHECKS)) + "|",
+    ]
+    for r in results:
+        if r.broken:
+            out.append(f"| {r.target} | {r.version} | did not run: {r.broken} |" + " |" * (3 + len(CHECKS)))
+            continue
+        checks = " | ".join(r.checks.get(name, "–") for name in CHECKS)
+        out.append(
+            f"| {r.target} | {r.version} | {r.how} | {r.rewards} | {r.refused} | {checks} "
+            f"| {r.setting or '–'} |"
+        )
+    wrong = [f"- {r.target}: {w}" for r in results for w in r.wrong]
+    if wrong:
+        out += ["\nDifferences:\n", *wrong]
+    return "\n".join(out) + "\n"
