@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -18,7 +17,8 @@ pytest.importorskip("trl")
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from trl import RLOOConfig, RLOOTrainer
 
 import derl_dsl
@@ -27,14 +27,11 @@ from derl_dsl.adapters.targets import TARGETS
 from derl_trainers.policy.loading import small_llama
 from tests.adapters.test_export import load
 from tests.adapters.trl_processes import REWARD
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = {"completion": "text", "digit": "number[0, 9]"}
 TEMPLATE = (
-    "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    "{% if add_generation_prompt %}{% endif %}"
+    "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}{% endif %}"
 )
 
 
@@ -59,9 +56,9 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launched(policy: Path, folder: Path, processes: int) -> list[list[dict[str, Any]]]:
     """What each process recorded, call by call."""
     folder.mkdir()
-    told = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
-    told += ["--num_processes", str(processes), "--mixed_precision", "no", "--dynamo_backend", "no"]
-    told += ["--main_process_port", "0", "-m", "tests.adapters.trl_processes", str(policy)]
+    # What `accelerate launch` runs for several processes; its own --cpu wants MPI.
+    told = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    told += ["--nproc_per_node", str(processes), "-m", "tests.adapters.trl_processes", str(policy)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [*told, str(folder)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
@@ -154,54 +151,54 @@ class Server:
         return {"choices": [choice]}
 
 
-class NoTransfer:
-    """The server keeps the weights it began with: what is tested here is the scoring."""
-
-    def init_weight_transfer(self) -> None: ...
-    def pause(self) -> None: ...
-    def send_weights(self, iterator: Any) -> None:
-        list(iterator)
-
-    def resume(self) -> None: ...
-    def destroy(self) -> None: ...
-
-
 def test_async_grpo_scores_groups_in_its_own_process(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("aiohttp")
-    from trl.experimental.async_grpo import AsyncGRPOConfig, AsyncGRPOTrainer
-    from trl.experimental.async_grpo import async_rollout_worker as worker
+    """AsyncGRPO's worker at work: its process, its loops, our reward pickled into it.
 
-    monkeypatch.setattr(worker, "is_vllm_available", lambda: True)  # the server above stands in
+    What it is not: the optimizer's step, which packs sequences with a kernel that wants CUDA.
+    """
+    pytest.importorskip("aiohttp")
+    from accelerate import PartialState
+    from trl.chat_template_utils import llama3_template
+    from trl.experimental.async_grpo import async_rollout_worker as home
+
+    PartialState()  # its log wants one
+    monkeypatch.setattr(home, "is_vllm_available", lambda: True)  # the server above stands in
     reward = derl_dsl.compile(REWARD, columns=COLUMNS)
     text = export(reward, TARGETS["trl-async-grpo"], Export("lengths.derl", columns=COLUMNS))
     monkeypatch.syspath_prepend(tmp_path)
     module = load(text, tmp_path, "lengths_for_async")
     server = Server(policy)
+    tokenizer = AutoTokenizer.from_pretrained(policy, padding_side="left")
+    tokenizer.response_template = llama3_template  # text until the end token
     rows = [
         {"prompt": [{"role": "user", "content": f"{k}+{k}="}], "digit": k % 10} for k in range(32)
     ]
-    trainer = AsyncGRPOTrainer(
-        model=str(policy),
-        processing_class=AutoTokenizer.from_pretrained(policy, padding_side="left"),
-        reward_funcs=[module.lengths],
-        train_dataset=Dataset.from_list(rows),
-        weight_transfer=NoTransfer(),
-        args=AsyncGRPOConfig(
-            output_dir=str(tmp_path / "out"), use_cpu=True, report_to=[], num_generations=4,
-            max_steps=2, per_device_train_batch_size=4, max_completion_length=6, token_budget=0,
-            save_strategy="no", logging_steps=1, disable_tqdm=True, bf16=False,
-            vllm_server_base_url=server.url,
-        ),
+    worker = home.AsyncRolloutWorker(
+        model_name="policy", dataset=Dataset.from_list(rows), reward_funcs=[module.lengths],
+        processing_class=tokenizer, eos_token_ids=[tokenizer.eos_token_id], num_generations=4,
+        max_inflight_tasks=4, vllm_server_url=server.url, max_tokens=6,
     )  # fmt: skip
+    groups: dict[int, list[Any]] = {}
+    worker.start()
     try:
-        trainer.train()
+        while sum(len(group) == 4 for group in groups.values()) < 3:
+            sample = worker.rollout_buffer.get(timeout=120)
+            groups.setdefault(sample.group_id, []).append(sample)
     finally:
+        worker.stop()
         server.http.shutdown()
-    logged = [line for line in trainer.state.log_history if "reward" in line]
-    assert len(logged) == 2
-    # A group's deviations from its mean add up to 0; the ranks of equal digits are all alike.
-    assert all(abs(line["reward"]) < 0.01 for line in logged)
-    assert all(math.isfinite(line["reward_std"]) for line in logged)
-    assert any(line["reward_std"] > 0 for line in logged)
+    whole = [group for group in groups.values() if len(group) == 4]
+    rewards = [[s.metrics["rewards/lengths"] for s in group] for group in whole]
+    # Deviations from a group's mean add up to 0; the ranks of equal digits are all alike.
+    assert all(abs(sum(group)) < 0.01 for group in rewards)
+    assert any(len(set(group)) > 1 for group in rewards)
+    texts = [[_said(s.completion) for s in group] for group in whole]
+    for said, found in zip(texts, rewards, strict=True):
+        expected = reward.score({"completion": said, "digit": [0] * 4}, group_size=4)
+        assert found == pytest.approx(expected.values.tolist(), abs=0.002)
+
+
+def _said(completion: Any) -> str:
+    return completion if isinstance(completion, str) else completion[-1]["content"]

@@ -1,6 +1,6 @@
-"""A GRPO training under `accelerate launch`: each process writes what it asked and what it got.
+"""A GRPO training in several processes: each writes what it asked and what it got.
 
-    accelerate launch --num_processes 2 -m tests.adapters.trl_processes POLICY FOLDER
+torchrun --nproc_per_node 2 -m tests.adapters.trl_processes POLICY FOLDER
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tests.conformance [TARGET …] [--quick] [--page FILE]`: run the table, write its page."""
+"""`python -m tests.conformance [TARGET …]`: run the table, write its page."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.conformance.environments import ROOT, NotInstalled, environment
 from tests.conformance.jobs import differences, gallery_jobs, trouble_jobs, version_of
 from tests.conformance.table import CHECKS, PROBES, QUICK, Result, page
 
+OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
 SINGLE = ("trl", "openrlhf", "ms-swift")  # float32 by their own protocol
 
 
@@ -40,8 +41,10 @@ def run(name: str) -> Result:
         (folder / "jobs.json").write_text(json.dumps([job.to_json() for job in jobs]))
         told = [str(python), "-m", "tests.conformance.child", module]
         told += [str(folder / "jobs.json"), str(folder / "results.json")]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
-        done = subprocess.run(told, capture_output=True, text=True, timeout=900, env=env, cwd=folder)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **OFFLINE}
+        done = subprocess.run(
+            told, capture_output=True, text=True, timeout=900, env=env, cwd=folder
+        )
         if not (folder / "results.json").exists():
             result.broken = (done.stderr.strip().splitlines() or ["ended without a word"])[-1]
             return result
@@ -79,7 +82,11 @@ def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str) -> Non
 
 def _facts(module: str) -> dict[str, Any]:
     probe = importlib.import_module(f"tests.conformance.probes.{module}")
-    return {"PARTS": "rows", "ALONE": False, **{k: v for k, v in vars(probe).items() if k.isupper()}}
+    return {
+        "PARTS": "rows",
+        "ALONE": False,
+        **{k: v for k, v in vars(probe).items() if k.isupper()},
+    }
 
 
 def _version(python: Path, package: str) -> str:

@@ -55,7 +55,8 @@ def gallery_jobs(target: Target, folder: Path) -> tuple[list[Job], int]:
         rows = [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows]
         for row in rows:
             row["progress"] = 0.3
-        what = Export(f"{name}.derl", settings.suite, dict(settings.columns or {}), settings.outcome)
+        columns = dict(settings.columns or {})
+        what = Export(f"{name}.derl", settings.suite, columns, settings.outcome)
         found.append(_job(name, "values", reward, target, what, rows, folder))
     return found, refused
 
@@ -74,22 +75,21 @@ def _job(
         lo = reward.certificate.lo
         values = [lo if f else v for f, v in zip(scores.failed.tolist(), values, strict=True)]
     parts = {
-        n: [None if math.isnan(v) else v for v in part.tolist()]
-        for n, part in scores.parts.items()
+        n: [None if math.isnan(v) else v for v in part.tolist()] for n, part in scores.parts.items()
     }
     return Job(job, check, str(file), what.called, size, rows, values, parts)
 
 
-HANG = '''\
+HANG = """\
 def slow(x: text) -> number[0, 1]:
     while "hang" in x:
         pass
     return 1.0
-'''
+"""
 
 
 def trouble_jobs(target: Target, folder: Path) -> list[Job]:
-    """Rows without a gold answer, NaN in a column, a primitive that hangs; right rows among them."""
+    """A missing gold answer, NaN in a column, a primitive that hangs; right rows among them."""
     jobs = []
     policies = [p for p in target.policies if p != "raise"] or ["raise"]
     text = "exact(completion, answer) - 2"
@@ -124,10 +124,14 @@ def _hang(target: Target, folder: Path, policy: Any) -> Job:
 
 def differences(job: Job, seen: list[Any], parts: str, single: bool) -> tuple[list[str], list[str]]:
     """Where values, and where parts, differ from what `reward.score` says."""
-    close = (lambda a, b: abs(a - b) <= 1e-5 * max(1.0, abs(b))) if single else (lambda a, b: a == b)
+    slack = 1e-5 if single else 0.0
     wrong = []
     for k, ((value, _), expected) in enumerate(zip(seen, job.expected, strict=True)):
-        same = value is None if expected is None else value is not None and close(value, expected)
+        same = (
+            value is None
+            if expected is None
+            else value is not None and near(value, expected, slack)
+        )
         if not same:
             wrong.append(f"{job.job}, row {k}: {value} instead of {expected}")
     lost = []
@@ -142,6 +146,11 @@ def differences(job: Job, seen: list[Any], parts: str, single: bool) -> tuple[li
             if (right is None) != absent or (right is not None and abs(told - right) > 1e-5):
                 lost.append(f"{job.job}, part {name}, row {k}: {told} instead of {right}")
     return wrong, lost
+
+
+def near(a: float, b: float, slack: float) -> bool:
+    """Whether two rewards are equal, or alike within the precision of a protocol."""
+    return abs(a - b) <= slack * max(1.0, abs(b))
 
 
 def version_of(text: str) -> str:

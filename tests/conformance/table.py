@@ -47,8 +47,8 @@ def page(results: list[Result], date: str) -> str:
         "# Trainers\n",
         "<!-- Written by `make conformance`. -->\n",
         "Each target is run with every reward of the gallery that it can carry, on the rows of the "
-        "gallery's own tests, and with rewards that fail, are NaN or hang; its numbers are compared "
-        "with `reward.score`. *equal*: all of them, in the target's precision. A refused reward is "
+        "gallery's own tests, and with rewards that fail, are NaN or hang; its numbers are held "
+        "against `reward.score`. *equal*: all of them, in the precision of the target. A refused one is "
         "refused by `derl-dsl export` with a diagnostic.\n",
         f"Run on {date}.\n",
         "| target | version | what ran | rewards | refused | "
@@ -58,7 +58,8 @@ def page(results: list[Result], date: str) -> str:
     ]
     for r in results:
         if r.broken:
-            out.append(f"| {r.target} | {r.version} | did not run: {r.broken} |" + " |" * (3 + len(CHECKS)))
+            rest = " |" * (3 + len(CHECKS))
+            out.append(f"| {r.target} | {r.version} | did not run: {r.broken} |{rest}")
             continue
         checks = " | ".join(r.checks.get(name, "–") for name in CHECKS)
         out.append(

@@ -1,4 +1,4 @@
-"""TRL: the method of a GRPOTrainer that calls reward functions, on a trainer made without a model."""
+"""TRL: the method of GRPOTrainer that calls reward functions; no model is made."""
 
 from __future__ import annotations
 
