@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: dev demo test test-slow check format golden docs bench clean
+.PHONY: dev demo test test-slow check format golden docs bench conformance conformance-quick clean
 
 dev: $(READY)
 
@@ -50,5 +50,13 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
 
+# Every trainer that a reward is exported for, in an environment of its own; writes the page.
+conformance: $(READY)
+	$(BIN)/python -m tests.conformance --page derl_dsl/derl_dsl/adapters/README.md
+
+# Those that install within seconds.
+conformance-quick: $(READY)
+	$(BIN)/python -m tests.conformance --quick
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache runs
+	rm -rf $(VENV) .conformance .pytest_cache .mypy_cache .ruff_cache runs

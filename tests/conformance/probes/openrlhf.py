@@ -10,8 +10,7 @@ from typing import Any
 
 from tests.conformance.probes.loading import Seen
 
-PACKAGES = ("openrlhf==0.11.2", "ray==2.55.0", "pylatexenc", "aiohttp", "aiosignal",
-            "aiohappyeyeballs", "frozenlist", "multidict", "yarl", "propcache")  # fmt: skip
+PACKAGES = ("openrlhf==0.11.2", "pylatexenc")
 ALONE = True
 VERSION = "openrlhf"
 HOW = "SingleTurnAgentExecutor's loader and call"
