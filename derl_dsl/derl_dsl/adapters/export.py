@@ -21,8 +21,8 @@ from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.spans import Source
-from derl_runtime.faults import visible
 from derl_grammar.types import List
+from derl_runtime.faults import visible
 from derl_runtime.sources import Apply, Column, plain, primitives_of
 from derl_runtime.sources import Source as Input
 

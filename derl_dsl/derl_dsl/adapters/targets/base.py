@@ -17,8 +17,9 @@ class Target:
     `@CLASS@` for a class name made of it. `settings` are the lines that make this version of the
     trainer use it (`@FILE@`, `@MODULE@`, `@NAME@`, `@CLASS@`, `@PARTS@`); `gives` the columns that
     it has words of its own for, `others` where all other columns come from. `groups`: it can score
-    whole groups. `progress`, `tokens`: it gives `progress`, `completion_ids`; `lists`: other columns may hold lists. `policies`: what its
-    protocol can do about a fault, the default first; without `skip` it takes numbers alone.
+    whole groups. `progress`, `tokens`: it gives `progress`, `completion_ids`; `lists`: its columns
+    may hold lists. `policies`: what its protocol can do about a fault, the default first; without
+    `skip` it takes numbers alone.
     """
 
     name: str
