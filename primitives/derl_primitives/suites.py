@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
+from derl_grammar.near import did_you_mean, nearest
 from derl_grammar.types import Bool, List, Number, Text, Type
 from derl_primitives import (
     ablations,
@@ -47,14 +48,9 @@ class UnknownSuite(SuiteError):
     """No suite has this name."""
 
     def __init__(self, name: str) -> None:
-        import difflib  # 5 ms that only a mistake should cost
-
-        near = difflib.get_close_matches(name, SUITES, n=1, cutoff=0.5)
-        known = ", ".join(sorted(SUITES))
-        hint = f"did you mean {near[0]!r}?" if near else f"one of {known}"
-        super().__init__(f"unknown suite {name!r}; {hint}")
+        super().__init__(f"unknown suite {name!r}; {did_you_mean(name, sorted(SUITES))}")
         self.name = name
-        self.suggestion = near[0] if near else None
+        self.suggestion = nearest(name, SUITES)
 
 
 class SuiteNeedsExtra(SuiteError):

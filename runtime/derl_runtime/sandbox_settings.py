@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+
+from derl_grammar.settings import setting
 
 ENGINES = ("restricted", "monty")
 LEVELS = ("strict", "standard", "reduced", "none")
-_CHOICES = {"engine": ENGINES, "level": LEVELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +19,8 @@ class SandboxSettings:
     `memory` in megabytes for a worker, `workers` how many work at once (0: one for each core).
     """
 
-    engine: str = "restricted"
-    level: str = "standard"
-    deadline: float = 2.0
-    memory: int = 512
-    workers: int = 0
-
-    @classmethod
-    def of(cls, table: Mapping[str, Any]) -> SandboxSettings:
-        """Settings from plain values; ValueError names the key that cannot be used."""
-        known = {f.name: type(f.default) for f in fields(cls)}
-        for key, value in table.items():
-            if key not in known:
-                raise ValueError(f"unknown key {key!r}; one of {', '.join(known)}")
-            choices = _CHOICES.get(key)
-            if choices is not None and value not in choices:
-                raise ValueError(f"{key} must be one of {', '.join(choices)}, not {value!r}")
-            if choices is None:
-                whole = known[key] is int
-                least = 0 if key == "workers" else 1 if whole else 0.01
-                fits = isinstance(value, int if whole else int | float)
-                if isinstance(value, bool) or not fits or not least <= value < math.inf:
-                    what = "a whole number" if whole else "a number of seconds"
-                    raise ValueError(f"{key} must be {what}, at least {least}, not {value!r}")
-        return cls(**table)
+    engine: str = setting("restricted", "what runs their source", choices=ENGINES)
+    level: str = setting("standard", "the walls that must hold on this machine", choices=LEVELS)
+    deadline: float = setting(2.0, "seconds for a batch", least=0.01)
+    memory: int = setting(512, "megabytes a worker", least=1)
+    workers: int = setting(0, "processes at once; 0 = one a core", least=0)

@@ -126,21 +126,21 @@ def test_limits(project):
 
 
 MISTAKES = {
-    'suit = "math"': "unknown key 'suit'; did you mean 'suite'?",
-    'fils = { "*" = {} }': "unknown key 'fils'; did you mean 'files'?",
+    'suit = "math"': "unknown key 'suit' in [tool.derl]; did you mean 'suite'?",
+    'fils = { "*" = {} }': "unknown section [tool.derl.fils]; did you mean 'files'?",
     'suite = "maht"': "unknown suite 'maht'; did you mean 'math'?",
-    "suite = 3": "suite must be a text, not 3",
+    "suite = 3": "[tool.derl] suite: expected a text, not 3",
     'columns = { n = "numbr" }': "unknown type 'numbr'",
-    'columns = ["n"]': "columns must map names to types",
-    'limits = "wid"': "unknown limits 'wid'; did you mean 'wide'?",
-    'ignore = "DRL306"': "ignore must be a list of codes",
+    'columns = ["n"]': "columns: expected a table, such as { g1 =",
+    'limits = "wid"': "limits: expected 'default' or 'wide', not 'wid'; did you mean 'wide'?",
+    'ignore = "DRL306"': "ignore: expected a list of texts, such as [\"DRL306\"",
     'ignore = ["DRL999"]': "no code begins with 'DRL999'",
     'ignore = [""]': "no code begins with ''",
     'ignore = ["DRL101"]': "DRL101 is an error and cannot be ignored",
     'select = ["X1"]': "no code begins with 'X1'",
-    'files = { "*.derl" = "math" }': "'*.derl' must be a table",
-    'files = { "*.derl" = { suit = "math" } }': "unknown key 'suit'; did you mean 'suite'?",
-    'files = "math"': "files must be a table of patterns",
+    'files = { "*.derl" = "math" }': "[tool.derl.files.\"*.derl\"]: expected a table",
+    'files = { "*.derl" = { suit = "math" } }': "files.\"*.derl\"]; did you mean 'suite'?",
+    'files = "math"': "files: expected a table of patterns",
 }
 
 

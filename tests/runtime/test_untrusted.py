@@ -139,11 +139,11 @@ def test_files_that_cannot_be_used_are_refused_with_their_name(tmp_path, source,
 
 def test_settings_and_paths_that_cannot_be_used(good, tmp_path):
     for given, said in [
-        ({"engine": "python"}, "engine must be one of restricted, monty"),
-        ({"level": "safe"}, "level must be one of"),
-        ({"deadline": 0}, "deadline must be a number of seconds"),
-        ({"deadline": float("nan")}, "deadline must be"),
-        ({"workers": 1.5}, "workers must be a whole number"),
+        ({"engine": "python"}, "engine: expected 'restricted' or 'monty'"),
+        ({"level": "safe"}, "level: expected 'strict' or"),
+        ({"deadline": 0}, "deadline: expected at least 0.01, not 0"),
+        ({"deadline": float("nan")}, "deadline: expected at least"),
+        ({"workers": 1.5}, "workers: expected a whole number"),
         ({"level": "none"}, "switched off"),
     ]:
         with pytest.raises(derl_dsl.PrimitiveError, match=said):
@@ -316,8 +316,8 @@ def test_eval_shows_faults_and_goes_on(good, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ('sandbox = { engin = "monty" }', "[tool.derl] sandbox: unknown key 'engin'"),
-        ("sandbox = 3", "sandbox must be a table"),
+        ('sandbox = { engin = "monty" }', "unknown key 'engin' in [tool.derl.sandbox]; did you mean 'engine'?"),
+        ("sandbox = 3", "sandbox: expected a section [tool.derl.sandbox]"),
         ('[tool.derl.files]\n"a.derl" = { primitives = ["x.py"] }', "move it to [tool.derl]"),
     ],
 )

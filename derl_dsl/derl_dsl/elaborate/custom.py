@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_grammar.settings import read_settings
 from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
@@ -235,7 +236,7 @@ def load_primitives(
     """
     given = {"engine": engine, "level": level, "deadline": deadline, "memory": memory}
     try:
-        settings = SandboxSettings.of({**given, "workers": workers})
+        settings = read_settings(SandboxSettings, {**given, "workers": workers})
     except ValueError as error:
         raise PrimitiveError(f"{path}: {error}") from None
     return load_with(path, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from derl_grammar.near import nearest
 from derl_runtime.sources import Source
 
 
@@ -51,7 +52,5 @@ SKIP = Value("skip")
 
 def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A did-you-mean hint, when a known name is near."""
-    import difflib  # 5 ms that only a mistake should cost
-
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return (f"did you mean {found[0]!r}?",) if found else ()
+    near = nearest(name, known)
+    return () if near is None else (f"did you mean {near!r}?",)

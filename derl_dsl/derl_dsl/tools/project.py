@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from derl_dsl.elaborate.custom import REGISTRY, load_with
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
+from derl_grammar.near import did_you_mean
+from derl_grammar.settings import read_values, setting
 from derl_runtime.sandbox_settings import SandboxSettings
 
 _TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
@@ -24,54 +26,54 @@ _HEADER = re.compile(
 )
 
 
+# What holds for all files of a project: no pattern sets it.
+_WHOLE = ("primitives", "sandbox")
+
+
 class ProjectError(ValueError):
-    """A mistake in the settings; the message names the file and the mend."""
-
-
-def _told(doc: str) -> dict[str, str]:
-    return {"doc": doc}
+    """A mistake in the settings; the message names the file and what fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a reward file is checked with."""
 
-    suite: str | None = field(
-        default=None,
-        metadata=_told('Names the files may use: `"math"`, or several as `"math+length"`.'),
+    suite: str | None = setting(
+        None, 'Names the files may use: `"math"`, or several as `"math+length"`.'
     )
-    columns: Mapping[str, str] = field(
-        default_factory=dict, metadata=_told('Types of further inputs: `{ ok = "bool" }`.')
+    columns: Mapping[str, str] = setting(
+        dict, 'Types of further inputs: `{ ok = "bool" }`.', example='{ g1 = "number[0, 1]" }'
     )
-    outcome: str | None = field(
-        default=None,
-        metadata=_told("The input that says a rollout was right; default: the suite's."),
+    outcome: str | None = setting(
+        None, "The input that says a rollout was right; default: the suite's."
     )
-    limits: str = field(
-        default="default", metadata=_told('Size limits: `"default"`, or `"wide"` for long files.')
+    limits: str = setting(
+        "default",
+        'Size limits: `"default"`, or `"wide"` for long files.',
+        choices=tuple(LIMITS),
     )
-    primitives: tuple[str, ...] = field(
-        default=(),
-        metadata=_told(
-            "Files of untrusted primitives, relative to the folder of `pyproject.toml`: "
-            '`["politeness.py"]`. They run in the sandbox; only in `[tool.derl]` itself.'
-        ),
+    primitives: tuple[str, ...] = setting(
+        (),
+        "Files of untrusted primitives, relative to the folder of `pyproject.toml`: "
+        '`["politeness.py"]`. They run in the sandbox; only in `[tool.derl]` itself.',
+        example='["mine.py"]',
     )
-    sandbox: SandboxSettings = field(
-        default_factory=SandboxSettings,
-        metadata=_told(
-            'How they run: `{ engine = "restricted", level = "standard", deadline = 2.0, '
-            "memory = 512, workers = 0 }`; engines are `restricted` and `monty`, levels `strict`, "
-            "`standard`, `reduced` and `none`, the deadline is in seconds a batch, memory in "
-            "megabytes a worker, 0 workers is one a core. Only in `[tool.derl]` itself."
-        ),
+    sandbox: SandboxSettings = setting(
+        SandboxSettings,
+        'How they run: `{ engine = "restricted", level = "standard", deadline = 2.0, '
+        "memory = 512, workers = 0 }`; engines are `restricted` and `monty`, levels `strict`, "
+        "`standard`, `reduced` and `none`, the deadline is in seconds a batch, memory in "
+        "megabytes a worker, 0 workers is one a core. Only in `[tool.derl]` itself.",
     )
-    ignore: tuple[str, ...] = field(
-        default=(),
-        metadata=_told('Warnings and infos to hide, as codes or beginnings: `["DRL506"]`.'),
+    ignore: tuple[str, ...] = setting(
+        (),
+        'Warnings and infos to hide, as codes or beginnings: `["DRL506"]`.',
+        example='["DRL306", "DRL5"]',
     )
-    select: tuple[str, ...] | None = field(
-        default=None, metadata=_told('The only warnings and infos to show: `["DRL3", "DRL511"]`.')
+    select: tuple[str, ...] | None = setting(
+        None,
+        'The only warnings and infos to show: `["DRL3", "DRL511"]`.',
+        example='["DRL306", "DRL5"]',
     )
 
     def over(self, given: Mapping[str, Any]) -> Settings:
@@ -223,90 +225,52 @@ def _read(file: Path, stamp: int) -> Project | None:
     if not isinstance(table, dict):
         raise ProjectError(f"{file}: tool.derl must be a table: [tool.derl]")
     patterns = table.pop("files", {})
-    where = f"{file}: [tool.derl]"
-    custom = _custom(table, where, file.parent)
-    settings = Settings().over({**_settings(table, where, ["files"]), **custom})
+    given = _settings(table, file, "tool.derl", ["files"])
+    if "primitives" in given:
+        given["primitives"] = tuple(str(file.parent / f) for f in given["primitives"])
     if not isinstance(patterns, dict):
-        raise ProjectError(f"{where} files must be a table of patterns")
+        raise ProjectError(f"{file}: [tool.derl] files: expected a table of patterns")
     files = []
-    for pattern, given in patterns.items():
-        at = f"{file}: [tool.derl.files] {pattern!r}"
-        if not isinstance(given, dict):
-            raise ProjectError(f'{at} must be a table, such as {{ suite = "math" }}')
-        files.append((pattern, _settings(given, at, [])))
+    for pattern, table in patterns.items():
+        name = f'tool.derl.files."{pattern}"'
+        if not isinstance(table, dict):
+            raise ProjectError(f'{file}: [{name}]: expected a table, such as {{ suite = "math" }}')
+        for key in _WHOLE:
+            if key in table:
+                message = f"{key} holds for all files: move it to [tool.derl]"
+                raise ProjectError(f"{file}: [{name}] {message}")
+        files.append((pattern, _settings(table, file, name)))
+    settings = Settings().over(given)
     return Project(file, settings, tuple(files))
 
 
-def _custom(table: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
-    """The settings of custom primitives, taken out of the table; paths are those of the project."""
-    found: dict[str, Any] = {}
-    if "primitives" in table:
-        files = table.pop("primitives")
-        if not isinstance(files, list) or not all(isinstance(f, str) for f in files):
-            raise ProjectError(f'{where} primitives must be a list of files, such as ["mine.py"]')
-        found["primitives"] = tuple(str(folder / f) for f in files)
-    if "sandbox" in table:
-        given = table.pop("sandbox")
-        if not isinstance(given, dict):
-            raise ProjectError(f'{where} sandbox must be a table: {{ level = "standard" }}')
-        try:
-            found["sandbox"] = SandboxSettings.of(given)
-        except ValueError as error:
-            raise ProjectError(f"{where} sandbox: {error}") from None
-    return found
-
-
-def _settings(table: Mapping[str, Any], where: str, more: list[str]) -> dict[str, Any]:
-    """The settings of one table, each with the right type."""
-    known = [f.name for f in fields(Settings)]
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        at = f"{where} {key}"
-        if key not in known:
-            raise ProjectError(f"{where} unknown key {key!r}; {_near(key, [*known, *more])}")
-        if key in ("primitives", "sandbox"):
-            raise ProjectError(f"{where} {key} holds for all files: move it to [tool.derl]")
-        if key in ("ignore", "select"):
-            found[key] = _codes(value, at)
-        elif key == "columns":
-            if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-                raise ProjectError(f'{at} must map names to types: {{ g1 = "number[0, 1]" }}')
-            found[key] = value
-        elif not isinstance(value, str):
-            raise ProjectError(f"{at} must be a text, not {value!r}")
-        else:
-            found[key] = value
-    if found.get("limits", "default") not in LIMITS:
-        near = _near(found["limits"], list(LIMITS))
-        raise ProjectError(f"{where} limits: unknown limits {found['limits']!r}; {near}")
+def _settings(
+    table: Mapping[str, Any], file: Path, name: str, more: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The settings of one table, held to what the scope and the codes allow."""
+    found = read_values(Settings, table, str(file), name, ProjectError, more)
+    for key in ("ignore", "select"):
+        _check_codes(found.get(key) or (), f"{file}: [{name}] {key}")
     try:
         Settings().over({k: v for k, v in found.items() if k in ("suite", "columns")}).scope()
     except ValueError as error:
-        raise ProjectError(f"{where} {error}") from None
+        raise ProjectError(f"{file}: [{name}] {error}") from None
     return found
 
 
-def _codes(value: Any, where: str) -> tuple[str, ...]:
+def _check_codes(entries: Iterable[str], where: str) -> None:
     """Codes or their beginnings; each must stand for at least one that is no error."""
-    from derl_dsl.tools.catalogue import load_codes
+    if entries:
+        from derl_dsl.tools.catalogue import load_codes
 
-    load_codes()
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise ProjectError(f'{where} must be a list of codes, such as ["DRL306", "DRL5"]')
-    for entry in value:
+        load_codes()
+    for entry in entries:
         meant = [c for c in CODES.values() if entry and c.code.startswith(entry)]
         if not meant:
-            raise ProjectError(f"{where}: no code begins with {entry!r}; {_near(entry, CODES)}")
+            near = did_you_mean(entry, CODES)
+            raise ProjectError(f"{where}: no code begins with {entry!r}; {near}")
         if where.endswith("ignore") and all(c.severity == "error" for c in meant):
             raise ProjectError(f"{where}: {entry} is an error and cannot be ignored")
-    return tuple(value)
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {found[0]!r}?" if found else f"one of {', '.join(known)}"
 
 
 _PAGE = """\

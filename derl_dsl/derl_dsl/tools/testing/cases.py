@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from derl_grammar.settings import read_values, setting
+
 TOLERANCE = 1e-9
 ROWS = 1000
 LARGEST_GROUP = 64
@@ -99,13 +101,55 @@ _HEADER = re.compile(r"[ \t]*\[\[[ \t]*(case|order|property)[ \t]*\]\]")
 _TRIPLE = re.compile(r'"""|\'\'\'')
 _AT = re.compile(r"\s*\(at line (\d+), column \d+\)|\s*\(at end of document\)")
 
-_TOP = {"suite": str, "outcome": str, "columns": dict, "diagnostics": list, "tolerance": float,
-        "defaults": dict, "case": list, "order": list, "property": list}  # fmt: skip
-_CASE = {"name": str, "row": dict, "rows": list, "reward": object, "parts": dict, "faults": list,
-         "tolerance": float, "order": list}  # fmt: skip
-_ORDER = {"name": str, "cases": list, "by": float}
-_PROPERTY = {"name": str, "holds": str, "rises": str, "rows": int, "group": int, "seed": int}
-_WORDS = {str: "a text", dict: "a table", list: "a list", float: "a number", int: "a whole number"}
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The keys of a test file."""
+
+    suite: str | None = None
+    outcome: str | None = None
+    columns: Mapping[str, Any] | None = None
+    diagnostics: tuple[str, ...] | None = setting(None, example='["DRL305"]')
+    tolerance: float = setting(TOLERANCE, least=0)
+    defaults: Mapping[str, Any] | None = None
+    case: list[Any] | None = None
+    order: list[Any] | None = None
+    property: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The keys of a case."""
+
+    name: str | None = None
+    row: Mapping[str, Any] | None = None
+    rows: list[Any] | None = None
+    reward: Any = None
+    parts: Mapping[str, Any] | None = None
+    faults: tuple[str, ...] = setting((), example='["out_of_range"]')
+    tolerance: float = setting(TOLERANCE, least=0)
+    order: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The keys of an order."""
+
+    name: str | None = None
+    cases: tuple[str, ...] = setting((), example='["right", "wrong"]')
+    by: float = setting(0.0, least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Property:
+    """The keys of a property."""
+
+    name: str | None = None
+    holds: str | None = None
+    rises: str | None = None
+    rows: int = setting(ROWS, least=1, most=100_000)
+    group: int = setting(4, least=1, most=LARGEST_GROUP)
+    seed: int = 0
 
 
 def fenced_tests(text: str) -> str | None:
@@ -159,57 +203,40 @@ class _Reader:
         return TestFileError(self.path, self.line, message)
 
     def file(self, data: dict[str, Any]) -> TestFile:
-        self.fields(data, _TOP, "a test file")
-        tolerance = self.positive(data.get("tolerance", TOLERANCE), "tolerance")
+        self.read(_Top, data, "")
+        tolerance = float(data.get("tolerance", TOLERANCE))
         defaults = data.get("defaults", {})
         codes = data.get("diagnostics")
-        if codes is not None:
-            self.texts(codes, "diagnostics", '["DRL305"]')
         cases = tuple(
-            self.case(t, k, defaults, tolerance) for k, t in self.tables(data, "case", _CASE)
+            self.case(t, k, defaults, tolerance) for k, t in self.tables(data, "case", _Case)
         )
         names = [case.name for case in cases]
         return TestFile(
             self.path,
             cases,
-            tuple(self.order(t, k, names) for k, t in self.tables(data, "order", _ORDER)),
-            tuple(self.property(t, k) for k, t in self.tables(data, "property", _PROPERTY)),
+            tuple(self.order(t, k, names) for k, t in self.tables(data, "order", _Order)),
+            tuple(self.property(t, k) for k, t in self.tables(data, "property", _Property)),
             None if codes is None else tuple(codes),
             {k: data[k] for k in ("suite", "outcome", "columns") if k in data},
         )
 
-    def tables(self, data: dict[str, Any], kind: str, known: dict[str, Any]) -> Any:
+    def tables(self, data: dict[str, Any], name: str, kind: type) -> Any:
         """The tables of one kind, numbered from 1, with `line` set to where each stands."""
-        for k, table in enumerate(data.get(kind, ()), 1):
-            lines = self.lines[kind]
+        for k, table in enumerate(data.get(name, ()), 1):
+            lines = self.lines[name]
             self.line = lines[k - 1] if k <= len(lines) else 1
             if not isinstance(table, dict):
-                raise self.fail(f"write each {kind} as a table: [[{kind}]]")
-            self.fields(table, known, f"[[{kind}]]")
+                raise self.fail(f"write each {name} as a table: [[{name}]]")
+            self.read(kind, table, f"[{name}]")
             yield k, table
         self.line = 1
 
-    def fields(self, table: dict[str, Any], known: dict[str, Any], where: str) -> None:
-        import difflib
-
-        for key, value in table.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                raise self.fail(f"{where} has no {key!r}; {hint}")
-            wanted = known[key]
-            fits = isinstance(value, (int, float) if wanted is float else wanted)
-            if not fits or (wanted in (int, float) and isinstance(value, bool)):
-                raise self.fail(f"{key} must be {_WORDS[wanted]}, not {value!r:.40}")
-
-    def positive(self, value: float, what: str) -> float:
-        if not 0 <= value < math.inf:
-            raise self.fail(f"{what} must be 0 or more")
-        return float(value)
-
-    def texts(self, values: list[Any], what: str, example: str) -> None:
-        if not all(isinstance(v, str) for v in values):
-            raise self.fail(f"{what} must be a list of texts: {example}")
+    def read(self, kind: type, table: dict[str, Any], name: str) -> None:
+        """Holds a table to the keys and values that its kind has."""
+        try:
+            read_values(kind, table, name=name)
+        except ValueError as error:
+            raise self.fail(str(error)) from None
 
     # Cases
 
@@ -220,7 +247,7 @@ class _Reader:
         rows = [table["row"]] if "row" in table else table["rows"]
         if not rows or not all(isinstance(r, dict) for r in rows):
             raise self.fail("rows must be tables of column values: rows = [{ n = 1 }, { n = 2 }]")
-        tolerance = self.positive(table.get("tolerance", tolerance), "tolerance")
+        tolerance = float(table.get("tolerance", tolerance))
         wanted = dict(table.get("parts", {}))
         if "reward" in wanted:
             raise self.fail("write reward beside parts, not in it")
@@ -239,7 +266,6 @@ class _Reader:
                 f"order lists rows from the best to the worst, from 0 to {len(rows) - 1}"
             )
         faults = table.get("faults", [])
-        self.texts(faults, "faults", '["out_of_range"]')
         if not (expected or order or faults or "name" in table):
             raise self.fail("the case expects nothing: give it a reward, parts, order or a name")
         full = tuple({**defaults, **row} for row in rows)
@@ -276,14 +302,13 @@ class _Reader:
 
     def order(self, table: dict[str, Any], number: int, names: list[str]) -> Order:
         cases = table.get("cases", [])
-        self.texts(cases, "cases", '["right", "wrong"]')
         if len(cases) < 2:
             raise self.fail('an order names two cases or more: cases = ["right", "wrong"]')
         for name in cases:
             if names.count(name) != 1:
                 told = "several cases are" if name in names else "no case is"
                 raise self.fail(f"{told} named {name!r}; cases: {', '.join(names) or 'none'}")
-        by = self.positive(table.get("by", 0.0), "by")
+        by = float(table.get("by", 0.0))
         return Order(table.get("name", " > ".join(cases)), self.line, tuple(cases), by)
 
     def property(self, table: dict[str, Any], number: int) -> Property:
@@ -292,6 +317,4 @@ class _Reader:
             raise self.fail('a property has either holds = "0 <= reward" or rises = "solved"')
         name = table.get("name", holds if holds is not None else f"never falls with {rises}")
         rows, group = table.get("rows", ROWS), table.get("group", 4)
-        if not 1 <= rows <= 100_000 or not 1 <= group <= LARGEST_GROUP:
-            raise self.fail(f"rows lie between 1 and 100000, group between 1 and {LARGEST_GROUP}")
         return Property(name, self.line, holds, rises, rows, group, table.get("seed", 0))
