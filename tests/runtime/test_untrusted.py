@@ -316,7 +316,10 @@ def test_eval_shows_faults_and_goes_on(good, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ('sandbox = { engin = "monty" }', "unknown key 'engin' in [tool.derl.sandbox]; did you mean 'engine'?"),
+        (
+            'sandbox = { engin = "monty" }',
+            "unknown key 'engin' in [tool.derl.sandbox]; did you mean 'engine'?",
+        ),
         ("sandbox = 3", "sandbox: expected a section [tool.derl.sandbox]"),
         ('[tool.derl.files]\n"a.derl" = { primitives = ["x.py"] }', "move it to [tool.derl]"),
     ],
