@@ -13,7 +13,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """
     import difflib  # 5 ms that only a mistake should cost
 
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -214,7 +214,7 @@ def test_settings_of_the_test_file(folder):
 MISTAKES = {
     "[[case]\n": "r.test.derl:1: not TOML",
     "\n[[case]]\nreward = 1\n": "r.test.derl:2: a case has either row = {…}, or rows",
-    "[[case]]\nrow = {}\nrwd = 1\n": "r.test.derl:1: unknown key 'rwd' in [[case]]; did you mean 'row'?",
+    "[[case]]\nrow = {}\nrwd = 1\n": "r.test.derl:1: unknown key 'rwd' in [[case]]; did you mean",
     "[[case]]\nrow = {}\nrewards = 1\n": "did you mean 'reward'?",
     '[[case]]\nrow = {}\nreward = "no"\n': 'write a number, { min = 0, max = 1 } or "skip"',
     "[[case]]\nrow = {}\nreward = [1]\n": "reward: one row has one value, not a list",

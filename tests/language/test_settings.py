@@ -62,7 +62,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("message", MISTAKES)
 def test_mistakes_name_their_place(message: str) -> None:
-    with pytest.raises(ValueError, match="^f: ") as error:
+    with pytest.raises(ValueError, match=r"^f: ") as error:
         read_settings(Outer, MISTAKES[message], "f", "top")
     assert str(error.value).startswith(message)
 

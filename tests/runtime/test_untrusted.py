@@ -318,7 +318,7 @@ def test_eval_shows_faults_and_goes_on(good, tmp_path, monkeypatch):
     [
         (
             'sandbox = { engin = "monty" }',
-            "unknown key 'engin' in [tool.derl.sandbox]; did you mean 'engine'?",
+            "unknown key 'engin' in [tool.derl.sandbox]",
         ),
         ("sandbox = 3", "sandbox: expected a section [tool.derl.sandbox]"),
         ('[tool.derl.files]\n"a.derl" = { primitives = ["x.py"] }', "move it to [tool.derl]"),
