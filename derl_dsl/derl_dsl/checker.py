@@ -14,6 +14,7 @@ from derl_dsl.graph.ir import Graph
 from derl_dsl.lint.suppress import suppressed
 from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.prover import Prover
+from derl_dsl.prove.steps import prove_steps
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.nodes import Program
@@ -87,7 +88,7 @@ def prove_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checke
         return Checked(source, scope, tuple(report.sorted()), program)
     outcome = outcome_node(scope, graph)
     prover = Prover(graph, outcome, report)
-    proven = prover.certificate()
+    proven = replace(prover.certificate(), steps=prove_steps(graph, report))
     return Checked(
         source, scope, tuple(report.sorted()), program, graph, outcome, proven,
         elaborator.values, elaborator.expressions, prover,

@@ -9,9 +9,12 @@ from derl_primitives.primitive import primitive
 
 _SOURCE = "step rewards of RLVMR (arXiv 2507.22844)"
 Actions = Sequence[Sequence[str]]
+Numbers = Sequence[Sequence[float]]
 
 
-@primitive("(actions: list[text]) -> list[bool]", cost="scan", source=_SOURCE)
+@primitive(
+    "(actions: list[text]) -> list[bool]", cost="scan", source=_SOURCE, circling="once"
+)
 def is_new(actions: Actions) -> list[list[bool]]:
     """For each step whether its action did not occur before in the episode.
 
@@ -43,3 +46,18 @@ def previous(flags: Sequence[Sequence[bool]]) -> list[list[bool]]:
     [[False, True, False], [False]]
     """
     return [[False, *map(bool, steps[:-1])] if len(steps) else [] for steps in flags]
+
+
+@primitive(
+    "(scores: list[number[0, 1]]) -> list[number[-1, 1]]",
+    cost="scan",
+    source="potential differences of Ng, Harada, Russell (ICML 1999), without discount",
+    circling="cancels",
+)
+def gain(scores: Numbers) -> list[list[float]]:
+    """For each step how far a measure rose since the step before; at the first step since 0.
+
+    >>> gain([[0.25, 0.25, 0.0, 1.0], []])
+    [[0.25, 0.0, -0.25, 1.0], []]
+    """
+    return [[float(b) - float(a) for a, b in pairwise([0.0, *steps])] for steps in scores]

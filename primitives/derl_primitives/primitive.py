@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from derl_grammar.types import Type, parse_type
 from derl_primitives.extras import Extra
@@ -43,6 +43,8 @@ class Primitive:
     `fills` says that `fn` is also called for rows in which optional arguments are missing: as None.
     Lints ask whether a better rollout scores higher (`good`), whether all values are whole numbers
     (`whole`), and what a word of text adds to a measure of length (`per_word`; 0: it is none).
+    `circling` is what a primitive of steps comes to when the same steps are gone through again and
+    end where they began: its values `cancels` (sum to 0), or each is 0, as it holds `once`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Primitive:
     good: bool = field(default=False, compare=False)
     whole: bool = field(default=False, compare=False)
     per_word: float = field(default=0.0, compare=False)
+    circling: str = field(default="", compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the scores of whole columns."""
@@ -94,6 +97,7 @@ def primitive(
     good: bool = False,
     whole: bool = False,
     per_word: float = 0.0,
+    circling: Literal["", "cancels", "once"] = "",
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
@@ -101,7 +105,7 @@ def primitive(
     program must write out, with a function that says what is wrong with a value; `either` those
     that it may write out, or name a column for. `beside` maps a column that may be named first to
     the one read in its place: `{"completion": "completion_ids: list[number]"}`. `good`, `whole`
-    and `per_word` are what the lints should know of it.
+    `per_word` and `circling` are what proofs and lints should know of it.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
@@ -127,7 +131,8 @@ def primitive(
         doc = inspect.getdoc(fn) or ""
         return Primitive(
             fn.__name__, params, returns, doc, cost, source, fn, companions,
-            good=good, whole=whole, per_word=per_word, sandboxed=len(names) < len(taken),
+            good=good, whole=whole, per_word=per_word, circling=circling,
+            sandboxed=len(names) < len(taken),
         )  # fmt: skip
 
     return declare

@@ -151,15 +151,18 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="agent",
-            doc="The steps of an agent's episode: its actions, their tags, validity and scores.",
+            doc="The steps of an agent's episode: actions, tags, validity, step scores, "
+            "observations, and the score of the environment after each step.",
             columns={
                 "solved": Bool(),
                 "actions": List(Text()),
                 "tags": List(Text()),
                 "valid": List(Bool()),
                 "step_scores": List(Number(0.0, 1.0)),
+                "observations": List(Text()),
+                "scores": List(Number(0.0, 1.0)),
             },
-            primitives=table([episode.is_new, episode.changes, episode.previous]),
+            primitives=table([episode.is_new, episode.changes, episode.previous, episode.gain]),
             outcome="solved",
         ),
         Suite(

@@ -216,15 +216,23 @@ def emit(graph: Graph, dtype: str = "float64") -> Kernel:
     outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
 
     def kernel(bound: Bound) -> dict[str, Array]:
-        done: dict[int, Any] = {}
-        with np.errstate(all="ignore"):
-            for i in order:
-                node = graph.nodes[i]
-                if node.op in LEAVES:
-                    found = _leaf(node, bound.inputs.get(i), bound.rows)
-                else:
-                    found = _node(node, [done[a] for a in node.args], bound)
-                done[i] = _rounded(found, node, dtype)
+        done = evaluate(graph, order, bound, dtype)
         return {name: np.array(done[i], dtype=np.float64) for name, i in outputs.items()}
 
     return kernel
+
+
+def evaluate(
+    graph: Graph, order: list[int], bound: Bound, dtype: str = "float64"
+) -> dict[int, Any]:
+    """The values of nodes in order: (B,) arrays, Ragged for lists."""
+    done: dict[int, Any] = {}
+    with np.errstate(all="ignore"):
+        for i in order:
+            node = graph.nodes[i]
+            if node.op in LEAVES:
+                found = _leaf(node, bound.inputs.get(i), bound.rows)
+            else:
+                found = _node(node, [done[a] for a in node.args], bound)
+            done[i] = _rounded(found, node, dtype)
+    return done

@@ -104,6 +104,11 @@ def _certificate(found: Explanation) -> list[str]:
     if certificate.margin is not None:
         lines.append(f"margin       {certificate.margin:.6g} between right and wrong")
     lines.append(f"vetoes       {', '.join(certificate.vetoes) or 'none'}")
+    if certificate.steps is not None:
+        steps = certificate.steps
+        same = "telescope; " if steps.telescopes else ""
+        circle = f"going in circles earns at most {steps.circling:.6g} a step"
+        lines.append(f"steps        in [{steps.lo:.6g}, {steps.hi:.6g}]; {same}{circle}")
     lines.append(f"cost         {certificate.cost} operations per rollout")
     lines.append(f"key          {found.key}")
     return lines

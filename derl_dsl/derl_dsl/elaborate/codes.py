@@ -161,6 +161,16 @@ STEPS = define(
     suite=None,
     columns=(("completions", "list[text]"),),
 )
+CUT = define(
+    "DRL213",
+    "step rewards that are cut",
+    stage="types",
+    why="`steps` pays every step of an episode; a third of them leaves open which steps it pays.",
+    bad="steps = third(scores, 1)\nreward = mean(scores)",
+    good="steps = scores - 1\nreward = mean(scores)",
+    suite=None,
+    columns=(("scores", "list[number[0, 1]]"),),
+)
 CASES = define(
     "DRL212",
     "too many texts to choose from",

@@ -44,8 +44,12 @@ class Elaborator(Chooser):
             self.naming = None
             if self._definable(part):
                 self.parts[part.name] = value
-                if value.node is not None and not value.many:
+                if value.node is None:
+                    continue
+                if not value.many:
                     self._output(part.name, value, self.number(value, part.place))
+                elif part.name == "steps" and value.kind in ("number", "bool"):
+                    self._steps(part, value)
         place = program.reward.place
         value = self.expression(program.reward)
         reward = self.as_number(value, place, "the reward")
@@ -56,6 +60,17 @@ class Elaborator(Chooser):
             return None
         self._output("reward", value, reward)
         return reward
+
+    def _steps(self, part: n.Assignment, value: Value) -> None:
+        """The part `steps`, when it is a list of numbers or conditions: the step rewards."""
+        assert value.node is not None
+        if any(isinstance(cut, tuple) for cut in self.graph.slicing(value.node)):
+            message = "`steps` must have a value for each step, and this list is cut"
+            hint = "pay nothing for the other steps: 0 * …; or give the list another name"
+            self.report.add(codes.CUT, part.value.place, message, hint)
+            return
+        self.graph.steps = self.number(value, part.place)
+        self.graph.steps_valid = value.valid
 
     def _output(self, name: str, value: Value, node: int) -> None:
         self.graph.outputs[name] = node

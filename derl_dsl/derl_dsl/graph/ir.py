@@ -66,7 +66,8 @@ class Graph:
     """Nodes in an order where arguments come first, with the named outputs.
 
     `places` holds the place in the text where each node was first written; `valids` the condition
-    under which an output counts, where it is optional.
+    under which an output counts, where it is optional. `steps` is the list of step rewards, which
+    is no output of the kernels, and `steps_valid` its condition.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -78,6 +79,8 @@ class Graph:
 
     # Which of the first nodes are whole numbers, as far as it was asked (`leaves.is_whole`).
     whole: list[bool] = field(default_factory=list, repr=False, compare=False)
+    steps: int | None = None
+    steps_valid: int | None = None
 
     def add(self, op: str, args: tuple[int, ...], place: Place, payload: Payload = None) -> int:
         """The node for this operation; the same operation on the same arguments is one node."""
@@ -130,6 +133,10 @@ class Graph:
     def roots(self) -> list[int]:
         """All nodes that an output needs: its value and its condition."""
         return [*self.outputs.values(), *self.valids.values()]
+
+    def step_roots(self) -> list[int]:
+        """The nodes of the step rewards: their list and its condition."""
+        return [i for i in (self.steps, self.steps_valid) if i is not None]
 
     def used(self, roots: Iterable[int], known: Container[int] = ()) -> list[int]:
         """The nodes that `roots` depend on, themselves included, in order.

@@ -13,8 +13,9 @@ from derl_dsl.graph.ops import GROUP
 class Needs:
     """What a graph needs of the data.
 
-    `inputs` are all its input nodes, `of_output` those of each output; `together` the lists that
-    meet step by step, and `grouped` says whether there are group functions.
+    `inputs` are all its input nodes, `of_output` those of each output, of the step rewards as
+    `steps`; `together` the lists that meet step by step, and `grouped` says whether there are group
+    functions.
     """
 
     graph: Graph
@@ -30,20 +31,23 @@ class Needs:
         for name, node in graph.outputs.items():
             roots = [node, graph.valids[name]] if name in graph.valids else [node]
             of_output[name] = tuple(graph.inputs(roots))
-        used = graph.used(graph.roots())
+        roots = [*graph.roots(), *graph.step_roots()]
+        if graph.steps is not None:
+            of_output["steps"] = tuple(graph.inputs(graph.step_roots()))
+        used = graph.used(roots)
         return cls(
             graph,
-            tuple(graph.inputs(graph.roots())),
+            tuple(graph.inputs(roots)),
             of_output,
-            together(graph),
+            together(graph, roots),
             any(graph.nodes[i].op in GROUP for i in used),
         )
 
 
-def together(graph: Graph) -> tuple[tuple[int, ...], ...]:
-    """The list inputs that meet in one operation, directly or through others."""
+def together(graph: Graph, roots: list[int] | None = None) -> tuple[tuple[int, ...], ...]:
+    """The list inputs that meet below `roots` (all outputs), directly or through others."""
     sets: dict[int, set[int]] = {}
-    for i in graph.used(graph.roots()):
+    for i in graph.used(graph.roots() if roots is None else roots):
         node = graph.nodes[i]
         if node.is_list:
             merged = {i} if node.op == "input" else set()

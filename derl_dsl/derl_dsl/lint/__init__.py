@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from derl_dsl.lint import (
     affine,
+    circling,
     constant_branch,
     constant_part,
     dialect,
@@ -83,6 +84,7 @@ RULES: tuple[Rule, ...] = (
     opposite_signs.RULE,
     affine.RULE,
     tiny_scale.RULE,
+    circling.RULE,
     magic_number.RULE,
 )
 

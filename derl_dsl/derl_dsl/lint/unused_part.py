@@ -25,6 +25,9 @@ def look(ctx: Context, program: n.Program) -> None:
         return
     used: set[str] = set()
     stack: list[n.Expr] = [program.reward]
+    if ctx.graph.steps is not None:
+        used.add("steps")
+        stack.append(parts["steps"])
     while stack:
         for node in n.postorder(stack.pop()):
             if isinstance(node, n.Name) and node.name in parts and node.name not in used:

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from derl_dsl.prove.steps import StepProof
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -17,7 +19,8 @@ class Certificate:
     of a right rollout minus the largest of a wrong one (a lower bound unless `exact`); above 0 no
     wrong answer outscores a right one. `vetoes`: inputs that at one of their values switch the
     outcome off. `cost`: operations per rollout, primitives weighted by their class. `exact`: by
-    enumeration of all input values rather than by intervals.
+    enumeration of all input values rather than by intervals. `steps`: the proof of the step
+    rewards, None without `steps = …`.
     """
 
     finite: bool
@@ -29,6 +32,7 @@ class Certificate:
     vetoes: tuple[str, ...]
     cost: int
     exact: bool
+    steps: StepProof | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record of the JSON output; infinite bounds are null, for JSON has no infinity."""
@@ -36,4 +40,8 @@ class Certificate:
         for key in ("lo", "hi", "margin"):
             value = record[key]
             record[key] = value if value is not None and math.isfinite(value) else None
+        if record["steps"] is not None:
+            steps = record["steps"]
+            ends = {k: v for k, v in steps.items() if isinstance(v, float) and not math.isfinite(v)}
+            record["steps"] = {**steps, **dict.fromkeys(ends)}
         return {**record, "vetoes": list(self.vetoes)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, DTYPES
-from derl_dsl.backends.kernel import Offsets
+from derl_dsl.backends.kernel import Bound, Offsets
 from derl_dsl.checker import linted, prove_source
 from derl_dsl.elaborate.custom import Origin, origins_of
 from derl_dsl.elaborate.scope import build_scope
@@ -23,6 +23,7 @@ from derl_dsl.prove.checked import Checked
 from derl_dsl.score.binding import UNGROUPED, group_offsets, kernel_inputs, runs_of
 from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
+from derl_dsl.score.steps import Steps, step_rewards
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.spans import Source
@@ -60,7 +61,9 @@ class Scores:
     `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
     holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
     and primitives, lists aside), (B,) float64 each. `failed`, (B,) bool, marks rows that a fault
-    left without a reward; other rows of NaN are those to which the reward does not apply.
+    left without a reward; other rows of NaN are those to which the reward does not apply. `steps`
+    is None for a program without `steps = …`; else a (T,) float64 array a rollout, None where it
+    has none.
     """
 
     values: Array
@@ -68,6 +71,7 @@ class Scores:
     inputs: dict[str, Array]
     faults: list[Fault]
     failed: NDArray[np.bool_]
+    steps: Steps | None = None
 
     def part_means(self) -> dict[str, float]:
         """The mean of each part over the rollouts to which it applies."""
@@ -78,7 +82,8 @@ class Scores:
         """The scores of some of the rows; the faults are the whole batch's."""
         parts = {name: part[rows] for name, part in self.parts.items()}
         inputs = {name: values[rows] for name, values in self.inputs.items()}
-        return Scores(self.values[rows], parts, inputs, self.faults, self.failed[rows])
+        steps = None if self.steps is None else self.steps[rows]
+        return Scores(self.values[rows], parts, inputs, self.faults, self.failed[rows], steps)
 
 
 class Reward:
@@ -238,6 +243,10 @@ class Reward:
             if i in broken:
                 failed |= broken[i]
         faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
+        steps = None
+        if self.graph.steps is not None:
+            steps, more = self._steps(bound, broken, order)
+            faults += more
         self.count(faults)
         values = outputs.pop("reward")
         inputs = {
@@ -245,7 +254,19 @@ class Reward:
             for i, array in bound.inputs.items()
             if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
         }
-        return Scores(values, outputs, inputs, faults, failed)
+        return Scores(values, outputs, inputs, faults, failed, steps)
+
+    def _steps(
+        self, bound: Bound, broken: Mapping[int, Any], order: Any
+    ) -> tuple[Steps, list[Fault]]:
+        """The step rewards in the order of the rows as they were given, and what went wrong."""
+        masks = [broken[i] for i in self._needs.of_output["steps"] if i in broken]
+        if order is None:
+            return step_rewards(self.graph, bound, masks)
+        found, faults = step_rewards(self.graph, bound.permuted(order), [m[order] for m in masks])
+        back = np.argsort(order).tolist()
+        rows = [replace(f, rows=tuple(sorted(int(order[r]) for r in f.rows))) for f in faults]
+        return [found[k] for k in back], rows
 
     def count(self, faults: Sequence[Fault]) -> None:
         """Add those faults of a batch to the log that concern this reward."""
@@ -258,7 +279,7 @@ class Reward:
         source = self.graph.source
         parts = [p for i in self._needs.inputs for p in parts_of(source(i))]
         lists = [" and ".join(str(source(i)) for i in m) for m in self._needs.together]
-        return frozenset(["reward", *map(str, parts), *lists])
+        return frozenset(["reward", "steps", *map(str, parts), *lists])
 
     def _nonfinite(self, values: Array) -> list[Fault]:
         """The last wall: an infinite reward never leaves, whatever the proof said."""
@@ -332,7 +353,7 @@ class Reward:
 def columns_of(reward: Reward) -> dict[str, Column]:
     """The columns that a reward reads, by name."""
     found: dict[str, Column] = {}
-    for i in reward.graph.inputs(reward.graph.roots()):
+    for i in reward.graph.inputs([*reward.graph.roots(), *reward.graph.step_roots()]):
         for part in parts_of(reward.graph.source(i)):
             if isinstance(part, Column):
                 found.setdefault(part.name, part)
