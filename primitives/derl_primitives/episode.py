@@ -12,9 +12,7 @@ Actions = Sequence[Sequence[str]]
 Numbers = Sequence[Sequence[float]]
 
 
-@primitive(
-    "(actions: list[text]) -> list[bool]", cost="scan", source=_SOURCE, circling="once"
-)
+@primitive("(actions: list[text]) -> list[bool]", cost="scan", source=_SOURCE, circling="once")
 def is_new(actions: Actions) -> list[list[bool]]:
     """For each step whether its action did not occur before in the episode.
 

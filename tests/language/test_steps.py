@@ -120,7 +120,7 @@ def test_the_lint_is_right_about_the_planted_loop(steps: str, pays: bool) -> Non
     reward = derl_dsl.compile(text, suite="agent")
     totals = [float(np.sum(reward.score(walk(n)).steps[0])) for n in range(1, 6)]  # type: ignore[index]
     assert (totals[-1] > totals[0] + 1e-9) == pays, totals
-    assert ("DRL531" in {d.code for d in derl_dsl.check(text, suite="agent")}) == pays
+    assert ("DRL540" in {d.code for d in derl_dsl.check(text, suite="agent")}) == pays
 
 
 def test_proven_bounds_hold_on_random_steps() -> None:

@@ -1,4 +1,4 @@
-"""DRL531: step rewards that pay for going in circles."""
+"""DRL540: step rewards that pay for going in circles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from derl_grammar.diagnostics import define
 from derl_grammar.nodes import Program
 
 CODE = define(
-    "DRL531",
+    "DRL540",
     "steps pay for going in circles",
     stage="degenerate",
     severity="warning",
