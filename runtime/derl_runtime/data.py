@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from derl_runtime import conversations
+from derl_runtime.dumps import recognise
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -73,9 +75,40 @@ def read_rows(path: str | os.PathLike[str]) -> Columns:
     return columns
 
 
-def read_logs(path: str | os.PathLike[str]) -> Columns:
-    """`read_rows` of logged rollouts, whose message lists become the columns of suite `chat`."""
-    return {name: list(v) for name, v in conversations.read_logs(read_rows(path)).items()}
+def read_logs(path: str | os.PathLike[str], said: Callable[[str], None] | None = None) -> Columns:
+    """`read_rows` of logged rollouts: dumps of trainers under our names, conversations as columns.
+
+    A folder is its data files one after the other, in the order of their numbers. `said` gets a
+    note of what a dump was taken for; message lists become the columns of suite `chat`.
+    """
+    path = Path(path)
+    files = _files_of(path) if path.is_dir() else [path]
+    columns, note = recognise(_joined([read_rows(file) for file in files]))
+    if note is not None and said is not None:
+        said(f"{path}: {note}")
+    return {name: list(v) for name, v in conversations.read_logs(columns).items()}
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The data files of a folder, as its trainer numbered them."""
+    kinds = JSON_SUFFIXES + PARQUET_SUFFIXES
+    found = [f for f in folder.iterdir() if f.suffix.lower() in kinds and f.is_file()]
+    if not found:
+        raise _error(folder, "is a folder without data files", _KINDS)
+    return sorted(found, key=lambda f: ([int(n) for n in re.findall(r"[0-9]+", f.stem)], f.name))
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    """Rows of several files as one; a column that a file lacks gives None there."""
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part)
+    joined: Columns = {name: [] for name in names}
+    for part in parts:
+        rows = len(next(iter(part.values())))
+        for name, values in joined.items():
+            values += part.get(name) or [None] * rows
+    return joined
 
 
 def _reason(error: OSError) -> str:

@@ -166,7 +166,7 @@ def test_a_reward_with_errors_exits_1_and_names_the_place(data, tmp_path):
 EXACT = ("-e", "exact(completion, answer)", "--suite", "math")
 BAD_INPUT = [
     ((*EXACT, "--data", "none.jsonl"), "none.jsonl: no such file"),
-    ((*EXACT, "--data", "."), ".: is a directory"),
+    ((*EXACT, "--data", "."), "broken.jsonl:2: not valid JSON"),
     ((*EXACT, "--data", "rows.csv"), "unknown kind of data file '.csv'"),
     ((*EXACT, "--data", "broken.jsonl"), "broken.jsonl:2: not valid JSON"),
     ((*EXACT, "--data", "empty.jsonl"), "empty.jsonl: holds no rows"),

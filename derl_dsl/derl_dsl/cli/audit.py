@@ -16,6 +16,7 @@ from derl_dsl.cli.inputs import (
     fail,
     read_settings,
     read_sources,
+    say,
     show_no_logs,
 )
 from derl_dsl.score.reward import RewardError
@@ -60,7 +61,7 @@ def audit_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column, outcome)
     try:
-        rows = read_logs(data)
+        rows = read_logs(data, say)
         question = Question(
             source.text, settings.suite, settings.columns, settings.outcome, group, backend
         )

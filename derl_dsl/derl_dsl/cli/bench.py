@@ -15,7 +15,7 @@ import typer
 
 from derl_dsl.backends import BACKENDS
 from derl_dsl.cli.eval import Format, show_errors
-from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources
+from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources, say
 from derl_dsl.graph.ir import Graph
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.evaluate.infer import infer_columns
@@ -96,7 +96,7 @@ def bench_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column)
     try:
-        given = None if data is None else read_logs(data)
+        given = None if data is None else read_logs(data, say)
         first = _compile(source.text, settings, given, "reference")
         columns, count = _batch(first, given, rows, group_size)
         size = group_size if first.uses_groups else None

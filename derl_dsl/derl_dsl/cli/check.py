@@ -20,6 +20,7 @@ from derl_dsl.cli.inputs import (
     fail,
     read_settings,
     read_sources,
+    say,
 )
 from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.project import Settings
@@ -77,7 +78,7 @@ def _on_data(found: list[Checked], data: Path) -> list[Checked]:
     from derl_runtime.reading import ColumnError
 
     try:
-        rows = read_logs(data)
+        rows = read_logs(data, say)
         return [check_data(checked, rows) for checked in found]
     except DataError as error:
         fail(str(error))

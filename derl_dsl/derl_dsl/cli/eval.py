@@ -19,6 +19,7 @@ from derl_dsl.cli.inputs import (
     fail,
     read_settings,
     read_sources,
+    say,
     show_no_logs,
 )
 from derl_dsl.score.reward import RewardError
@@ -78,7 +79,7 @@ def eval_command(
     (source,) = read_sources([] if reward is None else [reward], expression)
     settings = read_settings(source, suite, column, outcome)
     try:
-        rows = read_logs(data)
+        rows = read_logs(data, say)
         question = Question(source.text, settings.suite, settings.columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:

@@ -86,6 +86,11 @@ def show_no_logs() -> None:
     logging.getLogger("derl_runtime").addHandler(logging.NullHandler())
 
 
+def say(note: str) -> None:
+    """A note on the standard error, beside what the command prints."""
+    typer.echo(f"derl-dsl: {note}", err=True)
+
+
 def read_columns(columns: list[str] | None) -> dict[str, str]:
     """The types that --column gives, by name."""
     typed: dict[str, str] = {}

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from derl_dsl.cli.eval import Format
-from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings
+from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, say
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.evaluate.evaluation import Question
 from derl_dsl.tools.search.report import render
@@ -97,7 +97,7 @@ def _search(
     """Reads the rows and searches; what does not fit ends the command."""
     given = read_settings(Source("", "<search>"), suite, column, outcome)
     try:
-        rows = read_logs(data)
+        rows = read_logs(data, say)
         if group is None and group_size is None:
             group = likely_group(rows)
         question = Question("", given.suite, given.columns, given.outcome, group)

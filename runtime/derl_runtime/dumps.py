@@ -1,0 +1,118 @@
+"""Rollouts that trainers dump, recognised by what they hold and read under our names.
+
+- TRL (`log_completions`): Parquet of step, prompt, completion, a column a reward, advantage.
+- verl (`trainer.rollout_data_dir`): JSON lines of input, output, gts, score, step and its extras.
+- verifiers v1 and prime-rl (`traces.jsonl`): episodes with their traces, or traces.
+
+What is no dump of these is left as it is. A dump is taken for one by columns that only it has, and
+the note says what became of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A kind of dump: its name, the columns that tell it, and how it is read."""
+
+    name: str
+    marks: tuple[frozenset[str], ...]
+    read: Callable[[Columns], Columns]
+
+
+def recognise(columns: Columns) -> tuple[Columns, str | None]:
+    """The columns under our names, and a note of what was taken for what; None for no dump.
+
+    >>> rows = {"input": ["2+2="], "output": ["4"], "gts": ["4"], "score": [1.0], "step": [3]}
+    >>> recognise(rows)[1]
+    'verl rollouts: input, output, gts read as prompt, completion, answer'
+    """
+    for dump in DUMPS:
+        if any(marks <= columns.keys() for marks in dump.marks):
+            found = dump.read(columns)
+            return found, _note(dump.name, columns, found)
+    return columns, None
+
+
+def _note(name: str, before: Columns, after: Columns) -> str:
+    renamed = [(a, b) for a, b in _VERL.items() if a in before and a not in after]
+    if renamed:
+        own, ours = zip(*renamed, strict=True)
+        return f"{name}: {', '.join(own)} read as {', '.join(ours)}"
+    return f"{name}: read as {', '.join(after)}"
+
+
+_VERL = {"input": "prompt", "output": "completion", "gts": "answer"}
+
+
+def _verl(columns: Columns) -> Columns:
+    """A mapping as ground truth is its fields, as the exported file reads it."""
+    found = {_VERL.get(name, name): values for name, values in columns.items()}
+    golds = found["answer"]
+    if all(isinstance(gold, Mapping) for gold in golds):
+        del found["answer"]
+        for name in dict.fromkeys(name for gold in golds for name in gold):
+            found.setdefault(str(name), [gold.get(name) for gold in golds])
+    return found
+
+
+def _trl(columns: Columns) -> Columns:
+    return columns
+
+
+def _verifiers(columns: Columns) -> Columns:
+    """One row a trace: the task's fields, what the policy said last, rewards and metrics."""
+    count = len(next(iter(columns.values())))
+    rows = []
+    for k in range(count):
+        row = {name: values[k] for name, values in columns.items()}
+        traces = row.get("traces")
+        for trace in traces if isinstance(traces, list) else [row]:
+            rows.append(_trace({"task": row.get("task"), **trace}))
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _trace(trace: Mapping[str, Any]) -> dict[str, Any]:
+    data = (trace.get("task") or {}).get("data") or {}
+    nodes = trace.get("nodes") or []
+    said = [n["message"] for n in nodes if n.get("sampled") and _role(n) == "assistant"]
+    row = {k: v for k, v in data.items() if v is not None and not isinstance(v, list | dict)}
+    for name in ("prompt", "answer"):
+        if data.get(name) is not None:
+            row[name] = data[name]
+    row["completion"] = (said[-1].get("content") or "") if said else ""
+    row["truncated"] = (trace.get("stop_condition") or "") in _CUT
+    for name, reward in (trace.get("rewards") or {}).items():
+        row[f"reward_{name}"] = None if reward is None else reward["score"] * reward["weight"]
+    row.update({f"metric_{n}": v for n, v in (trace.get("metrics") or {}).items()})
+    row["ok"] = trace.get("ok")
+    return row
+
+
+_CUT = ("max_turns", "max_input_tokens", "max_output_tokens", "max_total_tokens")
+
+
+def _role(node: Mapping[str, Any]) -> str:
+    return str((node.get("message") or {}).get("role", ""))
+
+
+DUMPS = (
+    Dump("verl rollouts", (frozenset({"input", "output", "gts", "score"}),), _verl),
+    Dump(
+        "TRL's logged completions",
+        (frozenset({"step", "prompt", "completion", "advantage"}),),
+        _trl,
+    ),
+    Dump(
+        "traces of verifiers",
+        (frozenset({"task", "traces"}), frozenset({"task", "nodes", "rewards"})),
+        _verifiers,
+    ),
+)
