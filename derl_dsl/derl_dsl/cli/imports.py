@@ -1,0 +1,51 @@
+"""`derl-dsl import`: rewards of other systems as reward files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from derl_dsl.cli.inputs import fail, read_text, say
+from derl_dsl.tools.graders import GraderError, convert
+
+
+def import_command(
+    grader: Annotated[str, typer.Argument(help="An OpenAI grader, JSON; - reads from stdin.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; default: print it.")
+    ] = None,
+) -> None:
+    """Write an OpenAI grader (string_check, text_similarity, multi with a formula) as a reward.
+
+    Exits 1 when the grader has no equal as a reward, 2 when it cannot be read or written.
+    """
+    found = _read(grader)
+    try:
+        converted = convert(found)
+    except GraderError as error:
+        say(str(error))
+        raise typer.Exit(1) from None
+    for note in converted.notes:
+        say(note)
+    if output is None:
+        typer.echo(converted.text)
+        return
+    try:
+        output.write_text(converted.text + "\n", encoding="utf-8")
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror}")
+    typer.echo(f"wrote {output}; check it: derl-dsl check {output}")
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        fail(f"{path} is no JSON: {error}")
+    found = found.get("grader", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or "type" not in found:
+        fail(f"{path} holds no grader: a JSON object with a type")
+    return dict(found)
