@@ -25,7 +25,10 @@ from derl_primitives.verdict.words import (
     RETRACTION,
 )
 
-WINDOW = 8192
+LAST_SENTENCES = 2500
+"""How much of the end of a text without a mark is searched for its concluding sentence."""
+
+WINDOW = 6144
 """How much of a completion is searched for marks; an answer stands at its end."""
 
 
@@ -86,7 +89,7 @@ def _window(text: str) -> str:
     tail = text[-WINDOW:]
     if "\\boxed" in tail or "####" in tail or "<answer" in tail:
         return tail
-    at = max(text.rfind("\\boxed"), text.rfind("####"), text.rfind("<answer"))
+    at = max(text.rfind("boxed"), text.rfind("####"), text.rfind("answer>"))
     if at < 0:
         return tail
     return text[max(0, at - 200) : at + WINDOW // 2] + "\n" + text[-WINDOW // 2 :]
@@ -285,6 +288,7 @@ _CUT = pattern(
 
 def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     """What the text as a whole or its concluding sentence states."""
+    whole, text = text, text[-LAST_SENTENCES:]
     spans = sentences(text)
     while len(spans) > 1 and is_remark(text[slice(*spans[-1])]):
         spans.pop()
@@ -293,8 +297,8 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         return
     start, end = spans[-1]
     last = text[start:end].strip()
-    if len(spans) == 1 or len(text) < 60:
-        yield Final(text, "the whole text", spoken=False)
+    if len(spans) == 1 or len(whole) < 60:
+        yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
     if REFUSAL().search(lower[-600:]):
         yield Final(last, "refusal", spoken=True)

@@ -533,7 +533,7 @@ def symbols(node: Node) -> frozenset[str]:
 
 
 _REPEATING = pattern(
-    r"(?P<whole>\d*)\.(?P<fixed>\d*)(?:\\(?:overline|bar|overbar"
+    r"(?<!\d)(?P<whole>\d*)\.(?P<fixed>\d*)(?:\\(?:overline|bar|overbar"
     r"|dot)\s*\{?(?P<a>\d+)\}?(?:\\dot\s*\{?(?P<b>\d)\}?)?"
     r"|\((?P<c>\d+)\)|(?P<d>(?:\d[\u0304\u0305])+))"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,9 @@ from derl_primitives.verdict.clean import plain, undressed
 from derl_primitives.verdict.final import Final, finals, joined
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.kinds.number import Stated
 from derl_primitives.verdict.kinds.table import KINDS
+from derl_primitives.verdict.quick import ending
 from derl_primitives.verdict.sentences import sentences
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
@@ -42,6 +45,15 @@ class Gold:
     bare: str
     kind: Kind
     meaning: Any
+
+    @property
+    def number(self) -> Fraction | None:
+        """The plain number that gold is, without unit, percent sign and name; else None."""
+        if not isinstance(self.meaning, Stated) or len(self.meaning.amounts) != 1:
+            return None
+        (amount,) = self.meaning.amounts
+        plain = amount.unit is None and not amount.percent and amount.value[0] == "num"
+        return amount.value[1] if plain else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +138,12 @@ def judge(completion: str, answer: str) -> Verdict:
     gold = read_gold(answer)
     if gold is None:
         return Verdict(False, None, "the gold answer is blank", "none", "no gold")
+    if gold.number is not None:
+        ended = ending(completion)
+        if ended is not None:
+            text, how, value = ended
+            return Verdict(value == gold.number, text, how, gold.kind.name, "by value")
     found = finals(completion)
-    verdict = None
     for final in found:
         verdict = _verdict(final, gold)
         if verdict is not None:
@@ -140,7 +156,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     name = gold.kind.name
     if final.text is None:
         return Verdict(False, None, final.how, name, "no answer")
-    if len(final.text) > LONGEST_ANSWER * 4:
+    if len(final.text) > LONGEST_ANSWER * 2:
         return (
             None
             if final.how == "the whole text"

@@ -37,7 +37,7 @@ _GROUPED = pattern(
 _COMMA_DECIMAL = pattern(r"(?<![\d.,])(\d{1,3}(?:[. ]\d{3})+|\d+)(?:,|\{,\})(\d+)(?![\d,])")
 _POINT_GROUPS = pattern(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,])")
 _SCIENTIFIC = pattern(
-    r"(?<![A-Za-z\\])(\d+(?:\.\d*)?|\.\d+)\s?[eE]\s?\{?([-+]?\d{1,4})\}?(?![\dA-Za-z.])"
+    r"(?<![A-Za-z\\\d])(\d+(?:\.\d*)?|\.\d+)\s?[eE]\s?\{?([-+]?\d{1,4})\}?(?![\dA-Za-z.])"
 )
 _MIXED = pattern(
     r"(?<![\d./])(\d+)(?:\s+and\s+|\s*&\s*|\s+"

@@ -6,7 +6,7 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import REMARK
 
 _STOP = pattern(
-    r"[.!?\u2026]+(?=[\"'\u201d)\]*_`]{0,4}(?:\s|$))|[\u3002\uff01\uff1f\u0964\u06d4\u061f]|\n"
+    r"[.!?\u2026]++(?=[\"'\u201d)\]*_`]{0,4}(?:\s|$))|[\u3002\uff01\uff1f\u0964\u06d4\u061f]|\n"
 )
 _SHORTENED = pattern(
     r"(?<![A-Za-z])(?:approx|e\.g|i\.e|[ap]\.m|dr|mr|mrs|ms|st|no|vs|ca|etc|prof|eq|fig"

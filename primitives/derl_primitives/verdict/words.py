@@ -198,7 +198,7 @@ HEDGES = pattern(
 """Words before a value that leave it alone."""
 
 REMARK = pattern(
-    r"^[\W_]*(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
+    r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
     r"|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope (?:this|that"
     r"|it)|let me know|feel free|please|thank|thanks|you're welcome|good luck|best "
     r"(?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you "
@@ -220,7 +220,7 @@ REMARK = pattern(
 """A closing remark: no conclusion."""
 
 INTENT = pattern(
-    r"^[\W_]*(?:first(?:ly)?\b|let(?:'s| us| me)\b|let |we (?:need|want|start|begin|must"
+    r"^[\W_]*+(?:first(?:ly)?\b|let(?:'s| us| me)\b|let |we (?:need|want|start|begin|must"
     r"|have to|first|know|are (?:given|told|asked|looking)|can|should|will)|i (?:need|want"
     r"|start|will|'ll|must|have to|am going|should|begin|would (?:start|begin|need|first"
     r"|add|try|like))|i'll|next\b|now (?:we|i|let|add|subtract|multiply|divide)|"
