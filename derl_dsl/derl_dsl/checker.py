@@ -37,6 +37,10 @@ def outcome_node(scope: Scope, graph: Graph) -> int | None:
     """The node of the scope's outcome expression, added to the graph when it is new."""
     if scope.outcome is None:
         return None
+    used = {str(graph.source(i)): i for i, node in enumerate(graph.nodes) if node.op == "input"}
+    stated = next((name for name in (scope.outcome, *scope.outcomes) if name in used), None)
+    if stated is not None and stated != scope.outcome:
+        return used[stated]
     report = Report(Source(scope.outcome, "outcome"))
     named = scope.names.get(scope.outcome)
     if named is not None:

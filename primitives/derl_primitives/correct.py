@@ -15,11 +15,35 @@ if TYPE_CHECKING:
     from derl_primitives.partial import Partial
 
 
+def _why(completion: str, answer: str) -> list[tuple[str, str]]:
+    """Which answer was taken from where, how gold was read, what decided."""
+    from derl_primitives.verdict import judge, read_gold
+
+    verdict, gold = judge(completion, answer), read_gold(answer)
+    right, layer = verdict.right, verdict.layer
+    if verdict.ask is not None:
+        if MATH.missing:
+            right, layer = False, "nothing here can tell, and math-verify is not installed"
+        else:
+            found = with_asked([None], {0: (*verdict.ask, True)}).tolist()[0]
+            right = bool(found == 1)
+            layer = "math-verify" if found == found else "math-verify gave no verdict in time"
+    return [
+        ("answer", "none" if verdict.answer is None else verdict.answer),
+        ("taken from", verdict.source),
+        ("gold", "blank" if gold is None else gold.bare),
+        ("read as", verdict.kind),
+        ("decided", layer),
+        ("verdict", "right" if right else "wrong"),
+    ]
+
+
 @primitive(
     "(completion: text, answer: text) -> bool",
     cost="process",
     source="judging rules of `derl_primitives.verdict`",
     good=True,
+    explains=_why,
 )
 def correct(completion: Sequence[str] | str, answer: Sequence[str] | str) -> Bools | Partial:
     r"""Whether the final answer of the completion is right, judged as a careful grader would.

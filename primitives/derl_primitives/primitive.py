@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from derl_grammar.types import Type, parse_type
 from derl_primitives.extras import Extra
+from derl_primitives.measured import MEASURED, Measured
 
 Cost = str
 COSTS: tuple[Cost, ...] = ("constant", "scan", "parse", "process")
@@ -29,6 +30,10 @@ class Parameter:
     either: bool = field(default=False, compare=False)
 
 
+Explains = Callable[..., list[tuple[str, str]]]
+"""Says of one row how its value came about, as pairs of a label and words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Primitive:
     """An atomic score of a rollout, computed for a whole column at once.
@@ -43,6 +48,7 @@ class Primitive:
     `fills` says that `fn` is also called for rows in which optional arguments are missing: as None.
     Lints ask whether a better rollout scores higher (`good`), whether all values are whole numbers
     (`whole`), and what a word of text adds to a measure of length (`per_word`; 0: it is none).
+    A verdict carries its `measured` error, and `explains` says of one row how it came about.
     `circling` is what a primitive of steps comes to when the same steps are gone through again and
     end where they began: its values `cancels` (sum to 0), or each is 0, as it holds `once`.
     """
@@ -61,6 +67,8 @@ class Primitive:
     good: bool = field(default=False, compare=False)
     whole: bool = field(default=False, compare=False)
     per_word: float = field(default=0.0, compare=False)
+    measured: Measured | None = field(default=None, compare=False)
+    explains: Explains | None = field(default=None, compare=False, repr=False)
     circling: str = field(default="", compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -98,6 +106,7 @@ def primitive(
     whole: bool = False,
     per_word: float = 0.0,
     circling: Literal["", "cancels", "once"] = "",
+    explains: Explains | None = None,
 ) -> Callable[[Callable[..., Any]], Primitive]:
     """Declare a primitive: `@primitive("(completion: text) -> number[0, inf]")`.
 
@@ -105,7 +114,8 @@ def primitive(
     program must write out, with a function that says what is wrong with a value; `either` those
     that it may write out, or name a column for. `beside` maps a column that may be named first to
     the one read in its place: `{"completion": "completion_ids: list[number]"}`. `good`, `whole`
-    `per_word` and `circling` are what proofs and lints should know of it.
+    `per_word` and `circling` are what proofs and lints should know of it, `explains` says of one
+    row how its value came about. The measured error of a verdict stands in `measured`.
     Raises ValueError when the signature, the parameter names or the cost do not fit.
     """
     match = _SIGNATURE.fullmatch(signature)
@@ -132,7 +142,8 @@ def primitive(
         return Primitive(
             fn.__name__, params, returns, doc, cost, source, fn, companions,
             good=good, whole=whole, per_word=per_word, circling=circling,
-            sandboxed=len(names) < len(taken),
+            sandboxed=len(names) < len(taken), explains=explains,
+            measured=MEASURED.get(fn.__name__),
         )  # fmt: skip
 
     return declare
@@ -150,8 +161,9 @@ class Binding:
 class Suite:
     """What a program may name: columns with types, primitives to call, bound names, the outcome.
 
-    `outcome` is source text of the expression that says a rollout was right, `extra` the optional
-    package without which the primitives do not run.
+    `outcome` is source text of the expression that says a rollout was right; a program that does
+    not use it and uses one of `outcomes` has that one. `extra` is the optional package without
+    which the primitives do not run.
     """
 
     name: str
@@ -161,6 +173,7 @@ class Suite:
     bindings: Mapping[str, Binding] = field(default_factory=dict)
     outcome: str | None = None
     extra: Extra | None = None
+    outcomes: tuple[str, ...] = ()
 
 
 def table(primitives: Sequence[Primitive]) -> dict[str, Primitive]:

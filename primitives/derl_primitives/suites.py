@@ -92,7 +92,10 @@ SUITES: dict[str, Suite] = {
                     shape.words,
                 ]
             ),
-            outcome="exact(completion, answer)",
+            outcome="correct(completion, answer)",
+            outcomes=tuple(
+                f"{name}(completion, answer)" for name in ("exact", "numeric_equal", "same_choice")
+            ),
         ),
         Suite(
             name="derl-math",
@@ -170,8 +173,9 @@ SUITES: dict[str, Suite] = {
             doc="Answers compared as mathematics, by math-verify in worker processes.",
             columns=_TEXT_COLUMNS,
             primitives=table([correct.correct, equality.math_equal]),
-            outcome="math_equal(completion, answer)",
+            outcome="correct(completion, answer)",
             extra=MATH,
+            outcomes=("math_equal(completion, answer)",),
         ),
         Suite(
             name="similarity",
@@ -245,7 +249,7 @@ def find_suite(name: str) -> Suite:
     `SuiteError` for a change that a suite does not allow.
 
     >>> find_suite("math+derl-agent").outcome, sorted(find_suite("derl-math").bindings)
-    ('exact(completion, answer)', ['g1', 'g2', 'g3', 'g4'])
+    ('correct(completion, answer)', ['g1', 'g2', 'g3', 'g4'])
     >>> sorted(find_suite("derl-math[-g2,~g3]").bindings)
     ['g1', 'g3', 'g4']
     """
@@ -298,6 +302,7 @@ def _union(first: Suite, second: Suite) -> Suite:
         primitives=_merged(first.primitives, second.primitives),
         bindings=_merged(first.bindings, second.bindings),
         outcome=first.outcome if first.outcome is not None else second.outcome,
+        outcomes=tuple(dict.fromkeys(first.outcomes + second.outcomes)),
     )
 
 

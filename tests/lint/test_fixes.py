@@ -103,7 +103,9 @@ def test_fixes_of_random_programs_are_sound(scope: Scope) -> None:
         before = check_source(Source(text), scope)
         for found, fix in fixable(before):
             after = check_source(Source(fix.apply(text)), scope, WIDE)
-            assert after.ok, (found.code, text, fix.apply(text))
+            # Of a reward that is constant but for rounding, the fix may leave the constant.
+            settled = after.certificate is not None and after.certificate.constant
+            assert after.ok or settled, (found.code, text, fix.apply(text))
             assert before.certificate is not None
             if before.certificate.exact and found.code in SAME_REWARD:
                 assert same_reward(before, after), (found.code, text, fix.apply(text))

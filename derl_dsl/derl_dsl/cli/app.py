@@ -23,6 +23,7 @@ COMMANDS = {
     "fmt": "derl_dsl.cli.fmt:fmt_command",
     "explain": "derl_dsl.cli.explain:explain_command",
     "eval": "derl_dsl.cli.eval:eval_command",
+    "why": "derl_dsl.cli.why:why_command",
     "audit": "derl_dsl.cli.audit:audit_command",
     "search": "derl_dsl.cli.search:search_command",
     "primitives": "derl_dsl.cli.primitives:primitives_command",

@@ -17,12 +17,17 @@ PROGRESS = Column("progress", Number(0.0, 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names of one program; `outcome` is the text of the expression that says it was right."""
+    """The names of one program.
+
+    `outcome` is the text of the expression that says it was right; `outcomes` are others that say
+    so: of a program that uses one of them and not `outcome`, that one is the outcome.
+    """
 
     names: Mapping[str, Column | Apply]
     primitives: Mapping[str, Primitive]
     outcome: str | None
     suite: str | None
+    outcomes: tuple[str, ...] = ()
 
 
 def build_scope(
@@ -37,6 +42,7 @@ def build_scope(
     """
     names: dict[str, Column | Apply] = {PROGRESS.name: PROGRESS}
     primitives: dict[str, Primitive] = dict(TEXT_FUNCTIONS)
+    outcomes: tuple[str, ...] = ()
     if suite is not None:
         # A process that has none starts 12 ms sooner without them.
         from derl_primitives.suites import find_suite
@@ -48,7 +54,8 @@ def build_scope(
         for name, binding in found.bindings.items():
             args = tuple(Column(c, found.columns[c]) for c in binding.columns)
             names[name] = Apply(binding.primitive, args, name)
-        outcome = outcome if outcome is not None else found.outcome
+        if outcome is None:
+            outcome, outcomes = found.outcome, found.outcomes
     for name, given in (columns or {}).items():
         names[name] = Column(name, parse_type(given) if isinstance(given, str) else given)
     for name, entry in REGISTRY.items():
@@ -56,4 +63,4 @@ def build_scope(
             what = "a column or a name of the suite" if name in names else "one of the suite's"
             raise ValueError(f"{entry.origin}: the primitive {name!r} is {what}; rename it")
         primitives[name] = entry.primitive
-    return Scope(names, primitives, outcome, suite)
+    return Scope(names, primitives, outcome, suite, outcomes)

@@ -68,7 +68,7 @@ def evaluate(question: Question, data: Data) -> Evaluation:
     Raises RewardError for a program with errors, ColumnError for a missing or wrongly typed column,
     ValueError for an unknown suite, type or backend.
     """
-    reward = _compile(question, question.text, data)
+    reward = compile_for(question, data)
     scores = reward.score(data, group=question.group)
     codes = None if question.group is None else group_codes(_keys(data, question.group))
     columns = [
@@ -88,6 +88,14 @@ def evaluate(question: Question, data: Data) -> Evaluation:
         agreement=None if outcome is None else agree(scores.values, outcome),
         outcome=outcome,
     )
+
+
+def compile_for(question: Question, data: Data) -> Reward:
+    """The reward of a question, with the columns that the data has.
+
+    Raises RewardError for a program with errors, ValueError for an unknown suite, type or backend.
+    """
+    return _compile(question, question.text, data)
 
 
 def _compile(question: Question, text: str, data: Data) -> Reward:

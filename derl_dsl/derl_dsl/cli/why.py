@@ -1,0 +1,98 @@
+"""`derl-dsl why`: how the reward of one row came about."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from derl_dsl.cli.inputs import (
+    Columns,
+    Expression,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
+    show_no_logs,
+)
+from derl_dsl.score.reward import RewardError
+from derl_dsl.tools.evaluate.evaluation import Question, compile_for
+from derl_dsl.tools.why import Why, why
+from derl_grammar.diagnostics import render
+from derl_runtime.data import DataError, read_logs
+from derl_runtime.reading import ColumnError
+
+_WIDTH = 400
+
+
+class Format(StrEnum):
+    """How the reasons are shown."""
+
+    text = "text"
+    json = "json"
+
+
+def why_command(
+    data: Annotated[Path, typer.Option(help="Rows: .jsonl or .parquet.")],
+    row: Annotated[int, typer.Option(help="The row to explain, counted from 0.")],
+    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    expression: Expression = None,
+    suite: Suite = None,
+    column: Columns = None,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+) -> None:
+    """Say of one row which answer each verdict took from where, how gold was read, what decided.
+
+    Without a suite that knows the verdict, `math` is taken.
+
+    Exits 0 when every verdict says right, 1 when one says wrong or the reward has errors, 2 when an
+    input could not be read.
+    """
+    show_no_logs()
+    if (reward is None) == (expression is None):
+        fail("give the reward either as a file or with -e TEXT")
+    (source,) = read_sources([] if reward is None else [reward], expression)
+    settings = read_settings(source, suite, column)
+    try:
+        rows = read_logs(data)
+        question = Question(source.text, settings.suite or "math", settings.columns)
+        found = why(compile_for(question, rows), rows, row)
+    except RewardError as error:
+        typer.echo(render(error.diagnostics, source), err=True)
+        raise typer.Exit(1) from None
+    except ColumnError as error:
+        fail(f"{data}: {error}")
+    except (DataError, ValueError, IndexError) as error:
+        fail(str(error))
+    if format is Format.json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        _print(found, str(data))
+    raise typer.Exit(0 if found.right else 1)
+
+
+def _print(found: Why, data: str) -> None:
+    typer.echo(f"row {found.row} of {data}: reward {_shown(found.reward)}")
+    for name, value in {**found.inputs, **found.parts}.items():
+        typer.echo(f"  {name} = {_shown(value)}")
+    for reason in found.reasons:
+        where = "" if reason.step is None else f", step {reason.step}"
+        typer.echo(f"\n{reason.name}{where}")
+        for label, words in reason.lines:
+            typer.echo(f"  {label:<11} {_short(words)}")
+    for fault in found.faults:
+        typer.echo(f"fault: {fault}")
+
+
+def _shown(value: float | None) -> str:
+    return "not applicable" if value is None else f"{value:.6g}"
+
+
+def _short(text: str) -> str:
+    """A text on one line, its middle left out when it is long."""
+    line = text.replace("\n", "\\n")
+    half = _WIDTH // 2
+    return line if len(line) <= _WIDTH else f"{line[:half]} … {line[-half:]}"
