@@ -21,6 +21,9 @@ _UNARY = ("abs({})", "sqrt(abs({}))", "sqrt({})", "exp(-abs({}))", "floor({})", 
 _BINARY = ("{} + {}", "{} - {}", "{} * {}", "max({}, {})", "min({}, {})", "({}) / ({})")
 _COMPARED = ("{} > {}", "{} >= {}", "{} < {}", "{} != {}", "{} == {}", "{} > 0", "{} != 0",
              "{} >= 0.1", "abs({}) > 0.5", "0 < {}", "{} > 0.001")  # fmt: skip
+_FINITE = ("a", "b", "p", "0.5", "1", "0.1", "level / 3", "ramp(n, 100, 500)", "k / 5", "mean(xs)",
+           "max(xs)", "min(ys)", "well", "progress", "group_mean(b)", "group_rank(a)", "ok",
+           "a * ok", "group_mean(ok)", "group_rank(ok)", "any(fl)", "default(o, 0)")  # fmt: skip
 
 
 class Conditional:
@@ -86,3 +89,25 @@ class Conditional:
             return rng.choice(("({}) and ({})", "({}) or ({})", "not ({})")).format(one, two)
         text = rng.choice(_COMPARED)
         return text.format(*(f"({rng.choice(pool)})" for _ in range(text.count("{}"))))
+
+    def chosen(self) -> str:
+        """A choice by the outcome between two expressions that are made of the same."""
+        rng = self.rng
+        parts = [rng.choice(_FINITE) for _ in range(3)]
+        one, two = (self._made(parts, 2) for _ in range(2))
+        test = rng.choice(["ok"] * 4 + ["ok and well", "ok or well", "ok and n > 100"])
+        shape = rng.choice(("{0} if {2} else {1}", "ok * ({0}) + (1 - ok) * ({1})",
+                            "({0}) * (1 if {2} else 0.5) + ({1})", "({1}) + ({0} if {2} else 0)",
+                            "{0} if {2} else 0.5 * ({0})"))  # fmt: skip
+        return "reward = " + shape.format(one, two, test)
+
+    def _made(self, parts: list[str], depth: int) -> str:
+        rng = self.rng
+        if depth == 0 or rng.random() < 0.25:
+            return rng.choice(parts)
+        one, two = (self._made(parts, depth - 1) for _ in range(2))
+        shape = rng.choice(("{} + {}", "{} - {}", "({}) * ({})", "max({}, {})", "min({}, {})",
+                            "({} if well else {})", "({} + {}) / 2", "({} if n > 100 else {})",
+                            "sqrt(abs({}))", "0.5 * ({})", "1 - ({})", "({}) ** 2", "tanh({})",
+                            "({}) / (1 + abs({}))", "exp({})", "abs({})"))  # fmt: skip
+        return shape.format(*(one, two)[: shape.count("{}")])

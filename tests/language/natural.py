@@ -385,6 +385,9 @@ CONDITIONALS = (
     "a * a if ok else a * b",
 )
 
+# The last of them, the near misses.
+FALLING = 14
+
 # Pairs of one reward in GRPO's eyes.
 EQUAL = (
     ("a if ok else b", "b if not ok else a"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from derl_dsl.checker import check_source, prove_source
+from derl_dsl.elaborate.scope import build_scope
 from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
 from tests.differential.climbing import Climber
@@ -121,3 +122,68 @@ def test_no_row_refutes_a_saved_operation() -> None:
 def test_no_row_refutes_ten_thousand_saved_operations() -> None:
     wrong, _ = climbed(10_000, seed=22)
     assert wrong == {}
+
+
+def test_most_monotone_conditionals_are_decided() -> None:
+    """True where nothing refutes it, False where something does; few are left undecided."""
+    undecided, false = [], 0
+    for text in natural.CONDITIONALS:
+        certificate = proven(text).certificate
+        assert certificate is not None
+        assert certificate.finite, text
+        if certificate.outcome_monotone is None:
+            undecided.append(text)
+        false += certificate.outcome_monotone is False
+    assert len(natural.CONDITIONALS) >= 140
+    assert false == natural.FALLING
+    assert len(undecided) <= 0.02 * (len(natural.CONDITIONALS) - false)
+
+
+def chosen(count: int, seed: int) -> tuple[dict[str, list[str]], int]:
+    draw, rng, wrong, rising = Conditional(seed), np.random.default_rng(seed), {}, 0
+    for _ in range(count):
+        text = draw.chosen()
+        checked = proven(text)
+        assert checked.certificate is not None
+        rising += checked.certificate.outcome_monotone is True
+        found = Climber(checked, rng).refuted()
+        if found:
+            wrong[text] = found
+    return wrong, rising
+
+
+def test_no_row_refutes_a_choice_by_the_outcome() -> None:
+    wrong, rising = chosen(400, seed=23)
+    assert wrong == {}
+    assert rising > 200
+
+
+@pytest.mark.slow
+def test_no_row_refutes_ten_thousand_choices_by_the_outcome() -> None:
+    wrong, _ = chosen(10_000, seed=24)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(("text", "holds"), [
+    ("a if o > 0.5 else a / 2", True),
+    ("a + b if o > 0.5 else a - (0.5 - o) * b", True),
+    ("o * a + (1 - o) * a * b", True),
+    ("max(a, o) if well else min(a, o)", True),
+    ("a if o > 0.5 else b", False),
+    ("o * (1 - o)", False),
+])  # fmt: skip
+def test_outcomes_between_zero_and_one(text: str, holds: bool) -> None:
+    columns = {**natural.COLUMNS, "o": "number[0, 1]"}
+    certificate = prove_source(Source(text), build_scope(None, columns, outcome="o")).certificate
+    assert certificate is not None
+    assert certificate.outcome_monotone is holds
+
+
+def test_outcomes_of_several_values() -> None:
+    columns = {**natural.COLUMNS, "o": "number{0, 0.5, 1}"}
+    for text, holds in (("a if o == 1 else (a / 2 if o > 0 else a / 4)", True),
+                        ("a if o == 1 else (a / 4 if o > 0 else a / 2)", False)):  # fmt: skip
+        scope = build_scope(None, columns, outcome="o")
+        certificate = prove_source(Source(text), scope).certificate
+        assert certificate is not None
+        assert certificate.outcome_monotone is holds

@@ -93,10 +93,9 @@ class Analysis:
         """The ranges where the condition holds; those of everything when it never does."""
         cases = []
         for way in Learner(self.graph, self.ranges, self.budget).learn(given, True, path):
-            try:
-                cases.append(self._renewed(roots, self.ranges, way, way.news(path, self.graph)))
-            except _Impossible:
-                continue
+            inside = self.renewed(roots, self.ranges, way, path)
+            if inside is not None:
+                cases.append(inside)
         if not cases:
             return self.ranges
         return {i: hull([case[i] for case in cases]) for i in self.ranges}
@@ -219,11 +218,9 @@ class Analysis:
             path = replace(path, step=True)
         cases = []
         for way in Learner(self.graph, known, self.budget).learn(test, truth, path):
-            try:
-                inside = self._renewed([root], known, way, way.news(path, self.graph))
-            except _Impossible:
-                continue
-            cases.append(inside[root])
+            inside = self.renewed([root], known, way, path)
+            if inside is not None:
+                cases.append(inside[root])
         return hull(cases) if cases else None
 
     # What intervals leave open
@@ -240,7 +237,7 @@ class Analysis:
             better = relations.quotient(args, below[1], better)
         if better.finite or found.finite or path.splits >= _SPLITS:
             return better
-        for ways in self._splits(i, known, path):
+        for ways in self.splits([i], known, path):
             told = self._told_apart(i, ways, known, path)
             if told.finite:
                 return told
@@ -261,29 +258,40 @@ class Analysis:
                 return cases[-1]
         return hull(cases) if cases else known.get(i, ranges.ANY)
 
-    def _splits(self, i: int, known: dict[int, Range], path: Path) -> Iterator[list[Path]]:
-        """The cases that may be told apart inside an operation, a few of them."""
+    def splits(
+        self, roots: list[int], known: Mapping[int, Range], path: Path
+    ) -> Iterator[list[Path]]:
+        """The cases that may be told apart inside some nodes, a few of them."""
         tried = 0
-        for k in self._inside(i):
-            ways = self._cases(k, i, known, path)
+        for k in self._inside(roots):
+            ways = self._cases(k, roots[0], known, path)
             if len(ways) > 1:
                 yield ways
                 tried += 1
                 if tried == _TRIED:
                     return
 
-    def _inside(self, i: int) -> Iterator[int]:
-        """The nodes that an operation is made of for one rollout: conditions first."""
+    def renewed(
+        self, roots: list[int], known: Mapping[int, Range], path: Path, before: Path
+    ) -> dict[int, Range] | None:
+        """The ranges on a path that knows more than `before`; None when it cannot be taken."""
+        try:
+            return self._renewed(roots, known, path, path.news(before, self.graph))
+        except _Impossible:
+            return None
+
+    def _inside(self, roots: list[int]) -> Iterator[int]:
+        """The nodes that others are made of for one rollout: conditions first."""
         nodes = self.graph.nodes
         behind = {
-            k for k in self.graph.used([i]) if nodes[k].op in GROUP or nodes[k].op in REDUCTIONS
+            k for k in self.graph.used(roots) if nodes[k].op in GROUP or nodes[k].op in REDUCTIONS
         }
-        cone = self.graph.used([i], known=behind)
+        cone = self.graph.used(roots, known=behind)
         tests = dict.fromkeys(nodes[k].args[0] for k in cone if nodes[k].op in ("num", "select"))
         yield from tests
         yield from (k for k in cone if k not in tests)
 
-    def _cases(self, k: int, i: int, known: dict[int, Range], path: Path) -> list[Path]:
+    def _cases(self, k: int, i: int, known: Mapping[int, Range], path: Path) -> list[Path]:
         op, args, _, is_bool, is_list = self.graph.nodes[k]
         if k not in known or (is_list and not self.graph.nodes[i].is_list):
             return []

@@ -159,7 +159,13 @@ class Learner:
         if (lo, hi) == (known.lo, known.hi) or depth == 0 or self.budget.left <= 0:
             return [path]
         path = self._with(path, node, Range(lo, hi, known.nan))
-        return self._arguments(node, lo, hi, path, depth - 1)
+        paths = self._arguments(node, lo, hi, path, depth - 1)
+        for a, b, _ in sorted(path.below):
+            if node == a:
+                paths = [q for p in paths for q in self.pull(b, lo, INF, p, depth - 1)]
+            elif node == b:
+                paths = [q for p in paths for q in self.pull(a, -INF, hi, p, depth - 1)]
+        return paths
 
     def _arguments(self, node: int, lo: float, hi: float, path: Path, depth: int) -> list[Path]:
         op, args, _, _, _ = self.graph.nodes[node]

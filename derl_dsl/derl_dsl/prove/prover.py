@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from itertools import pairwise
 
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.leaves import domain, input_range, source_range
@@ -14,11 +15,15 @@ from derl_dsl.prove.analyse import Analysis, Facts
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.differences import Differences
+from derl_dsl.prove.path import Budget
+from derl_dsl.prove.rising import Rising
 from derl_dsl.prove.witness import at_rows, leaf_name, witness
 from derl_grammar.diagnostics import Report
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
+# The work of comparing the reward before and after one step of the outcome, in nodes looked at.
+_RISING = 8000
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
@@ -107,7 +112,23 @@ class Prover:
         change = self._whole_change
         if change.lo >= 0:
             return True
-        return False if change.hi < 0 or self._falls_at_a_sample() else None
+        if change.hi < 0 or self._falls_at_a_sample():
+            return False
+        return True if self._rises() else None
+
+    def _rises(self) -> bool:
+        """Whether each step of the outcome is proven to leave the reward or raise it."""
+        assert self.outcome is not None
+        values = self._outcome_values()
+        if values is None:
+            steps = [(input_range(self.graph.source(self.outcome)),) * 2]
+        else:
+            steps = [(Range(u, u), Range(v, v)) for u, v in pairwise(values)]
+        return all(
+            Rising(self.differences(self.outcome, *step), self.root, self.outcome, Budget(_RISING))
+            .holds(*step, self.valid)
+            for step in steps
+        )  # fmt: skip
 
     @cached_property
     def _effect(self) -> bool:

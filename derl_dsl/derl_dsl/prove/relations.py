@@ -45,18 +45,28 @@ _ORDERED = frozenset({"sqrt", "floor", "round", "sign"})
 
 
 class Relations:
-    """Compares nodes on one path; `known` are the ranges there."""
+    """Compares nodes on one path; `known` are the ranges there.
+
+    `rough` ones are up to rounding: exp and the like keep an order.
+    """
 
     def __init__(
-        self, graph: Graph, known: Mapping[int, Range], path: Path, budget: Budget
+        self,
+        graph: Graph,
+        known: Mapping[int, Range],
+        path: Path,
+        budget: Budget,
+        rough: bool = False,
     ) -> None:
         self.graph, self.known, self.path, self.budget = graph, known, path, budget
+        self.rough = rough
         self._rises: dict[tuple[int, int], float] = {}
 
     # Differences
 
     def rise(self, x: int, y: int, depth: int = _DEPTH) -> float:
         """A lower bound of y - x."""
+        x, y = self.settled(x), self.settled(y)
         if x == y:
             return 0.0
         low, high = self.known[x], self.known[y]
@@ -71,6 +81,24 @@ class Relations:
             self.budget.left -= 1
             self._rises[pair] = max(best, self._risen(x, y, depth - 1))
         return self._rises[pair]
+
+    def settled(self, node: int) -> int:
+        """The branch or the extreme that is taken, where this path decides it."""
+        while True:
+            op, args, _, _, _ = self.graph.nodes[node]
+            taken = None
+            if op == "select":
+                test = self.known[args[0]]
+                if not test.nan and test.lo == test.hi:
+                    taken = args[1] if test.lo else args[2]
+            elif op == "abs" and self.known[args[0]].lo >= 0:
+                taken = args[0]
+            elif op in ("max", "min") and self.path.below:
+                pairs = ((a, (node, a) if op == "max" else (a, node)) for a in args)
+                taken = next((a for a, p in pairs if (*p, False) in self.path.below), None)
+            if taken is None:
+                return node
+            node = taken
 
     def _risen(self, x: int, y: int, depth: int) -> float:
         best = self._both(x, y, depth)
@@ -94,7 +122,7 @@ class Relations:
             yield from self._among(op, args, payload, up=True)
             return
         if len(args) != 2:
-            if op == "floor":
+            if op == "floor" or (op == "tanh" and self.rough and self.known[args[0]].lo >= 0):
                 yield args[0], 0.0
             elif op == "num":
                 yield from self._counted("and", args[0])
@@ -115,6 +143,8 @@ class Relations:
                     yield a, 0.0
                 if v.lo >= 0 and u.hi <= 1:
                     yield b, 0.0
+            case "pow" if self.rough and self._within_one(a) and v.lo >= 1:
+                yield a, 0.0
             case "div" if u.lo >= 0 and v.lo >= 1:
                 yield a, 0.0
 
@@ -128,7 +158,9 @@ class Relations:
             yield from self._among(op, args, payload, up=False)
             return
         if len(args) != 2:
-            if op == "abs" or (op == "sqrt" and self._within_one(args[0])):
+            if op == "exp" and self.rough:
+                yield args[0], 1.0
+            elif op == "abs" or (op == "sqrt" and self._within_one(args[0])):
                 yield args[0], 0.0
             elif op == "num":
                 yield from self._counted("or", args[0])
@@ -149,6 +181,8 @@ class Relations:
                     yield a, 0.0
                 if v.lo >= 0 and u.lo >= 1:
                     yield b, 0.0
+            case "pow" if self.rough and self._within_one(a) and v.lo >= 0 and v.hi <= 1:
+                yield a, 0.0
             case "div" if u.lo >= 0 and v.lo > 0 and v.hi <= 1:
                 yield a, 0.0
 
@@ -217,6 +251,8 @@ class Relations:
         if op == "group_size":
             everybody = self.known[others[0]].lo == 1 and not self.graph.inputs(others)
             return 0.0 if everybody else -INF
+        if self.rough and OPERATIONS[op].rising:
+            return self._kept(self.rise(args[0], others[0], depth))
         if op in _ORDERED or (op in REDUCTIONS and OPERATIONS[op].scaling and not self.path.step):
             return self._kept(self.rise(args[0], others[0], depth))
         if op == "mul":
@@ -259,6 +295,7 @@ class Relations:
 
     def ratio(self, x: int, y: int, top: bool = False, depth: int = _DEPTH) -> float:
         """An upper bound of |x| / y; of x where y is 0, unless `top` says that it never is."""
+        x, y = self.settled(x), self.settled(y)
         size, divisor = _size(self.known[x]), self.known[y]
         if self.known[x].nan or divisor.nan:
             return INF
