@@ -13,14 +13,14 @@ from derl_dsl.prove.steps import StepProof
 class Certificate:
     """Proven facts of one reward.
 
-    `finite`: never NaN or infinite. `lo`, `hi`: all values lie in [lo, hi]. `constant`: always the
-    same value. `outcome_monotone`: never falls when the outcome rises, all else equal and up to
-    rounding (True), falls somewhere (False), or not decided (None; also without an outcome). `margin`: the least reward
-    of a right rollout minus the largest of a wrong one (a lower bound unless `exact`); above 0 no
-    wrong answer outscores a right one. `vetoes`: inputs that at one of their values switch the
-    outcome off. `cost`: operations per rollout, primitives weighted by their class. `exact`: by
-    enumeration of all input values rather than by intervals. `steps`: the proof of the step
-    rewards, None without `steps = …`.
+    `finite`: never NaN or infinite. `lo`, `hi`: all values lie in [lo, hi]. `constant`: always
+    the same value. `outcome_monotone`: never falls when the outcome rises, all else equal and
+    up to rounding (True), falls somewhere (False), or not decided (None; also without an
+    outcome). `margin`: the least reward of a right rollout minus the largest of a wrong one (a
+    lower bound unless `exact`); above 0 no wrong answer outscores a right one. `vetoes`: inputs
+    that at one of their values switch the outcome off. `cost`: operations per rollout,
+    primitives weighted by their class. `exact`: by enumeration of all input values rather than
+    by intervals. `steps`: the proof of the step rewards, None without `steps = …`.
     """
 
     finite: bool
