@@ -87,7 +87,7 @@ def test_unknown_suite_says_what_was_meant(name, message):
 def test_a_suite_without_its_package_says_what_to_install(monkeypatch, suite, module, words):
     found = importlib.util.find_spec
     hide = lambda name, *rest: None if name == module else found(name, *rest)  # noqa: E731
-    monkeypatch.setattr(importlib.util, "find_spec", hide)
+    monkeypatch.setattr("derl_primitives.extras.find_spec", hide)
     with pytest.raises(SuiteError, match=words):
         find_suite(suite)
     assert find_suite("math").outcome is not None
