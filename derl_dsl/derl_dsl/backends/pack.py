@@ -1,4 +1,27 @@
-"""From a graph to the instructions of the virtual machine: microseconds, no compilation."""
+"""From a graph to the instructions of the virtual machine: microseconds, no compilation.
+
+An instruction is eight 32-bit numbers: function, target, three arguments, the space it runs over,
+the space it makes, and nothing (so that instructions lie at powers of two). `0.5 * a + b` becomes
+
+    code       muladd  out:0  input:1  const:0  input:0   0  0  0
+    constants  0.5                        (float64, whatever the kernel computes in)
+    inputs     (a, b) as keys             (what the data is, not where it lies)
+
+An operand is `index * 8 + kind`. The low three bits are the kind: 0 a register of scratch, 1 a
+constant, 2 an input, 4 a row of output. Only constants are odd, so `operand & 1` asks for one, and
+those bits of up to three arguments choose the instruction: `add.vk` takes a constant on the right
+as it is. What no instruction takes is spread over a register first (`fill`). -8 and -16 stand for
+"none" and "given back": shifted they are no index, and they are even.
+
+A register is a row of scratch as long as the largest block. One walk back over the nodes finds who
+reads what last; one walk forward gives each operation a target and takes registers back after
+their last reader. A target is chosen before that, so it is never an argument: instructions may
+assume that what they write does not overlap what they read (`noalias`).
+
+A space is a number of elements: space 0 the rows of a block, space 1 + k the steps of list input k
+in it, and after those one for each cut (`third`, `part`), which an instruction makes. A product
+with a constant that one sum alone reads goes into it (`muladd`, rounded twice as if apart).
+"""
 
 from __future__ import annotations
 

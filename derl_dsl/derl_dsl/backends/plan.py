@@ -1,4 +1,29 @@
-"""How a graph becomes loops: what is computed in which, and what has to be kept between them."""
+"""How a graph becomes loops: what is computed in which, and what has to be kept between them.
+
+A compiled reward is one loop over rows, if it can be. Two things stand in the way.
+
+Group functions need all rows of a group before any row can go on. They cut the work into stages: a
+node's stage is how many group functions lie below it, one after the other. Within a block of rows
+stage 0 runs as one loop, then the group functions of stage 1 over the block (the virtual machine's
+own instructions), then the loop of stage 1. What a later stage or a group function reads of an
+earlier one is kept in a row of scratch (`kept`); everything else lives in registers.
+
+Lists have a loop of their own inside a row. A node's level is how many reductions lie below it: in
+a row, the single values of level 0 are computed, then the lists are walked that level 1 needs, and
+so on. Lists that go step by step and are cut alike are walked together (`Walk`), each step read
+once for all reductions over it. So `mean(xs) + max(xs) - mean(third(xs, 1))` has two walks, and
+`sum(xs * (xs > mean(xs)))` two as well, one level after the other.
+
+    g = group_mean(mean(xs)); reward = g * sum(xs) - a
+
+    stage 0   level 1   walk xs: mean, sum          keep mean, sum
+    stage 1             group_mean over the block   keep g
+              level 1   g * sum - a                 the output
+
+Constants are given, not built in (`literals` says where each lies), so that rewards which differ
+in their weights alone share their code: `shape` is what the code depends on, and names it in the
+cache.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,28 @@
 """The virtual machine: runs any program at once, and many programs over one batch in one call.
 
 Its instructions are compiled once per machine and kept on disk; a program is a few hundred bytes
-that `pack` writes in microseconds. Rows are taken in blocks that fit the first cache, cut where
-groups end, so that group functions find their group in the block.
+that `pack` writes in microseconds. What runs is a loop in machine code (`llvm/interpreter.py`):
+for every program, for every block of rows, every instruction over the block.
+
+Blocks. A register holds a block, and a program has a handful of registers; 1,024 rows of float64
+are 8 kB, so that several lie in the first cache together and no instruction waits for memory.
+Smaller blocks would spend their time on deciding what to do next. Where lists are long a block has
+fewer rows, for its largest register has as many elements as its lists have steps. Blocks are cut
+where groups end, so that a group function finds its group inside the block.
+
+Memory. The machine is told of everything by one array of 64-bit numbers (`ARGS` of `code.py` names
+them): addresses, counts, and behind them the parts it works with, one behind the other:
+
+    ARGS | records of the programs | slots of their inputs | pointers | offsets, counts by space
+         | cuts of lists | room to sort and to mark a group
+
+A record (`PROGRAM`) is where a program's code, constants and outputs lie. Inputs are found in two
+steps: a program names slots of the session's table, and the table has the address of the values
+and of the offsets (0 of a column). Scratch lies apart; its rows are 8 elements longer than a
+block, for rows of a round size would share lines of the cache.
+
+Nothing is copied that lies as the machine wants it: contiguous, of the kernel's type. Addresses
+are taken once, so whoever holds them keeps the arrays (`_kept`).
 """
 
 from __future__ import annotations
@@ -222,15 +242,37 @@ class Run:
             out = np.empty((sum([p.outputs for p in programs]), session.rows), session.dtype)
         self.out = out
         blocks = session.partition(grouped)
+        cells, at = self._room(programs, blocks, grouped)
+        # Registers of a round size would fall on the same lines of the cache.
+        stride = blocks.capacity + 8
+        registers = max([p.registers for p in programs], default=0)
+        scratch = np.empty(max(1, registers) * stride, session.dtype)
+        own = {
+            "table": vm.address,
+            "program_count": len(programs),
+            "inputs": session.address,
+            "live": session.live_address,
+            "scratch": address(scratch),
+            "capacity": stride,
+            "rows": session.rows,
+        }
+        texts = self._fill(cells, at | blocks.fields | own, programs, session.slots)
+        self._kept = (session, blocks, cells, scratch, texts, vm, library)
+        self._address = address(cells)
+        short = session.rows * len(programs) <= _SHORT
+        self._entry = _function(vm.entry if entry is None else entry, short)
+
+    @staticmethod
+    def _room(
+        programs: Sequence[Program], blocks: Partition, grouped: bool
+    ) -> tuple[NDArray[np.int64], dict[str, int]]:
+        """The array that the machine works with, and where each of its parts lies in memory."""
         inputs = max([len(p.inputs) for p in programs], default=0)
         cuts = max([p.cuts for p in programs], default=0)
         spaces = inputs + cuts + 1
-        slots = session.slots
-        wanted = [slots[k] for p in programs for k in p.inputs]
-        # What the machine works with lies in one array, part behind part.
         sizes = {
             "programs": _RECORD * len(programs),
-            "wanted": len(wanted),
+            "wanted": sum([len(p.inputs) for p in programs]),
             "pointers": inputs,
             "offsets": spaces,
             "counts": spaces,
@@ -241,31 +283,22 @@ class Run:
         ends = list(itertools.accumulate(sizes.values(), initial=len(ARGS)))
         cells = np.empty(ends[-1], np.int64)
         base = address(cells)
-        at = {name: base + 8 * start for name, start in zip(sizes, ends, strict=False)}
-        # Registers of a round size would fall on the same lines of the cache.
-        stride = blocks.capacity + 8
-        registers = max([p.registers for p in programs], default=0)
-        scratch = np.empty(max(1, registers) * stride, session.dtype)
-        fields = (
-            at
-            | blocks.fields
-            | {
-                "table": vm.address,
-                "program_count": len(programs),
-                "inputs": session.address,
-                "live": session.live_address,
-                "scratch": address(scratch),
-                "capacity": stride,
-                "rows": session.rows,
-            }
-        )
-        texts = self._write(cells, at["wanted"], programs)
-        cells[ends[1] : ends[2]] = wanted
+        return cells, {name: base + 8 * start for name, start in zip(sizes, ends, strict=False)}
+
+    def _fill(
+        self,
+        cells: NDArray[np.int64],
+        fields: Mapping[str, int],
+        programs: Sequence[Program],
+        slots: Mapping[Key, int],
+    ) -> Any:
+        """Writes the arguments, the records and the slots they name; gives the programs' texts."""
         cells[: len(ARGS)] = [fields[name] for name in ARGS]
-        self._kept = (session, blocks, cells, scratch, texts, vm, library)
-        self._address = base
-        short = session.rows * len(programs) <= _SHORT
-        self._entry = _function(vm.entry if entry is None else entry, short)
+        texts = self._write(cells, fields["wanted"], programs)
+        wanted = [slots[k] for p in programs for k in p.inputs]
+        first = len(ARGS) + _RECORD * len(programs)
+        cells[first : first + len(wanted)] = wanted
+        return texts
 
     def _write(self, cells: NDArray[np.int64], at_slot: int, programs: Sequence[Program]) -> Any:
         """The records of the programs; gives the texts they point at."""

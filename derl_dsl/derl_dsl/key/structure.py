@@ -1,8 +1,30 @@
 """A reward's structure, as a text that is the same for all its positive affine changes.
 
-The graph is lowered first, which joins what is bit-identical. What remains is read as sums of atoms
-with exact coefficients, as far as rounding cannot show: a sum that cancels most of its digits, and
-whatever stands below a jump (comparisons, ranks, remainders, guards …), keeps the form it has.
+GRPO takes the group's mean off and divides by its deviation, so `a * R + b` with a > 0 trains as R
+does. Rewards over few input values are compared by their values (`key/exact.py`); the others by
+the text made here. Two rewards with one text train alike; two with different texts may do so too.
+
+The graph is lowered first, which joins what is bit-identical. Then every node is read twice:
+
+    exact   the node as it stands, arguments that commute in one order
+    sums    the node as a sum of products of atoms with exact coefficients
+
+An atom is the text of whatever arithmetic does not open: an input, `exp(…)`, a comparison. `0.5 *
+(a + b) - a / 2` is the sum {b: 1/2}. Coefficients are fractions of the numbers as they are
+written, a tenth being 1/10 and not the float next to it. At the root, what all rollouts of a group
+share goes (constants, group statistics), and the rest is divided by the size of its first
+coefficient: that text is the key. `scale` is never negative, so a reward and its opposite keep
+apart.
+
+Opening a sum is right only where rounding cannot show. float64 loses the digits that cancel:
+`(1e16 + a) - 1e16` is no `a`. So a sum carries the largest number met on the way (`peak`), and is
+kept if that is at most 10,000 times what it varies by (`_fine`); otherwise the node stays an atom.
+Below a jump (comparison, rank, floor, remainder, guard) a last bit decides, so nothing there is
+opened at all: such a node's text is its exact one. Smooth functions take their arguments opened;
+functions that scale (sums, means, deviations) give their factor away.
+
+Every doubt ends in a text of its own and never in a shared one: a reward trained twice costs
+minutes, two different rewards taken for one cost the truth of the search.
 """
 
 from __future__ import annotations

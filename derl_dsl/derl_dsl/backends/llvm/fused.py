@@ -1,7 +1,26 @@
-"""The compiled tier as LLVM IR: the loops of a plan.
+"""The compiled tier as LLVM IR: the loops of a plan (`backends/plan.py` has the account of those).
 
-The function takes the arguments of the virtual machine's; its one program has constants, inputs
-and outputs, but no code.
+`derl_fused(args)` takes the arguments of the virtual machine's loop, so a `Session` serves both;
+its one program has constants, inputs and outputs, but no code. A plan without group functions is
+one call of one stage for all rows, since nothing has to fit a cache. With them it goes by blocks:
+
+    for each block of rows
+        stage 0(columns, offsets, slots, outs, constants, rows)
+        the instructions of the group functions of stage 1, from the machine's table
+        stage 1(…)
+
+A stage is a function of its own because LLVM believes what is said of a function's arguments: each
+pointer is `noalias`, so that loads may move over stores and the loop can be vectorised. It must not
+be inlined, or that knowledge is lost.
+
+In a stage every node is an LLVM value, made when it is first asked for and remembered for the row
+(`values`): computed above, loaded from the slot where an earlier stage kept it, or loaded from its
+column. Conditions are one bit wide there and 0.0 or 1.0 in memory. Constants are loaded before the
+loop. Lists are walked in an inner loop whose state lies in stack slots that LLVM turns into
+registers; the first step is taken by itself, so that the loop need not ask whether it is the first.
+
+The operations are those of `ops.py`, which the machine's instructions are made of too, in the same
+order: the two tiers agree in every bit, and `auto` may change from one to the other in mid-run.
 """
 
 from __future__ import annotations

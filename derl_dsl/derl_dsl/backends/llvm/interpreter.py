@@ -1,4 +1,26 @@
-"""The virtual machine's loop as LLVM IR: every instruction, for every block, for every program."""
+"""The virtual machine's loop as LLVM IR: every instruction, for every block, for every program.
+
+In C it would read
+
+    for (p = 0; p < program_count; p++)
+        for (at = 0; at < block_count; at++) {
+            point inputs, offsets, outputs and groups at the block's first row
+            for (k = 0; k < length; k++)
+                table[code[k].op](target, a, b, c, &block, counts[code[k].space], space, made);
+        }
+
+Programs are outside of blocks, so that a program's instructions and constants stay in the cache
+while it goes through the rows. What it costs to find an instruction is shared by a block of rows.
+
+An operand is `index * 8 + kind` (`backends/pack.py`). Its address is `bases[kind] + index *
+strides[kind]`, so all kinds are decoded alike, without a branch: registers lie `capacity` elements
+apart, constants 8 bytes, rows of output as far as the batch has rows. An input is the one kind that
+is looked up once more, in `pointers`, which `_inputs` sets for every block: for a column the values
+at its first row, for a list those at its first step, with the list's own offsets in its space.
+
+`block` is what instructions may ask of where they are: rows, groups and where they start, which
+rows count, room to sort. It is filled anew for each block, and only lists and groups look at it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,26 @@
-"""Reductions of lists and functions of groups as LLVM IR, in float64 and from left to right."""
+"""Reductions of lists and functions of groups as LLVM IR, in float64 and from left to right.
+
+Order is part of the meaning: a sum from left to right is what the reference computes, so no loop
+here is vectorised across its steps, whatever it would save. Speed comes from doing several
+reductions in one walk, and from the groups of eight below.
+
+A reduction of a list is a triple: the state before (constants), how a step changes it, and what is
+made of it at the end with the number of steps. `first` says whether a step is the first, which
+extremes and `first` want to know; `fused.py` takes that step by itself. An empty list leaves the
+state as it began, which is why each begins at 0 or at false.
+
+A group function sees rows `start` to `end`, neighbours, and a mask of those that count (`where=`,
+and rows without a fault). It reads what it needs as often as it needs it, for a group lies in the
+first cache, and writes one value for every row of the group, counting or not. Rank counts, for
+each row, twice the smaller ones and the ties, whole numbers that are halved once at the end; that
+is quadratic, and groups are small. The deviation takes the first value off before summing, so that
+rewards which differ little keep their digits. Means and quantiles are held between the extremes,
+which rounding would leave by a last bit, for the proofs say that they never do.
+
+Eight is the group size that people use. If all groups of a block have it and all rows count, mean,
+deviation and rank go by vectors of eight lanes: the group is one register, others are met by
+turning it, and sums still go lane by lane from left to right.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,28 @@
 """Programs of many terms at once: what `backends.pack` does, of numbers alone, in compiled loops.
 
-A search packs every term that it screens. Its graph grows, and each program is some nodes of it, so
-the nodes lie in arrays and only those that a program needs are looked at.
+A search screens a million terms, and packing each in Python would take longer than running it. The
+terms share one growing graph; each program is some nodes of it. So nodes lie in arrays, a row
+each:
+
+    words   (N, 5)  operation, three arguments (nodes), whether it is a condition
+    values  (N,)    the value of a constant
+    state   (N, 7)  what is known while one program is written: last reader, operand, row of output,
+                    whether several read it; of a sum that takes a product in: the other term, the
+                    constant and the factor
+
+`state` is -8 everywhere between programs. A program touches only the nodes it needs, and puts
+those rows back when it is done, so writing one costs what it has nodes, however large the graph
+is.
+
+Writing goes as in `backends/pack.py`, whose account says what an operand's bits and the fields of
+an instruction mean: find what is needed, walk back for the last readers and the leaves, walk
+forward for instructions and registers. It knows less: terms have no lists, and of group functions
+only the mean and the rank of everyone. `tests/search/test_terms.py` holds the two packers to each
+other.
+
+Numba compiles these loops once and keeps them on disk by this file's text. The numbers of
+operations and instructions are therefore arguments (`Numbers`, `_TABLE`), not constants: they lie
+in other files, and compiled code that had them built in would outlive a change of those.
 """
 
 from __future__ import annotations
