@@ -24,11 +24,12 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.run import RESULTS, machine
 from derl_trainers.runs.executors import Event, Executor, make_executor
-from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.runs.jobs import InnerJob, Policy, PolicyJob, inner_job
 from derl_trainers.settings.run import ExecutorSection, RunConfig, load_config
 
 FORMULAS = (
@@ -96,12 +97,17 @@ def overhead_share(result: dict[str, Any]) -> float:
     return float(1 - known / result["seconds"])
 
 
-def measure(kind: str, config: RunConfig, policy: str, rounds: int, steps: int) -> dict[str, Any]:
+def measure(
+    kind: str, config: RunConfig, policy: Policy, rounds: int, steps: int
+) -> dict[str, Any]:
     """The three figures of one kind of executor."""
-    full = InnerJob(FORMULAS[1], config.suite, config.task, config.inner, policy, 0, "search")
-    short = replace(full, inner=replace(config.inner, steps=steps))
+
+    def job(steps: int) -> InnerJob:
+        settings = replace(config, inner=replace(config.inner, steps=steps))
+        return inner_job(settings, (), policy, FORMULAS[1], 0, "search")
+
+    full, short, trial = job(config.inner.steps), job(steps), job(1)
     group = [replace(short, formula=formula) for formula in FORMULAS]
-    trial = replace(short, inner=replace(short.inner, steps=1))
     walls: dict[int, list[float]] = {1: [], 2: []}
     alone: list[Timed] = []
     # One after the other: an executor on Ray joins the cluster that another has started.
@@ -161,7 +167,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="derl-bench-") as folder:
         built = PolicyJob(config.task, config.policy, folder, 0).run(lambda *_: None)
         for kind in given.kind or ("workers", "ray"):
-            record["kinds"][kind] = measure(kind, config, built["path"], rounds, steps)
+            start = Policy(str(Path(folder) / built["folder"]), built["identity"])
+            record["kinds"][kind] = measure(kind, config, start, rounds, steps)
             print(shown(kind, record["kinds"][kind]), flush=True)
     record["load"] = round(os.getloadavg()[0], 1)
     if not given.quick:

@@ -61,22 +61,21 @@ class _Steps:
     def _run(self) -> None:
         import torch
 
-        from derl_trainers.inner.loop import InnerConfig, train_inner
+        from derl_trainers.inner.loop import train_inner
         from derl_trainers.policy.tiny import build_policy
-        from derl_trainers.runs.jobs import inner_config, policy_config
-        from derl_trainers.settings.run import BudgetSection, InnerSection, TaskSection, TinySection
+        from derl_trainers.settings.run import BudgetSection, InnerSection, TinySection
+        from derl_trainers.settings.sections import Training
         from derl_trainers.tasks.load import load_task
+        from derl_trainers.tasks.table import TaskSection
 
         # As in the demo's workers.
         torch.set_num_threads(1)
         task = load_task(TaskSection())
         with tempfile.TemporaryDirectory(prefix="derl-bench-") as folder:
-            config = policy_config(TinySection(steps=_WARM_STEPS))
-            policy = build_policy(task, config, folder, 0)
-            section = InnerSection(steps=1000)
-            inner: InnerConfig = inner_config(section, BudgetSection(), eval_batch=512)
+            policy = build_policy(task, TinySection(steps=_WARM_STEPS), folder, 0)
+            training = Training(inner=InnerSection(steps=1000), budget=BudgetSection())
             train_inner(
-                self._scored, policy, task.train, task.validation, inner, progress=self._pause
+                self._scored, policy, task.train, task.validation, training, progress=self._pause
             )
 
 

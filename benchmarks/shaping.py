@@ -21,7 +21,7 @@ from typing import Any
 
 from derl_trainers.estimates import interval
 from derl_trainers.runs.executors import Event, Workers
-from derl_trainers.runs.jobs import InnerJob, Job, PolicyJob, ScoreJob
+from derl_trainers.runs.jobs import Job, Policy, PolicyJob, ScoreJob, inner_job
 from derl_trainers.settings.run import RunConfig, load_config
 from derl_trainers.settings.train import parse_set
 
@@ -66,25 +66,17 @@ def study(
     built = compute(
         workers, [PolicyJob(config.task, config.policy, str(folder), p) for p in policies]
     )
-    paths = [str(found["path"]) for found in built]
-    starts = compute(workers, [ScoreJob(config.task, config.inner, p, "search") for p in paths])
+    starts_from = [
+        Policy(str(folder / str(found["folder"])), str(found["identity"])) for found in built
+    ]
+    starts = compute(
+        workers, [ScoreJob(config.suite, config.training, p, "search") for p in starts_from]
+    )
     # Rewards vary fastest, so that a study cut short has some of each.
-    grid = list(product(paths, seeds, rewards))
+    grid = list(product(starts_from, seeds, rewards))
     runs = compute(
         workers,
-        [
-            InnerJob(
-                reward,
-                config.suite,
-                config.task,
-                config.inner,
-                path,
-                seed,
-                "search",
-                budget=config.budget,
-            )
-            for path, seed, reward in grid
-        ],
+        [inner_job(config, (), policy, reward, seed, "search") for policy, seed, reward in grid],
     )
     scores: dict[str, list[float]] = defaultdict(list)
     tokens: dict[str, list[int]] = defaultdict(list)

@@ -17,18 +17,19 @@ from trl import GRPOConfig, GRPOTrainer
 import derl_dsl
 from derl_dsl.adapters import trl
 from derl_dsl.elaborate.custom import REGISTRY
-from derl_trainers.inner.loop import InnerConfig, train_inner
+from derl_trainers.inner.loop import train_inner
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.policy.tiny import PolicyConfig, build_policy
-from derl_trainers.runs.jobs import InnerJob
+from derl_trainers.policy.tiny import build_policy
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.view import fault_lines
 from derl_trainers.settings.run import InnerSection, TaskSection
+from derl_trainers.settings.sections import TinySection
 from derl_trainers.tasks.arithmetic import ArithmeticSection, arithmetic
 from derl_trainers.tasks.base import Task
+from tests.trainers.toys import inner, training
 
 STEPS = 5
-CONFIG = InnerConfig(steps=STEPS, prompts=4, num_generations=4, updates=1, max_completion_length=16)
+CONFIG = training(steps=STEPS, prompts=4, num_generations=4, updates=1, max_completion_length=16)
 DEADLINE = 0.3
 UNTRUSTED = '''
 def hangs(completion: text) -> number[0, 1]:
@@ -74,7 +75,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=15, batch_size=16)
+    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=15, batch_size=16)
     return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
@@ -128,7 +129,7 @@ def test_training_goes_on_while_primitives_hang_crash_and_lie(
         assert record.components["digits"] == pytest.approx(expected.parts["digits"].mean())
         assert (record.components["a"], record.components["c"]) == (0.0, 0.25)
 
-    rows = CONFIG.completions
+    rows = CONFIG.inner.completions
     told = {(t.name.partition("(")[0], t.kind): (t.batches, t.rows) for t in result.faults}
     assert told == {
         ("hangs", "timeout"): (3, 3 * rows),
@@ -148,16 +149,20 @@ def test_training_goes_on_while_primitives_hang_crash_and_lie(
 def test_faults_of_a_job_are_in_the_run_store(policy: Path, tmp_path: Path, untrusted) -> None:
     origins = tuple({entry.origin for entry in REGISTRY.values()})
     REGISTRY.clear()
-    job = InnerJob(
-        "exact(completion, answer) + crashes(completion)", "math",
-        TaskSection(arithmetic=ArithmeticSection(size=40, test_size=8, warmup_size=200, terms=3)),
-        InnerSection(steps=2, prompts=2, num_generations=2, updates=1, max_completion_length=8),
-        str(policy), 0, "search", custom=origins, quarantine=1,
+    job = inner(
+        "exact(completion, answer) + crashes(completion)", "math", str(policy),
+        task=TaskSection(
+            arithmetic=ArithmeticSection(size=40, test_size=8, warmup_size=200, terms=3)
+        ),
+        inner=InnerSection(
+            steps=2, prompts=2, num_generations=2, updates=1, max_completion_length=8
+        ),
+        primitives=origins, quarantine=1,
     )  # fmt: skip
     result = job.run(lambda *_: None)
     (held,) = result["sandbox"].values()
     assert held in ("restricted, strict", "restricted, standard")
-    store = Store.create(tmp_path / "run", "test", 0, {}, "0")
+    store = Store.create(tmp_path / "run", "test", 0, {}, {})
     with store.running():
         for _ in range(2):
             name = store.add_job("search", "x", 0, "f", "k")

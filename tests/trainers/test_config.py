@@ -8,7 +8,6 @@ import pytest
 
 from derl_trainers.settings import run as c
 from derl_trainers.settings.page import page
-from derl_trainers.tasks.arithmetic import ArithmeticSection
 
 
 def load(tmp_path: Path, text: str) -> c.RunConfig:
@@ -189,21 +188,3 @@ def test_every_setting_is_documented_and_within_its_own_limits() -> None:
                 assert f"| `{f.name}` |" in text
                 assert f.metadata["doc"]
     assert c.parse_config(c.RunConfig().to_json()) == c.RunConfig()
-
-
-def test_sections_mirror_what_they_configure() -> None:
-    from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions
-    from derl_trainers.policy.tiny import PolicyConfig
-    from derl_trainers.runs.jobs import inner_config, policy_config, policy_options
-    from derl_trainers.tasks.load import load_task
-
-    limits = c.BudgetSection(flat_steps=0)
-    assert inner_config(c.InnerSection(), limits, 512) == InnerConfig()
-    limits = c.BudgetSection(seconds=1, tokens=2, flat_steps=3)
-    assert inner_config(c.InnerSection(), limits, 4).budget == Budget(1, 2, 3)
-    assert policy_config(c.TinySection()) == PolicyConfig()
-    assert policy_options(c.PolicySection()) == PolicyOptions()
-    task = load_task(
-        c.TaskSection(arithmetic=ArithmeticSection(size=20, test_size=4, warmup_size=8))
-    )
-    assert (len(task.train), len(task.validation), len(task.test)) == (16, 4, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_primitives.correctness import exact
-from derl_trainers.inner.loop import InnerConfig, InnerResult, train_inner
+from derl_trainers.inner.loop import InnerResult, train_inner
+from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.reward import RewardFault
-from derl_trainers.policy.greedy import greedy_pass_at_1
-from derl_trainers.policy.tiny import PolicyConfig, build_policy
+from derl_trainers.policy.greedy import greedy_right
+from derl_trainers.policy.tiny import build_policy
+from derl_trainers.settings.sections import BudgetSection, InnerSection, TinySection, Training
 from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Task
 
-CONFIG = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)
+INNER = InnerSection(steps=2, prompts=4, num_generations=4, updates=2)
+CONFIG = Training(inner=INNER, budget=BudgetSection(flat_steps=0))
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +34,17 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
     return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
 def outcome(completions: list[str], answer: list[str], **_: object) -> list[float | None]:
     return [float(right) for right in exact(completion=completions, answer=answer)]
+
+
+def right(model: object, tokenizer: object, task: Task, **changes: object) -> list[bool]:
+    training = replace(CONFIG, **changes)  # type: ignore[arg-type]
+    return greedy_right(model, tokenizer, task.validation, exactly, training).tolist()  # type: ignore[arg-type]
 
 
 def run(reward: object, task: Task, policy: Path, **changes: object) -> InnerResult:
@@ -65,7 +74,7 @@ def test_two_steps_report_progress_and_times(
     assert 0 <= result.pass_at_1 <= 1
     parts = result.generate_seconds + result.reward_seconds + result.update_seconds
     assert 0 < parts + result.eval_seconds <= result.seconds
-    assert all(len(columns["answer"]) == CONFIG.completions for columns in seen)  # type: ignore[arg-type]
+    assert all(len(columns["answer"]) == INNER.completions for columns in seen)  # type: ignore[arg-type]
     assert all({"prompts", "completion_ids"} <= columns.keys() for columns in seen)
     assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.iterdir())
@@ -89,7 +98,8 @@ def test_training_changes_the_policy_and_saves_it_where_asked(
     before = AutoModelForCausalLM.from_pretrained(policy).state_dict()
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
     assert any(not torch.equal(before[name], weight) for name, weight in model.state_dict().items())
-    assert greedy_pass_at_1(model, tokenizer, task.validation) == result.pass_at_1
+    assert right(model, tokenizer, task) == list(result.right)
+    assert sum(result.right) / len(task.validation) == result.pass_at_1
 
 
 def test_components_logged_by_a_reward_reach_the_history(task: Task, policy: Path) -> None:
@@ -105,16 +115,16 @@ def test_greedy_evaluation_ignores_and_keeps_train_mode(task: Task, policy: Path
         AutoModelForCausalLM.from_pretrained(policy),
         AutoTokenizer.from_pretrained(policy),
     )
-    in_eval = greedy_pass_at_1(model.eval(), tokenizer, task.validation)
-    in_train = greedy_pass_at_1(model.train(), tokenizer, task.validation)
+    in_eval = right(model.eval(), tokenizer, task)
+    in_train = right(model.train(), tokenizer, task)
     assert in_eval == in_train
     assert model.training
-    assert greedy_pass_at_1(model, tokenizer, task.validation, batch_size=5) == in_eval
+    assert right(model, tokenizer, task, eval_batch=5) == in_eval
 
 
 def test_greedy_evaluation_needs_examples(policy: Path) -> None:
     with pytest.raises(ValueError, match="at least one example"):
-        greedy_pass_at_1(None, None, [])  # type: ignore[arg-type]
+        greedy_right(None, None, [], exactly, CONFIG)  # type: ignore[arg-type]
 
 
 def _raises(**_: object) -> list[float | None]:
@@ -146,6 +156,6 @@ def test_some_none_is_fine(task: Task, policy: Path) -> None:
 
 
 def test_updates_must_divide_the_completions(task: Task, policy: Path) -> None:
-    config = InnerConfig(steps=1, prompts=3, num_generations=3, updates=2)
+    config = Training(inner=InnerSection(steps=1, prompts=3, num_generations=3, updates=2))
     with pytest.raises(ValueError, match="updates=2 does not divide the 9 completions"):
         train_inner(outcome, policy, task.train, task.validation, config)

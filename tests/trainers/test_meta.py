@@ -7,20 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from derl_trainers.runs.executors import InProcess
 from derl_trainers.runs.store import Store, StoreError
-from derl_trainers.runs.view import View
-from derl_trainers.settings.run import RunConfig, load_config, parse_config
+from derl_trainers.settings.run import load_config
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -41,115 +35,6 @@ def toml(values: dict[str, Any], within: str = "") -> str:
     plain = "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items() if type(v) is not dict)
     tables = {f"{within}{k}": v for k, v in values.items() if type(v) is dict}
     return plain + "".join(f"[{k}]\n{toml(v, k + '.')}" for k, v in tables.items())
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from derl_trainers.runs.jobs import PolicyJob
-
-    config = parse_config(MINI)
-    job = PolicyJob(config.task, config.policy, str(tmp_path_factory.mktemp("policy")), 0)
-    return str(job.run(lambda *_: None)["path"])
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store.create(tmp_path / "run", "t", 0, MINI, "0")) as found:
-        yield found
-
-
-def meta_reward(store: Store, policy: str, config: RunConfig | None = None) -> Any:
-    from derl_trainers.outer.reward import MetaReward
-    from derl_trainers.runs.runner import Runner
-
-    runner = Runner(store, InProcess(), View(Console(file=StringIO())))
-    return MetaReward(config or parse_config(MINI), runner, policy, store.path.parent)
-
-
-def test_equal_rewards_are_trained_once_and_failures_stay_in_the_group(
-    store: Store, policy: str
-) -> None:
-    reward = meta_reward(store, policy)
-    first = reward(["g1 + g9", "g1 + 0.5 * g3", "2 * g1 + g3 + 7\n", "(g1", "g1 + 0.5*g3", "g4"])
-    assert first[0] == -0.8
-    assert first[3] == -1.0
-    assert first[1] == first[2] == first[4]
-    assert 0 <= first[1] <= 1
-    statuses = [r["status"] for r in store.rows("SELECT status FROM proposals ORDER BY idx")]
-    assert statuses == ["failed", "trained", "reused", "failed", "reused", "trained"]
-    # The next step knows what this one trained.
-    second = reward(["0.5 * g3 + g1", "3 * g4", "g2"])
-    assert second[:2] == [first[1], first[5]]
-    assert store.rows("SELECT COUNT(*) AS n FROM jobs") == [{"n": 3}]
-    row = store.rows("SELECT job, status FROM proposals WHERE step = 2 AND idx = 0")[0]
-    origin = store.rows("SELECT job FROM proposals WHERE step = 1 AND idx = 1")[0]
-    assert (row["job"], row["status"]) == (origin["job"], "reused")
-    key = store.rows("SELECT DISTINCT key FROM proposals WHERE job = ?", (row["job"],))
-    assert len(key) == 1
-
-
-def test_a_formula_equal_to_a_baseline_is_served_from_it(store: Store, policy: str) -> None:
-    from derl_trainers.outer.meta import baselines
-
-    reward = meta_reward(store, policy)
-    reward.train_baselines(baselines("derl-math"))
-    reward(["2 * g1", "g1 + g2 + g3 + g4"])
-    rows = store.rows(
-        "SELECT p.status, j.kind, j.label FROM proposals AS p JOIN jobs AS j ON j.id = p.job"
-    )
-    assert rows == [
-        {"status": "reused", "kind": "baseline", "label": "outcome only"},
-        {"status": "reused", "kind": "baseline", "label": "mean of primitives"},
-    ]
-
-
-def test_a_broken_run_is_neither_praised_nor_blamed(
-    store: Store, policy: str, tmp_path: Path
-) -> None:
-    from derl_trainers.runs.runner import JobFailed
-
-    reward = meta_reward(store, policy)
-    good = reward(["g1", "g1 + g9"])
-    # By its name it is the same policy still, whose scores are known.
-    reward.policy = str(tmp_path / "nowhere" / Path(policy).name)
-    assert reward(["g4", "g1", "g1 + g9"]) == [sum(good) / 2, *good]
-    row = store.rows("SELECT * FROM proposals WHERE step = 2 AND idx = 0")[0]
-    assert (row["status"], row["meta_reward"]) == ("faulted", None)
-    job = store.rows("SELECT status, error FROM jobs WHERE id = ?", (row["job"],))[0]
-    assert job["status"] == "failed"
-    assert "nowhere" in job["error"]
-    with pytest.raises(JobFailed, match="every inner run of the step broke"):
-        reward(["g2", "g3"])
-    # What broke was not remembered as a score: it is trained once the policy is there again.
-    reward.policy = policy
-    assert reward(["g4"])[0] >= 0
-
-
-def test_flat_penalty(store: Store, policy: str) -> None:
-    config = parse_config(MINI)
-    config = replace(config, meta=replace(config.meta, penalty="flat"))
-    assert meta_reward(store, policy, config)(["g1 + g9", "g1 / (g3 - g4)"]) == [-1.0, -1.0]
-
-
-def test_completions_of_a_chat_model_are_read(store: Store, policy: str) -> None:
-    reward = meta_reward(store, policy)
-    chat = [[{"role": "assistant", "content": "```python\n\ng1 + g9\n```\nThat is it."}]]
-    assert reward(chat) == [-0.8]
-    row = store.rows("SELECT formula, completion FROM proposals")[0]
-    assert row == {"formula": "g1 + g9", "completion": chat[0][0]["content"]}
-
-
-def test_baselines_of_the_suites_compile() -> None:
-    import derl_dsl
-    from derl_trainers.outer.meta import baselines
-
-    assert baselines("derl-math") == {
-        "outcome only": "g1",
-        "outcome + format": "(g1 + g2) / 2",
-        "mean of primitives": "(g1 + g2 + g3 + g4) / 4",
-    }
-    for formula in baselines("math").values():
-        assert derl_dsl.compile(formula, suite="math").certificate.outcome_monotone
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +114,9 @@ def test_the_run_leaves_its_models(finished: tuple[Path, str]) -> None:
     from transformers import AutoModelForCausalLM
 
     folder, _ = finished
-    for name in ("meta/cold-0", "meta/trained"):
-        assert AutoModelForCausalLM.from_pretrained(folder / name).num_parameters() > 0
+    (cold,) = (folder / "meta").glob("cold-*")
+    for path in (cold, folder / "meta" / "trained"):
+        assert AutoModelForCausalLM.from_pretrained(path).num_parameters() > 0
     assert len(list((folder / "policy").iterdir())) == 1
 
 

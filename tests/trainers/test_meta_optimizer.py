@@ -135,7 +135,7 @@ def test_the_formula_of_a_completion(completion: Any, formula: str) -> None:
 def test_a_cold_start_is_saved_as_it_was_trained(tmp_path: Path) -> None:
     meta = build_meta_optimizer(SMALL, SUITE, 0)
     before = weights(meta.model)
-    assert cold_start(meta, SMALL, SUITE, 0, tmp_path) == 2
+    assert cold_start(meta, SMALL, SUITE, 0, tmp_path).steps == 2
     assert not same(before, weights(meta.model))
     loaded = load_meta_optimizer(SMALL, SUITE, tmp_path)
     assert same(weights(meta.model), weights(loaded.model))

@@ -15,17 +15,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from derl_primitives.derl_math import g1, g2, g3, g4
 from derl_trainers.policy.tiny import (
-    PolicyConfig,
-    Styles,
     build_model,
     build_policy,
     build_tokenizer,
     demonstration,
 )
+from derl_trainers.settings.sections import StylesSection, TinySection
 from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Example, Task
 
-CONFIG = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
+CONFIG = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def task() -> Task:
 def test_tokenizer_round_trips_every_style(task: Task) -> None:
     tokenizer, rng = build_tokenizer(), random.Random(0)
     for example in task.train:
-        for style in fields(Styles):
+        for style in fields(StylesSection):
             text = example.prompt + demonstration(example, style.name, rng)
             ids = tokenizer(text)["input_ids"]
             assert tokenizer.decode(ids) == text
@@ -53,7 +52,7 @@ def test_styles_earn_the_primitives_that_mislead() -> None:
     """What the demo's task rests on: each style's mean of g1 to g4, over many demonstrations."""
     example, rng, count = Example("7+9-3+2=?\n", "15"), random.Random(0), 200
     earned = {}
-    for style in fields(Styles):
+    for style in fields(StylesSection):
         texts = [demonstration(example, style.name, rng) for _ in range(count)]
         golds = [example.answer] * count
         scores = g1(texts, golds), g2(texts), g3(texts), g4(texts, golds)
@@ -73,7 +72,7 @@ def test_styles_earn_the_primitives_that_mislead() -> None:
 
 
 def test_default_policy_is_small() -> None:
-    model = build_model(PolicyConfig(), build_tokenizer())
+    model = build_model(TinySection(), build_tokenizer())
     assert 300_000 <= sum(p.numel() for p in model.parameters()) <= 650_000
 
 

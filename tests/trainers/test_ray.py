@@ -21,9 +21,10 @@ pytest.importorskip("trl")
 
 from derl_trainers.runs.executors import Event, Executor, InProcess, make_executor
 from derl_trainers.runs.executors.ray import RayWorkers
-from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.runs.jobs import PolicyJob
 from derl_trainers.settings import run as c
 from derl_trainers.tasks.arithmetic import ArithmeticSection
+from tests.trainers.toys import inner, placed
 
 TASK = c.TaskSection(arithmetic=ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3))
 TINY = c.TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
@@ -85,9 +86,11 @@ def workers() -> Iterator[RayWorkers]:
 def test_an_inner_run_gives_the_numbers_of_this_process(
     workers: RayWorkers, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    workers.submit(0, PolicyJob(TASK, POLICY, str(tmp_path / "policy"), 0))
+    policy = PolicyJob(TASK, POLICY, str(tmp_path / "policy"), 0)
+    workers.submit(0, policy)
     (built,) = [e for e in collect(workers, 1) if e.kind == "done"]
-    job = InnerJob("g1 + 0.5 * g2", "derl-math", TASK, INNER, built.result["path"], 3, "search")
+    start = placed(policy, built.result)
+    job = inner("g1 + 0.5 * g2", "derl-math", start, 3, task=TASK, inner=INNER)
     jobs = [job, replace(job, seed=4, save_to=str(tmp_path / "trained"))]
     here, there = InProcess(), workers
     for executor in (here, there):

@@ -144,8 +144,8 @@ def test_a_finished_or_running_run_is_not_resumed(whole: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the run is finished" in done.stderr
-    store = Store.create(whole / "busy", "t", 0, MINI, "0")
+    store = Store.create(whole / "busy", "t", 0, MINI, {})
     with pytest.raises(StoreError, match="another process works on this run"):
-        Store.resume(whole / "busy")
+        Store.resume(whole / "busy", {})
     store.close()
-    Store.resume(whole / "busy").close()
+    Store.resume(whole / "busy", {}).close()

@@ -20,7 +20,7 @@ USABLE = {**FAILED, "completion": "g1", "formula": "g1", "stage": None, "diagnos
 
 
 def new(path: Path) -> Store:
-    return Store.create(path, "t", 0, {"meta": {"steps": 2}}, "0.1")
+    return Store.create(path, "t", 0, {"meta": {"steps": 2}}, {})
 
 
 def test_a_step_as_its_view_shows_it(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ import os, signal, sys
 from pathlib import Path
 from derl_trainers.runs.store import Store
 from tests.trainers.test_store import FAILED, USABLE
-store = Store.create(Path(sys.argv[1]), "t", 0, {"meta": {"steps": 9}}, "0.1")
+store = Store.create(Path(sys.argv[1]), "t", 0, {"meta": {"steps": 9}}, {})
 with store.running():
     for step in range(1, 4):
         ids = store.add_proposals(step, [FAILED, USABLE])

@@ -387,11 +387,12 @@ def test_torch_compile_with_its_own_compiler() -> None:
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     pytest.importorskip("trl")
-    from derl_trainers.policy.tiny import PolicyConfig, build_policy
+    from derl_trainers.policy.tiny import build_policy
+    from derl_trainers.settings.sections import TinySection
     from derl_trainers.tasks.arithmetic import arithmetic
 
     task = arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
-    config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
     return task, build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
@@ -404,10 +405,11 @@ reward = ok + short * (1 - ramp(chars(completion), 0, 40)) + 0.1 * place
 
 
 def train(reward: Any, policy: tuple[Any, Path]) -> Any:
-    from derl_trainers.inner.loop import InnerConfig, train_inner
+    from derl_trainers.inner.loop import train_inner
+    from tests.trainers.toys import training
 
     task, path = policy
-    config = InnerConfig(steps=2, prompts=4, num_generations=4, updates=2)
+    config = training(steps=2, prompts=4, num_generations=4, updates=2)
     return train_inner(reward, path, task.train, task.validation, config)
 
 

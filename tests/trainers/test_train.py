@@ -21,17 +21,19 @@ from typer.testing import CliRunner, Result
 from derl_dsl.cli.app import register
 from derl_trainers.cli.commands import COMMANDS
 from derl_trainers.inner.alone import Share
-from derl_trainers.inner.loop import Budget, InnerConfig, PolicyOptions, train_inner
+from derl_trainers.inner.loop import train_inner
 from derl_trainers.inner.reward import RewardFault
-from derl_trainers.policy.greedy import chat_for, greedy_pass_at_1
+from derl_trainers.policy.greedy import chat_for
 from derl_trainers.policy.loading import ModelMissing, load_model
-from derl_trainers.policy.tiny import PolicyConfig, build_policy
+from derl_trainers.policy.tiny import build_policy
 from derl_trainers.settings.run import ConfigError
+from derl_trainers.settings.sections import BudgetSection, PolicySection, TinySection, Training
 from derl_trainers.settings.train import load_train_config, parse_set
 from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Task
+from tests.trainers.toys import greedy_share, training
 
-CONFIG = InnerConfig(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
+CONFIG = training(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
 SMALL = [
     "inner.prompts=2", "inner.num_generations=4", "inner.updates=2",
     "inner.max_completion_length=12", "task.arithmetic.size=40", "task.arithmetic.test_size=10",
@@ -50,7 +52,7 @@ def task() -> Task:
 @pytest.fixture(scope="module")
 def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    config = PolicyConfig(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
     return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
@@ -67,9 +69,7 @@ def noise(completions: list[str], **_: object) -> list[float | None]:
     return [rng.random() for _ in completions]
 
 
-def inner(
-    reward: object, task: Task, policy: Path, config: InnerConfig = CONFIG, **more: Any
-) -> Any:
+def inner(reward: object, task: Task, policy: Path, config: Training = CONFIG, **more: Any) -> Any:
     return train_inner(reward, policy, task.train, task.validation, config, **more)  # type: ignore[arg-type]
 
 
@@ -104,7 +104,7 @@ def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
     found = json.loads((out / "metrics.json").read_text())
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
     data = arithmetic(size=40, test_size=10, warmup_size=200, terms=3).validation
-    again = greedy_pass_at_1(model, tokenizer, data, max_new_tokens=12)
+    again = greedy_share(model, tokenizer, data, CONFIG)
     assert found["after"]["pass_at_1"] == again
     assert found["after"]["low"] <= again <= found["after"]["high"] < 1
     assert found["steps"] == len(found["history"]) == 3
@@ -161,27 +161,27 @@ def test_a_chat_template_makes_conversations(task: Task, policy: Path, tmp_path:
         seen.extend(zip(prompts, completions, strict=True))
         return [float(i) for i in range(len(completions))]
 
-    inner(reward, task, tmp_path, options=PolicyOptions(system="1+1=2"))
+    told = training(CONFIG, policy=PolicySection(system="1+1=2"))
+    inner(reward, task, tmp_path, told)
     prompt, completion = seen[0]
     assert [m["role"] for m in prompt] == ["system", "user"]
     assert prompt[1]["content"] in {e.prompt for e in task.train}
     assert completion[0]["role"] == "assistant"
     # Greedy scoring writes the same text as the template: without a chat it is the plain prompt's.
     plain = [replace(e, prompt=f"1+1=2{e.prompt}?\n") for e in task.validation]
-    asked = chat_for(tokenizer, "auto", "1+1=2")
-    assert greedy_pass_at_1(model, tokenizer, task.validation, chat=asked) == greedy_pass_at_1(
-        model, tokenizer, plain
+    untold = training(CONFIG, policy=PolicySection(chat="no"))
+    assert greedy_share(model, tokenizer, task.validation, told) == greedy_share(
+        model, tokenizer, plain, untold
     )
     seen.clear()
-    inner(reward, task, tmp_path, options=PolicyOptions(chat="no"))
+    inner(reward, task, tmp_path, untold)
     assert isinstance(seen[0][0], str)
 
 
 def test_lora_is_merged_into_a_plain_checkpoint(task: Task, policy: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
-    options = PolicyOptions(lora_rank=2)
-    config = replace(CONFIG, learning_rate=1e-2)
-    result = inner(noise, task, policy, config, options=options, output_dir=tmp_path)
+    config = training(CONFIG, learning_rate=1e-2, policy=PolicySection(lora_rank=2))
+    result = inner(noise, task, policy, config, output_dir=tmp_path)
     before, after = (
         AutoModelForCausalLM.from_pretrained(p).state_dict() for p in (policy, tmp_path)
     )
@@ -191,22 +191,22 @@ def test_lora_is_merged_into_a_plain_checkpoint(task: Task, policy: Path, tmp_pa
     assert all("_proj" in name for name in changed)
     assert not (tmp_path / "adapter_config.json").exists()
     model, tokenizer = load_model(tmp_path)
-    again = greedy_pass_at_1(model, tokenizer, task.validation, max_new_tokens=12)
+    again = greedy_share(model, tokenizer, task.validation, CONFIG)
     assert again == result.pass_at_1
 
 
 @pytest.mark.parametrize(
     ("budget", "steps", "said"),
     [
-        (Budget(tokens=1), 1, "budget of 1 tokens"),
-        (Budget(seconds=1e-6), 1, "budget of 1e-06 seconds"),
-        (Budget(tokens=10**9, seconds=1e9, flat_steps=2), 4, ""),
+        (BudgetSection(tokens=1), 1, "budget of 1 tokens"),
+        (BudgetSection(seconds=1e-6), 1, "budget of 1e-06 seconds"),
+        (BudgetSection(tokens=10**9, seconds=1e9, flat_steps=2), 4, ""),
     ],
 )
 def test_a_budget_ends_a_run(
-    task: Task, policy: Path, budget: Budget, steps: int, said: str
+    task: Task, policy: Path, budget: BudgetSection, steps: int, said: str
 ) -> None:
-    result = inner(noise, task, policy, replace(CONFIG, steps=4, budget=budget))
+    result = inner(noise, task, policy, training(CONFIG, steps=4, budget=budget))
     assert result.steps == len(result.history) == steps
     assert result.stopped.startswith(said)
     assert bool(result.stopped) is bool(said)
@@ -214,7 +214,7 @@ def test_a_budget_ends_a_run(
 
 
 def test_rewards_that_tell_nothing_apart_end_early(task: Task, policy: Path) -> None:
-    config = replace(CONFIG, steps=6, budget=Budget(flat_steps=2))
+    config = training(CONFIG, steps=6, budget=BudgetSection(flat_steps=2))
     result = inner(lambda completions, **_: [1.0] * len(completions), task, policy, config)
     assert result.steps == 2
     assert result.stopped == "no group's rewards differed in 2 steps in a row"
@@ -230,7 +230,7 @@ def test_batches_without_a_score_are_borne_but_not_for_ever(task: Task, policy: 
 
         return reward
 
-    config = replace(CONFIG, steps=4)
+    config = training(CONFIG, steps=4)
     history = inner(after(2), task, policy, config).history
     assert [record.reward_mean is None for record in history] == [True, True, False, False]
     with pytest.raises(RewardFault, match="for all 8 completions of 3 batches"):
@@ -246,7 +246,7 @@ def test_settings_of_trl_are_handed_through(
     real = module.trainer_settings
     monkeypatch.setattr(module, "trainer_settings", lambda *a: given.append(real(*a)) or given[-1])
     trl = {"gradient_accumulation_steps": 2, "weight_decay": 0.25, "loss_type": "dr_grpo"}
-    result = inner(noise, task, policy, replace(CONFIG, trl=trl))
+    result = inner(noise, task, policy, training(CONFIG, trl=trl))
     (args,) = given
     assert (args.weight_decay, args.loss_type, args.gradient_accumulation_steps) == (
         0.25, "dr_grpo", 2,
@@ -255,7 +255,7 @@ def test_settings_of_trl_are_handed_through(
     assert (args.per_device_train_batch_size, args.max_steps) == (2, 4)
     assert (result.steps, len(result.history)) == (2, 2)
     with pytest.raises(ValueError, match="updates=2 x gradient accumulation 3 does not divide"):
-        inner(noise, task, policy, replace(CONFIG, trl={"gradient_accumulation_steps": 3}))
+        inner(noise, task, policy, training(CONFIG, trl={"gradient_accumulation_steps": 3}))
 
 
 def test_an_earlier_run_caps_a_later_one(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 pytest.importorskip("trl")
 
 from derl_trainers.runs.executors import Event, InProcess
-from derl_trainers.runs.jobs import InnerJob, PolicyJob
+from derl_trainers.runs.jobs import PolicyJob
 from derl_trainers.settings import run as c
 from derl_trainers.tasks.arithmetic import ArithmeticSection
+from tests.trainers.toys import changed, inner, placed
 
 TASK = c.TaskSection(arithmetic=ArithmeticSection(size=40, test_size=8, warmup_size=100, terms=3))
 TINY = c.TinySection(hidden_size=16, intermediate_size=16, heads=2, steps=1, batch_size=8)
@@ -52,12 +52,12 @@ def test_an_inner_job_hands_them_to_trl(tmp_path: Path, monkeypatch: pytest.Monk
     policy = PolicyJob(TASK, c.PolicySection(tiny=TINY), str(tmp_path / "policy"), 0)
     executor.submit(0, policy)
     executor.poll(events.append, block=True)
-    job = InnerJob(
-        "g1 + 0.5 * g2", "derl-math", TASK, INNER, events[-1].result["path"], 0, "search",
+    job = inner(
+        "g1 + 0.5 * g2", "derl-math", placed(policy, events[-1].result), task=TASK, inner=INNER,
         trl={"weight_decay": 0.25, "loss_type": "dr_grpo"},
     )  # fmt: skip
     executor.submit(1, job)
-    executor.submit(2, replace(job, trl={"gradient_accumulation_steps": 3}))
+    executor.submit(2, changed(job, trl={"gradient_accumulation_steps": 3}))
     for _ in range(2):
         executor.poll(events.append, block=True)
     done, failed = (e for e in events if e.job and e.kind in ("done", "failed"))
@@ -67,10 +67,10 @@ def test_an_inner_job_hands_them_to_trl(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_outer_loop_hands_its_own_to_trl(tmp_path: Path) -> None:
-    from derl_trainers.outer.meta import _grpo_config
+    from derl_trainers.outer.trainer import meta_settings
 
     config = load(tmp_path, "[meta.trl]\nweight_decay = 0.25\n[trl]\nweight_decay = 0.5\n")
-    assert _grpo_config(config, tmp_path, 2).weight_decay == 0.25
+    assert meta_settings(config, tmp_path, 2).weight_decay == 0.25
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,11 @@ def test_the_outer_loop_hands_its_own_to_trl(tmp_path: Path) -> None:
         ("[trl]\nweight_deccay = 1", "unknown key 'weight_deccay' in [trl]; did you mean 'weight"),
         ("[trl]\nmax_steps = 1", "[trl] max_steps: is set by [inner] steps here"),
         ("[trl]\nlr_scheduler_type = 'liner'", "[trl], with [inner]: "),
+        ("[trl]\nnum_iterations = 2", "[trl] num_iterations: is set by [inner] updates, which"),
+        ("[trl]\nloss_type = 'foo'", "[trl] loss_type: expected one of 'grpo', "),
+        ("[trl]\nscale_rewards = 'grup'", "not 'grup'; did you mean 'group'?"),
+        ("[trl]\nuse_vllm = true", "[trl] use_vllm: vLLM is not installed"),
+        ("[meta.trl]\ngradient_accumulation_steps = 2", "accumulation_steps: is set by [meta] upd"),
         ("[meta.trl]\nlos_type = 'grpo'", "unknown key 'los_type' in [meta.trl]; did you mean"),
         ("[meta.trl]\nnum_iterations = 2", "[meta.trl] num_iterations: is set by [meta] updates"),
         ("[meta.trl]\nlr_scheduler_type = 'liner'", "[meta.trl], with [meta]: "),

@@ -242,10 +242,15 @@ def load_primitives(
     return load_with(path, settings)
 
 
-def load_with(path: str | PathLike[str], settings: SandboxSettings) -> tuple[Primitive, ...]:
-    """`load_primitives` with the settings as one value; an unchanged file is not declared again."""
+def load_with(
+    path: str | PathLike[str], settings: SandboxSettings, copy: Path | None = None
+) -> tuple[Primitive, ...]:
+    """`load_primitives` with the settings as one value; an unchanged file is not declared again.
+
+    With `copy`, that file is read, and known by the name `path`.
+    """
     path = Path(path)
-    source = _read(path)
+    source = _read(path if copy is None else copy)
     for entry in REGISTRY.values():
         origin = entry.origin
         same = isinstance(origin, SourceFile) and origin.path == str(path)

@@ -141,6 +141,12 @@ class Reward:
         return {p.name: p.value for p in payloads if isinstance(p, Param)}
 
     @property
+    def suite(self) -> str | None:
+        """The suite whose names the program may use, as it was given."""
+        found: str | None = self._arguments[1]
+        return found
+
+    @property
     def outcome(self) -> str | None:
         """The input that says a rollout was right, when one is known and the reward reads it."""
         node = self._checked.outcome

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from derl_trainers.cli.shared import RUNS, check_extras, check_task, fail
+from derl_trainers.cli.shared import RUNS, check_extras, check_task, ended_as_by_ctrl_c, fail
 from derl_trainers.outer.compare import (
     Outcome,
     Search,
@@ -85,7 +85,7 @@ def compare_command(
         highlight=False,
     )
     try:
-        with _News(console, settings.meta.steps) as news:
+        with ended_as_by_ctrl_c(), _News(console, settings.meta.steps) as news:
             run_all(todo, config, set_ or [], parallel, news)
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; go on with it: --dir {folder}", err=True)

@@ -19,6 +19,7 @@ from derl_trainers.cli.shared import (
     check_extras,
     check_task,
     check_writable,
+    ended_as_by_ctrl_c,
     fail,
     run_folder,
 )
@@ -28,7 +29,7 @@ from derl_trainers.runs.executors import prepare
 from derl_trainers.runs.runner import JobFailed
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.view import WIDTH, View
-from derl_trainers.settings.run import load_config, load_custom, parse_config, wants_hub
+from derl_trainers.settings.run import KEPT, load_config, load_custom, parse_config, wants_hub
 from derl_trainers.settings.train import parse_set
 
 
@@ -96,7 +97,7 @@ def _stored(run: Path) -> tuple[Any, Path]:
     if row["status"] == "finished":
         fail(f"{folder}: the run is finished; see `derl-dsl runs show {folder}`")
     settings = parse_config(json.loads(row["config"]), str(folder / "run.db"))
-    load_custom(settings)
+    load_custom(settings, folder / KEPT)
     return settings, folder
 
 
@@ -112,7 +113,8 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     again = f"go on with it: derl-dsl meta-train --resume {folder}"
     try:
-        meta_train(settings, folder, View(console, quiet), resume, shared)
+        with ended_as_by_ctrl_c():
+            meta_train(settings, folder, View(console, quiet), resume, shared)
     except (ConfigError, StoreError, ModelMissing) as error:
         fail(str(error))
     except (JobFailed, EndpointError) as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +22,20 @@ def fail(message: str) -> NoReturn:
     """One message on stderr and exit code 2."""
     typer.echo(f"derl-dsl: {message}", err=True)
     raise typer.Exit(2)
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Within it SIGTERM, by which a cluster ends a job, does what Ctrl-C does."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_folder(run: Path) -> Path:

@@ -22,8 +22,9 @@ from derl_dsl.cli.inputs import (
     show_no_logs,
 )
 from derl_grammar.diagnostics import render
+from derl_trainers.cli.shared import ended_as_by_ctrl_c
 from derl_trainers.cli.train_view import TrainView
-from derl_trainers.inner.reward import RewardFault
+from derl_trainers.inner.reward import Diverged, RewardFault
 from derl_trainers.settings.run import ConfigError
 from derl_trainers.settings.train import load_train_config, parse_set
 from derl_trainers.tasks.base import TaskError
@@ -156,13 +157,13 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
     try:
         prepared = prepare(reward, config)
         view.begin(reward, prepared, config)
-        with view:
+        with ended_as_by_ctrl_c(), view:
             trained = train(prepared, config, folder, view.warm, view.progress, view.step)
         view.finish(reward, trained, folder)
     except (ConfigError, TaskError, ModelMissing) as error:
         _gone(folder)
         fail(str(error))
-    except RewardFault as error:
+    except (RewardFault, Diverged) as error:
         for line in reward.faults.summary():
             typer.echo(f"fault: {line}", err=True)
         typer.echo(f"derl-dsl: {error}", err=True)

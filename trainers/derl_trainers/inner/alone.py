@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,17 @@ from derl_dsl.score.reward import Reward, columns_of
 from derl_runtime.reading import ColumnError
 from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
-from derl_trainers.inner.loop import InnerConfig, InnerResult, OnStep, train_inner, trainer_settings
-from derl_trainers.policy.loading import unpacked
-from derl_trainers.policy.quiet import quiet
-from derl_trainers.policy.tiny import build_policy
-from derl_trainers.runs.jobs import inner_config, policy_config, policy_options
+from derl_trainers.inner.loop import (
+    InnerResult,
+    OnStep,
+    check_rows,
+    train_inner,
+    trainer_settings,
+)
+from derl_trainers.inner.outcome import scorer_for
+from derl_trainers.policy.start import start_policy
 from derl_trainers.settings.train import METRICS, TrainConfig
-from derl_trainers.tasks.base import Example, Task, TaskError
+from derl_trainers.tasks.base import Example, Scorer, Task, TaskError
 from derl_trainers.tasks.load import examples, load_task
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -36,6 +39,7 @@ class Prepared:
     task: Task
     trained: tuple[Example, ...]
     scored: tuple[Example, ...]
+    scorer: Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,17 @@ def prepare(reward: Reward, config: TrainConfig) -> Prepared:
     Raises ConfigError for settings that TRL does not know or take, TaskError for data that cannot
     be used, also when it lacks a column that the reward reads.
     """
-    check_trl(config.trl, lambda: trainer_settings(inner_settings(config), config.seed, "logs"))
+    check_trl(config.trl, lambda: trainer_settings(config.training, config.seed, "logs"))
     task = load_task(config.task, tuple(columns_of(reward)))
     trained, scored = examples(task, "final" if config.split == "final" else "search")
     if not scored:
         raise TaskError("the task has no test problems: name them with --test")
+    try:
+        check_rows(len(trained), config.inner.prompts)
+    except ValueError as error:
+        raise TaskError(str(error)) from None
     _try(reward, trained, config.inner.num_generations)
-    return Prepared(reward, task, trained, scored)
+    return Prepared(reward, task, trained, scored, scorer_for(task, reward.suite))
 
 
 def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
@@ -85,7 +93,7 @@ def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
 
     Raises TaskError.
     """
-    twin = copy(reward)  # with a log of faults of its own
+    twin = reward.with_groups(group)  # with a log of faults of its own
     row = rows[0]
     columns = {name: [value] * group for name, value in row.columns.items()}
     try:
@@ -114,26 +122,22 @@ def train(
     `train_inner` does.
     """
     policy = config.policy.model
-    if policy == "tiny":
+    if config.policy.built:
         # Two threads on small matrices are slower than one.
         torch.set_num_threads(1)
-        tiny, folder = policy_config(config.policy.tiny), out / "start"
-        with quiet():
-            policy = str(build_policy(prepared.task, tiny, folder, config.seed, warm))
-    elif config.inner.beta and not config.policy.lora_rank:
-        # TRL reads the policy again as the reference of the KL term, and cannot read GGUF.
-        with quiet():
-            policy = unpacked(policy, out / "start")
+    if config.policy.built or (config.inner.beta and not config.policy.lora_rank):
+        # TRL reads a policy again as the reference of the KL term, and cannot read GGUF.
+        policy = start_policy(config.task, config.policy, out / "start", config.seed, warm)
     result = train_inner(
         prepared.reward,
         policy,
         prepared.trained,
         prepared.scored,
-        inner_settings(config),
+        config.training,
         seed=config.seed,
+        scorer=prepared.scorer,
         output_dir=out,
         progress=progress,
-        options=policy_options(config.policy),
         on_step=on_step,
         logs_dir=out / "logs",
         score_before=True,
@@ -146,11 +150,6 @@ def train(
     record = json.dumps(metrics(prepared, config, trained), indent=1, ensure_ascii=False)
     (out / METRICS).write_text(record + "\n", encoding="utf-8")
     return trained
-
-
-def inner_settings(config: TrainConfig) -> InnerConfig:
-    """The inner trainer's own settings."""
-    return inner_config(config.inner, config.budget, config.eval_batch, config.trl)
 
 
 def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from trl import GRPOConfig
 
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.reading import ConfigError
+from derl_trainers.reading import ConfigError, did_you_mean
+from derl_trainers.settings.sections import Training
 
 # What other settings decide: two places for one number would contradict each other.
 OWNED = {
@@ -30,6 +31,12 @@ OWNED = {
     "data_seed": "seed",
     "output_dir": "--out",
     "model_init_kwargs": "[policy]",
+    # A step would be another number of samplings or updates than is counted and paid for.
+    "num_iterations": "[inner] updates, which cuts a sampling into parts and uses each once",
+    "auto_find_batch_size": "[inner] prompts, num_generations and updates",
+    "logging_steps": "the sampling steps",
+    "logging_strategy": "the sampling steps",
+    "reward_weights": "[inner] rewards; there is one reward",
 }
 # The same of the outer loop, which keeps its checkpoints to go on from.
 META_OWNED = {
@@ -47,12 +54,31 @@ META_OWNED = {
     "seed": "seed",
     "data_seed": "seed",
     "output_dir": "--run-dir",
+    "gradient_accumulation_steps": "[meta] updates; a group is one batch",
+    "auto_find_batch_size": "[meta] formulas",
+    "reward_weights": "the meta-reward; there is one",
     "logging_steps": "[meta] updates",
+    "logging_strategy": "[meta] updates",
     "save_strategy": "the outer steps",
     "save_steps": "the outer steps",
     "save_total_limit": "the outer steps",
     "model_init_kwargs": "[meta] model",
 }
+
+
+# Names that TRL asks for when training has begun, if at all.
+_NAMES: dict[str, tuple[Any, ...]] = {
+    "loss_type": (
+        "grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo",
+    ),
+    "scale_rewards": ("group", "batch", "none", True, False),
+    "importance_sampling_level": ("token", "sequence"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+    "vllm_mode": ("server", "colocate"),
+}  # fmt: skip
+# What training does not see of a reward: `group` a factor and what a group shares, `affine` a
+# factor and a constant, `text` nothing.
+Invariance = Literal["group", "affine", "text"]
 
 
 def grpo_config(
@@ -97,12 +123,35 @@ def check_trl(
         if key in owned:
             raise ConfigError(f"[{section}] {key}: is set by {owned[key]} here")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else "; see trl.GRPOConfig"
+            hint = did_you_mean(key, known) or "; see trl.GRPOConfig"
             raise ConfigError(f"unknown key {key!r} in [{section}]{hint}")
+    for key, names in _NAMES.items():
+        if key in trl and trl[key] not in names:
+            raise ConfigError(
+                f"[{section}] {key}: expected one of {', '.join(map(repr, names))}, "
+                f"not {trl[key]!r}{did_you_mean(str(trl[key]), map(str, names))}"
+            )
+    if trl.get("use_vllm") and find_spec("vllm") is None:
+        raise ConfigError(f"[{section}] use_vllm: vLLM is not installed: pip install 'trl[vllm]'")
     try:
         with quiet():
             build()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ImportError) as error:
         said = str(error).splitlines()[0]
         raise ConfigError(f"[{section}], with [{beside}]: {said}") from None
+
+
+def invariance(training: Training) -> Invariance:
+    """What change of a reward training does not see, with these settings of TRL.
+
+    Its advantages are (R - group's mean) / (deviation + 1e-4). With the group's deviation, a
+    positive factor and whatever a group shares vanish. With the batch's, only what all rollouts
+    share does: what groups differ by is part of the deviation. With none, the factor stays, and
+    what the KL term is worth beside it. `raw` rewards meet float32 and the 1e-4 as they are.
+    """
+    if training.inner.rewards == "raw":
+        return "text"
+    scaled = training.trl.get("scale_rewards", "group")
+    if scaled in ("none", False):
+        return "text" if training.inner.beta else "affine"
+    return "affine" if scaled == "batch" else "group"

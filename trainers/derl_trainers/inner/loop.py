@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from os import environ
@@ -23,71 +24,17 @@ from trl import GRPOConfig, GRPOTrainer
 
 from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.inner.grpo import grpo_config
-from derl_trainers.inner.reward import Reward, TimedReward
-from derl_trainers.policy.greedy import Chat, ChatMode, chat_for, greedy_pass_at_1
+from derl_trainers.inner.outcome import exactly
+from derl_trainers.inner.reward import Diverged, Reward, TimedReward, unit_of
+from derl_trainers.policy.greedy import Chat, chat_for, greedy_right
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.tasks.base import Example
+from derl_trainers.settings.sections import Training
+from derl_trainers.tasks.base import Example, Scorer
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Loader = Callable[[str | Path, torch.dtype], tuple[PreTrainedModel, PreTrainedTokenizerBase]]
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When a run ends before its last step; 0 means never.
-
-    `seconds` of training and `tokens` sampled end it after the step that reaches them;
-    `flat_steps` is a number of steps in a row in which no group's rewards differed.
-    """
-
-    seconds: float = 0.0
-    tokens: int = 0
-    flat_steps: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyOptions:
-    """How a policy is loaded and asked, and whether LoRA adapters are trained instead of all of it.
-
-    `dtype` is a torch dtype's name. `lora_rank` 0 trains all weights; adapters are merged into the
-    policy before it is scored and saved. `lora_targets` is `all-linear` or names of layers.
-    """
-
-    dtype: str = "float32"
-    chat: ChatMode = "auto"
-    system: str = ""
-    lora_rank: int = 0
-    lora_alpha: int = 32
-    lora_targets: tuple[str, ...] = ("all-linear",)
-
-
-@dataclass(frozen=True, slots=True)
-class InnerConfig:
-    """One GRPO run: every `steps` is one sampling of `prompts x num_generations` completions.
-
-    The sampled batch is used for `updates` optimizer steps on a part of it each. `trl` holds
-    further settings of TRL's GRPOConfig, passed on as they are.
-    """
-
-    steps: int = 24
-    prompts: int = 16
-    num_generations: int = 8
-    updates: int = 4
-    learning_rate: float = 5e-5
-    max_completion_length: int = 32
-    temperature: float = 1.0
-    beta: float = 0.0
-    seed: int = 0
-    eval_batch_size: int = 512
-    budget: Budget = Budget()
-    trl: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def completions(self) -> int:
-        """Completions sampled in one step."""
-        return self.prompts * self.num_generations
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +80,8 @@ class InnerResult:
     stopped: str = ""
     tokens: int = 0
     pass_at_1_before: float | None = None
+    right: tuple[bool, ...] = ()
+    right_before: tuple[bool, ...] = ()
 
     @property
     def training_seconds(self) -> float:
@@ -149,13 +98,14 @@ class InnerResult:
 def train_inner(
     reward: Reward,
     policy_path: str | Path,
-    task_train: Sequence[Example],
+    train: Sequence[Example],
     validation: Sequence[Example],
-    config: InnerConfig,
-    seed: int | None = None,
+    training: Training,
+    *,
+    seed: int = 0,
+    scorer: Scorer = exactly,
     output_dir: str | Path | None = None,
     progress: Progress | None = None,
-    options: PolicyOptions | None = None,
     on_step: OnStep | None = None,
     logs_dir: str | Path | None = None,
     score_before: bool = False,
@@ -164,69 +114,123 @@ def train_inner(
     """Train the policy at `policy_path` with `reward` and report greedy pass@1 on `validation`.
 
     `reward` follows the TRL protocol: `reward(prompts=, completions=, completion_ids=, **columns)`
-    gives one `float | None` a completion, and the gold answers come as column `answer`. The policy
-    (see `load_model`) is saved, in transformers' format, only to a given `output_dir`; `logs_dir`
-    is for what TRL itself writes; `load` is `load_model`, or `pristine` to keep the model in
-    memory for the next run. Raises RewardFault when the reward raises, gives a wrong number
-    of scores, a score that is not finite, or nothing but None; ModelMissing for a policy that
-    cannot be loaded or asked as `options` say.
+    gives one `float | None` a completion, and the gold answers come as column `answer`; one with a
+    certificate reaches TRL as `[inner] rewards` says. `scorer` says which answers are right. The
+    policy (see `load_model`) is saved, in transformers' format, only to a given `output_dir`;
+    `logs_dir` is for what TRL itself writes; `load` is `load_model`, or `pristine` to keep the
+    model in memory for the next run. Raises RewardFault when the reward raises, gives a wrong
+    number of scores, a score that is not finite, or nothing but None, Diverged when the policy's
+    weights are no numbers any more; ModelMissing for a policy that cannot be loaded or asked as
+    the settings say, ValueError for fewer training problems than a step takes.
     """
+    check_rows(len(train), training.inner.prompts)
+    timer = TimedReward(reward, unit_of(reward) if training.inner.rewards == "unit" else None)
+    recorder = _Recorder(training, timer, progress, on_step)
     start = time.perf_counter()
-    seed = config.seed if seed is None else seed
-    options = options or PolicyOptions()
-    timer = TimedReward(reward)
-    with quiet(), _folder(logs_dir) as scratch:
-        model, tokenizer = load(policy_path, getattr(torch, options.dtype))
-        chat = chat_for(tokenizer, options.chat, options.system)
-        recorder = _Recorder(config, timer, progress, on_step)
-        trainer = _Trainer(
-            model=model,
-            reward_funcs=timer,
-            args=trainer_settings(config, seed, scratch),
-            train_dataset=Dataset.from_list([_row(e, chat) for e in task_train]),
-            processing_class=tokenizer,
-            callbacks=[recorder],
-            peft_config=lora_config(options.lora_rank, options.lora_alpha, options.lora_targets),
-        )
-        trainer.remove_callback(PrinterCallback)
 
-        def score(policy: PreTrainedModel) -> float:
-            return greedy_pass_at_1(
-                policy,
-                tokenizer,
-                validation,
-                config.eval_batch_size,
-                config.max_completion_length,
-                chat,
-            )
-
+    def run(scratch: str) -> InnerResult:
+        """All that holds the model, which is gone when it returns."""
+        model, tokenizer = load(policy_path, getattr(torch, training.policy.dtype))
+        trainer = _trainer(model, tokenizer, timer, train, training, seed, scratch, recorder)
+        asked = (tokenizer, validation, scorer, training)
         evaluating = time.perf_counter()
-        before = score(trainer.model) if score_before else None
+        before = _right(trainer, *asked) if score_before else ()
         updating = time.perf_counter()
         trainer.train()
         trained = time.perf_counter()
         timer.check_learnt()
+        check_numbers(trainer.model)
         policy = _finished(trainer)
-        pass_at_1 = score(policy)
-        eval_seconds = time.perf_counter() - trained + updating - evaluating
+        after = _right(trainer, *asked)
+        scoring = time.perf_counter() - trained + updating - evaluating
         if output_dir is not None and trainer.is_world_process_zero():
             _save(policy, tokenizer, output_dir)
-    faults = getattr(reward, "faults", None)
-    return InnerResult(
-        pass_at_1=pass_at_1,
-        steps=recorder.step(trainer.state),
-        seconds=time.perf_counter() - start,
-        generate_seconds=trainer.generate_seconds,
-        reward_seconds=timer.seconds,
-        update_seconds=trained - updating - trainer.generate_seconds - timer.seconds,
-        eval_seconds=eval_seconds,
-        history=tuple(recorder.history),
-        policy_path=None if output_dir is None else Path(output_dir),
-        faults=faults.totals if isinstance(faults, FaultLog) else (),
-        stopped=recorder.stopped,
-        tokens=timer.tokens,
-        pass_at_1_before=before,
+        faults = getattr(reward, "faults", None)
+        return InnerResult(
+            pass_at_1=sum(after) / len(after),
+            steps=recorder.step(trainer.state),
+            seconds=time.perf_counter() - start,
+            generate_seconds=trainer.generate_seconds,
+            reward_seconds=timer.seconds,
+            update_seconds=trained - updating - trainer.generate_seconds - timer.seconds,
+            eval_seconds=scoring,
+            history=tuple(recorder.history),
+            policy_path=None if output_dir is None else Path(output_dir),
+            faults=faults.totals if isinstance(faults, FaultLog) else (),
+            stopped=recorder.stopped,
+            tokens=recorder.tokens,
+            pass_at_1_before=sum(before) / len(before) if before else None,
+            right=after,
+            right_before=before,
+        )
+
+    try:
+        with quiet(), _folder(logs_dir) as scratch:
+            return run(scratch)
+    finally:
+        recorder.accelerator = None
+        free_memory()
+
+
+def _right(
+    trainer: GRPOTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    validation: Sequence[Example],
+    scorer: Scorer,
+    training: Training,
+) -> tuple[bool, ...]:
+    policy = trainer.accelerator.unwrap_model(trainer.model)
+    return tuple(greedy_right(policy, tokenizer, validation, scorer, training).tolist())
+
+
+def _trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    timer: TimedReward,
+    train: Sequence[Example],
+    training: Training,
+    seed: int,
+    scratch: str,
+    recorder: _Recorder,
+) -> _Trainer:
+    """TRL's trainer of one run, with the recorder among its callbacks."""
+    policy = training.policy
+    chat = chat_for(tokenizer, policy.chat, policy.system)
+    trainer = _Trainer(
+        model=model,
+        reward_funcs=timer,
+        args=trainer_settings(training, seed, scratch),
+        train_dataset=Dataset.from_list([_row(e, chat) for e in train]),
+        processing_class=tokenizer,
+        callbacks=[recorder],
+        peft_config=lora_config(policy.lora_rank, policy.lora_alpha, policy.lora_targets),
     )
+    trainer.remove_callback(PrinterCallback)
+    recorder.accelerator = trainer.accelerator
+    return trainer
+
+
+def check_rows(rows: int, prompts: int) -> None:
+    """Raise ValueError where the problems do not fill one step: TRL would train none."""
+    if rows < prompts:
+        raise ValueError(
+            f"{rows} training problems are fewer than [inner] prompts = {prompts} of a step: "
+            "nothing would be trained; lower prompts or give more problems"
+        )
+
+
+def check_numbers(model: torch.nn.Module) -> None:
+    """Raise Diverged where a weight is NaN or infinite."""
+    for name, weights in model.named_parameters():
+        if not bool(torch.isfinite(weights).all()):
+            raise Diverged(f"training diverged: {name} holds NaN or infinite weights")
+
+
+def free_memory() -> None:
+    """Give back what a run held: a trainer is a knot of references that only gc unties."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _folder(path: str | Path | None) -> Any:
@@ -254,35 +258,36 @@ def _save(
     tokenizer.save_pretrained(output_dir)
 
 
-def trainer_settings(config: InnerConfig, seed: int, scratch: str) -> GRPOConfig:
+def trainer_settings(training: Training, seed: int, scratch: str) -> GRPOConfig:
     """TRL's settings; batches are cut for gradient accumulation and several processes.
 
     Raises ValueError when the completions of a step cannot be cut into equal parts, and what
     GRPOConfig raises for values it cannot use.
     """
-    accumulation = int(config.trl.get("gradient_accumulation_steps", 1))
+    inner = training.inner
+    accumulation = int(training.trl.get("gradient_accumulation_steps", 1))
     processes = int(environ.get("WORLD_SIZE", "1"))  # set by accelerate and torchrun
-    parts = config.updates * accumulation * processes
-    if config.completions % parts:
+    parts = inner.updates * accumulation * processes
+    if inner.completions % parts:
         more = f" x gradient accumulation {accumulation}" if accumulation > 1 else ""
         more += f" x {processes} processes" if processes > 1 else ""
         raise ValueError(
-            f"updates={config.updates}{more} does not divide "
-            f"the {config.completions} completions a step"
+            f"updates={inner.updates}{more} does not divide the {inner.completions} completions "
+            "a step"
         )
     return grpo_config(
         scratch,
         seed,
-        log_every=config.updates,
-        trl=config.trl,
-        max_steps=config.steps * config.updates,
-        per_device_train_batch_size=config.completions // parts,
-        steps_per_generation=config.updates * accumulation,
-        num_generations=config.num_generations,
-        max_completion_length=config.max_completion_length,
-        temperature=config.temperature,
-        learning_rate=config.learning_rate,
-        beta=config.beta,
+        log_every=inner.updates,
+        trl=training.trl,
+        max_steps=inner.steps * inner.updates,
+        per_device_train_batch_size=inner.completions // parts,
+        steps_per_generation=inner.updates * accumulation,
+        num_generations=inner.num_generations,
+        max_completion_length=inner.max_completion_length,
+        temperature=inner.temperature,
+        learning_rate=inner.learning_rate,
+        beta=inner.beta,
     )
 
 
@@ -302,14 +307,17 @@ class _Trainer(GRPOTrainer):  # type: ignore[misc]
 class _Recorder(TrainerCallback):  # type: ignore[misc]
     """Turns TRL's log entries into step records and progress calls, and keeps to the budget."""
 
+    accelerator: Any = None
+
     def __init__(
         self,
-        config: InnerConfig,
+        training: Training,
         timer: TimedReward,
         progress: Progress | None,
         on_step: OnStep | None,
     ) -> None:
-        self.config = config
+        self.inner = training.inner
+        self.budget = training.budget
         self.timer = timer
         self.progress = progress
         self.on_step = on_step
@@ -317,10 +325,12 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
         self.stopped = ""
         self.flat = 0
         self.began = 0.0
+        self.tokens = 0
+        self.seconds = 0.0
 
     def step(self, state: Any) -> int:
         """Sampling steps begun so far."""
-        return -(-int(state.global_step) // self.config.updates)
+        return -(-int(state.global_step) // self.inner.updates)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.began = time.perf_counter()
@@ -328,10 +338,29 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "reward" not in logs:
             return  # The summary at the end of training, or a log between two samplings.
-        record = StepRecord(
-            step=self.step(state),
-            reward_mean=logs["reward"],
-            reward_std=logs["reward_std"],
+        record = self._record(self.step(state), logs)
+        self.history.append(record)
+        self.flat = self.flat + 1 if record.zero_std_share == 1 else 0
+        if self.on_step is not None:
+            self.on_step(record)
+        if self.progress is not None:
+            shown = {"reward": record.reward_mean, "reward_std": record.reward_std}
+            known = {name: value for name, value in shown.items() if value is not None}
+            self.progress(record.step, self.inner.steps, known)
+        self._count()
+        self.stopped = self._reason()
+        if self.stopped and record.step < self.inner.steps:
+            control.should_training_stop = True
+        else:
+            self.stopped = ""
+
+    def _record(self, step: int, logs: Any) -> StepRecord:
+        lo, spread = self.timer.unit or (0.0, 1.0)
+        mean, std = logs["reward"], logs["reward_std"]
+        return StepRecord(
+            step=step,
+            reward_mean=None if mean is None else lo + spread * mean,
+            reward_std=None if std is None else spread * std,
             zero_std_share=logs["frac_reward_zero_std"],
             completion_length=logs["completions/mean_length"],
             components={
@@ -341,28 +370,25 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]
             },
             clipped_share=logs["completions/clipped_ratio"],
         )
-        self.history.append(record)
-        self.flat = self.flat + 1 if record.zero_std_share == 1 else 0
-        if self.on_step is not None:
-            self.on_step(record)
-        if self.progress is not None:
-            shown = {"reward": record.reward_mean, "reward_std": record.reward_std}
-            known = {name: value for name, value in shown.items() if value is not None}
-            self.progress(record.step, self.config.steps, known)
-        self.stopped = self._reason()
-        if self.stopped and record.step < self.config.steps:
-            control.should_training_stop = True
-        else:
-            self.stopped = ""
+
+    def _count(self) -> None:
+        """Tokens and seconds so far: of all processes, and the same in each of them.
+
+        A process that ended by a count of its own would leave the others waiting for it.
+        """
+        milliseconds = int(1000 * (time.perf_counter() - self.began))
+        own = torch.tensor([[self.timer.tokens, milliseconds]], device=self.accelerator.device)
+        counts = self.accelerator.gather(own)
+        self.tokens = int(counts[:, 0].sum())
+        self.seconds = int(counts[:, 1].max()) / 1000
 
     def _reason(self) -> str:
         """Why the run should end now; empty when it should not."""
-        budget = self.config.budget
-        seconds = time.perf_counter() - self.began
+        budget = self.budget
         if budget.flat_steps and self.flat >= budget.flat_steps:
             return f"no group's rewards differed in {self.flat} steps in a row"
-        if budget.tokens and self.timer.tokens >= budget.tokens:
+        if budget.tokens and self.tokens >= budget.tokens:
             return f"budget of {budget.tokens:,} tokens reached"
-        if budget.seconds and seconds >= budget.seconds:
+        if budget.seconds and self.seconds >= budget.seconds:
             return f"budget of {budget.seconds:g} seconds reached"
         return ""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _EMPTY_BATCHES = 3
+_LARGEST = 3.4028234e38  # of float32
 
 Reward = Callable[..., Sequence[float | None]]
 
@@ -16,11 +17,33 @@ class RewardFault(RuntimeError):
     """A reward that cannot be trained on: it raised, or it scored no completion of a batch."""
 
 
-class TimedReward:
-    """A reward as TRL sees it: timed, its faults made clear, its tokens counted."""
+class Diverged(RuntimeError):
+    """A training that came to no policy: its weights are no numbers any more."""
 
-    def __init__(self, reward: Reward) -> None:
+
+def unit_of(reward: Reward) -> tuple[float, float] | None:
+    """The least value of a reward and the spread above it, as proven; None where none is proven.
+
+    TRL takes float32 and divides by the group's deviation + 1e-4. Scaled to spread 1, `a * R + b`
+    is the same to it for every a > 0 and b, up to rounding.
+    """
+    certificate = getattr(reward, "certificate", None)
+    if certificate is None or certificate.constant:
+        return None
+    lo, spread = certificate.lo, certificate.hi - certificate.lo
+    return (lo, spread) if math.isfinite(lo) and 0 < spread < math.inf else None
+
+
+class TimedReward:
+    """A reward as TRL sees it: timed, its faults made clear, its tokens counted.
+
+    `unit` (least value, spread) is what scores are scaled by to lie within 0 and 1; None hands
+    them on as they are.
+    """
+
+    def __init__(self, reward: Reward, unit: tuple[float, float] | None = None) -> None:
         self.reward = reward
+        self.unit = unit
         self.seconds = 0.0
         self.tokens = 0
         self.batches = 0
@@ -39,6 +62,9 @@ class TimedReward:
             self.seconds += time.perf_counter() - start
         self.tokens += sum(map(len, columns["completion_ids"]))
         self.count = len(columns["completions"])
+        if self.unit is not None:
+            lo, spread = self.unit
+            scores = [None if score is None else (score - lo) / spread for score in scores]
         self._check(scores, self.count)
         return scores
 
@@ -56,10 +82,14 @@ class TimedReward:
         self.empty = 0 if known else self.empty + 1
         if self.empty == _EMPTY_BATCHES:
             raise self._nothing(count)
-        # TRL reads NaN as None: a NaN would pass for "not applicable" without a word.
-        bad = [score for score in known if not math.isfinite(score)]
+        # TRL reads NaN as None: a NaN would pass for "not applicable" without a word; and what is
+        # too large for its float32 makes advantages NaN, which it turns into 0.
+        bad = [score for score in known if not abs(score) <= _LARGEST]
         if bad:
-            raise RewardFault(f"reward {self.__name__} gave {bad[0]} for {len(bad)} completions")
+            raise RewardFault(
+                f"reward {self.__name__} gave {bad[0]:g} for {len(bad)} completions: float32, "
+                "which TRL computes in, has no such number"
+            )
 
     def check_learnt(self) -> None:
         """Raise RewardFault when the reward has never given a score."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
+import shutil
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +19,31 @@ from trl import SFTConfig, SFTTrainer
 
 from derl_dsl.checker import check
 from derl_dsl.generate.sample import FORMULAS, Profile, sample_program
+from derl_trainers.outer.judge import judge
 from derl_trainers.outer.optimizer import (
     MetaOptimizer,
+    build_meta_optimizer,
     meta_peft_config,
     prompt_with_history,
     sample_formulas,
 )
 from derl_trainers.outer.prompts import suite_scope
+from derl_trainers.outer.run import Run
+from derl_trainers.policy.loading import fingerprint
 from derl_trainers.policy.lora import merged
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.reading import ConfigError
-from derl_trainers.settings.run import MetaSection
+from derl_trainers.runs.jobs import source_of
+from derl_trainers.settings.run import MetaSection, RunConfig
+from derl_trainers.tasks.contents import content
 
 Progress = Callable[[int, int, dict[str, float]], None]
 _PROBE = 32  # formulas sampled to see how many pass the checker
 _PROBE_EVERY = 10  # cold-start steps
+_RECORD = "cold_start.json"  # beside the model: steps, lessons, and what it wrote untrained
+# Settings of [meta] that only the search after the cold start reads.
+_LATER = frozenset({"steps", "formulas", "updates", "learning_rate", "beta", "penalty", "repeats",
+                    "start", "patience", "trl", "model", "cold_file"})  # fmt: skip
 
 # Arithmetic of a few terms: what a small model can learn from a thousand examples.
 _SHORT = Profile(
@@ -57,6 +71,90 @@ def _passes(formula: str, suite: str) -> bool:
     return all(d.severity != "error" for d in check(formula, suite))
 
 
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """A cold-started model: its folder, how many steps it took, and what they learnt from.
+
+    `too_long` counts formulas that `[meta] max_tokens` would cut off, which are left out.
+    """
+
+    folder: Path
+    steps: int
+    formulas: int
+    too_long: int
+    untrained: dict[str, int]
+
+
+def cold_started(run: Run) -> Cold:
+    """The cold-started model of a run, of this suite and these settings; made where there is none.
+
+    Its folder is named by all that it depends on, and appears in one move, when all is done.
+    """
+    folder = run.home / "meta" / f"cold-{_depends(run)}"
+    if not folder.exists():
+        _make(run, folder)
+    found = Cold(folder, **json.loads((folder / _RECORD).read_text("utf-8")))
+    run.store.add_probe(-1, found.untrained)
+    return found
+
+
+def _depends(run: Run) -> str:
+    """All that a cold start depends on, in one word."""
+    meta = asdict(run.config.meta)
+    found = {name: value for name, value in meta.items() if name not in _LATER}
+    found["model"] = fingerprint(run.config.meta.model)
+    found["cold_file"] = content(Path(run.config.meta.cold_file)) if meta["cold_file"] else None
+    sources = [source_of(origin) for origin in run.primitives]
+    text = json.dumps([found, run.config.suite, run.config.seed, sources], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _make(run: Run, folder: Path) -> None:
+    config, view = run.config, run.runner.view
+    meta = build_meta_optimizer(config.meta, config.suite, config.seed)
+    untrained = probe(config, meta)
+
+    def progress(step: int, total: int, metrics: dict[str, float]) -> None:
+        view.bar("meta-optimizer: cold start", step, total, metrics)
+        run.runner.pump()
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".cold-", dir=folder.parent))
+    try:
+        learnt = cold_start(meta, config.meta, config.suite, config.seed, unfinished, progress)
+        record = {**asdict(learnt), "untrained": untrained}
+        (unfinished / _RECORD).write_text(json.dumps(record), "utf-8")
+        if not folder.exists():
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    view.drop("meta-optimizer: cold start")
+
+
+def probe(config: RunConfig, meta: MetaOptimizer) -> dict[str, int]:
+    """What the meta-optimizer writes now, by the checker alone; the random state is left alone."""
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        formulas = sample_formulas(meta, config.meta, config.meta.probe)
+    verdicts = [judge(formula, config.suite) for formula in formulas]
+    certificates = [v.certificate for v in verdicts if v.certificate is not None]
+    return {
+        "formulas": len(verdicts),
+        "valid": len(certificates),
+        "monotone": sum(c["outcome_monotone"] is True for c in certificates),
+        "distinct_keys": len({v.key for v in verdicts if v.key is not None}),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a cold start came to: its steps, the formulas it learnt from, those too long for it."""
+
+    steps: int
+    formulas: int
+    too_long: int
+
+
 def cold_start(
     meta: MetaOptimizer,
     config: MetaSection,
@@ -64,12 +162,13 @@ def cold_start(
     seed: int,
     out_dir: Path,
     progress: Progress | None = None,
-) -> int:
+) -> Learnt:
     """Supervised training on formulas until `cold_valid` of what is freely written is valid.
 
     The model is trained in place, LoRA adapters are merged into it, and it is saved to `out_dir`, a
-    plain transformers checkpoint. Returns the number of steps. `progress` hears first what a file
-    of formulas gave, if there is one. Raises ConfigError for a file that has none to learn.
+    plain transformers checkpoint. Formulas that `max_tokens` would cut off are left out: what is
+    learnt from them could never be written. `progress` hears first what a file of formulas gave,
+    if there is one. Raises ConfigError where none is left to learn.
     """
     if config.cold_file:
         file = read_formulas(Path(config.cold_file), suite)
@@ -79,13 +178,20 @@ def cold_start(
             progress(0, config.cold_steps, read)
     else:
         formulas = cold_start_formulas(suite, config.cold_formulas, seed)
+    fitting = [text for text in formulas if _tokens(meta, text) <= config.max_tokens]
+    if not fitting:
+        least = min(_tokens(meta, text) for text in formulas)
+        raise ConfigError(
+            f"[meta] max_tokens: each of the {len(formulas)} cold-start formulas is longer than "
+            f"{config.max_tokens} tokens; the shortest has {least}"
+        )
     probe = _Probe(meta, config, suite, progress)
     with quiet():
         if config.cold_steps:
             trainer = SFTTrainer(
                 model=meta.model,
                 args=_sft_config(config, seed, out_dir),
-                train_dataset=Dataset.from_list(_lessons(meta, config, suite, formulas, seed)),
+                train_dataset=Dataset.from_list(_lessons(meta, config, suite, fitting, seed)),
                 processing_class=meta.tokenizer,
                 callbacks=[probe],
                 peft_config=meta_peft_config(config),
@@ -97,7 +203,12 @@ def cold_start(
         meta.model.eval()
         meta.model.save_pretrained(out_dir)
         meta.tokenizer.save_pretrained(out_dir)
-    return probe.steps
+    return Learnt(probe.steps, len(fitting), len(formulas) - len(fitting))
+
+
+def _tokens(meta: MetaOptimizer, formula: str) -> int:
+    """The tokens of a formula as a completion, its end among them."""
+    return len(meta.tokenizer(formula, add_special_tokens=False)["input_ids"]) + 1
 
 
 def _lessons(

@@ -8,25 +8,20 @@ alone; the test problems are seen here for the first time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import derl_dsl
-from derl_trainers.runs.jobs import InnerJob, ScoreJob
-from derl_trainers.runs.runner import Runner
+from derl_trainers.outer.run import Run
+from derl_trainers.runs.jobs import Policy, ScoreJob
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.store.comparison import BEST, POPULATION, START
-from derl_trainers.settings.run import InnerSection, RunConfig, load_custom
+from derl_trainers.settings.run import BudgetSection, RunConfig
 
 
 def compare(
-    config: RunConfig,
-    run_dir: Path,
-    runner: Runner,
-    policy: str,
+    run: Run,
+    start: Policy,
+    budget: BudgetSection,
     baselines: Mapping[str, str],
-    population: str | None = None,
+    population: Policy | None = None,
 ) -> None:
     """Run the comparison; without any usable formula, the baselines alone.
 
@@ -34,20 +29,23 @@ def compare(
 
     Raises JobFailed when one of its runs breaks: a comparison with holes is none.
     """
+    runner, config = run.runner, run.config
     best = runner.store.best()
     found = {BEST: best["formula"]} if best is not None else {}
     formulas = {**found, **baselines}
     with runner.store.phase("final comparison"):
         runner.view.final(config, len(formulas))
-        asked: Any = ("final", config.policy, config.eval_batch)
-        start = ScoreJob(config.task, config.inner, policy, *asked)
-        names = [runner.submit("final", START, config.seed, start)]
-        if population is not None:
-            score = ScoreJob(config.task, config.inner, population, *asked)
-            names.append(runner.submit("final", POPULATION, config.seed, score))
+        scored = {START: start} | ({POPULATION: population} if population is not None else {})
+        names = [
+            runner.submit(
+                "final", label, config.seed,
+                ScoreJob(config.suite, config.training, policy, "final"),
+            )
+            for label, policy in scored.items()
+        ]  # fmt: skip
         twins: list[tuple[str, str, int, int]] = []
         for seed in final_seeds(config):
-            names += _submit_seed(config, run_dir, runner, policy, formulas, seed, twins)
+            names += _submit_seed(run, start, budget, formulas, seed, twins)
         for name in names:
             runner.result(name)
         for label, formula, seed, twin in twins:
@@ -65,29 +63,26 @@ def final_steps(config: RunConfig) -> int:
 
 
 def _submit_seed(
-    config: RunConfig,
-    run_dir: Path,
-    runner: Runner,
-    policy: str,
+    run: Run,
+    start: Policy,
+    budget: BudgetSection,
     formulas: Mapping[str, str],
     seed: int,
     twins: list[tuple[str, str, int, int]],
 ) -> list[int]:
     """Queue one run of each distinct reward; what equals another is noted in `twins`."""
-    inner: InnerSection = replace(config.inner, steps=final_steps(config))
     by_key: dict[str, int] = {}
     for label, formula in formulas.items():
-        key = derl_dsl.compile(formula, suite=config.suite).key
+        key = run.judged(formula).key
+        assert key is not None  # the baselines check, and the best formula was trained
         if key in by_key:
             twins.append((label, formula, seed, by_key[key]))
             continue
-        save_to = str(run_dir / "policies" / f"best-{seed}") if label == BEST else None
-        job = InnerJob(
-            formula, config.suite, config.task, inner, policy, seed, "final", save_to,
-            load_custom(config), config.sandbox.quarantine, config.policy, config.budget,
-            config.eval_batch, config.trl,
-        )  # fmt: skip
-        by_key[key] = runner.submit("final", label, seed, job, formula, key)
+        # With shared results a run may be served by another's, which keeps no policy.
+        keep = label == BEST and run.runner.memo is None
+        save_to = str(run.folder / "policies" / f"best-{seed}") if keep else None
+        job = run.job(start, formula, seed, "final", budget, final_steps(run.config), save_to)
+        by_key[key] = run.runner.submit("final", label, seed, job, formula, key)
     return list(by_key.values())
 
 

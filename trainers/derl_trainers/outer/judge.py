@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import derl_dsl
+from derl_dsl.score.reward import Reward
 from derl_grammar.diagnostics import CODES, Diagnostic
+from derl_trainers.inner.grpo import Invariance
 
 # The earliest stage first. Too long or too deep a text is as far from usable as one that does not
 # parse.
@@ -48,8 +51,30 @@ class Verdict:
         }
 
 
-def judge(formula: str, suite: str, penalty: str = "graded") -> Verdict:
+def run_key(reward: Reward, invariance: Invariance = "group") -> str:
+    """A word that is the same for rewards that train alike, where training sees no more of them.
+
+    >>> a, b = (derl_dsl.compile(t, suite="derl-math") for t in ("g1", "0.1 * g1"))
+    >>> [run_key(a, of) == run_key(b, of) for of in ("group", "affine", "text")]
+    [True, True, False]
+    """
+    if invariance == "text" or (invariance == "affine" and reward.uses_groups):
+        written = " ".join(reward.text.split())
+        return "text-" + hashlib.sha256(written.encode()).hexdigest()[:24]
+    return reward.key
+
+
+def penalty_of(stage: str, penalty: str = "graded") -> float:
+    """The meta-reward of a formula that fails at a stage."""
+    return GRADED[stage] if penalty == "graded" else FLAT
+
+
+def judge(
+    formula: str, suite: str, penalty: str = "graded", invariance: Invariance = "group"
+) -> Verdict:
     """Check a formula; `penalty` is `graded` (by stage) or `flat` (-1 for every failure).
+
+    `invariance` says which rewards train alike, and so have one key.
 
     >>> judge("g1 + g9", "derl-math").penalty, judge("g1 + g2", "derl-math").penalty
     (-0.8, None)
@@ -59,7 +84,7 @@ def judge(formula: str, suite: str, penalty: str = "graded") -> Verdict:
     except derl_dsl.RewardError as error:
         stages = {CODES[d.code].stage for d in error.diagnostics if d.severity == "error"}
         stage = next(s for s in GRADED if s in stages)
-        found = GRADED[stage] if penalty == "graded" else FLAT
-        return Verdict(formula, error.diagnostics, stage, found)
+        return Verdict(formula, error.diagnostics, stage, penalty_of(stage, penalty))
     certificate = reward.certificate.to_json()
-    return Verdict(formula, reward.diagnostics, key=reward.key, certificate=certificate)
+    key = run_key(reward, invariance)
+    return Verdict(formula, reward.diagnostics, key=key, certificate=certificate)

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.outer.decoding import (
     FormulaMasks,
     FormulaProcessor,
@@ -34,7 +35,7 @@ from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
 def meta_trainer(
     config: RunConfig,
     meta: MetaOptimizer,
-    reward: Callable[..., list[float]],
+    reward: Callable[..., list[float | None]],
     args: GRPOConfig,
     callbacks: Sequence[TrainerCallback] = (),
     prompt: Callable[[], Prompt] | None = None,
@@ -66,6 +67,29 @@ def meta_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def meta_settings(config: RunConfig, folder: Path, steps: int) -> GRPOConfig:
+    """TRL's settings: one prompt, one group a step, used for `updates` optimizer steps."""
+    meta: MetaSection = config.meta
+    return grpo_config(
+        folder,
+        config.seed,
+        log_every=meta.updates,
+        trl=meta.trl,
+        max_steps=steps * meta.updates,
+        per_device_train_batch_size=meta.formulas,
+        num_generations=meta.formulas,
+        steps_per_generation=1,
+        num_iterations=meta.updates,
+        max_completion_length=meta.max_tokens,
+        temperature=meta.temperature,
+        learning_rate=meta.learning_rate,
+        beta=meta.beta,
+        save_strategy="steps",
+        save_steps=meta.updates,
+        save_total_limit=2,
+    )
 
 
 def save_trained(trainer: GRPOTrainer, folder: str | Path) -> None:

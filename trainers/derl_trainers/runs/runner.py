@@ -6,22 +6,19 @@ a memo, neither is one that another run of the same comparison has computed.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from derl_trainers.runs.executors import Event, Executor
-from derl_trainers.runs.jobs import Job
+from derl_trainers.runs.jobs import Job, digest
 from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.view import View
 
-# What a score does not depend on, or what the store has in columns of their own. The budget of all
-# runs follows from the config and the outcome's own run, which is measured before there is a cap.
-_APART = ("formula", "seed", "save_to", "policy_path", "out_dir", "budget")
+_ALIKE = 3  # failures in a row that are no accident
 
 
 class JobFailed(RuntimeError):
@@ -41,6 +38,15 @@ class Runner:
         self.results: dict[int, dict[str, Any]] = {}
         self.errors: dict[int, str] = {}
         self.digests: dict[int, str] = {}
+        self.alike = 0  # failures in a row that say the same as `last`
+        self.last = ""
+
+    def _compare_error(self, event: Event) -> None:
+        """Count failures in a row that say the same, but for numbers such as a process id."""
+        said = event.error.splitlines()[0]
+        same = re.sub(r"\d+", "", said) == re.sub(r"\d+", "", self.last)
+        self.alike = self.alike + 1 if same and event.cause == "machine" else 1
+        self.last = said
 
     def submit(
         self,
@@ -54,19 +60,28 @@ class Runner:
         """Queue a job, unless its result is known; returns its id in the store."""
         context = digest(job)
         known = self.store.find_job(kind, label, seed, formula, context)
-        if known is not None:
+        # A policy that is to be kept is no part of a result: it has to be there.
+        keep = getattr(job, "save_to", None)
+        if known is not None and (keep is None or Path(keep).exists()):
             self.results[known["id"]] = json.loads(known["result"])
             return int(known["id"])
         name = self.store.add_job(kind, label, seed, formula, key, context)
         if self.memo is not None and key is not None:
             self.digests[name] = f"{context}/{key}/{seed}"
-            found = self.memo.get(self.digests[name])
+            found = self.memo.get(self.digests[name]) if keep is None else None
             if found is not None:
                 result, seconds = found
                 self.store.finish_job(name, result["pass_at_1"], seconds, result)
                 self.results[name] = result
                 return name
         self.view.queued(name, formula or label)
+        self.executor.submit(name, job)
+        return name
+
+    def again(self, kind: str, label: str, seed: int, job: Job) -> int:
+        """Queue a job that was done once and whose files are gone."""
+        name = self.store.add_job(kind, label, seed, None, None, digest(job))
+        self.view.queued(name, label)
         self.executor.submit(name, job)
         return name
 
@@ -81,6 +96,8 @@ class Runner:
             self._recall(name)
         while not pending <= self.results.keys() | self.errors.keys():
             self.executor.poll(self._on_event, block=True)
+            if self.alike == _ALIKE:
+                raise JobFailed(f"{_ALIKE} runs in a row failed alike: {self.last}")
 
     def result(self, name: int) -> dict[str, Any]:
         """Wait for one job; raises JobFailed when it broke."""
@@ -90,19 +107,22 @@ class Runner:
             raise JobFailed(f"{label}: {self.errors[name].splitlines()[0]}")
         return self.results[name]
 
-    def score(self, name: int, broken: float | None = None) -> float:
-        """The validation score of one job; `broken`, where given, for one that broke."""
-        self.wait([name])
-        if broken is not None and name in self.errors:
-            return broken
+    def score(self, name: int) -> float:
+        """The validation score of one job."""
         return float(self.result(name)["pass_at_1"])
 
+    def failed_itself(self, name: int) -> bool:
+        """Whether a job broke through its reward and not through the machine."""
+        return bool(self.store.job(name)["cause"] == "reward")
+
     def _recall(self, name: int) -> None:
-        """The result of a job that was done before this process began."""
+        """What came of a job that ended before this process began."""
         if name not in self.results and name not in self.errors:
             row = self.store.job(name)
             if row["status"] == "done":
                 self.results[name] = json.loads(row["result"])
+            elif row["status"] == "failed":
+                self.errors[name] = row["error"]
 
     def _on_event(self, event: Event) -> None:
         if event.kind == "started":
@@ -113,18 +133,11 @@ class Runner:
             score = event.result.get("pass_at_1")
             self.store.finish_job(event.job, score, event.seconds, event.result)
             self.results[event.job] = event.result
+            self.alike = 0
             if self.memo is not None and event.job in self.digests:
                 self.memo.put(self.digests[event.job], event.result, event.seconds)
         elif event.kind == "failed":
-            self.store.fail_job(event.job, event.error)
+            self.store.fail_job(event.job, event.error, event.cause)
             self.errors[event.job] = event.error
+            self._compare_error(event)
         self.view.event(event)
-
-
-def digest(job: Job) -> str:
-    """What a job's result depends on besides formula and seed; the same wherever its files lie."""
-    values = {k: v for k, v in asdict(job).items() if k not in _APART}  # type: ignore[call-overload]
-    # The last folder names a policy by content or by the run that trained it.
-    values["start"] = Path(getattr(job, "policy_path", "")).name
-    text = json.dumps([type(job).__name__, values], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,8 +78,10 @@ class View:
 
     # A run's course, in order.
 
-    def begin(self, config: RunConfig, run_dir: Path, store: Store) -> None:
-        """The run begins, or goes on."""
+    def begin(
+        self, config: RunConfig, run_dir: Path, store: Store, changed: Sequence[str] = ()
+    ) -> None:
+        """The run begins, or goes on; `changed` says in what else than before."""
         self.steps = config.meta.steps
         where = escape(str(run_dir / FILE))
         self.say(f"[bold]meta-train {config.name}[/]  seed {config.seed}, store {where}")
@@ -92,10 +94,20 @@ class View:
         done = store.rows("SELECT COUNT(*) AS n FROM jobs WHERE status = 'done'")[0]["n"]
         if done:
             self.say(f"  goes on: {done} jobs and {len(self.rows)} outer steps are in the store")
+        for line in changed:
+            self.say(Text(f"  not as it was begun: {line}", "yellow"))
 
-    def warm(self, steps: int | None, found: dict[str, Any]) -> None:
-        """Both warm starts are done; `steps` of the cold start, where there is one."""
-        cold = "" if steps is None else f"; meta-optimizer: {steps} cold-start steps"
+    def warm(self, cold_start: Mapping[str, int] | None, found: dict[str, Any]) -> None:
+        """Both warm starts are done; `cold_start` is what its cold start came to, if it had one."""
+        cold = ""
+        if cold_start is not None:
+            cold = f"; meta-optimizer: {cold_start['steps']} cold-start steps"
+            if cold_start["too_long"]:
+                of = cold_start["formulas"] + cold_start["too_long"]
+                cold += (
+                    f", {cold_start['too_long']} of {of} formulas left out, longer than "
+                    "[meta] max_tokens"
+                )
         self.say(
             f"  start policy: pass@1 {found['pass_at_1']:.3f} on {found['problems']} validation "
             f"problems{cold}"

@@ -6,6 +6,7 @@ Nothing here imports torch: `derl-dsl meta-train` reads its config before the sl
 from __future__ import annotations
 
 import difflib
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
@@ -22,20 +23,24 @@ from derl_trainers.reading import (
     read_toml,
     setting,
 )
-from derl_trainers.settings.sections import (
-    BudgetSection,
+from derl_trainers.settings.proposers import (
     EvolutionSection,
+    GraphSection,
+    PromptedSection,
+    ProposerSection,
+)
+from derl_trainers.settings.sections import (
+    TINY,
+    BudgetSection,
     ExecutorSection,
     FinalSection,
-    GraphSection,
     InnerSection,
     MetaSection,
     PolicySection,
-    PromptedSection,
-    ProposerSection,
     SandboxSection,
     StylesSection,
     TinySection,
+    Training,
 )
 from derl_trainers.tasks.base import TASK_COLUMNS
 from derl_trainers.tasks.table import TaskSection
@@ -58,7 +63,8 @@ __all__ = [
     "TinySection",
 ]
 
-MODELS = ("tiny", "smollm2")  # built here, and from a package
+KEPT = "primitives"  # the folder of a run with copies of the files it began with
+MODELS = (TINY, "smollm2")  # built here, and from a package
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".gguf")
 
 
@@ -92,6 +98,11 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """All settings as nested plain values."""
         return asdict(self)
+
+    @property
+    def training(self) -> Training:
+        """What an inner run takes from it."""
+        return Training(self.task, self.policy, self.inner, self.budget, self.eval_batch, self.trl)
 
 
 def builtin_configs() -> list[str]:
@@ -164,14 +175,20 @@ def wants_hub(config: RunConfig) -> bool:
     return any(name and not Path(name).exists() for name in named)
 
 
-def load_custom(config: RunConfig) -> tuple[Origin, ...]:
+def load_custom(config: RunConfig, kept: Path | None = None) -> tuple[Origin, ...]:
     """Load the primitives of a config; what is returned loads them in workers, as they are now.
 
-    Raises ConfigError for a file that cannot be used, and when the machine lacks the walls.
+    `kept` is the folder of a run that has copies of their files: those that lie there count, and
+    the others are copied there, so that a run goes on with what it began with. Raises ConfigError
+    for a file that cannot be used, and when the machine lacks the walls.
     """
     try:
-        for path in config.primitives:
-            load_with(path, config.sandbox.settings())
+        for number, path in enumerate(config.primitives):
+            copy = None if kept is None else kept / f"{number}-{Path(path).name}"
+            if copy is not None and not copy.exists():
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, copy)
+            load_with(path, config.sandbox.settings(), copy)
     except PrimitiveError as error:
         raise ConfigError(f"primitives: {error}") from None
     entries = (REGISTRY[name].origin for name in REGISTRY)
@@ -183,20 +200,6 @@ def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
     config = build_section(RunConfig, table, source, "")
     _check_together(config, source)
     return config
-
-
-def _check_prompted(config: RunConfig, source: str) -> None:
-    """A prompted proposer needs a model that reads English."""
-    settings, place = config.proposer.prompted, f"{source}: [proposer.prompted]"
-    if settings.url and not settings.url.startswith(("http://", "https://")):
-        raise ConfigError(f"{place} url: expected http:// or https://, not {settings.url!r}")
-    if settings.url and not settings.model:
-        raise ConfigError(f"{place} model: the endpoint's name of the model is missing")
-    if config.proposer.kind == "prompted" and not settings.url and config.meta.model == "tiny":
-        raise ConfigError(
-            f"{place} url: 'tiny' has read nothing yet; give an endpoint, or [meta] model = "
-            "'smollm2' or another that reads English"
-        )
 
 
 def _check_together(config: RunConfig, source: str) -> None:
@@ -220,7 +223,6 @@ def _check_together(config: RunConfig, source: str) -> None:
     check_heads(config.meta, "meta", source)
     if config.meta.cold_file and not Path(config.meta.cold_file).is_file():
         raise ConfigError(f"{source}: [meta] cold_file: no such file: {config.meta.cold_file}")
-    _check_prompted(config, source)
 
 
 def check_training(
@@ -234,7 +236,7 @@ def check_training(
             f"{completions}, not {inner.updates}"
         )
     _check_task(task, source)
-    if policy.model == "tiny":
+    if policy.built:
         if not task.teaches:
             raise ConfigError(
                 f"{source}: [policy] model: 'tiny' can do arithmetic alone; for {task.name!r} "

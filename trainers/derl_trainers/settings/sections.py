@@ -8,6 +8,9 @@ from typing import Any
 
 from derl_runtime.sandbox_settings import ENGINES, LEVELS, SandboxSettings
 from derl_trainers.reading import setting
+from derl_trainers.tasks.table import TaskSection
+
+TINY = "tiny"  # the models that are built here: a policy, and what writes formulas
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class PolicySection:
     lora_targets: tuple[str, ...] = setting(("all-linear",), "layers that get adapters")
     tiny: TinySection = field(default_factory=TinySection)
 
+    @property
+    def built(self) -> bool:
+        """Whether it is built here and taught by the task."""
+        return self.model == TINY
+
 
 @dataclass(frozen=True, slots=True)
 class InnerSection:
@@ -70,6 +78,17 @@ class InnerSection:
     max_completion_length: int = setting(32, "tokens a completion", least=1)
     temperature: float = setting(1.0, "of sampling", least=0.01)
     beta: float = setting(0.0, "weight of the KL term", least=0)
+    rewards: str = setting(
+        "unit",
+        "`unit` hands rewards to TRL scaled to spread 1 over their proven range, so that neither "
+        "float32 nor its 1e-4 beside the deviation tells equal rewards apart; `raw` as they are",
+        choices=("unit", "raw"),
+    )
+
+    @property
+    def completions(self) -> int:
+        """Completions sampled in one step."""
+        return self.prompts * self.num_generations
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +111,18 @@ class BudgetSection:
         "what the cap counts; `tokens` ends equal runs at equal steps",
         choices=("tokens", "seconds"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What one GRPO run of a policy takes from a config, as it stands there."""
+
+    task: TaskSection = field(default_factory=TaskSection)
+    policy: PolicySection = field(default_factory=PolicySection)
+    inner: InnerSection = field(default_factory=InnerSection)
+    budget: BudgetSection = field(default_factory=BudgetSection)
+    eval_batch: int = 512
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +201,6 @@ class MetaSection:
         "best formula of the outer step before (DERL-pop)",
         choices=("base", "best"),
     )
-    halving: int = setting(
-        1,
-        "successive halving: the new formulas of a step first train steps/halving steps, the best "
-        "1/halving of them all steps; 1 = all train in full",
-        least=1,
-        most=16,
-    )
     patience: int = setting(
         0,
         "the search ends when the best score has not risen for so many outer steps; 0 = never",
@@ -184,59 +208,10 @@ class MetaSection:
     )
     trl: Mapping[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class PromptedSection:
-    """`prompted`: a language model that sees past formulas and scores, and is never trained."""
-
-    url: str = setting(
-        "",
-        "base of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`; "
-        "empty = the untrained `[meta] model`",
-    )
-    model: str = setting("", "the endpoint's name of the model")
-    key_variable: str = setting(
-        "OPENAI_API_KEY", "environment variable with the endpoint's key, sent if it is set"
-    )
-    timeout: float = setting(60.0, "seconds a request", least=0.1)
-    tries: int = setting(4, "requests before an overloaded endpoint ends the run", least=1)
-    history: int = setting(12, "best formulas so far, with their scores, that it sees", least=0)
-
-
-@dataclass(frozen=True, slots=True)
-class EvolutionSection:
-    """`evolution`: mutation and crossover of syntax trees, parents chosen by tournament."""
-
-    tournament: int = setting(3, "formulas drawn, of which the best is a parent", least=1)
-    crossover: float = setting(0.4, "share of offspring from two parents", least=0, most=1)
-    fresh: float = setting(0.1, "share of formulas drawn anew", least=0, most=1)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSection:
-    """`graph-rl` and `graph-fit`: a small network over the scores, written as a formula."""
-
-    sigma: float = setting(0.3, "standard deviation of the weights that are tried", least=0.01)
-    learning_rate: float = setting(1.5, "`graph-rl`: of the means of the weights", least=0)
-    rollouts: int = setting(256, "`graph-fit`: rollouts of the start policy to fit on", least=8)
-    fit_steps: int = setting(200, "`graph-fit`: steps of Adam a fit", least=1)
-    fit_starts: int = setting(4, "`graph-fit`: starts of a fit, of which the best counts", least=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ProposerSection:
-    """Who writes the formulas of a step."""
-
-    kind: str = setting(
-        "grpo",
-        "`grpo` trains `[meta] model`; `frozen` only samples from it; `prompted` shows it what "
-        "came of earlier formulas; `evolution` works on syntax trees; `graph-rl` and `graph-fit` "
-        "fit a small network over the scores",
-        choices=("grpo", "frozen", "prompted", "evolution", "graph-rl", "graph-fit"),
-    )
-    prompted: PromptedSection = field(default_factory=PromptedSection)
-    evolution: EvolutionSection = field(default_factory=EvolutionSection)
-    graph: GraphSection = field(default_factory=GraphSection)
+    @property
+    def built(self) -> bool:
+        """Whether it is built here and has read nothing yet."""
+        return self.model == TINY
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from derl_trainers.settings.run import (
     beside,
     check_training,
 )
+from derl_trainers.settings.sections import Training
 from derl_trainers.tasks.table import TaskSection
 
 METRICS = "metrics.json"
@@ -58,6 +59,11 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """All settings as nested plain values."""
         return asdict(self)
+
+    @property
+    def training(self) -> Training:
+        """What the run itself takes from it."""
+        return Training(self.task, self.policy, self.inner, self.budget, self.eval_batch, self.trl)
 
 
 def load_train_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:

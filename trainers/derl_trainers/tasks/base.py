@@ -30,8 +30,8 @@ class Example:
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-# Scores of completions by the task itself, (B,) in [0, 1]: 1 is right.
-Scorer = Callable[[Sequence[str], Sequence[Example]], NDArray[np.float64]]
+# Which completions are right, (B,), each the answer to its example.
+Scorer = Callable[[Sequence[str], Sequence[Example]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
 from derl_trainers.reading import setting
 from derl_trainers.tasks.arithmetic import ArithmeticSection
 from derl_trainers.tasks.base import OwnTask, Task, TaskError
+from derl_trainers.tasks.contents import content
 from derl_trainers.tasks.data import FORMATS, DataSection, load_data_task
 
 
@@ -59,6 +62,15 @@ class TaskSection(OwnTasks):
             raise TaskError(f"the reward reads {missing!r}, which {self.name} does not give")
         own = self.own
         return own.load() if own is not None else load_data_task(self.name, self, columns)
+
+    def depends(self) -> dict[str, Any]:
+        """All that its problems depend on: settings, and of files what is in them."""
+        own = self.own
+        if own is not None:
+            return {"name": self.name, **asdict(own)}  # type: ignore[call-overload]
+        rows = {f.name: getattr(self, f.name) for f in fields(DataSection)}
+        files = {key: content(Path(rows[key]).expanduser()) for key in ("data", "test")}
+        return {"name": self.name, **rows, **{k: v for k, v in files.items() if v is not None}}
 
     def misplaced(self) -> str | None:
         """What is set for data although the task is none, with where it belongs."""

@@ -1,5 +1,1 @@
-"""Proposers: what writes the formulas of a search, other than the outer GRPO."""
-
-from derl_trainers.outer.proposers.base import Context, Past, Proposer, make_proposer
-
-__all__ = ["Context", "Past", "Proposer", "make_proposer"]
+"""Proposers: what writes the formulas of a search; the table of them is `settings.proposers`."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import ClassVar
 
-from derl_trainers.settings.run import ConfigError, RunConfig
-
-if TYPE_CHECKING:
-    from derl_trainers.outer.optimizer import MetaOptimizer
-
-# kind -> module and class; a module is imported when its kind is asked for.
-_KINDS = {
-    "frozen": ("frozen", "Frozen"),
-    "prompted": ("prompted", "Prompted"),
-    "evolution": ("evolution", "Evolution"),
-    "graph-rl": ("graph_rl", "GraphRL"),
-    "graph-fit": ("graph_fit", "GraphFit"),
-}
+from derl_trainers.outer.optimizer import (
+    MetaOptimizer,
+    build_meta_optimizer,
+    load_meta_optimizer,
+)
+from derl_trainers.outer.run import Run
+from derl_trainers.runs.jobs import Policy
+from derl_trainers.settings.proposers import PROPOSERS
+from derl_trainers.settings.run import RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Past:
     """One formula of an earlier step and what came of it.
 
     `key` is the equivalence key, None if the formula failed the checker; `message` is then that of
-    its first error. `meta_reward` is None where the inner run broke.
+    its first error. `meta_reward` is None where the machine failed its inner run.
     """
 
     step: int
@@ -40,41 +37,83 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a proposer may need: the start policy's folder, the cold-started language model, suite.
+    """What a proposer may need: the run, the start policy, the folder of its cold-started model."""
 
-    `meta` loads the language model when it is called.
+    run: Run
+    policy: Policy
+    cold: Path | None
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the run."""
+        return self.run.config
+
+    @property
+    def suite(self) -> str:
+        """The suite whose names formulas may use."""
+        return self.run.config.suite
+
+    def meta(self) -> MetaOptimizer:
+        """The language model of `[meta]`: cold-started where the proposer wants it so."""
+        config = self.run.config
+        if self.cold is None:
+            return build_meta_optimizer(config.meta, config.suite, config.seed)
+        return load_meta_optimizer(config.meta, config.suite, self.cold)
+
+
+class Proposer:
+    """Writes the formulas of each outer step, and learns from their meta-rewards.
+
+    `cold` says whether it begins with a cold-started language model.
     """
 
-    policy: str
-    meta: Callable[[], MetaOptimizer]
-    suite: str
+    cold: ClassVar[bool] = False
 
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.config = context.config
 
-class Proposer(Protocol):
-    """Writes the formulas of each outer step."""
+    @classmethod
+    def check(cls, config: RunConfig) -> None:
+        """Raise ConfigError where it does not go with the suite or the model."""
+
+    @property
+    def done(self) -> int:
+        """The steps that it need not take again: those with all their meta-rewards."""
+        return self.context.run.store.steps_scored()
 
     def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+        """The texts of `step`; what was said before a run was killed holds."""
+        return self.context.run.store.completions(step) or self.write(step, past)
+
+    def write(self, step: int, past: Sequence[Past]) -> list[str]:
         """The group of `step` (from 1): as many texts as `[meta] formulas` says.
 
         The same step and past give the same texts in any process, whatever was asked before: a
         killed run is resumed by replay. `past` holds all formulas of the steps before, in order.
         """
+        raise NotImplementedError
+
+    def learn(self, step: int, rewards: Sequence[float | None]) -> None:
+        """Hear the meta-rewards of the group; most read them from the past when they are asked."""
+
+    def finish(self, step: int) -> None:
+        """The search came to its end after `step`."""
+
+    def close(self) -> None:
+        """Give up what is under way."""
 
 
-def make_proposer(config: RunConfig, context: Context) -> Proposer:
-    """The proposer of `[proposer] kind`, for every kind but `grpo`, which is TRL's own loop.
+def proposer_class(config: RunConfig) -> type[Proposer]:
+    """The class of `[proposer] kind`, imported when it is asked for."""
+    module, _, name = PROPOSERS[config.proposer.kind].place.partition(":")
+    found: type[Proposer] = getattr(import_module(module), name)
+    return found
 
-    Raises ConfigError where the kind does not go with the suite or the model.
-    """
-    if config.proposer.kind not in _KINDS:
-        raise ConfigError(
-            f"[proposer] kind: {config.proposer.kind!r} is trained by the outer GRPO, not asked"
-        )
-    module, name = _KINDS[config.proposer.kind]
-    made: Proposer = getattr(import_module(f"derl_trainers.outer.proposers.{module}"), name)(
-        config, context
-    )
-    return made
+
+def make_proposer(context: Context) -> Proposer:
+    """The proposer of `[proposer] kind`."""
+    return proposer_class(context.config)(context)
 
 
 def step_random(config: RunConfig, step: int) -> random.Random:

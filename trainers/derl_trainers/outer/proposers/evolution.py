@@ -12,14 +12,13 @@ from derl_grammar.parser import parse
 from derl_grammar.spans import Source
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.prompts import suite_scope
-from derl_trainers.outer.proposers.base import Context, Past, distinct, step_random
+from derl_trainers.outer.proposers.base import Context, Past, Proposer, distinct, step_random
 from derl_trainers.outer.proposers.trees import Trees
-from derl_trainers.settings.run import RunConfig
 
 _TRIES = 100  # offspring that are looked at for one with a new key
 
 
-class Evolution:
+class Evolution(Proposer):
     """Offspring of the best formulas so far, as many of them as a step has formulas.
 
     A parent is the best of a few drawn among these (tournament); meta-rewards of equal formulas are
@@ -28,12 +27,12 @@ class Evolution:
     formula is proposed again to survive: what it scored is known.
     """
 
-    def __init__(self, config: RunConfig, context: Context) -> None:
-        self.config = config
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self.suite = context.suite
         self.scope = suite_scope(context.suite)
 
-    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+    def write(self, step: int, past: Sequence[Past]) -> list[str]:
         """Formulas that check; the first step's are fresh ones of the grammar."""
         count = self.config.meta.formulas
         trees = Trees(self.scope, step_random(self.config, step))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derl_trainers.outer.optimizer import MetaOptimizer, sample_formulas
-from derl_trainers.outer.proposers.base import Context, Past, step_seed
+from derl_trainers.outer.proposers.base import Context, Past, Proposer, step_seed
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.settings.run import RunConfig
 
 
-class Frozen:
+class Frozen(Proposer):
     """Samples from the cold-started meta-optimizer, whatever came of what it wrote."""
 
-    def __init__(self, config: RunConfig, context: Context) -> None:
-        self.config = config
-        self.context = context
+    cold = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._meta: MetaOptimizer | None = None
 
-    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+    def write(self, step: int, past: Sequence[Past]) -> list[str]:
         """Formulas as the model writes them, valid or not."""
         if self._meta is None:
             self._meta = self.context.meta()

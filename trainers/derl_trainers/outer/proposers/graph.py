@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from derl_dsl.generate.unparse import number_text
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.prompts import scores
-from derl_trainers.settings.run import ConfigError
+from derl_trainers.outer.proposers.base import Context, Proposer
+from derl_trainers.reading import ConfigError
+from derl_trainers.settings.run import RunConfig
 
 Weights = NDArray[np.float64]
 _DIGITS = 4
@@ -69,6 +71,19 @@ class Network:
         """The formula, None where the checker refuses it: weights that round to a constant."""
         text = self.text(weights)
         return text if judge(text, self.suite).key is not None else None
+
+
+class Networked(Proposer):
+    """A proposer of formulas of the graph."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.network = network(context.suite, self.config.proposer.kind)
+
+    @classmethod
+    def check(cls, config: RunConfig) -> None:
+        """Raise ConfigError for a suite without 0/1 scores."""
+        network(config.suite, config.proposer.kind)
 
 
 def _sum(terms: Sequence[tuple[bool, str]]) -> str:

@@ -26,9 +26,9 @@ from torch import Tensor
 import derl_dsl
 from derl_primitives.suites import find_suite
 from derl_trainers.outer.proposers.base import Context, Past, step_random
-from derl_trainers.outer.proposers.graph import Network, Weights, network
+from derl_trainers.outer.proposers.graph import Network, Networked, Weights
 from derl_trainers.outer.proposers.rollouts import Rollouts, sample_rollouts
-from derl_trainers.settings.run import GraphSection, RunConfig
+from derl_trainers.settings.run import GraphSection
 
 _MOST = 8.0  # the largest weight: tanh is flat long before
 _RATE = 0.05  # of Adam
@@ -38,21 +38,17 @@ _RIDGE = 0.3  # noise of a meta-reward, by what beta may explain
 _OUTCOME = 0.5  # beta_0: how much more the outcome is taken to be worth than what it is not like
 
 
-class GraphFit:
+class GraphFit(Networked):
     """The optimum of the fit, and others near it."""
 
-    def __init__(
-        self, config: RunConfig, context: Context, rollouts: Rollouts | None = None
-    ) -> None:
-        self.config = config
-        self.policy = context.policy
-        self.network = network(context.suite, config.proposer.kind)
+    def __init__(self, context: Context, rollouts: Rollouts | None = None) -> None:
+        super().__init__(context)
         self._fit = None if rollouts is None else Fit(self.network, rollouts)
 
-    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+    def write(self, step: int, past: Sequence[Past]) -> list[str]:
         """The fitted formula first, then formulas of weights drawn around its own."""
         if self._fit is None:
-            self._fit = Fit(self.network, sample_rollouts(self.policy, self.config))
+            self._fit = Fit(self.network, sample_rollouts(self.context.policy.path, self.config))
         settings = self.config.proposer.graph
         rng = np.random.default_rng(step_random(self.config, step).getrandbits(64))
         weights = self._fit.best(self._fit.target(past), settings, rng)

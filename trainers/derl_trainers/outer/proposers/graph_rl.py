@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derl_trainers.outer.proposers.base import Context, Past, group_advantages, step_random
-from derl_trainers.outer.proposers.graph import Weights, network
-from derl_trainers.settings.run import RunConfig
+from derl_trainers.outer.proposers.base import Past, group_advantages, step_random
+from derl_trainers.outer.proposers.graph import Networked, Weights
 
 _WIDEST = 5.0  # how far, up or down, the standard deviations may go from where they began
 
@@ -23,7 +22,7 @@ class Gaussian:
     log_sigma: Weights
 
 
-class GraphRL:
+class GraphRL(Networked):
     """A policy over weights, updated once by the group of every step.
 
     The gradient of REINFORCE with group-normalised advantages, taken in the natural metric of the
@@ -33,11 +32,7 @@ class GraphRL:
     starts at the mean of the scores.
     """
 
-    def __init__(self, config: RunConfig, context: Context) -> None:
-        self.config = config
-        self.network = network(context.suite, config.proposer.kind)
-
-    def propose(self, step: int, past: Sequence[Past]) -> list[str]:
+    def write(self, step: int, past: Sequence[Past]) -> list[str]:
         """Formulas of weights drawn from the policy, which is first brought up to this step."""
         policy = self.start()
         for earlier in range(1, step):

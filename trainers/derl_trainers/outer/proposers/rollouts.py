@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from derl_trainers.policy.greedy import chat_for
+from derl_trainers.policy.loading import load_policy
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.runs.jobs import load_policy, policy_options
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.tasks.base import Example
-from derl_trainers.tasks.load import examples, load_task
+from derl_trainers.tasks.load import examples, load_task, task_columns
 
 _BATCH = 256  # completions sampled at once
 
@@ -32,7 +32,7 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
     samples them; the same for the same seed."""
     inner = config.inner
     size = inner.num_generations
-    training, _ = examples(load_task(config.task), "search")
+    training, _ = examples(load_task(config.task, task_columns(config.suite)), "search")
     groups = min(len(training), max(1, config.proposer.graph.rollouts // size))
     chosen = random.Random(config.seed).sample(training, groups)
     with quiet():
@@ -52,8 +52,7 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
 @torch.inference_mode()
 def _sampled(model: Any, tokenizer: Any, part: Sequence[Example], config: RunConfig) -> list[str]:
     """The completions of one left-padded batch, those of a prompt side by side."""
-    options = policy_options(config.policy)
-    chat = chat_for(tokenizer, options.chat, options.system)
+    chat = chat_for(tokenizer, config.policy.chat, config.policy.system)
     prompts = [example.prompt for example in part]
     if chat is not None:
         prompts = tokenizer.apply_chat_template(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from derl_trainers.runs.jobs import Job
+from derl_trainers.inner.reward import Diverged, RewardFault
+from derl_trainers.runs.jobs import Job, Progress
 
 # One thread a process: two busy workers on two cores must not fight over them.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -24,7 +25,7 @@ class Event:
 
     `lost` says that its worker died (`error`), and that it will start again elsewhere. `worker` is
     the process id; `seconds` the job's run time so far. The error's first line says what happened,
-    the rest where.
+    the rest where; `cause` whether the reward itself broke the job, or the machine.
     """
 
     job: int
@@ -36,6 +37,7 @@ class Event:
     metrics: dict[str, float] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    cause: Literal["reward", "machine"] = "machine"
 
 
 Listener = Callable[[Event], None]
@@ -96,7 +98,14 @@ def warm_up(threads: int) -> None:
     import derl_trainers.inner.loop  # noqa: F401 - imports take longer than a short inner run
 
 
-def compute(name: int, job: Job, listener: Listener) -> None:
+class Runnable(Protocol):
+    """What a worker needs of a job."""
+
+    def run(self, progress: Progress) -> dict[str, Any]:
+        """Compute it."""
+
+
+def compute(name: int, job: Runnable, listener: Listener) -> None:
     """Run one job and report; its errors are events."""
     start, pid, last = time.monotonic(), os.getpid(), 0.0
     listener(Event(name, "started", pid))
@@ -114,6 +123,9 @@ def compute(name: int, job: Job, listener: Listener) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a job raises is its result
         text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-        listener(Event(name, "failed", pid, time.monotonic() - start, error=text))
+        own = isinstance(error, RewardFault | Diverged)
+        seconds = time.monotonic() - start
+        cause: Literal["reward", "machine"] = "reward" if own else "machine"
+        listener(Event(name, "failed", pid, seconds, error=text, cause=cause))
         return
     listener(Event(name, "done", pid, time.monotonic() - start, result=result))

@@ -1,8 +1,10 @@
 """The run store: one SQLite file a run, written before anything is shown or learned from.
 
     run        one row: what was asked for, how it ended
+    starts     when it was begun and gone on with, where, and with which versions of what it needs
     phases     warm start, search, confirmation, final: when and how long
-    jobs       every computation: warm starts, inner runs, their scores or why there is none
+    jobs       every computation: warm starts, inner runs, their scores (and `right`, a bit for each
+               problem) or why there is none: through the reward itself, or the machine
     proposals  every formula the meta-optimizer wrote: text, findings, key, meta-reward, and the job
                it was trained by (`trained`) or served from (`reused`)
     updates    what each outer step's optimizer saw: loss, KL, gradient norm
@@ -14,8 +16,9 @@
 A job's `context` is a digest of all that its score depends on besides formula and seed, so that a
 resumed run finds what it computed before it was killed.
 
-The tables that a run prints are the views `steps`, `leaderboard` and `comparison` below: every
-number in them is a query over the rows above.
+The tables that a run prints are the views `steps` and `leaderboard` and the query `comparison`:
+every number in them is from the rows above. Paths are relative to the run's folder, so that it can
+be moved.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -48,7 +52,9 @@ class Store(StoreQueries):
         self.lock: IO[str] | None = None
 
     @classmethod
-    def create(cls, run_dir: Path, name: str, seed: int, config: Any, version: str) -> Store:
+    def create(
+        cls, run_dir: Path, name: str, seed: int, config: Any, versions: Mapping[str, str]
+    ) -> Store:
         """A new store in a new or empty folder; raises StoreError when that cannot be written."""
         path = run_dir / FILE
         try:
@@ -68,8 +74,16 @@ class Store(StoreQueries):
             db.execute(
                 "INSERT INTO run (id, name, seed, config, version, status, pid, started)"
                 " VALUES (1, ?, ?, ?, ?, 'running', ?, ?)",
-                (name, seed, json.dumps(config), version, os.getpid(), time.time()),
+                (
+                    name,
+                    seed,
+                    json.dumps(config),
+                    versions.get("derl-dsl", ""),
+                    os.getpid(),
+                    time.time(),
+                ),
             )
+        store.add_start(versions)
         return store
 
     @classmethod
@@ -89,7 +103,7 @@ class Store(StoreQueries):
         return cls(path, db)
 
     @classmethod
-    def resume(cls, run_dir: Path) -> Store:
+    def resume(cls, run_dir: Path, versions: Mapping[str, str]) -> Store:
         """The store of a run that ended early, for going on with it; jobs under way are given up.
 
         Raises StoreError when there is no run, it finished, or another process works on it.
@@ -105,7 +119,16 @@ class Store(StoreQueries):
                 "UPDATE run SET status = 'running', error = NULL, ended = NULL, pid = ?",
                 (os.getpid(),),
             )
+        store.add_start(versions)
         return store
+
+    def add_start(self, versions: Mapping[str, str]) -> None:
+        """The run begins or goes on, here and now, with these versions of what it needs."""
+        with self.db:
+            self.db.execute(
+                "INSERT INTO starts (at, host, pid, versions) VALUES (?, ?, ?, ?)",
+                (time.time(), socket.gethostname(), os.getpid(), json.dumps(dict(versions))),
+            )
 
     def close(self) -> None:
         """Close the file and let others work on the run."""
@@ -201,12 +224,12 @@ class Store(StoreQueries):
         with self.db:
             self.db.execute("UPDATE jobs SET error = ? WHERE id = ?", (error, job))
 
-    def fail_job(self, job: int, error: str) -> None:
-        """The job broke, through no score of its own."""
+    def fail_job(self, job: int, error: str, cause: str = "machine") -> None:
+        """The job broke: through its reward, which would break it anywhere, or the machine."""
         with self.db:
             self.db.execute(
-                "UPDATE jobs SET status = 'failed', error = ?, ended = ? WHERE id = ?",
-                (error, time.time(), job),
+                "UPDATE jobs SET status = 'failed', error = ?, cause = ?, ended = ? WHERE id = ?",
+                (error, cause, time.time(), job),
             )
 
     def add_proposals(self, step: int, proposals: list[dict[str, Any]]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,17 +70,19 @@ class StoreQueries:
         )
         return rows[0] if rows else None
 
-    def find_score(
-        self, key: str, seed: int, context: str, kinds: tuple[str, ...] = ("baseline", "search")
-    ) -> int | None:
-        """The job that scored an equal reward in equal circumstances, None when there is none."""
-        marks = ", ".join("?" * len(kinds))
-        row = self.db.execute(
-            "SELECT id FROM jobs WHERE key = ? AND seed = ? AND context = ? AND status = 'done'"
-            f" AND kind IN ({marks}) ORDER BY id LIMIT 1",
-            (key, seed, context, *kinds),
-        ).fetchone()
-        return None if row is None else int(row["id"])
+    def find_score(self, key: str, seed: int, context: str) -> int | None:
+        """The job that scored an equal reward in equal circumstances, None when there is none.
+
+        One that broke through the reward itself would break again: it is found as well.
+        """
+        rows = self.rows(
+            "SELECT id FROM jobs WHERE key = ? AND seed = ? AND context = ?"
+            " AND kind IN ('baseline', 'search')"
+            " AND (status = 'done' OR (status = 'failed' AND cause = 'reward'))"
+            " ORDER BY status, id LIMIT 1",
+            (key, seed, context),
+        )
+        return int(rows[0]["id"]) if rows else None
 
     def job(self, name: int) -> dict[str, Any]:
         """The row of a job."""
@@ -177,9 +180,16 @@ class StoreQueries:
         if not rows:
             raise StoreError(f"{self.path}: the run was killed before it began; start it anew")
         row = rows[0]
-        if row["status"] == "running" and not _alive(row["pid"]):
+        last = self.rows("SELECT host FROM starts ORDER BY id DESC LIMIT 1")
+        here = not last or last[0]["host"] == socket.gethostname()
+        # Of another machine's processes nothing is known here.
+        if row["status"] == "running" and here and not _alive(row["pid"]):
             row["status"] = "died"
         return row
+
+    def versions(self) -> list[dict[str, str]]:
+        """What the run was begun with, and gone on with, in order."""
+        return [json.loads(r["versions"]) for r in self.rows("SELECT * FROM starts ORDER BY id")]
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """The rows of a query, as dicts."""

@@ -1,6 +1,6 @@
 """The tables and views of the run store; what they hold is told in store.py."""
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -8,19 +8,24 @@ CREATE TABLE run (
     status TEXT NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'interrupted')),
     error TEXT, pid INTEGER NOT NULL, started REAL NOT NULL, ended REAL
 ) STRICT;
+CREATE TABLE starts (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+    versions TEXT NOT NULL
+) STRICT;
 CREATE TABLE phases (
     name TEXT PRIMARY KEY, started REAL NOT NULL, seconds REAL, done INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('policy', 'start', 'baseline', 'rung', 'search', 'final')),
+    kind TEXT NOT NULL CHECK (kind IN ('policy', 'start', 'baseline', 'search', 'final')),
     label TEXT NOT NULL, formula TEXT, key TEXT, seed INTEGER NOT NULL,
     context TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'interrupted')),
     pass_at_1 REAL CHECK (pass_at_1 BETWEEN 0 AND 1),
-    seconds REAL, worker INTEGER, result TEXT, error TEXT, queued REAL NOT NULL, ended REAL,
+    seconds REAL, worker INTEGER, result TEXT, error TEXT,
+    cause TEXT CHECK (cause IN ('reward', 'machine')), queued REAL NOT NULL, ended REAL,
     CHECK (status != 'done' OR kind = 'policy' OR pass_at_1 IS NOT NULL),
-    CHECK (status != 'failed' OR error IS NOT NULL)
+    CHECK (status != 'failed' OR (error IS NOT NULL AND cause IS NOT NULL))
 ) STRICT;
 CREATE TABLE proposals (
     id INTEGER PRIMARY KEY,
@@ -67,11 +72,6 @@ SELECT p.formula, p.key, p.step, p.idx, p.job,
      WHERE k.key = j.key AND k.context = j.context AND k.status = 'done'
        AND k.kind IN ('baseline', 'search')) AS pass_at_1
 FROM proposals AS p JOIN jobs AS j ON j.id = p.job
-WHERE p.status IN ('trained', 'reused') AND j.status = 'done' AND j.kind != 'rung'
+WHERE p.status IN ('trained', 'reused') AND j.status = 'done'
 ORDER BY pass_at_1 DESC, p.id;
-
-CREATE VIEW comparison AS
-SELECT label, formula, COUNT(*) AS runs, AVG(pass_at_1) AS mean_score,
-    AVG(pass_at_1 * pass_at_1) - AVG(pass_at_1) * AVG(pass_at_1) AS variance
-FROM jobs WHERE kind = 'final' AND status = 'done' GROUP BY label ORDER BY MIN(id);
 """
