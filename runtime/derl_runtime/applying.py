@@ -77,7 +77,7 @@ def _returned(
     What failed is never kept, and None stands for a call that failed whole.
     """
     primitive, everything = source.primitive, range(count)
-    if batch.log is not None and batch.log.is_quarantined(primitive.name):
+    if batch.log is not None and not batch.log.admits(primitive.name):
         message = f"not called: it failed {batch.log.limit} times before"
         return None, (Failed("quarantined", message, everything),)
     key = _key(batch, source, args)
@@ -92,13 +92,16 @@ def _returned(
             failures = _failures(returned)
     except Garbage as error:
         returned, failures = None, (Failed("protocol", str(error), everything),)
+        batch.failed(primitive.name)
     except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
         kind = _class(getattr(error, "kind", None))
         message = str(error) if kind != "crash" else f"{type(error).__name__}: {error}"
         returned, failures = None, (Failed(kind, message, everything),)
-    # One that fails in some rows works: a row that was made to hang or crash costs no other.
-    if failures and sum(len(f.rows) for f in failures) >= count:
         batch.failed(primitive.name)
+    else:
+        # A trusted primitive that tells of rows which failed works, however many they are.
+        lost = sum(len(f.rows) for f in failures) if isinstance(primitive.fn, Untrusted) else 0
+        batch.called(primitive.name, count, lost)
     if not failures and key is not None:
         batch.cache.put(key, returned)
     return returned, failures

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 logger = logging.getLogger("derl_runtime.faults")
 
@@ -21,9 +21,14 @@ CLASSES = {
     "oom": "a primitive used up its memory",
     "violation": "a primitive tried what its sandbox forbids",
     "compile_error": "the source of a primitive does not compile",
-    "quarantined": "a primitive that failed too often is not called any more",
+    "quarantined": "a primitive that failed too often is not called for some time",
 }
 QUARANTINE_AFTER = 3
+# Calls that are looked back on, and calls that a quarantined primitive is spared before it is tried
+# again. A call is lost as a whole by rows alone when it has some rows, or when many rows of calls
+# in succession were lost.
+WINDOW, SPARED = 20, 100
+_SOME_ROWS, _MANY_ROWS = 4, 32
 _SHOWN = 5
 _LONGEST = 240
 
@@ -83,18 +88,30 @@ class FaultTotal:
         return f"{self.name}: {self.kind}, {times}; first: {self.sample}"
 
 
+@dataclass(slots=True)
+class _Calls:
+    """The calls of one primitive: which of the last broke, rows lost in succession, calls left in
+    quarantine, and whether the next one is a trial."""
+
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    lost_rows: int = 0
+    spared: int = 0
+    tried_again: bool = False
+
+
 class FaultLog:
     """The faults of a run: added up by input and class, logged, and which primitives are out.
 
     A kind of fault is logged (as a warning, with a sample) when it is new and whenever its batches
-    reach a power of ten. A primitive whose calls failed `limit` times is quarantined: it is not
-    called again, and never tried again in silence. Threads may share a log.
+    reach a power of ten. A primitive of whose last 20 calls `limit` broke as a whole is quarantined:
+    it is not called for 100 calls, and then tried again, neither in silence. Threads may share a
+    log.
     """
 
     def __init__(self, limit: int = QUARANTINE_AFTER) -> None:
         self.limit = limit
         self._totals: dict[tuple[str, str], FaultTotal] = {}
-        self._failures: Counter[str] = Counter()
+        self._calls: dict[str, _Calls] = {}
         self._lock = threading.Lock()
 
     def add(self, faults: Iterable[Fault]) -> None:
@@ -116,21 +133,60 @@ class FaultLog:
                 logger.warning("%s%s", one, times)
 
     def failed(self, primitive: str) -> None:
-        """Count a failed call of a primitive."""
+        """Count a call of a primitive that broke as a whole: it raised, or gave no column."""
+        self._record(primitive, True)
+
+    def called(self, primitive: str, rows: int, lost: int) -> None:
+        """Count a call that gave values for all of its rows but the `lost` ones.
+
+        Rows that were made to hang or crash say nothing of a primitive that works for others.
+        """
         with self._lock:
-            self._failures[primitive] += 1
-            out = self._failures[primitive] == self.limit
-        if out:
-            logger.error("%s failed %d times: quarantined, not called again", primitive, self.limit)
+            calls = self._calls.setdefault(primitive, _Calls())
+            calls.lost_rows = calls.lost_rows + rows if lost >= rows else 0
+            whole = lost >= rows and (rows >= _SOME_ROWS or calls.lost_rows >= _MANY_ROWS)
+        self._record(primitive, whole)
+
+    def _record(self, primitive: str, broke: bool) -> None:
+        with self._lock:
+            calls = self._calls.setdefault(primitive, _Calls())
+            calls.recent.append(broke)
+            again = calls.tried_again
+            out = broke and (again or sum(calls.recent) >= self.limit)
+            calls.tried_again = False
+            if out:
+                calls.spared = SPARED
+        if out and again:
+            logger.error("%s failed again: quarantined for another %d calls", primitive, SPARED)
+        elif out:
+            told = "%s failed %d times: quarantined, not called for %d calls"
+            logger.error(told, primitive, self.limit, SPARED)
+        elif again:
+            logger.warning("%s works again: its quarantine has ended", primitive)
+
+    def admits(self, primitive: str) -> bool:
+        """Whether a primitive may be called now; a call that is spared counts."""
+        with self._lock:
+            calls = self._calls.get(primitive)
+            if calls is None or not calls.spared:
+                return True
+            calls.spared -= 1
+            if calls.spared:
+                return False
+            calls.recent.clear()
+            calls.tried_again = True
+        logger.warning("%s is tried again after %d calls in quarantine", primitive, SPARED)
+        return False
 
     def is_quarantined(self, primitive: str) -> bool:
-        """Whether a primitive has failed too often to be called again."""
-        return self._failures[primitive] >= self.limit
+        """Whether a primitive has failed too often to be called now."""
+        calls = self._calls.get(primitive)
+        return calls is not None and calls.spared > 0
 
     @property
     def quarantined(self) -> tuple[str, ...]:
-        """The names of the primitives that are not called any more."""
-        return tuple(sorted(name for name, n in self._failures.items() if n >= self.limit))
+        """The names of the primitives that are not called now."""
+        return tuple(sorted(name for name, calls in self._calls.items() if calls.spared))
 
     @property
     def totals(self) -> tuple[FaultTotal, ...]:

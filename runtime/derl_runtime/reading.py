@@ -108,9 +108,14 @@ class Reader:
         return found[1]
 
     def failed(self, primitive: str) -> None:
-        """Count a failed call of a primitive towards its quarantine."""
+        """Count a call of a primitive that broke as a whole towards its quarantine."""
         if self.log is not None:
             self.log.failed(primitive)
+
+    def called(self, primitive: str, rows: int, lost: int) -> None:
+        """Count a call of an untrusted primitive, of whose rows some may be lost."""
+        if self.log is not None:
+            self.log.called(primitive, rows, lost)
 
     def read(self, name: str, kind: Type) -> Values:
         """A column as values of a type; ColumnError when it holds something else."""

@@ -169,6 +169,61 @@ def test_quarantine_after_repeated_failures_and_a_summary():
     assert len(calls) == 4
 
 
+def test_rows_that_fail_never_quarantine_a_primitive_that_works():
+    """One row a call, as some trainers score: nine in succession that time out, then good ones."""
+
+    @derl_dsl.primitive("(completion: text) -> number[0, 1]")
+    def verified(completion):
+        late = [k for k, text in enumerate(completion) if text == "late"]
+        return with_failures([1.0] * len(completion), {k: ("timeout", "no answer") for k in late})
+
+    r = derl_dsl.compile("verified(completion)", suite="length")
+    for text in ["late"] * 9 + ["good"]:
+        values = r.score({"completion": [text]}).values
+        assert np.isnan(values).all() == (text == "late")
+    for size in (1, 2, 64):
+        for _ in range(4):
+            r.score({"completion": ["late"] * size})
+        assert r.score({"completion": ["good"] * size}).values.tolist() == [1.0] * size
+    assert r.faults.quarantined == ()
+
+
+def test_quarantine_looks_back_on_a_window_and_ends(caplog):
+    log = FaultLog(limit=3)
+    for _ in range(9):  # two of twenty, again and again
+        for broke in [True] * 2 + [False] * 18:
+            log.failed("p") if broke else log.called("p", 8, 1)
+    assert log.quarantined == ()
+    with caplog.at_level(logging.WARNING, "derl_runtime.faults"):
+        for _ in range(3):
+            log.failed("p")
+        assert [log.admits("p") for _ in range(101)] == [False] * 100 + [True]
+        log.failed("p")
+        assert [log.admits("p") for _ in range(101)] == [False] * 100 + [True]
+        log.called("p", 8, 0)
+        assert log.admits("p")
+    assert [r.message for r in caplog.records] == [
+        "p failed 3 times: quarantined, not called for 100 calls",
+        "p is tried again after 100 calls in quarantine",
+        "p failed again: quarantined for another 100 calls",
+        "p is tried again after 100 calls in quarantine",
+        "p works again: its quarantine has ended",
+    ]
+
+
+def test_untrusted_calls_break_as_a_whole_when_all_of_some_rows_are_lost():
+    log = FaultLog(limit=3)
+    for _ in range(20):
+        log.called("alone", 1, 1)
+        log.called("some", 64, 63)
+    assert log.quarantined == ()
+    for _ in range(20):
+        log.called("alone", 1, 1)
+    for _ in range(3):
+        log.called("all", 4, 4)
+    assert log.quarantined == ("all", "alone")
+
+
 def test_faults_are_logged_when_new_and_at_powers_of_ten(caplog):
     log = FaultLog()
     with caplog.at_level(logging.WARNING, "derl_runtime.faults"):
