@@ -103,9 +103,9 @@ class FaultLog:
     """The faults of a run: added up by input and class, logged, and which primitives are out.
 
     A kind of fault is logged (as a warning, with a sample) when it is new and whenever its batches
-    reach a power of ten. A primitive of whose last 20 calls `limit` broke as a whole is quarantined:
-    it is not called for 100 calls, and then tried again, neither in silence. Threads may share a
-    log.
+    reach a power of ten. A primitive of whose last 20 calls `limit` broke as a whole is
+    quarantined: it is not called for 100 calls, and then tried again, neither in silence. Threads
+    may share a log.
     """
 
     def __init__(self, limit: int = QUARANTINE_AFTER) -> None:

@@ -175,7 +175,7 @@ def test_rows_that_fail_never_quarantine_a_primitive_that_works():
     @derl_dsl.primitive("(completion: text) -> number[0, 1]")
     def verified(completion):
         late = [k for k, text in enumerate(completion) if text == "late"]
-        return with_failures([1.0] * len(completion), {k: ("timeout", "no answer") for k in late})
+        return with_failures([1.0] * len(completion), dict.fromkeys(late, ("timeout", "no answer")))
 
     r = derl_dsl.compile("verified(completion)", suite="length")
     for text in ["late"] * 9 + ["good"]:
