@@ -187,3 +187,27 @@ def test_outcomes_of_several_values() -> None:
         certificate = prove_source(Source(text), scope).certificate
         assert certificate is not None
         assert certificate.outcome_monotone is holds
+
+
+def nested(depth: int) -> str:
+    """Conditions inside each other, all of them about the same numbers."""
+    tests = [f"(a / {k + 2} if n > {k * 10} and (b > 0.{k} or ok) else " for k in range(depth)]
+    return "reward = " + "".join(tests) + "0" + ")" * depth
+
+
+def chained(depth: int) -> str:
+    """Each part chooses by the one before it."""
+    lines = [f"x{k} = max(x{k - 1}, b) if x{k - 1} > b or ok else min(x{k - 1}, n)"
+             for k in range(1, depth)]  # fmt: skip
+    return "\n".join(["x0 = a", *lines, f"reward = x{depth - 1} + ok"])
+
+
+@pytest.mark.parametrize("text", [nested(9), chained(8), chained(15)])
+def test_proofs_end_within_their_budget(text: str) -> None:
+    """The first analysis may overdraw by what it has begun, and nothing after it does any work."""
+    checked = proven(text)
+    assert checked.prover is not None
+    assert checked.prover.budget.left > -5_000
+    assert checked.certificate is not None
+    assert checked.certificate.finite
+    assert not Climber(checked, np.random.default_rng(1)).refuted()

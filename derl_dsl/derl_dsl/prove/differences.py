@@ -14,6 +14,7 @@ from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import UNIT, Range
 from derl_dsl.prove.analyse import Analysis, Facts
+from derl_dsl.prove.path import Budget
 
 STILL = Range(0.0, 0.0)
 
@@ -31,13 +32,14 @@ class Differences:
         facts: Facts | None = None,
         given: int | None = None,
         plain: Analysis | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.graph = graph
-        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given, plain)
+        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given, plain, budget)
         self.high = (
             self.low
             if after == before
-            else Analysis(graph, [root], {**(facts or {}), outcome: after}, given, plain)
+            else Analysis(graph, [root], {**(facts or {}), outcome: after}, given, plain, budget)
         )
         self.change: dict[int, Range] = {}
         for i in graph.used([root]):

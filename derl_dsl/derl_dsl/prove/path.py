@@ -24,7 +24,8 @@ from derl_dsl.prove.least import TINY, least, rounded_in
 INF = math.inf
 # A condition with more ways to hold says nothing.
 _WAYS = 8
-_DEPTH = 8
+# How far a fact is handed down, and how many conditions are read inside each other.
+_DEPTH, _NESTED = 8, 12
 _SLACK = 4e-16
 # Below this size a product may lose digits, or all.
 _SUBNORMAL = 1e-290
@@ -75,6 +76,7 @@ class Learner:
 
     def __init__(self, graph: Graph, known: Mapping[int, Range], budget: Budget) -> None:
         self.graph, self.known, self.budget = graph, known, budget
+        self.level = 0
 
     def bounds(self, node: int, path: Path) -> Range:
         """What is known of a node on a path."""
@@ -86,7 +88,11 @@ class Learner:
         known = self.bounds(test, path)
         if not known.nan and known.lo == known.hi and bool(known.lo) != truth:
             return []
+        if self.level >= _NESTED or self.budget.left <= 0:
+            return [path]
+        self.level += 1
         found = self._ways(test, truth, path)
+        self.level -= 1
         return found if len(found) <= _WAYS else [path]
 
     def _ways(self, test: int, truth: bool, path: Path) -> list[Path]:
@@ -165,7 +171,7 @@ class Learner:
                 paths = [q for p in paths for q in self.pull(b, lo, INF, p, depth - 1)]
             elif node == b:
                 paths = [q for p in paths for q in self.pull(a, -INF, hi, p, depth - 1)]
-        return paths
+        return paths if len(paths) <= _WAYS else [path]
 
     def _arguments(self, node: int, lo: float, hi: float, path: Path, depth: int) -> list[Path]:
         op, args, _, _, _ = self.graph.nodes[node]

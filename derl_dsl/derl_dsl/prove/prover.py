@@ -22,8 +22,8 @@ from derl_grammar.diagnostics import Report
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
-# The work of comparing the reward before and after one step of the outcome, in nodes looked at.
-_RISING = 8000
+# The work of all proofs of one reward, in nodes looked at; beyond it they are not decided.
+_WORK = 20_000
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
@@ -38,9 +38,12 @@ class Prover:
         self.valid = graph.valids.get("reward")
         self.used = graph.used([self.root])
         self.inputs = [i for i in self.used if graph.nodes[i].op in ("input", "valid")]
+        self.budget = Budget(_WORK)
         self.points = witness(graph, self.root, self.valid)
         self.analysis = (
-            None if self.points.exact else Analysis(graph, [self.root], given=self.valid)
+            None
+            if self.points.exact
+            else Analysis(graph, [self.root], given=self.valid, budget=self.budget)
         )
         self.range = self._range()
 
@@ -125,7 +128,7 @@ class Prover:
         else:
             steps = [(Range(u, u), Range(v, v)) for u, v in pairwise(values)]
         return all(
-            Rising(self.differences(self.outcome, *step), self.root, self.outcome, Budget(_RISING))
+            Rising(self.differences(self.outcome, *step), self.root, self.outcome, self.budget)
             .holds(*step, self.valid)
             for step in steps
         )  # fmt: skip
@@ -167,8 +170,9 @@ class Prover:
     ) -> Differences:
         """Bounds on the reward's change when one input rises, from the analysis at hand."""
         return Differences(
-            self.graph, self.root, source, before, after, facts, self.valid, self.analysis
-        )
+            self.graph, self.root, source, before, after, facts, self.valid, self.analysis,
+            self.budget,
+        )  # fmt: skip
 
     @cached_property
     def _whole_change(self) -> Range:
@@ -226,7 +230,9 @@ class Prover:
     def _given(self, lo: float, hi: float) -> Range:
         assert self.outcome is not None
         facts = {self.outcome: Range(lo, hi)}
-        return Analysis(self.graph, [self.root], facts, self.valid, self.analysis)[self.root]
+        return Analysis(self.graph, [self.root], facts, self.valid, self.analysis, self.budget)[
+            self.root
+        ]
 
     def _vetoes(self) -> tuple[str, ...]:
         """Inputs that, at one of their values, leave nothing of the outcome's effect."""
