@@ -129,13 +129,28 @@ DEEPEST = 8
 """How often dressing inside dressing is taken off."""
 
 
+_TILDE = pattern(r"(?<=\d)~(?=\d)")
+_DASH = pattern(r"(?:(?<=^)|(?<=[=(,$])|(?<=[=(,$] ))[\u2013\u2014](?=\s?[\d.\\])")
+_OVER = pattern(r"\{([^{}]*?)\\over(?![A-Za-z])([^{}]*)\}")
+_GAPS = pattern(r"(?<!\d)\s+|\s+(?!\d)")
+
+
+def squeezed(text: str) -> str:
+    """The text without white space, save between two digits: `3 3/4` is not `33/4`.
+
+    >>> squeezed("( 1, 2 )"), squeezed("3 3/4")
+    ('(1,2)', '3 3/4')
+    """
+    return _GAPS().sub("", text)
+
+
 def undressed(answer: str) -> str:
     r"""A short answer without LaTeX and Markdown dressing; formulas stay formulas.
 
     >>> undressed(r"**$\dfrac{3}{4}\text{ cup}$**"), undressed(r"\left\{ 10\,000 \right\}")
     ('\\frac{3}{4} cup', '⦃ 10 000 ⦄')
     """
-    answer = plain(answer)
+    answer = _DASH().sub("-", _TILDE().sub(" ", plain(answer)))
     if "\\" in answer or "$" in answer:
         answer = _without_latex(answer)
     if not answer.isalnum():
@@ -168,6 +183,8 @@ def _without_latex(answer: str) -> str:
     if "\\" not in answer:
         return answer
     answer = answer.replace("\\\\", ROW)
+    if "\\over" in answer:
+        answer = _OVER().sub(r"\\frac{\1}{\2}", answer)
     answer = _DELIMITERS().sub(" ", answer)
     answer = _DOT_DELIMITER().sub(" ", answer)
     answer = _SIZED().sub("", answer)

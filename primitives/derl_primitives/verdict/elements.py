@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
+from derl_primitives.verdict.clean import squeezed
 from derl_primitives.verdict.formula import read_formula, repeating
 from derl_primitives.verdict.quantity import joined, read_quantity, same_quantity
 
@@ -36,7 +37,7 @@ def same_value(given: str, gold: str, comma: bool = False) -> bool | None:
     >>> same_value("0.5", r"\\frac12"), same_value("x+1", "1+x"), same_value("a", "b")
     (True, True, False)
     """
-    if "".join(given.split()) == "".join(gold.split()):
+    if squeezed(given) == squeezed(gold):
         return True
     left, right = read_quantity(given, comma), read_quantity(gold)
     if left is not None and right is not None:

@@ -15,6 +15,7 @@ from derl_primitives.verdict import marks
 from derl_primitives.verdict.clean import plain
 from derl_primitives.verdict.marks import Mark
 from derl_primitives.verdict.sentences import is_remark, sentences
+from derl_primitives.verdict.statement import without_doubts
 from derl_primitives.verdict.thinking import spoken
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
@@ -37,7 +38,8 @@ class Final:
     """A candidate for the final answer: as written, where it was taken from.
 
     `text` is None when there is none, `how` then says why. `spoken`: words of a sentence may stand
-    around the answer. `comma`: the text is in a language that writes 3,5.
+    around the answer. `comma`: the text is in a language that writes 3,5. `weak`: when it says
+    nothing of gold's kind the next candidate is tried.
     """
 
     text: str | None
@@ -45,6 +47,11 @@ class Final:
     spoken: bool = False
     comma: bool = False
     weak: bool = False
+
+    @property
+    def tentative(self) -> bool:
+        """Whether it is the text or its last line as it stands: right, or the next is tried."""
+        return self.how in ("the whole text", "the last line")
 
 
 def finals(completion: str) -> list[Final]:
@@ -251,7 +258,8 @@ _RESTATED = pattern(
     r"now| rather)?|(?<![a-z])(?:es (?:ist|sind)|richtig ist|c'est|es|il s'agit de|è|é|это"
     r"|получается|будет|правильно)|(?<![a-z])(?:gives|makes|i get|we get|so|=|correction"
     r"|rather|make (?:it|that)|i mean|i meant|instead|not \S{1,12}(?:,)? but)"
-    r"|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}|[^.!?\n\u3002]{1,60})"
+    r"|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}"
+    r"|[^.!?\n\u3002]{1,60})"
 )
 
 
@@ -286,6 +294,12 @@ _CUT = pattern(
 )
 
 
+_REACHES = pattern(
+    r"(?:to (?:get|obtain|reach|give|make)|which (?:gives|leaves|makes|is)|we get|equals?|="
+    r"|leaves|leaving|giving)\s+[$*]{0,3}\d[^?]*[.!]?$"
+)
+
+
 def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     """What the text as a whole or its concluding sentence states."""
     whole, text = text, text[-LAST_SENTENCES:]
@@ -296,7 +310,7 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "no sentence states an answer")
         return
     start, end = spans[-1]
-    last = text[start:end].strip()
+    last = without_doubts(text[start:end].strip())
     if len(spans) == 1 or len(whole) < 60:
         yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
@@ -316,7 +330,7 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if retracted and not _restated(last[retracted.end() :]):
         yield Final(None, "the answer is taken back")
         return
-    if INTENT().match(lower.lstrip("*_> ")):
+    if INTENT().match(lower.lstrip("*_> ")) and not _REACHES().search(lower):
         yield Final(None, "no sentence states an answer")
         return
     yield Final(

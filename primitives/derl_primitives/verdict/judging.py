@@ -10,7 +10,7 @@ from typing import Any
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
-from derl_primitives.verdict.clean import plain, undressed
+from derl_primitives.verdict.clean import plain, squeezed, undressed
 from derl_primitives.verdict.final import Final, finals, joined
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
@@ -18,6 +18,7 @@ from derl_primitives.verdict.kinds.number import Stated
 from derl_primitives.verdict.kinds.table import KINDS
 from derl_primitives.verdict.quick import ending
 from derl_primitives.verdict.sentences import sentences
+from derl_primitives.verdict.statement import without_doubts
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
     CONCLUDES,
@@ -162,7 +163,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
             if final.how == "the whole text"
             else Verdict(False, final.text, final.how, name, "too long")
         )
-    bare = undressed(_LEAD().sub("", final.text.strip()))
+    bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
     if not bare:
         return None
     if final.how == "refusal":
@@ -173,9 +174,10 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     same = _as_it_stands(bare, gold)
     if same:
         return Verdict(True, final.text, final.how, name, "same text")
-    tentative = final.how in ("the whole text", "the last line")
+    if final.spoken and not final.tentative:
+        bare = _trimmed(bare, final.how.startswith("the "))
     denied = _denied(bare, gold)
-    if denied is not None and tentative:
+    if denied is not None and final.tentative:
         return None
     if denied is not None:
         if denied == "":
@@ -185,7 +187,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
 
 
 def _as_it_stands(bare: str, gold: Gold) -> bool:
-    return "".join(bare.split()).rstrip(".") == "".join(gold.bare.split()).rstrip(".")
+    return squeezed(bare).rstrip(".") == squeezed(gold.bare).rstrip(".")
 
 
 def _same_refusal(bare: str, gold: Gold) -> bool:
@@ -213,43 +215,34 @@ def _denied(bare: str, gold: Gold) -> str | None:
 
 
 def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
-    kind = gold.kind
-    if (
-        kind.name == "yes or no"
-        and final.how in ("the whole text", "the last line")
-        and len(bare) > 12
-    ):
-        sentence = _polar(final.text or "")
-        if sentence is not None:
-            bare = sentence
-    if final.spoken:
-        bare = _trimmed(bare, final.how.startswith("the concluding"))
-    given = (
-        kind.given(bare, gold.meaning, final.comma)
-        if kind.name != "text" or not final.spoken
-        else None
-    )
-    if given is None and final.how not in ("the whole text", "the last line"):
-        if (
-            final.weak
-            and final.how.startswith("the concluding")
-            and kind.name != "choice"
-            and not _concludes(bare)
-        ):
-            return Verdict(
-                False, final.text, "the text breaks off before its answer", kind.name, "no answer"
-            )
-        given = (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
+    kind, sentence = gold.kind, final.how.startswith("the concluding")
+    if sentence and final.weak and kind.name != "choice" and not _concludes(bare):
+        why = "the text breaks off before its answer"
+        return Verdict(False, final.text, why, kind.name, "no answer")
+    given = _given(bare, final, gold)
     if given is None:
-        if final.how in ("the whole text", "the last line") or final.weak:
+        if final.tentative or final.weak:
             return None
         return _undecided(bare, final, gold)
     same = kind.same(given, gold.meaning)
     if same is None:
         return _undecided(bare, final, gold)
-    if not same and final.how in ("the whole text", "the last line"):
+    if not same and final.tentative:
         return None
     return Verdict(same, final.text, final.how, kind.name, kind.layer)
+
+
+def _given(bare: str, final: Final, gold: Gold) -> Any:
+    """What a candidate means to gold's kind: as it stands, or found in its sentence."""
+    kind = gold.kind
+    if final.tentative:
+        polar = _polar(final.text or "") if kind.name == "yes or no" and len(bare) > 12 else None
+        return kind.given(polar or bare, gold.meaning, final.comma)
+    if not final.spoken or not (final.how.startswith("the ") or kind.name == "text"):
+        given = kind.given(bare, gold.meaning, final.comma)
+        if given is not None:
+            return given
+    return (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
 
 
 def _concludes(bare: str) -> bool:

@@ -312,13 +312,15 @@ def scale_of(word: str) -> int | None:
     """What a scale word multiplies a number before it by: `million`, `dozen`, `万`."""
     if word in ("k", "K", "M"):
         return 10**6 if word == "M" else 1000
+    if word in _CJK_TENS:
+        return _CJK_TENS[word]
     return _SCALES.get(word.lower()) or _CJK_BIG.get(word) or _KO_BIG.get(word)
 
 
 SCALE_AFTER = re.compile(
     r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen"
     r"|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni"
-    r"|milione|тысячи?|миллион(?:а|ов)?|mln|bn|万|萬|亿|億|만|억"
+    r"|milione|тысячи?|миллион(?:а|ов)?|mln|bn|千|百|万|萬|亿|億|만|억"
     r"|(?<=\\d)[kKM](?!\\w))(?![a-zA-Z])",
     re.I,
 )

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
+from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
 from derl_primitives.verdict.formula import Node, read_formula, repeating, symbols
 from derl_primitives.verdict.number_words import SCALE_AFTER, scale_of, words_value
 from derl_primitives.verdict.units import Unit, agree, unit_of
@@ -57,6 +58,7 @@ _CURRENCY_FIRST = pattern(
     r"^(-|\+)?\s*(US\$|A\$|C\$|\$|€|£|¥|₹|₽|₩|¢|USD|EUR|GBP|INR|CNY|RMB|JPY|CHF|CAD|AUD"
     r"|Rs\.?)\s*(-|\+)?\s*(?=[\d.])"
 )
+_UNIT_FRACTION = pattern(r"\s*\\frac\s*\{ ([A-Za-z]{1,5}) \}\s*\{ ([A-Za-z]{1,5}) \}")
 _PERCENT = pattern(
     r"^\s*(?:%|percent(?:age points?)?(?![a-z])|per cent(?![a-z])|pct\.?(?![a-z])"
     r"|prozent(?![a-z])|pour ?cent(?![a-z])|por ?ciento(?![a-z])|por cento(?![a-z])|per "
@@ -167,7 +169,9 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
     if not text or len(text) > LONGEST:
         return None
     text = _ellipsis(text.strip(" \t\n\"'")).rstrip(_CLOSING.replace("!", ""))
-    text = _LEADING().sub("", text)
+    if text[:1] == SET_OPEN and text[-1:] == SET_CLOSE and "," not in text:
+        text = text[1:-1].strip()
+    text = _UNIT_FRACTION().sub(r" \1/\2", _LEADING().sub("", text))
     sign = 1
     match = _SIGN_WORD().match(text)
     if match:
@@ -268,10 +272,13 @@ def _with_rest(head: str, rest: str) -> Quantity | None:
     if (
         not spaced
         and len(re.split(r"[^A-Za-zµ]", rest, maxsplit=1)[0]) < 2
+        and not SCALE_AFTER.match("0" + rest, 1)
         and rest[0] not in "mgshLNJWVAKkM元个円개원℃℉"
     ):
         return None
-    return _after_number(value, rest)
+    found = _after_number(value, rest)
+    known = found is None or found.unit is None or found.unit.dims is not None
+    return found if spaced or known else None
 
 
 def _after_number(value: Node, rest: str) -> Quantity | None:

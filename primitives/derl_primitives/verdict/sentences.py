@@ -68,4 +68,6 @@ def is_remark(sentence: str) -> bool:
     >>> is_remark("Hope this helps!"), is_remark("So she has 12.")
     (True, False)
     """
-    return bool(REMARK().match(sentence.lower().lstrip(" \t\n*_>#-")))
+    bare = sentence.strip(" \t\n*_>#-")
+    cheer = bare.endswith("!") and len(bare.split()) < 4 and not any(c.isdigit() for c in bare)
+    return cheer or bool(REMARK().match(bare.lower()))

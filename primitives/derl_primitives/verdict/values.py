@@ -159,7 +159,7 @@ def _at(node: Node, point: Mapping[str, Number]) -> Number:
         return {"pi": cmath.pi, "e": cmath.e, "i": 1j}[node[1]]
     parts = [_at(part, point) for part in node[1:] if isinstance(part, tuple)]
     if kind == "neg":
-        return -parts[0]
+        return 0 - parts[0]  # keeps +0 as the imaginary part: on a cut, roots depend on it
     if kind == "add":
         return parts[0] + parts[1]
     if kind == "mul":

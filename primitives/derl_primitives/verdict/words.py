@@ -47,7 +47,7 @@ GAP = pattern(
 """What may stand between the noun and the verb."""
 
 NOT_THE_ANSWER = pattern(
-    r"(?:wrong|incorrect|first|initial|previous|earlier|naive|na\u00efve|tempting|common"
+    r"(?<!\w)(?:wrong|incorrect|first|initial|previous|earlier|naive|na\u00efve|tempting|common"
     r"|old|original|intermediate|student's|his|her"
     r"|their|another|other|possible|false|bad|typical|guessed|any|no|an?|prior|partial"
     r"|each|this|falsche|erste|mauvaise|fausse|incorrecta)"
@@ -109,7 +109,7 @@ REFUSAL = pattern(
     r"|unable to|not able to|no (?:final )?answer\b|don't know|do not know|no idea|not "
     r"sure what|not enough information|insufficient information|impossible to (?:say|tell"
     r"|know|determine)|"
-    r"i give up|i(?:'m| am) (?:stuck|sorry)|i apologi[sz]e|n/a\b|unknown\b|undetermined"
+    r"i give up|i refuse|refuse to|i decline|(?:will|would|do) not (?:answer|say|tell)|won't (?:answer|say|tell)|rather not|i(?:'m| am) (?:stuck|sorry)|i apologi[sz]e|n/a\b|unknown\b|undetermined"
     r"|not (?:given|provided|available|determinable)|weiß (?:ich )?(?:es )?nicht|weiss "
     r"nicht|nicht bestimm|nicht beantworten|keine ahnung|tut mir leid|"
     r"je ne (?:sais|peux)|désolé|impossible (?:à|de)|no lo sé|no sé|no (?:se )?puedo|no "
@@ -139,7 +139,7 @@ RETRACTION = pattern(
     r"(?:that|it|this) back|retract|withdraw|change my mind|stand corrected|must correct)"
     r"|(?:scratch|ignore|disregard|forget|strike|cancel|discard|retract) (?:that|this|it"
     r"|the (?:above|last|previous|answer|box)|my|what)|correction\b|on second thought|my "
-    r"mistake|my bad|i was mistaken|oops|whoops|not so fast|let me (?:redo|correct|fix"
+    r"mistake|my bad|i was mistaken|oops|sorry,|(?:that|this|it) should have been|should have been|i meant |whoops|not so fast|let me (?:redo|correct|fix"
     r"|start over|recompute|recalculate)|start(?:ing)? over"
     r"|nein,|moment, nein|das (?:ist|war|stimmt)(?: leider| doch| so)? (?:falsch|nicht)"
     r"|stimmt (?:so |doch )?nicht|ich nehme das zurück|korrektur|verrechnet|falsch "
@@ -199,8 +199,8 @@ HEDGES = pattern(
 
 REMARK = pattern(
     r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
-    r"|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope (?:this|that"
-    r"|it)|let me know|feel free|please|thank|thanks|you're welcome|good luck|best "
+    r"|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope(?! \d)"
+    r"|let me know|feel free|please|thank|thanks|you're welcome|good luck|best "
     r"(?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you "
     r"(?:want|need|have)|would you like|if you (?:have|need|want|would)|"
     r"(?:i'm|i am) (?:happy|glad|confident|sure|certain|done|here)|that(?:'s| is) (?:it"
@@ -246,17 +246,22 @@ CONCLUDES = pattern(
     re.I,
 )
 
-STATES = pattern(
-    r"(?<![\w'])(?:is|are|was|were|equals?|=|gives?|makes?|leaves?|yields?|totals?|has"
-    r"|have|had|gets?|got|be|becomes|costs?|needs?|pays?|earns?|takes?|sells?|sold|spends?"
-    r"|spent|saves?|bakes?|eats?|makes?|weighs?|remain|remains|comes? to|amounts? to|must "
-    r"be|receives?|owes?|works?|reads?|stands? at|seats?|measures?|left with|leaving"
-    r"|remain(?:s|ed)?|holds? for|drives?|walks?|runs?|uses?|buys?|bought|owns?|won|wins?"
-    r"|ist|sind|hat|haben|beträgt|ergibt|kostet|bleiben|gibt|est|sont|a|fait|reste|coûte"
-    r"|es|son|tiene|hay|quedan|cuesta|é|são|tem|há|è|sono|ha|ci sono|restano|равно|равен"
-    r"|равна|имеет|осталось|стоит|будет|получится)(?!\w)|是|为|有|等于|は|が|은|는|=|\u2248",
-    re.I,
+_IS = (
+    r"is|are|was|were|equals?|=|gives?|gave|makes?|made|leaves?|yields?|totals?|be|becomes|became"
+    r"|comes? (?:out )?(?:to|at)|came (?:out )?to|amounts? to|adds? up to|sums? to|brings? (?:us|it) to"
+    r"|left with|ends? up (?:with|at)|ended up with|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
+    r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont|fait|reste|es|hay|quedan|é|são|è"
+    r"|sono|restano|равно|равен|равна|осталось|получится"
 )
+_DOES = (
+    r"has|have|had|gets?|got|costs?|needs?|pays?|earns?|takes?|took|sells?|sold|spends?|spent|saves?"
+    r"|bakes?|eats?|weighs?|receives?|owes?|works?|reads?|seats?|measures?|drives?|walks?|runs?|uses?|buys?|bought|owns?|won|wins?"
+    r"|keeps?|holds?|contains?|can|collects?|covers?|travels?|hat|haben|kostet|gibt|braucht|coûte|tiene|cuesta|tem|há|ci sono|имеет|стоит|будет"
+)
+IS = pattern(rf"(?<![\w'])(?:{_IS})(?!\w)|是|为|等于|は|が|은|는|=|\u2248", re.I)
+"""A verb or a sign that says what something is."""
+
+STATES = pattern(rf"(?<![\w'])(?:{_IS}|{_DOES})(?!\w)|是|为|有|等于|は|が|은|는|=|\u2248", re.I)
 """The verb before what a sentence states."""
 
 TRAILING = pattern(
@@ -278,7 +283,7 @@ TRAILING = pattern(
 """Where the explanation behind an answer starts."""
 
 REASON = pattern(
-    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|given|by|i\.e|meaning|if|assuming|using"
+    r"\s*(?:[,;\u2014\u2013(]\s*(?:as (?:\d+|we|he|she|it|there|the|they|this|that|only|otherwise|a |an |one )|since|because|given|by|i\.e|meaning|if|assuming|using"
     r"|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché"
     r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded"
     r"|including)\b|(?<!\w)(?:since|because|weil|puisque|parce que|porque|perché|потому "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.text import plain_words
+from derl_primitives.verdict.statement import conclusion
 from derl_primitives.verdict.words import OR_WORDS
 
 Letters = frozenset[str]
@@ -148,6 +149,7 @@ def _another(rest: str, letter: str) -> bool:
 
 
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
+    text = conclusion(text, _ALONE_ANY())
     found = _given(text, gold, comma)
     if found is not None:
         return found

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
-from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
+from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN, squeezed
 from derl_primitives.verdict.elements import name_of, same_items, same_row, unnamed
 from derl_primitives.verdict.kinds import interval
 from derl_primitives.verdict.kinds.kind import Kind
@@ -31,7 +31,9 @@ _SETWORDS = pattern(
     r"|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*",
     re.I,
 )
-_EACH = pattern(r"^[a-zA-Z]\s*(?:\u2208|=)\s*(?=[\u2983{])")
+_EACH = pattern(
+    r"^\([a-z](?:\s*,\s*[a-z])+\)\s*=\s*(?=\()|^[a-zA-Z]\s*(?:\u2208|=)\s*(?=[\u2983{])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _unfolded(entries: list[str]) -> list[str]:
         )
         for one in both:
             one = one.strip().removeprefix("+").strip()
-            if "".join(one.split()) not in ("".join(f.split()) for f in found):
+            if squeezed(one) not in map(squeezed, found):
                 found.append(one)
     return found
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
+from derl_primitives.verdict.clean import squeezed
 from derl_primitives.verdict.elements import formula_of
 from derl_primitives.verdict.formula import Node
 from derl_primitives.verdict.kinds.kind import Kind
@@ -51,7 +52,7 @@ def read(text: str, comma: bool = False) -> Sides | None:
     for k, part in enumerate(parts):
         defined = k == 0 and len(parts) > 1 and _FUNCTION().match(part)
         sides.append(("sym", part) if defined else formula_of(part, comma))
-    return Sides("".join(text.split()), tuple(sides), name)
+    return Sides(squeezed(text), tuple(sides), name)
 
 
 def _gold(text: str) -> Sides | None:

@@ -170,7 +170,9 @@ def _scanned(text: str, comma: bool) -> Stated | None:
 
 _ASIDE_NUMBER = pattern(
     r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its"
-    r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|the|those|these"
+    r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|to (?!about"
+    r"|exactly|nearly|roughly|approximately|almost|be |get |obtain |give |reach "
+    r")[a-z]{3,14}|the|those|these"
     r"|all|other|first|last|step|case|part|day|week|page|figure|equation|problem|question"
     r"|chapter|over|under|into|among|across|within|during|since|der|den|von|aus|sur|de|des"
     r"|les|los|las|из|por|para|en)\s+[*$]{0,3}$",
