@@ -288,8 +288,8 @@ def _smallest(pair: _Pair, group: Mapping[Key, Any], size: int) -> Group:
         value = rows[leaf.key][k]
         if leaf.is_list or leaf.shared or leaf.values is not None:
             continue
-        options = {*leaf.near, 1.0, 10.0, 100.0, float(f"{value:.2g}"), float(f"{value:.1g}")}
-        for nearer in sorted(options, key=lambda v: (len(f"{v:g}"), abs(v))):
+        choices = {*leaf.near, 1.0, 10.0, 100.0, float(f"{value:.2g}"), float(f"{value:.1g}")}
+        for nearer in sorted(choices, key=lambda v: (len(f"{v:g}"), abs(v))):
             column = [*rows[leaf.key][:k], nearer, *rows[leaf.key][k + 1 :]]
             tried = {**rows, leaf.key: column}
             within = leaf.lo <= nearer <= leaf.hi and abs(nearer) <= abs(value)
@@ -299,10 +299,10 @@ def _smallest(pair: _Pair, group: Mapping[Key, Any], size: int) -> Group:
     a, b = pair.score(_columns(rows), size, size)
     found = _out_of_order(a, b)
     assert found is not None
-    told = tuple(
+    rollouts = tuple(
         {leaf.name: _plain(rows[leaf.key][k]) for leaf in pair.leaves} for k in range(size)
     )
-    return Group(told, tuple(a.tolist()), tuple(b.tolist()), *sorted(found))
+    return Group(rollouts, tuple(a.tolist()), tuple(b.tolist()), *sorted(found))
 
 
 def _columns(rows: Mapping[Key, list[Any]]) -> dict[Key, Any]:
