@@ -87,7 +87,7 @@ def test_modules_score_as_rewards_do_faults_included() -> None:
         same(module.evaluate(columns, GROUP), scores)
         same(
             module.evaluate(columns, torch.tensor(STARTS)),
-            reward.score(rows, group=keys),
+            reward.score(rows, group=keys, uneven=True),
         )
         faulty += bool(scores.faults)
     assert faulty > 30

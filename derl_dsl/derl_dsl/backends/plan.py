@@ -173,7 +173,7 @@ class Plan:
 
     def walks(self, stage: int, level: int) -> list[Walk]:
         """The inner loops whose results are of a level, one for lists that go together."""
-        sets = together(self.graph)
+        sets = together(self.graph, self.roots)
         found: dict[tuple[object, ...], list[int]] = {}
         where: dict[tuple[object, ...], tuple[int, Cuts]] = {}
         for i in self.order:

@@ -7,6 +7,7 @@ their last bit is the same as in compiled code. Sums run from left to right.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,22 +54,6 @@ OPS: dict[str, Callable[..., Any]] = {name: _elementwise(name) for name in SCALA
 }
 
 
-def ordered_sum(values: list[float]) -> float:
-    """The sum from left to right, as a loop computes it."""
-    total = 0.0
-    for value in values:
-        total += value
-    return total
-
-
-def held_mean(values: list[float]) -> float:
-    """The mean, held between the extremes; 0 of nothing."""
-    if not len(values):
-        return 0.0
-    mean = ordered_sum(values) / len(values)
-    return min(max(mean, min(values)), max(values))
-
-
 def deviation(values: list[float]) -> float:
     """The standard deviation (divisor n), exactly 0 of equal values, at most half the spread.
 
@@ -77,14 +62,16 @@ def deviation(values: list[float]) -> float:
     if len(values) < 2:
         return 0.0
     moved = [v - values[0] for v in values]
-    mean = ordered_sum(moved) / len(moved)
+    mean = scalars.total(moved) / len(moved)
     spread = max(values) - min(values)
-    variance = ordered_sum([(m - mean) * (m - mean) for m in moved]) / len(moved)
+    variance = scalars.total([(m - mean) * (m - mean) for m in moved]) / len(moved)
     return min(float(np.sqrt(variance)), spread / 2)
 
 
 def quantile(values: list[float], q: float) -> float:
-    """The q-quantile, linear between neighbours."""
+    """The q-quantile, linear between neighbours, NaN if any value is; 0 of nothing."""
+    if any(v != v for v in values):
+        return math.nan
     # Adding zero makes one zero of two: sorting need not tell them apart.
     ordered = np.sort(np.asarray(values) + 0.0).tolist()
     if not ordered:
@@ -97,23 +84,11 @@ def quantile(values: list[float], q: float) -> float:
     return float(min(ordered[above], value))
 
 
-LISTS: dict[str, Callable[[Any], float]] = {
-    "list_sum": ordered_sum,
-    "list_mean": held_mean,
-    "list_min": lambda v: min(v, default=0.0),
-    "list_max": lambda v: max(v, default=0.0),
-    "list_first": lambda v: v[0] if len(v) else 0.0,
-    "list_last": lambda v: v[-1] if len(v) else 0.0,
-    "list_count": lambda v: float(len(v)),
-    "list_any": any,
-    "list_all": all,
-}
-
 GROUPS: dict[str, Callable[[Any], float]] = {
-    "group_mean": held_mean,
+    "group_mean": scalars.mean,
     "group_std": deviation,
-    "group_min": lambda v: min(v, default=0.0),
-    "group_max": lambda v: max(v, default=0.0),
+    "group_min": scalars.smallest,
+    "group_max": scalars.largest,
     "group_size": lambda v: float(len(v)),
 }
 
@@ -130,7 +105,7 @@ def _spread(values: list[Any], many: bool) -> tuple[list[Any], Offsets | None]:
 
 def _reduce(op: str, ragged: Ragged) -> NDArray[Any]:
     values, offsets = ragged.values.tolist(), ragged.offsets.tolist()
-    found = [LISTS[op](values[a:b]) for a, b in itertools.pairwise(offsets)]
+    found = [scalars.REDUCE[op](values[a:b]) for a, b in itertools.pairwise(offsets)]
     return np.array(found, dtype=bool if op in BOOLEAN else np.float64)
 
 
@@ -165,10 +140,16 @@ def _grouped(node: Node, args: list[Any], bound: Bound) -> Array:
 
 
 def _ranks(column: list[float], counted: list[bool]) -> list[float]:
-    """For each rollout the share of the others that count with a smaller value, ties half."""
+    """For each rollout the share of the others that count with a smaller value, ties half.
+
+    NaN where its own value is, or one that it is compared with.
+    """
     found = []
     for k, x in enumerate(column):
         others = [v for j, v in enumerate(column) if j != k and counted[j]]
+        if any(v != v for v in (x, *others)):
+            found.append(math.nan)
+            continue
         below = sum(v < x for v in others) + 0.5 * sum(v == x for v in others)
         found.append(below / len(others) if others else 0.5)
     return found

@@ -138,6 +138,10 @@ class Lowering:
     constants: list[float] = field(default_factory=list)
     arguments: dict[str, fx.Node] = field(default_factory=dict)
     done: dict[int, fx.Node] = field(default_factory=dict)
+    # Nodes above group functions, and their values by the inputs that decide who counts.
+    grouped: set[int] = field(default_factory=set)
+    lives: dict[tuple[str, ...], fx.Node] = field(default_factory=dict)
+    among: dict[tuple[str, ...], dict[int, fx.Node]] = field(default_factory=dict)
     bad: dict[str, fx.Node] = field(default_factory=dict)
     parts: dict[object, fx.Node] = field(default_factory=dict)
 
@@ -157,16 +161,10 @@ class Lowering:
                 self.done[i] = self.arguments[f"p{i}"]
             elif node.op in ("input", "valid"):
                 self.done[i] = self._checked(i) if self.checked else self._given(i)
-        if self.checked:
-            broken = [self.bad[str(graph.source(i))] for i in needs.inputs if self._required(i)]
-            live = self._call(_everyone, self.arguments["rows"], self.arguments["constants"])
-            for bad in broken:
-                live = self._call(_without, live, bad)
-        else:
-            live = self.arguments["live"]
         for i in order:
-            if i not in self.done:
-                self.done[i] = self._node(graph.nodes[i], i, live)
+            node = graph.nodes[i]
+            if node.op in GROUP or not self.grouped.isdisjoint(node.args):
+                self.grouped.add(i)
         self.to.output(self._scored(needs) if self.checked else self._raw())
         self.to.eliminate_dead_code()
         self.to.lint()
@@ -272,10 +270,34 @@ class Lowering:
             return self._of(i)
         return self._base(next(a for a in node.args if self.graph.nodes[a].is_list))
 
-    def _node(self, node: Node, i: int, live: fx.Node) -> fx.Node:
-        args = [self.done[a] for a in node.args]
+    def _below(self, roots: list[int], needed: tuple[str, ...], live: fx.Node) -> list[fx.Node]:
+        """The values of roots where those rollouts count in groups that have all `needed` inputs.
+
+        What stands above no group function is the same for all outputs.
+        """
+        own = self.among.setdefault(needed, {})
+        for i in self.graph.used(roots):
+            table = own if i in self.grouped else self.done
+            if i not in table:
+                node = self.graph.nodes[i]
+                args = [own[a] if a in self.grouped else self.done[a] for a in node.args]
+                table[i] = self._node(node, i, args, needed, live)
+        return [own[r] if r in self.grouped else self.done[r] for r in roots]
+
+    def _live(self, needed: tuple[str, ...]) -> fx.Node:
+        """The rollouts that have all `needed` inputs."""
+        if needed not in self.lives:
+            live = self._call(_everyone, self.arguments["rows"], self.arguments["constants"])
+            for name in needed:
+                live = self._call(_without, live, self.bad[name])
+            self.lives[needed] = live
+        return self.lives[needed]
+
+    def _node(
+        self, node: Node, i: int, args: list[fx.Node], needed: tuple[str, ...], live: fx.Node
+    ) -> fx.Node:
         if node.op in GROUP:
-            return self._group(node, args, live)
+            return self._group(node, args, needed, live)
         if node.op in REDUCTIONS:
             return self._call(REDUCE[node.op], args[0], self._part(node.args[0]))
         if node.op in SLICES:
@@ -289,10 +311,12 @@ class Lowering:
             return self._call(_number, args[0], self.arguments["constants"])
         return self._call(OPS[node.op], *args)
 
-    def _group(self, node: Node, args: list[fx.Node], live: fx.Node) -> fx.Node:
+    def _group(
+        self, node: Node, args: list[fx.Node], needed: tuple[str, ...], live: fx.Node
+    ) -> fx.Node:
         *values, where = args
         counted = self._call(torch.logical_and, where, live)
-        key = ("group", node.args[-1])
+        key = ("group", node.args[-1], needed)
         if key not in self.parts:
             self.parts[key] = (
                 self._call(parts.blocks, self.arguments["group_size"], counted)
@@ -313,25 +337,25 @@ class Lowering:
             return self._call(groups.quantile, x, part, node.payload[0])
         return self._call(groups.GROUPS[node.op], x, part)
 
-    def _output(self, i: int) -> fx.Node:
-        return self._call(
-            _column, self.done[i], self.arguments["rows"], self.arguments["constants"]
-        )
+    def _output(self, x: fx.Node) -> fx.Node:
+        return self._call(_column, x, self.arguments["rows"], self.arguments["constants"])
 
     def _raw(self) -> dict[str, fx.Node]:
         """Values, and conditions as `?name`."""
         outputs = {**self.graph.outputs, **{f"?{n}": i for n, i in self.graph.valids.items()}}
-        return {name: self._output(i) for name, i in outputs.items()}
+        found = self._below(list(outputs.values()), (), self.arguments["live"])
+        return {name: self._output(x) for name, x in zip(outputs, found, strict=True)}
 
     def _scored(self, needs: Needs) -> dict[str, fx.Node]:
         """Values, NaN where they are not applicable or an input they need is none of its type."""
         found = {}
-        for name, i in self.graph.outputs.items():
-            x = self._output(i)
+        for name in self.graph.outputs:
             required = [j for j in needs.of_output[name] if self._required(j)]
-            gone = [self.bad[str(self.graph.source(j))] for j in required]
-            if name in self.graph.valids:
-                gone.append(self._call(torch.logical_not, self.done[self.graph.valids[name]]))
+            needed = tuple(dict.fromkeys(str(self.graph.source(j)) for j in required))
+            value, *valid = self._below(self.graph.roots_of(name), needed, self._live(needed))
+            x = self._output(value)
+            gone = [self.bad[source] for source in needed]
+            gone += [self._call(torch.logical_not, v) for v in valid]
             if gone:
                 either = partial(self._call, torch.logical_or)
                 x = self._call(_replaced, x, reduce(either, gone), math.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -33,7 +34,10 @@ def quantile(x: Tensor, part: Parts, q: float) -> Tensor:
 
 
 def rank(x: Tensor, part: Parts) -> Tensor:
-    """The share of the group's others with a smaller value, ties half; 0.5 without others."""
+    """The share of the group's others with a smaller value, ties half; 0.5 without others.
+
+    NaN where its own value is, or one that counts.
+    """
     x = x.detach()
     counted = part.counted.reshape(-1) if isinstance(part, Blocks) else part.inside
     assert counted is not None
@@ -42,9 +46,10 @@ def rank(x: Tensor, part: Parts) -> Tensor:
     else:
         below, ties = _sorted(x, counted, part)
     others = part.back(part.counts()) - counted.to(torch.int64)
-    ties = ties - (counted & (x == x)).to(torch.int64)
+    ties = ties - counted.to(torch.int64)
     share = (below.to(x.dtype) + 0.5 * ties.to(x.dtype)) / others.clamp(min=1)
-    return torch.where(others > 0, share, 0.5)
+    ranks = torch.where(others > 0, share, 0.5)
+    return torch.where(torch.isnan(x) | part.back(parts.odd(x, part)), math.nan, ranks)
 
 
 def _pairs(x: Tensor, part: Blocks) -> tuple[Tensor, Tensor]:

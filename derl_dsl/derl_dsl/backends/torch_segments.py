@@ -182,10 +182,14 @@ def mean(x: Tensor, part: Parts) -> Tensor:
 
 
 def _extreme(x: Tensor, part: Parts, way: str) -> Tensor:
-    """As a loop finds it: a NaN in the first place stays, others are passed over."""
-    first = part.first(x.detach())
-    found = torch.where(torch.isnan(first), first, part.extreme(x, way))
+    """NaN where any value is."""
+    found = torch.where(odd(x, part), math.nan, part.extreme(x, way))
     return torch.where(part.counts() > 0, found, 0.0)
+
+
+def odd(x: Tensor, part: Parts) -> Tensor:
+    """Whether a value that counts is NaN, (B,) or (G,)."""
+    return part.total(torch.isnan(x.detach()).to(x.dtype)) > 0
 
 
 def smallest(x: Tensor, part: Parts) -> Tensor:
@@ -244,4 +248,5 @@ def quantile(x: Tensor, part: Parts, q: float) -> Tensor:
     free = low + (at - below).to(x.dtype) * (high - low)
     above_low = torch.where(free > low, free, low)
     found = torch.where(above_low < high, above_low, high)
-    return torch.where(count > 0, straight(free, found), 0.0)
+    found = torch.where(odd(x, part), math.nan, straight(free, found))
+    return torch.where(count > 0, found, 0.0)

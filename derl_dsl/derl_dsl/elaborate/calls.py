@@ -218,7 +218,12 @@ class Calls:
         if value.valid is None:
             return Value("number", args[0], many=value.many)
         chosen = (value.valid, args[0], args[1])
-        return self.at.operation("number", "select", chosen, node.place, [default])
+        found = self.at.operation("number", "select", chosen, node.place, [default])
+        if default.valid is None or found.node is None:
+            return found
+        # Where the value applies, a default that does not is not asked for.
+        either = self.graph.add("or", (value.valid, default.valid), node.place)
+        return found._replace(valid=either)
 
     def _default_text(self, values: list[Value], place: Place) -> Value:
         value, default = values

@@ -8,7 +8,7 @@ counts; every operation is total, so the graph itself knows no missing values.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -137,6 +137,19 @@ class Graph:
     def step_roots(self) -> list[int]:
         """The nodes of the step rewards: their list and its condition."""
         return [i for i in (self.steps, self.steps_valid) if i is not None]
+
+    def roots_of(self, name: str) -> list[int]:
+        """The nodes that one output (or `steps`) needs: its value and its condition."""
+        if name == "steps" and self.steps is not None:
+            return self.step_roots()
+        return [table[name] for table in (self.outputs, self.valids) if name in table]
+
+    def only(self, names: Collection[str]) -> Graph:
+        """A graph of the same nodes with some of the outputs."""
+        outputs = {name: i for name, i in self.outputs.items() if name in names}
+        valids = {name: i for name, i in self.valids.items() if name in names}
+        nodes, places = list(self.nodes), list(self.places)
+        return Graph(nodes, places, outputs, valids, _index=dict(self._index))
 
     def used(self, roots: Iterable[int], known: Container[int] = ()) -> list[int]:
         """The nodes that `roots` depend on, themselves included, in order.

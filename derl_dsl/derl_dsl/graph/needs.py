@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from derl_dsl.graph.ir import Graph
@@ -14,7 +14,8 @@ class Needs:
     """What a graph needs of the data.
 
     `inputs` are all its input nodes, `of_output` those of each output, of the step rewards as
-    `steps`; `together` the lists that meet step by step, and `grouped` says whether there are group
+    `steps`; `together` the lists that meet step by step, `meeting` those of each output, and
+    `grouped` says whether there are group
     functions.
     """
 
@@ -22,32 +23,30 @@ class Needs:
     inputs: tuple[int, ...]
     of_output: Mapping[str, tuple[int, ...]]
     together: tuple[tuple[int, ...], ...]
+    meeting: Mapping[str, tuple[tuple[int, ...], ...]]
     grouped: bool
 
     @classmethod
     def of(cls, graph: Graph) -> Needs:
         """The needs of a graph."""
-        of_output = {}
-        for name, node in graph.outputs.items():
-            roots = [node, graph.valids[name]] if name in graph.valids else [node]
-            of_output[name] = tuple(graph.inputs(roots))
+        names = [*graph.outputs, *(["steps"] if graph.steps is not None else [])]
+        own = {name: graph.roots_of(name) for name in names}
         roots = [*graph.roots(), *graph.step_roots()]
-        if graph.steps is not None:
-            of_output["steps"] = tuple(graph.inputs(graph.step_roots()))
         used = graph.used(roots)
         return cls(
             graph,
             tuple(graph.inputs(roots)),
-            of_output,
+            {name: tuple(graph.inputs(nodes)) for name, nodes in own.items()},
             together(graph, roots),
+            {name: together(graph, nodes) for name, nodes in own.items()},
             any(graph.nodes[i].op in GROUP for i in used),
         )
 
 
-def together(graph: Graph, roots: list[int] | None = None) -> tuple[tuple[int, ...], ...]:
-    """The list inputs that meet below `roots` (all outputs), directly or through others."""
+def together(graph: Graph, roots: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+    """The list inputs that meet in one operation below `roots`, directly or through others."""
     sets: dict[int, set[int]] = {}
-    for i in graph.used(graph.roots() if roots is None else roots):
+    for i in graph.used(roots):
         node = graph.nodes[i]
         if node.is_list:
             merged = {i} if node.op == "input" else set()

@@ -139,19 +139,38 @@ OPS: dict[str, Callable[..., float]] = {
 }
 
 
-def _mean(values: Values) -> float:
-    if not values:
+def total(values: Values) -> float:
+    """The sum from left to right, as a loop computes it."""
+    found = 0.0
+    for value in values:
+        found += value
+    return found
+
+
+def mean(values: Values) -> float:
+    """The mean, held between the extremes; 0 of nothing."""
+    if not len(values):
         return 0.0
-    return min(max(sum(values) / len(values), min(values)), max(values))
+    return min(max(total(values) / len(values), min(values)), max(values))
+
+
+def smallest(values: Values) -> float:
+    """The smallest value, NaN if any is; 0 of nothing."""
+    return NAN if any(v != v for v in values) else min(values, default=0.0)
+
+
+def largest(values: Values) -> float:
+    """The largest value, NaN if any is; 0 of nothing."""
+    return NAN if any(v != v for v in values) else max(values, default=0.0)
 
 
 REDUCE: dict[str, Callable[[Values], float]] = {
-    "list_sum": lambda v: float(sum(v)),
-    "list_mean": _mean,
-    "list_min": lambda v: min(v, default=0.0),
-    "list_max": lambda v: max(v, default=0.0),
-    "list_first": lambda v: v[0] if v else 0.0,
-    "list_last": lambda v: v[-1] if v else 0.0,
+    "list_sum": total,
+    "list_mean": mean,
+    "list_min": smallest,
+    "list_max": largest,
+    "list_first": lambda v: v[0] if len(v) else 0.0,
+    "list_last": lambda v: v[-1] if len(v) else 0.0,
     "list_count": lambda v: float(len(v)),
     "list_any": any,
     "list_all": all,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
-from derl_dsl.graph.ir import Graph, Input
+from derl_dsl.graph.ir import Input
 from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.needs import Needs
 from derl_grammar.types import List, Number
 from derl_runtime.batch import Batch
-from derl_runtime.faults import fault
+from derl_runtime.faults import Fault, fault
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import is_optional, plain
 from derl_runtime.values import Values
@@ -25,48 +27,128 @@ UNGROUPED = (
 )
 
 
-def kernel_inputs(needs: Needs, batch: Batch, groups: Offsets) -> tuple[Bound, dict[int, Mask]]:
-    """The kernel's inputs, and for each input the rows where it is not to be trusted.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The inputs of a graph, read from one batch.
+
+    `arrays` has them by node, `broken` the rows of each that are not to be trusted, `present` the
+    rows of a list that have one (None: all).
+    """
+
+    needs: Needs
+    rows: int
+    groups: Offsets
+    arrays: dict[int, Array | Ragged]
+    broken: dict[int, Mask]
+    present: dict[int, Mask | None]
+
+    def whole(self) -> Bound | None:
+        """One call's inputs for all outputs at once; None where an output needs a call of its own.
+
+        That is so where faults decide who counts in a group, or which lists go together.
+        """
+        if self.needs.grouped and self.broken:
+            return None
+        arrays = dict(self.arrays)
+        for members in self.needs.together:
+            if _fit(members, arrays, self.present) is not None:
+                return None
+        return Bound(arrays, self.rows, self.groups, np.ones(self.rows, dtype=bool))
+
+    def alone(self, name: str) -> tuple[Bound, Mask, list[Fault]]:
+        """The inputs of one output, the rows it loses to faults, and faults of lists that meet.
+
+        What the output does not read has no part in them.
+        """
+        inputs = self.needs.of_output[name]
+        arrays = {i: self.arrays[i] for i in inputs}
+        lost, faults = self.lost(name), []
+        for members in self.needs.meeting[name]:
+            differ = _fit(members, arrays, self.present)
+            if differ is not None:
+                faults.append(_unequal(self.needs, members, differ))
+                lost |= differ
+        return Bound(arrays, self.rows, self.groups, ~lost), lost, faults
+
+    def joined(self) -> tuple[dict[int, Array | Ragged], dict[int, Mask], list[Fault]]:
+        """The inputs with lists that meet in any output fitted, rows where they differ, faults."""
+        arrays, gone, faults = dict(self.arrays), dict(self.broken), []
+        for members in self.needs.together:
+            differ = _fit(members, arrays, self.present)
+            if differ is not None:
+                faults.append(_unequal(self.needs, members, differ))
+                gone |= {i: gone[i] | differ if i in gone else differ for i in members}
+        return arrays, gone, faults
+
+    def lost(self, name: str) -> Mask:
+        """The rows in which an input of an output is not to be trusted."""
+        lost = np.zeros(self.rows, dtype=bool)
+        for i in self.needs.of_output[name]:
+            if i in self.broken:
+                lost |= self.broken[i]
+        return lost
+
+
+def read_inputs(needs: Needs, batch: Batch, groups: Offsets) -> Reading:
+    """The inputs that a graph reads of a batch.
 
     Missing values of an optional input are no fault: its condition says so.
     """
-    arrays: dict[int, Array | Ragged] = {}
-    broken: dict[int, Mask] = {}
+    found = Reading(needs, batch.rows, groups, {}, {}, {})
     for i in needs.inputs:
         node = needs.graph.nodes[i]
-        arrays[i], gaps = input_array(batch, node.op, needs.graph.source(i))
+        source = needs.graph.source(i)
+        found.arrays[i], gaps = input_array(batch, node.op, source)
         if gaps is not None:
-            broken[i] = gaps
-    for members in needs.together:
-        _align(needs.graph, members, arrays, broken, batch)
-    live = np.ones(batch.rows, dtype=bool)
-    for mask in broken.values():
-        live &= ~mask
-    return Bound(arrays, batch.rows, groups, live), broken
+            found.broken[i] = gaps
+        if node.is_list:
+            found.present[i] = batch.values(source).valid
+    return found
 
 
-def _align(
-    graph: Graph,
-    members: tuple[int, ...],
-    arrays: dict[int, Array | Ragged],
-    broken: dict[int, Mask],
-    batch: Batch,
-) -> None:
-    """Lists that go together step by step must have the same length in every row."""
-    lists = [v for v in (arrays[i] for i in members) if isinstance(v, Ragged)]
-    differ = np.zeros(batch.rows, dtype=bool)
-    for other in lists[1:]:
-        differ |= other.lengths != lists[0].lengths
-    if not differ.any():
-        return
-    names = " and ".join(str(graph.source(i)) for i in members)
+def _unequal(needs: Needs, members: Sequence[int], differ: Mask) -> Fault:
+    names = " and ".join(str(needs.graph.source(i)) for i in members)
     rows = [int(r) for r in np.flatnonzero(differ)]
-    batch.faults.append(fault("protocol", names, rows, "lists of different lengths"))
-    for i in members:
-        value = arrays[i]
-        assert isinstance(value, Ragged)
-        arrays[i] = _emptied(value, differ)
-        broken[i] = broken.get(i, np.zeros(batch.rows, dtype=bool)) | differ
+    return fault("protocol", names, rows, "lists of different lengths")
+
+
+def _fit(
+    members: Sequence[int],
+    arrays: dict[int, Array | Ragged],
+    present: Mapping[int, Mask | None],
+) -> Mask | None:
+    """Gives lists that meet step by step one length in every row.
+
+    A list that is not there takes the length of the others: its values are looked at nowhere, but
+    they lie beside those that are. Returns the rows in which lists that are there differ, which
+    come out empty; None where there is no such row.
+    """
+    lists = {i: v for i in members if isinstance(v := arrays[i], Ragged)}
+    first = next(iter(lists.values()))
+    if all(np.array_equal(v.offsets, first.offsets) for v in lists.values()):
+        return None
+    rows = len(first.offsets) - 1
+    wanted = np.zeros(rows, dtype=np.int64)
+    seen, differ = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
+    there = {i: np.ones(rows, dtype=bool) if (p := present[i]) is None else p for i in lists}
+    for i, value in lists.items():
+        differ |= there[i] & seen & (value.lengths != wanted)
+        wanted = np.where(there[i] & ~seen, value.lengths, wanted)
+        seen |= there[i]
+    wanted = np.where(differ, 0, wanted)
+    for i, value in lists.items():
+        arrays[i] = _of_lengths(value, there[i] & ~differ, wanted)
+    return differ if differ.any() else None
+
+
+def _of_lengths(value: Ragged, kept: Mask, lengths: Offsets) -> Ragged:
+    """The lists of the rows that are kept, and in all others such of the lengths given."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    # What stands in for values is one of them, so that it is of the declared type.
+    fill = value.values[0] if len(value.values) else 0.0
+    values = np.full(int(offsets[-1]), fill, dtype=value.values.dtype)
+    values[np.repeat(kept, lengths)] = value.values[np.repeat(kept, value.lengths)]
+    return Ragged(values, offsets)
 
 
 def input_array(batch: Batch, op: str, source: Input) -> tuple[Array | Ragged, Mask | None]:
@@ -97,13 +179,6 @@ def _array(source: Input, values: Values) -> Array | Ragged:
     return np.where(values.valid, data, harmless)
 
 
-def _emptied(value: Ragged, rows: Mask) -> Ragged:
-    """The lists with those of `rows` emptied."""
-    lengths = np.where(rows, 0, value.lengths)
-    keep = np.repeat(~rows, value.lengths)
-    return Ragged(value.values[keep], np.concatenate([[0], np.cumsum(lengths)]))
-
-
 def group_offsets(rows: int, size: int | None) -> Offsets:
     """Where each group of `size` neighbours starts; without a size each rollout is its own group.
 
@@ -120,3 +195,54 @@ def runs_of(keys: list[Any]) -> Offsets:
     """Where each run of equal neighbours starts, and the end."""
     starts = [k for k in range(len(keys)) if k == 0 or keys[k] != keys[k - 1]]
     return np.array([*starts, len(keys)], dtype=np.int64)
+
+
+def grouped(
+    columns: Mapping[str, Any],
+    rows: int,
+    group: str | Sequence[Any],
+    size: int | None = None,
+    uneven: bool = False,
+) -> tuple[Offsets, NDArray[np.int64]]:
+    """Where groups of equal keys start once the rows are in an order, and that order.
+
+    `group` is a column's name or the keys of all rows. Raises ColumnError for a missing key, and
+    for groups of different sizes, or of another `size`, unless they may be `uneven`.
+    """
+    if isinstance(group, str) and group not in columns:
+        raise ColumnError(f"the group column {group!r} is missing")
+    codes = key_codes(columns[group] if isinstance(group, str) else group)
+    if len(codes) != rows:
+        raise ColumnError(f"{len(codes)} group keys for {rows} rows")
+    order = np.argsort(codes, kind="stable")
+    offsets = runs_of(codes[order].tolist())
+    sizes = sorted(set(np.diff(offsets).tolist()))
+    if len(sizes) > 1 and not uneven:
+        raise ColumnError(
+            f"the groups have different sizes ({', '.join(map(str, sizes))}): a statistic of a "
+            "group that was cut is wrong; uneven=True says that they are meant"
+        )
+    if size is not None and sizes not in ([], [size]):
+        found = ", ".join(map(str, sizes))
+        raise ColumnError(f"group_size is {size}, but the keys make groups of {found}")
+    return offsets, order
+
+
+def key_codes(keys: Any) -> NDArray[np.int64]:
+    """A whole number for each key, the same for equal ones, in the order in which they appear.
+
+    Keys are equal as Python has it: 1, 1.0 and True are one, 1 and "1" are two. A conversation is
+    as good a key as a text. Raises ColumnError for None and NaN, which are equal to nothing.
+    """
+    plain_keys = keys.to_pylist() if hasattr(keys, "to_pylist") else keys
+    plain_keys = plain_keys.tolist() if hasattr(plain_keys, "tolist") else plain_keys
+    seen: dict[Any, int] = {}
+    codes = []
+    for row, given in enumerate(plain_keys):
+        key = given.item() if isinstance(given, np.generic) else given
+        if key is None or key != key:
+            raise ColumnError(f"row {row} has no group key ({key})")
+        if not isinstance(key, Hashable):
+            key = (type(key).__name__, repr(key))
+        codes.append(seen.setdefault(key, len(seen)))
+    return np.array(codes, dtype=np.int64)

@@ -53,11 +53,20 @@ class Kernels:
 
     def __init__(self, graph: Graph, backend: str, dtype: str) -> None:
         self.graph, self.backend, self.dtype = graph, backend, dtype
+        self._alone: dict[str, Kernels] = {}
 
     @cached_property
     def lowered(self) -> Graph:
-        """The graph after all passes."""
-        return lower(self.graph)
+        """The graph after all passes; as written in float32, for they fold constants in float64."""
+        return lower(self.graph) if self.dtype == "float64" else self.graph.only(self.graph.outputs)
+
+    def alone(self, name: str) -> Kernels:
+        """The kernels of one output, as if the program had no other."""
+        if list(self.graph.outputs) == [name]:
+            return self
+        if name not in self._alone:
+            self._alone[name] = Kernels(self.graph.only([name]), self.backend, self.dtype)
+        return self._alone[name]
 
     @cached_property
     def _feeds(self) -> dict[int, int]:
@@ -67,10 +76,10 @@ class Kernels:
     def _as_written(self) -> bool:
         """Whether the kernel of all outputs is made of the graph as it is written.
 
-        For the virtual machine the passes cost more than they save; the bits are the same, but in
-        float32, where they fold constants in float64.
+        For the virtual machine the passes cost more than they save; the bits are the same. In
+        float32 every kernel is: the passes fold constants in float64.
         """
-        return self.backend in ("auto", "vm") and self.dtype == "float64"
+        return self.backend in ("auto", "vm") or self.dtype == "float32"
 
     @cached_property
     def _whole(self) -> Kernel:
@@ -96,14 +105,13 @@ class Kernels:
 
     @cached_property
     def together(self) -> tuple[tuple[Key, ...], ...]:
-        """The lists that go together step by step."""
+        """The lists of the reward that go together step by step."""
         nodes = self.graph.nodes
-        return tuple(tuple(key_of(nodes[i]) for i in m) for m in together(self.graph))
+        return tuple(tuple(key_of(nodes[i]) for i in m) for m in together(self.graph, self._written))
 
     @property
     def _written(self) -> list[int]:
-        graph = self.graph
-        return [n["reward"] for n in (graph.outputs, graph.valids) if "reward" in n]
+        return self.graph.roots_of("reward")
 
     @cached_property
     def _root(self) -> tuple[int, int | None]:

@@ -39,7 +39,7 @@ class _Inputs:
     def simple(self, reward: Reward) -> bool:
         """Whether a reward's rows stand for themselves, its lists being of equal lengths.
 
-        Otherwise faults of one reward's inputs change what it computes in other rows.
+        Otherwise faults of its inputs change what it computes in other rows.
         """
         needs = reward.kernels.needs
         if reward.uses_groups and any(key in self.broken for key in needs):
@@ -77,7 +77,7 @@ def score_many(
             if inputs.simple(reward):
                 together.setdefault(reward.kernels.dtype, []).append(k)
                 continue
-        found[k] = reward.score_batch(batch, groups).values
+        found[k] = reward.reward_alone(batch, groups)
     for dtype, members in together.items():
         found[members] = _run(rewards, members, inputs, groups, dtype)
     return found
@@ -90,12 +90,23 @@ def _run(
     chosen = [rewards[k] for k in members]
     session = Session(inputs.arrays, inputs.batch.rows, groups, dtype=dtype)
     values = session.run([r.kernels.program for r in chosen])
-    # The last wall, as in Reward.score: no infinite reward leaves.
-    values[np.isinf(values)] = np.nan
-    if inputs.broken or inputs.batch.faults:
-        for k, reward in enumerate(chosen):
-            for key in reward.kernels.needs:
-                if key in inputs.broken:
-                    values[k][inputs.broken[key]] = np.nan
-            reward.count(inputs.batch.faults)
+    fine = np.isfinite(values).all(axis=1)
+    for k, reward in enumerate(chosen):
+        lost = [inputs.broken[key] for key in reward.kernels.needs if key in inputs.broken]
+        if not fine[k] and not _only_gaps(reward, values[k], lost):
+            # A number that is none is a fault, which scoring the reward by itself counts.
+            values[k] = reward.reward_alone(inputs.batch, groups)
+            continue
+        for mask in lost:
+            values[k][mask] = np.nan
+        reward.count(inputs.batch.faults)
     return values
+
+
+def _only_gaps(reward: Reward, values: Array, lost: Sequence[Mask]) -> bool:
+    """Whether values that are not finite are rows that a fault or the program itself leaves out."""
+    kernels = reward.kernels
+    if "reward" in kernels.graph.valids:
+        # The program marks such rows itself; NaN for another reason has no proof in float32.
+        return kernels.dtype == "float64" and not np.isinf(values).any()
+    return bool((np.isfinite(values) | np.logical_or.reduce([False, *lost])).all())

@@ -20,9 +20,10 @@ from derl_dsl.graph.ir import Param
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
-from derl_dsl.score.binding import UNGROUPED, group_offsets, kernel_inputs, runs_of
+from derl_dsl.score.binding import UNGROUPED, Reading, group_offsets, grouped, read_inputs
 from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
+from derl_dsl.score.outputs import compute
 from derl_dsl.score.steps import Steps, step_rewards
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
@@ -30,7 +31,7 @@ from derl_grammar.spans import Source
 from derl_grammar.types import Type
 from derl_runtime.batch import Batch
 from derl_runtime.conversations import filled
-from derl_runtime.faults import Fault, FaultLog, fault
+from derl_runtime.faults import Fault, FaultLog
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Column, parts_of, primitives_of
 
@@ -134,6 +135,11 @@ class Reward:
     def _needs(self) -> Needs:
         return Needs.of(self.graph)
 
+    @cached_property
+    def _own_needs(self) -> Needs:
+        """What the reward needs without the parts that it does not read."""
+        return Needs.of(self.graph.only(["reward"]))
+
     @property
     def params(self) -> dict[str, float]:
         """The values of the program's parameters, by name."""
@@ -176,18 +182,22 @@ class Reward:
         columns: Mapping[str, Any],
         group_size: int | None = None,
         group: str | Sequence[Any] | None = None,
+        uneven: bool = False,
     ) -> Scores:
         """Score a batch: `columns` maps names to B values each (texts, numbers, lists of steps).
 
         Groups are `group_size` consecutive rollouts, or the rows with equal values of `group` (a
-        column's name, or B keys). A number stands for a column of equal values.
+        column's name, or B keys; 1, 1.0 and True are one). Groups of different sizes are an error
+        unless `uneven` says that they are meant, as in logged data. A number stands for a column of
+        equal values.
         Rows with a missing or out-of-range input score NaN and are listed in the faults.
         Raises ColumnError when a column is missing or has the wrong type, or when the program has
         group functions and the groups are not known.
         """
         batch = Batch(columns, log=self.faults)
         if group is not None:
-            return self._score_by_key(batch, columns, group)
+            uneven = uneven or not self._needs.grouped
+            return self.score_batch(batch, *grouped(columns, batch.rows, group, group_size, uneven))
         if self._needs.grouped and group_size is None:
             raise ColumnError(UNGROUPED)
         return self.score_batch(batch, group_offsets(batch.rows, group_size))
@@ -209,70 +219,46 @@ class Reward:
         if self._needs.grouped and group_size is None:
             raise ColumnError(UNGROUPED)
         batch = Batch(columns, log=self.faults)
-        bound, broken = kernel_inputs(self._needs, batch, group_offsets(batch.rows, group_size))
-        self.count(batch.faults)
-        masks = [broken[i] for i in self._needs.of_output["reward"] if i in broken]
-        return self.kernels.bind(bound, np.logical_or.reduce(masks) if masks else None)
-
-    def _score_by_key(
-        self, batch: Batch, columns: Mapping[str, Any], group: str | Sequence[Any]
-    ) -> Scores:
-        """Groups that need not be neighbours: rows are sorted by key, scores put back."""
-        if isinstance(group, str) and group not in columns:
-            raise ColumnError(f"the group column {group!r} is missing")
-        keys = [str(k) for k in (columns[group] if isinstance(group, str) else group)]
-        if len(keys) != batch.rows:
-            raise ColumnError(f"{len(keys)} group keys for {batch.rows} rows")
-        order = sorted(range(batch.rows), key=keys.__getitem__)
-        offsets = runs_of([keys[k] for k in order])
-        return self.score_batch(batch, offsets, np.array(order, dtype=np.int64))
+        groups = group_offsets(batch.rows, group_size)
+        bound, lost, faults = read_inputs(self._own_needs, batch, groups).alone("reward")
+        self.count([*batch.faults, *faults])
+        return self.kernels.alone("reward").bind(bound, lost if lost.any() else None)
 
     def score_batch(self, batch: Batch, groups: Offsets, order: Any = None) -> Scores:
         """Score a batch whose groups start at `groups`, once its rows are put in `order`."""
-        bound, broken = kernel_inputs(self._needs, batch, groups)
-        outputs = self.kernels.outputs(bound if order is None else bound.permuted(order))
-        # A column may be the caller's own array: gaps are marked in a copy.
-        given = {id(a) for a in bound.inputs.values()}
-        outputs = {name: a.copy() if id(a) in given else a for name, a in outputs.items()}
-        if order is not None:
-            back = np.argsort(order)
-            outputs = {name: values[back] for name, values in outputs.items()}
-        for name, array in list(outputs.items()):
-            if name.startswith("?"):
-                outputs[name[1:]][outputs.pop(name) == 0] = np.nan
-                continue
-            for i in self._needs.of_output[name]:
-                if i in broken:
-                    array[broken[i]] = np.nan
-        failed = np.isinf(outputs["reward"])
-        for i in self._needs.of_output["reward"]:
-            if i in broken:
-                failed |= broken[i]
-        faults = [*batch.faults, *self._nonfinite(outputs["reward"])]
+        reading = read_inputs(self._needs, batch, groups)
+        found = compute(self.kernels, reading, self.graph.outputs, order)
+        faults = [*batch.faults, *found.faults]
         steps = None
         if self.graph.steps is not None:
-            steps, more = self._steps(bound, broken, order)
-            faults += more
+            steps, more = self._steps(reading, order)
+            faults += [f for f in more if f not in faults]
         self.count(faults)
-        values = outputs.pop("reward")
+        parts = dict(found.values)
         inputs = {
-            str(self.graph.source(i)): _with_gaps(array, broken.get(i))
-            for i, array in bound.inputs.items()
+            str(self.graph.source(i)): _with_gaps(array, reading.broken.get(i))
+            for i, array in reading.arrays.items()
             if isinstance(array, np.ndarray) and self.graph.nodes[i].op == "input"
         }
-        return Scores(values, outputs, inputs, faults, failed, steps)
+        return Scores(parts.pop("reward"), parts, inputs, faults, found.failed, steps)
 
-    def _steps(
-        self, bound: Bound, broken: Mapping[int, Any], order: Any
-    ) -> tuple[Steps, list[Fault]]:
+    def _steps(self, reading: Reading, order: Any) -> tuple[Steps, list[Fault]]:
         """The step rewards in the order of the rows as they were given, and what went wrong."""
-        masks = [broken[i] for i in self._needs.of_output["steps"] if i in broken]
+        bound, lost, unequal = reading.alone("steps")
         if order is None:
-            return step_rewards(self.graph, bound, masks)
-        found, faults = step_rewards(self.graph, bound.permuted(order), [m[order] for m in masks])
+            found, faults = step_rewards(self.graph, bound, [lost])
+            return found, [*unequal, *faults]
+        found, faults = step_rewards(self.graph, bound.permuted(order), [lost[order]])
         back = np.argsort(order).tolist()
         rows = [replace(f, rows=tuple(sorted(int(order[r]) for r in f.rows))) for f in faults]
-        return [found[k] for k in back], rows
+        return [found[k] for k in back], [*unequal, *rows]
+
+    def reward_alone(self, batch: Batch, groups: Offsets) -> Array:
+        """The reward of a batch without its parts, (B,): columns that only they read may lack."""
+        reading = read_inputs(self._own_needs, batch, groups)
+        found = compute(self.kernels.alone("reward"), reading, ["reward"], None)
+        self.count([*batch.faults, *found.faults])
+        return found.values["reward"]
 
     def count(self, faults: Sequence[Fault]) -> None:
         """Add those faults of a batch to the log that concern this reward."""
@@ -284,17 +270,9 @@ class Reward:
         """What faults of this reward are named after: inputs, what they are made of, lists."""
         source = self.graph.source
         parts = [p for i in self._needs.inputs for p in parts_of(source(i))]
-        lists = [" and ".join(str(source(i)) for i in m) for m in self._needs.together]
+        meeting = self._needs.meeting.values()
+        lists = [" and ".join(str(source(i)) for i in m) for sets in meeting for m in sets]
         return frozenset(["reward", "steps", *map(str, parts), *lists])
-
-    def _nonfinite(self, values: Array) -> list[Fault]:
-        """The last wall: an infinite reward never leaves, whatever the proof said."""
-        infinite = np.isinf(values)
-        if not infinite.any():
-            return []
-        rows = [int(r) for r in np.flatnonzero(infinite)]
-        values[infinite] = np.nan
-        return [fault("nonfinite", "reward", rows, "the reward is infinite")]
 
     def __call__(
         self,

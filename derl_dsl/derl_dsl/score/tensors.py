@@ -13,7 +13,7 @@ from derl_dsl.backends import torch_segments as parts
 from derl_dsl.backends.torch import Lowered, equal_sizes, lower
 from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.graph.needs import Needs
-from derl_dsl.score.binding import group_offsets, kernel_inputs
+from derl_dsl.score.binding import group_offsets, read_inputs
 from derl_grammar.types import List
 from derl_runtime.batch import Batch
 from derl_runtime.faults import FaultLog
@@ -157,10 +157,13 @@ class TorchReward(nn.Module):
     def read(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The columns of `forward` from raw ones: texts are read and primitives evaluated, once.
 
-        `data` is what `Reward.score` takes; tensors come back on the module's device.
+        `data` is what `Reward.score` takes; tensors come back on the module's device. Lists that
+        meet in any part of the program are fitted to one another; rows where they differ are lost.
         """
         batch = Batch(data, log=self.reward.faults)
-        bound, broken = kernel_inputs(self._needs, batch, group_offsets(batch.rows, None))
+        reading = read_inputs(self._needs, batch, group_offsets(batch.rows, None))
+        arrays, broken, faults = reading.joined()
+        self.reward.count([*batch.faults, *faults])
         found: dict[str, Any] = {}
         # Values before conditions: both stand for one column.
         for i in sorted(self._needs.inputs, key=lambda i: self.graph.nodes[i].op == "valid"):
@@ -172,7 +175,7 @@ class TorchReward(nn.Module):
             if i in broken:
                 present = present & ~broken[i]
             if isinstance(plain(source), List):
-                lists = bound.inputs[i]
+                lists = arrays[i]
                 lists = lists if isinstance(lists, Ragged) else values.ragged()
                 device = self.constants.device
                 found[str(source)] = (

@@ -63,6 +63,15 @@ def _highest(c: Code, best: Value, x: Value, first: Value) -> Value:
     return c.select(c.b.or_(first, c.less(best, x)), x, best)
 
 
+def _smallest(c: Code, best: Value, x: Value, first: Value) -> Value:
+    """As `_lowest`, and NaN from the first one on: the order of the values makes no difference."""
+    return c.select(c.isnan(x), x, _lowest(c, best, x, first))
+
+
+def _largest(c: Code, best: Value, x: Value, first: Value) -> Value:
+    return c.select(c.isnan(x), x, _highest(c, best, x, first))
+
+
 def _mean_step(c: Code, state: State, x: Value, first: Value) -> State:
     total, lo, hi = state
     return [c.b.fadd(total, x), _lowest(c, lo, x, first), _highest(c, hi, x, first)]
@@ -81,8 +90,8 @@ def _only(c: Code, state: State, n: Value) -> Value:
 REDUCTIONS: dict[str, Reduction] = {
     "list_sum": Reduction((ZERO,), lambda c, s, x, first: [c.b.fadd(s[0], x)], _only),
     "list_mean": Reduction((ZERO, ZERO, ZERO), _mean_step, _mean_finish),
-    "list_min": Reduction((ZERO,), lambda c, s, x, first: [_lowest(c, s[0], x, first)], _only),
-    "list_max": Reduction((ZERO,), lambda c, s, x, first: [_highest(c, s[0], x, first)], _only),
+    "list_min": Reduction((ZERO,), lambda c, s, x, first: [_smallest(c, s[0], x, first)], _only),
+    "list_max": Reduction((ZERO,), lambda c, s, x, first: [_largest(c, s[0], x, first)], _only),
     "list_first": Reduction((ZERO,), lambda c, s, x, first: [c.select(first, x, s[0])], _only),
     "list_last": Reduction((ZERO,), lambda c, s, x, first: [x], _only),
     "list_count": Reduction((), lambda c, s, x, first: [], lambda c, s, n: as_real(c, n)),
@@ -181,23 +190,27 @@ def _group_size(g: Group) -> None:
 
 
 def _group_rank(g: Group) -> None:
-    """Twice the smaller ones and the ties are counted, the row itself taken off again."""
+    """Twice the smaller ones and the ties are counted, the row itself taken off again.
+
+    NaN where the row's own value is, or one that counts.
+    """
     c, b = g.c, g.c.b
     everyone = _counted(g)
     with c.loop(g.start, g.end) as r:
         x = g.x(r)
-        twice = c.variable(NO)
+        twice, odd = c.variable(NO), c.variable(c.isnan(x))
         with c.loop(g.start, g.end) as o:
             other = g.x(o)
+            odd.set(b.or_(odd.get(), b.and_(c.isnan(other), g.counted(o))))
             below = b.zext(b.and_(c.less(other, x), g.counted(o)), I64)
             ties = b.zext(b.and_(b.fcmp_ordered("==", other, x), g.counted(o)), I64)
             twice.set(b.add(twice.get(), b.add(b.add(below, below), ties)))
-        own = g.counted(r)
-        itself = b.zext(b.and_(own, b.fcmp_ordered("==", x, x)), I64)
-        others = b.sub(everyone, b.zext(own, I64))
-        half = b.fmul(as_real(c, b.sub(twice.get(), itself)), c.number(0.5))
+        own = b.zext(g.counted(r), I64)
+        others = b.sub(everyone, own)
+        half = b.fmul(as_real(c, b.sub(twice.get(), own)), c.number(0.5))
         share = b.fdiv(half, as_real(c, others))
-        g.store(c.select(b.icmp_signed(">", others, NO), share, c.number(0.5)), r)
+        rank = c.select(b.icmp_signed(">", others, NO), share, c.number(0.5))
+        g.store(c.select(odd.get(), c.number(float("nan")), rank), r)
 
 
 def _group_quantile(g: Group) -> None:
@@ -219,7 +232,9 @@ def _group_quantile(g: Group) -> None:
         lower, upper = c.load(g.scratch, below), c.load(g.scratch, above)
         share = b.fsub(at, as_real(c, below))
         value = b.fadd(lower, b.fmul(share, b.fsub(upper, lower)))
-        result.set(_between(c, value, lower, upper))
+        # NaN is sorted last: where there is one, it is the quantile.
+        largest = c.load(g.scratch, last)
+        result.set(c.select(c.isnan(largest), largest, _between(c, value, lower, upper)))
     g.spread(result.get())
 
 
@@ -276,8 +291,8 @@ class _while:
 GROUPS: dict[str, Callable[[Group], None]] = {
     "group_mean": _group_mean,
     "group_std": _group_std,
-    "group_min": _group_extreme(_lowest),
-    "group_max": _group_extreme(_highest),
+    "group_min": _group_extreme(_smallest),
+    "group_max": _group_extreme(_largest),
     "group_rank": _group_rank,
     "group_quantile": _group_quantile,
     "group_size": _group_size,
@@ -352,7 +367,11 @@ def _rank8(c: Code, x: Value) -> Value:
         below = b.fadd(below, b.select(c.less(other, x), one, none))
         ties = b.fadd(ties, b.select(b.fcmp_ordered("==", other, x), one, none))
     seven = ir.Constant(_VECTOR, [float(EIGHT - 1)] * EIGHT)
-    return b.fdiv(b.fadd(below, b.fmul(half, ties)), seven)
+    share = b.fdiv(b.fadd(below, b.fmul(half, ties)), seven)
+    # Of eight that all count, one NaN makes every rank NaN.
+    odd = b.bitcast(c.isnan(x), ir.IntType(EIGHT))
+    nan = ir.Constant(_VECTOR, [float("nan")] * EIGHT)
+    return b.select(b.icmp_unsigned("!=", odd, ir.Constant(ir.IntType(EIGHT), 0)), nan, share)
 
 
 GROUPS_OF_EIGHT: dict[str, Callable[[Code, Value], Value]] = {

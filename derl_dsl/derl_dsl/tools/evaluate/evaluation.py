@@ -69,7 +69,7 @@ def evaluate(question: Question, data: Data) -> Evaluation:
     ValueError for an unknown suite, type or backend.
     """
     reward = compile_for(question, data)
-    scores = reward.score(data, group=question.group)
+    scores = reward.score(data, group=question.group, uneven=True)
     codes = None if question.group is None else group_codes(_keys(data, question.group))
     columns = [
         *(("input", name, values) for name, values in _inputs(scores).items()),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends.reference import emit
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import PROGRESS, Scope
@@ -20,8 +19,10 @@ from derl_dsl.generate.unparse import expression_text
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import Analysis
-from derl_dsl.score.binding import group_offsets, kernel_inputs
 from derl_dsl.tools.evaluate.infer import infer_type
+from derl_dsl.score.binding import group_offsets, read_inputs
+from derl_dsl.score.kernels import Kernels
+from derl_dsl.score.outputs import compute
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source
@@ -182,14 +183,11 @@ def _evaluated(
             graph.outputs[text] = value.node
     needs = Needs.of(graph)
     batch = Batch(data)
-    bound, broken = kernel_inputs(needs, batch, group_offsets(batch.rows, None))
-    outputs = emit(graph)(bound)
+    reading = read_inputs(needs, batch, group_offsets(batch.rows, None))
+    outputs = compute(Kernels(graph, "reference", "float64"), reading, known, None).values
     found = []
     for text, (expr, value) in known.items():
         values = outputs[text]
-        for i in needs.of_output[text]:
-            if i in broken:
-                values[broken[i]] = np.nan
         assert value.node is not None
         span = Analysis(graph, [value.node])[value.node]
         condition = value.kind == "bool"
