@@ -215,12 +215,16 @@ class Calls:
         args = self._numbers("default", node, below)
         if args is None:
             return BROKEN
-        if value.valid is None:
-            return Value("number", args[0], many=value.many)
-        chosen = (value.valid, args[0], args[1])
+        applies = value.valid
+        if applies is None:
+            if not self.graph.inputs([args[1]]):
+                return Value("number", args[0], many=value.many)
+            # What is written is read: a fault of the default's inputs is one here too.
+            applies = self.graph.truth(True, node.place)
+        chosen = (applies, args[0], args[1])
         found = self.at.operation("number", "select", chosen, node.place, [default])
-        if default.valid is None or found.node is None:
-            return found
+        if value.valid is None or default.valid is None or found.node is None:
+            return found._replace(valid=None)
         # Where the value applies, a default that does not is not asked for.
         either = self.graph.add("or", (value.valid, default.valid), node.place)
         return found._replace(valid=either)

@@ -51,9 +51,19 @@ class Reading:
             return None
         arrays = dict(self.arrays)
         for members in self.needs.together:
-            if _fit(members, arrays, self.present) is not None:
+            differ = _fit(members, arrays, self.present)
+            fitted = any(arrays[i] is not self.arrays[i] for i in members)
+            if differ is not None or (fitted and not self._alike(members)):
                 return None
         return Bound(arrays, self.rows, self.groups, np.ones(self.rows, dtype=bool))
+
+    def _alike(self, members: tuple[int, ...]) -> bool:
+        """Whether lists meet in every output that reads one of them."""
+        needs = self.needs
+        return all(
+            members in needs.meeting[name] or set(members).isdisjoint(inputs)
+            for name, inputs in needs.of_output.items()
+        )
 
     def alone(self, name: str) -> tuple[Bound, Mask, list[Fault]]:
         """The inputs of one output, the rows it loses to faults, and faults of lists that meet.
@@ -241,7 +251,7 @@ def key_codes(keys: Any) -> NDArray[np.int64]:
     for row, given in enumerate(plain_keys):
         key = given.item() if isinstance(given, np.generic) else given
         if key is None or key != key:
-            raise ColumnError(f"row {row} has no group key ({key})")
+            raise ColumnError(f"every row needs a group key, but row {row} holds {key}")
         if not isinstance(key, Hashable):
             key = (type(key).__name__, repr(key))
         codes.append(seen.setdefault(key, len(seen)))

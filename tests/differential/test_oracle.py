@@ -1,0 +1,165 @@
+"""Every backend and every way to score agrees with an evaluator written from the documents.
+
+The evaluator is `oracle.py`; the programs dwell in corners (`corners.py`). Zeros of either sign
+are one number here: the documents say that no operation tells them apart.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import derl_dsl
+from derl_dsl.score.reward import Reward, RewardError
+from derl_grammar.limits import WIDE
+from tests.differential import corners, oracle
+
+ROWS, GROUP = 12, 4
+KEYS = ["x", "y", "z", "x", "y", "x", "z", "y", "x", "z", "y", "z"]
+Floats = NDArray[np.float64]
+
+
+def expected(result: oracle.Result) -> Floats:
+    """An output as `score` has it: NaN where it is not applicable."""
+    return np.array([math.nan if v is None else v for v in result.values])
+
+
+def same(one: Any, other: Floats) -> bool:
+    """Whether two columns are equal, NaN being NaN."""
+    return np.array_equal(np.asarray(one, np.float64), other, equal_nan=True)
+
+
+def accepted(text: str, backend: str, dtype: str = "float64") -> Reward | None:
+    """The program compiled, or None where the checker refuses it."""
+    try:
+        return derl_dsl.compile(
+            text, columns=corners.COLUMNS, backend=backend, dtype=dtype, limits=WIDE
+        )
+    except RewardError:
+        return None
+
+
+def disagreements(
+    reward: Reward, text: str, columns: dict[str, list[Any]], single: bool = False
+) -> Iterator[str]:
+    """Where one way of scoring differs from the documents, in words."""
+    neighbours = [r // GROUP for r in range(ROWS)]
+    wanted = oracle.run(text, corners.COLUMNS, columns, neighbours, single)
+    scores = reward.score(columns, group_size=GROUP)
+    found = {**scores.parts, "reward": scores.values}
+    for name, values in found.items():
+        if not same(values, expected(wanted[name])):
+            yield f"{name}: {values.tolist()} is not {wanted[name].values}"
+    if set(np.flatnonzero(scores.failed).tolist()) != wanted["reward"].lost:
+        yield f"failed: {np.flatnonzero(scores.failed)} is not {wanted['reward'].lost}"
+    told = {(frozenset(f.name.split(" and ")), f.count) for f in scores.faults
+            if f.kind == "protocol"}  # fmt: skip
+    unequal = {(names, len(rows)) for one in wanted.values() for names, rows in one.unequal.items()}
+    if told != unequal:
+        yield f"lists: {told} is not {unequal}"
+    right = expected(wanted["reward"])
+    if not single or reward.backend != "torch":
+        if not same(reward.bind(columns, group_size=GROUP)(), right):
+            yield "bind"
+        if not same(derl_dsl.score_many([reward, reward], columns, GROUP)[1], right):
+            yield "score_many"
+    by_key = oracle.run(text, corners.COLUMNS, columns, KEYS, single)
+    keyed = reward.score(columns, group=KEYS)
+    if not same(keyed.values, expected(by_key["reward"])):
+        yield "groups by key"
+
+
+def differing(
+    count: int, seed: int, backends: tuple[str, ...], size: int = 1, dtype: str = "float64"
+) -> tuple[list[str], int]:
+    """What disagrees on `count` programs that the checker takes, and how many it refused.
+
+    `size` programs are joined in one, for backends that take long to compile.
+    """
+    rng = random.Random(seed)
+    found: list[str] = []
+    done = refused = 0
+    while done < count:
+        text = corners.program(rng) if size == 1 else corners.joined(rng, size)
+        columns = corners.batch(rng, ROWS, faulty=rng.random() < 0.6)
+        for backend in backends:
+            reward = accepted(text, backend, dtype)
+            if reward is None:
+                refused += 1
+                break
+            words = disagreements(reward, text, columns, dtype == "float32")
+            found += [f"{backend} {dtype}, seed {seed}: {w}\n{text}\n{columns}" for w in words]
+        else:
+            done += size
+        if len(found) > 10:
+            break
+    return found, refused
+
+
+@pytest.fixture
+def exact_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The torch backend with the C library's functions, so that its bits are the documents'."""
+    torch_tests = pytest.importorskip("tests.differential.test_torch")
+    for name in torch_tests.ULPS:
+        monkeypatch.setitem(torch_tests.OPS, name, torch_tests.by_c(name))
+
+
+CASES = [
+    (("reference", "vm"), 1, "float64"),
+    (("reference", "vm"), 1, "float32"),
+    (("native",), 20, "float64"),
+    (("native",), 20, "float32"),
+    (("torch",), 20, "float64"),
+]
+
+
+@pytest.mark.usefixtures("exact_torch")
+@pytest.mark.parametrize(("backends", "size", "dtype"), CASES)
+def test_backends_agree_with_the_documents(
+    backends: tuple[str, ...], size: int, dtype: str
+) -> None:
+    found, refused = differing(200, 21, backends, size, dtype)
+    assert found == []
+    assert refused < 100
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("exact_torch")
+@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize(("backends", "size", "dtype"), CASES)
+def test_backends_agree_with_the_documents_on_fifty_thousand_programs(
+    backends: tuple[str, ...], size: int, dtype: str, seed: int
+) -> None:
+    found, _ = differing(5_000, seed, backends, size, dtype)
+    assert found == []
+
+
+@pytest.mark.usefixtures("exact_torch")
+def test_torch_modules_agree_with_the_documents() -> None:
+    rng = random.Random(5)
+    seen = 0
+    for _ in range(60):
+        text = corners.program(rng)
+        columns = corners.batch(rng, ROWS, faulty=True)
+        reward = accepted(text, "reference")
+        if reward is None:
+            continue
+        wanted = oracle.run(text, corners.COLUMNS, columns, [r // GROUP for r in range(ROWS)])
+        # Lists that meet in one part are fitted for all of them there, and rows are counted by
+        # the columns.
+        if any(one.unequal for one in wanted.values()):
+            continue
+        if not reward.graph.inputs(reward.graph.roots()):
+            continue
+        module = reward.torch()
+        found = module.evaluate(module.read(columns), GROUP)
+        for name, values in found.items():
+            assert same(values.detach().numpy(), expected(wanted[name])), (text, name)
+        seen += 1
+    assert seen > 20
