@@ -69,10 +69,13 @@ class Writer:
         forms = [
             lambda: f"({self.number(d, wild)} {rng.choice('+-*')} {self.number(d, wild)})",
             lambda: f"{rng.choice(('min', 'max'))}({self.number(d, wild)}, {self.number(d, wild)})",
-            lambda: f"({self.number(d, wild)} if {self.condition(d, wild)} else "
-            f"{self.number(d, wild)})",
-            lambda: f"{rng.choice(('abs', 'tanh', 'sigmoid', 'floor', 'round', 'sign', 'cos'))}"
-            f"({self.number(d, wild)})",
+            lambda: (
+                f"({self.number(d, wild)} if {self.condition(d, wild)} else {self.number(d, wild)})"
+            ),
+            lambda: (
+                f"{rng.choice(('abs', 'tanh', 'sigmoid', 'floor', 'round', 'sign', 'cos'))}"
+                f"({self.number(d, wild)})"
+            ),
             lambda: f"clip({self.number(d, wild)}, 0, 1)",
             lambda: f"ramp({self.number(d, wild)}, 0.2, 0.7)",
             lambda: f"({self.number(d, wild)}) ** {rng.choice((2, 3))}",
@@ -177,10 +180,14 @@ class Writer:
         forms = [
             lambda: f"({self.list(d, wild, maybe)} {rng.choice('+-*')} {self.list(d, wild)})",
             lambda: f"({self.list(d, wild, maybe)} {rng.choice('+-*')} {self.number(d, wild)})",
-            lambda: f"({self.list(d, wild, maybe)} if {self.condition(d, wild)} else "
-            f"{self.list(d, wild)})",
-            lambda: f"({self.list(d, wild, maybe)} if {self.conditions(d, wild)} else "
-            f"{self.number(d, wild)})",
+            lambda: (
+                f"({self.list(d, wild, maybe)} if {self.condition(d, wild)} else "
+                f"{self.list(d, wild)})"
+            ),
+            lambda: (
+                f"({self.list(d, wild, maybe)} if {self.conditions(d, wild)} else "
+                f"{self.number(d, wild)})"
+            ),
             lambda: f"max({self.list(d, wild, maybe)}, {self.number(d, wild)})",
             lambda: f"third({self.list(0, wild, maybe)}, {rng.choice((1, 2, 3))})",
             lambda: f"part({self.list(d, wild, maybe)}, {rng.choice(('0, 0.29', '0.2, 0.6'))})",
@@ -231,7 +238,8 @@ def _one(rng: random.Random, kind: str) -> Any:
     if "{" in item:
         return rng.choice([float(v) for v in item[7:-1].split(",")])
     lo, hi = (float(v) for v in item[7:-1].split(","))
-    return rng.choice((lo, hi, rng.uniform(lo, hi), rng.uniform(lo, hi), round(rng.uniform(lo, hi))))
+    some = rng.uniform(lo, hi)
+    return rng.choice((lo, hi, some, some, round(some)))
 
 
 def batch(rng: random.Random, rows: int, faulty: bool) -> dict[str, list[Any]]:

@@ -136,11 +136,15 @@ class Evaluator:
         self.live = [r not in lost for r in range(self.rows)]
         cells = self.value(root)
         if name == "reward":
-            bad = {r for r in range(self.rows)
-                   if self.live[r] and cells[r] is not None and not math.isfinite(cells[r])}
+            bad = {
+                r
+                for r in range(self.rows)
+                if self.live[r] and cells[r] is not None and not math.isfinite(cells[r])
+            }
             lost |= bad
-        values = [None if r in lost or cells[r] is None else float(cells[r])
-                  for r in range(self.rows)]
+        values = [
+            None if r in lost or cells[r] is None else float(cells[r]) for r in range(self.rows)
+        ]
         return Result(values, lost, unequal)
 
     # What is read, and which lists go together
@@ -314,8 +318,10 @@ class Evaluator:
         lists = [c for c in cells if isinstance(c, list)]
         if not lists:
             return function(*cells)
-        return [function(*(c[k] if isinstance(c, list) else c for c in cells))
-                for k in range(len(lists[0]))]
+        return [
+            function(*(c[k] if isinstance(c, list) else c for c in cells))
+            for k in range(len(lists[0]))
+        ]
 
     def _multiplied(self, x: float, k: int) -> float:
         square = self.rounded(x * x)
@@ -350,7 +356,7 @@ class Evaluator:
                 found.append(self._steps(lambda t, a, b: _as(a if t else b, truths), cells))
                 continue
             taken = one[r] if tests[r] else two[r]
-            if taken is not None and not isinstance(taken, list) and self.many(then, ):
+            if taken is not None and not isinstance(taken, list) and self.many(then):
                 taken = [taken] * self.length(then, r)
             if taken is not None and not isinstance(taken, list) and self.many(other):
                 taken = [taken] * self.length(other, r)
@@ -383,18 +389,22 @@ class Evaluator:
         name, args = node.func.id, node.args
         if name.startswith("group_"):
             return self._group(name, args, {k.arg: k.value for k in node.keywords})
-        if name in _REDUCE and len(args) == 1 and (name not in ("min", "max") or self.many(args[0])):
+        if name in _REDUCE and len(args) == 1:
             cells = self.value(args[0])
             if name in ("any", "all"):
                 return [None if c is None else _REDUCE[name](c) for c in cells]
-            return [None if c is None else self.rounded(_REDUCE[name]([float(x) for x in c]))
-                    for c in cells]
+            return [
+                None if c is None else self.rounded(_REDUCE[name]([float(x) for x in c]))
+                for c in cells
+            ]
         if name in ("third", "part"):
             literals = [_number(a) for a in args[1:]]
             cells = self.value(args[0])
             bounds = [None if c is None else _cut(name, literals, len(c)) for c in cells]
-            return [None if c is None or b is None else c[b[0] : b[1]]
-                    for c, b in zip(cells, bounds, strict=True)]
+            return [
+                None if c is None or b is None else c[b[0] : b[1]]
+                for c, b in zip(cells, bounds, strict=True)
+            ]
         if name == "param":
             return self.value(args[0])
         if name == "default":
@@ -433,9 +443,11 @@ class Evaluator:
         q = _number(args[1]) if len(args) > 1 else None
         found: Column = []
         for r in rows:
-            counted = [o for o in rows
-                       if self.keys[o] == self.keys[r] and self.live[o] and where[o]
-                       and own[o] is not None]
+            counted = [
+                o
+                for o in rows
+                if self.keys[o] == self.keys[r] and self.live[o] and where[o] and own[o] is not None
+            ]
             if name == "group_rank":
                 found.append(self._rank(own, r, [o for o in counted if o != r]))
                 continue

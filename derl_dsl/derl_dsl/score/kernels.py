@@ -107,7 +107,9 @@ class Kernels:
     def together(self) -> tuple[tuple[Key, ...], ...]:
         """The lists of the reward that go together step by step."""
         nodes = self.graph.nodes
-        return tuple(tuple(key_of(nodes[i]) for i in m) for m in together(self.graph, self._written))
+        return tuple(
+            tuple(key_of(nodes[i]) for i in m) for m in together(self.graph, self._written)
+        )
 
     @property
     def _written(self) -> list[int]:

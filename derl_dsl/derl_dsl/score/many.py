@@ -109,4 +109,5 @@ def _only_gaps(reward: Reward, values: Array, lost: Sequence[Mask]) -> bool:
     if "reward" in kernels.graph.valids:
         # The program marks such rows itself; NaN for another reason has no proof in float32.
         return kernels.dtype == "float64" and not np.isinf(values).any()
-    return bool((np.isfinite(values) | np.logical_or.reduce([False, *lost])).all())
+    gone = np.logical_or.reduce([np.zeros(len(values), dtype=bool), *lost])
+    return bool((np.isfinite(values) | gone).all())

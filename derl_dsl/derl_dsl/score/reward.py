@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -382,7 +383,7 @@ def compile(
     `auto` (the virtual machine, then compiled code for a reward that is much used), `vm`, `native`,
     `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
     RewardError with all diagnostics when the program has errors, ValueError for an unknown suite,
-    type or backend.
+    type or backend; warns where float32 has no proof.
 
     >>> r = compile("0.6*g1 + 0.4*g2", columns={"g1": "number[0,1]", "g2": "bool"}, outcome="g1")
     >>> r.score({"g1": [1.0, 0.5], "g2": [False, True]}).values.tolist()
@@ -397,8 +398,23 @@ def compile(
     checked = prove_source(Source(text), build_scope(suite, columns, outcome), limits)
     if not checked.ok:
         raise RewardError(checked.diagnostics, checked.source)
+    if dtype == "float32":
+        _warn_of_float32(checked)
     arguments = (text, suite, columns, outcome, backend, limits, dtype)
     return Reward(checked, backend, dtype, arguments)
+
+
+def _warn_of_float32(checked: Checked) -> None:
+    from derl_dsl.prove.single import finite_in_float32
+
+    assert checked.graph is not None
+    if not finite_in_float32(checked.graph, checked.graph.outputs["reward"]):
+        message = (
+            "the proof is of float64, and in float32 the reward may be infinite or NaN "
+            "(values below 1e-45 are 0, values above 3e38 infinite): such rows score NaN and are "
+            "counted as faults"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _compile_with(origins: Sequence[Origin], limit: int, arguments: tuple[Any, ...]) -> Reward:

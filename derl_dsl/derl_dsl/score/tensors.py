@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from derl_dsl.graph.needs import Needs
 from derl_dsl.score.binding import group_offsets, read_inputs
 from derl_grammar.types import List
 from derl_runtime.batch import Batch
-from derl_runtime.faults import FaultLog
+from derl_runtime.faults import Fault, FaultLog
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import plain
 from derl_runtime.values import Ragged
@@ -30,6 +30,9 @@ class Compiled(Protocol):
 
     graph: Graph
     faults: FaultLog
+
+    def count(self, faults: Sequence[Fault]) -> None:
+        """Add the faults of a batch to those of the run."""
 
 
 class TorchReward(nn.Module):

@@ -19,10 +19,10 @@ from derl_dsl.generate.unparse import expression_text
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.analyse import Analysis
-from derl_dsl.tools.evaluate.infer import infer_type
 from derl_dsl.score.binding import group_offsets, read_inputs
 from derl_dsl.score.kernels import Kernels
 from derl_dsl.score.outputs import compute
+from derl_dsl.tools.evaluate.infer import infer_type
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source
