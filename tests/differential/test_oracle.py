@@ -142,6 +142,7 @@ def test_backends_agree_with_the_documents_on_fifty_thousand_programs(
 
 @pytest.mark.usefixtures("exact_torch")
 def test_torch_modules_agree_with_the_documents() -> None:
+    torch = pytest.importorskip("torch")
     rng = random.Random(5)
     seen = 0
     for _ in range(100):
@@ -158,8 +159,9 @@ def test_torch_modules_agree_with_the_documents() -> None:
         if "ol" in text or "oc" in text or not reward.graph.inputs(reward.graph.roots()):
             continue
         module = reward.torch()
-        found = module.evaluate(module.read(columns), GROUP)
+        with torch.no_grad():
+            found = module.evaluate(module.read(columns), GROUP)
         for name, values in found.items():
-            assert same(values.detach().numpy(), expected(wanted[name])), (text, name)
+            assert same(values.numpy(), expected(wanted[name])), (text, name)
         seen += 1
     assert seen > 20

@@ -66,7 +66,7 @@ def test_groups_that_are_no_neighbours() -> None:
         "solved": [True, False, False, True, False],
         "scores": [[1.0], [1.0], [0.5, 1.0], [1.0], [0.0]],
     }
-    found = reward.score(columns, group=["a", "b", "a", "b", "b"])
+    found = reward.score(columns, group=["a", "b", "a", "b", "b"], uneven=True)
     third = 1 / 3
     assert listed(found.steps) == [[0.5], [third], [0.25, 0.25], [third], [0.0]]
 

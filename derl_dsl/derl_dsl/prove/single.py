@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ranges import INF, Range
 from derl_dsl.prove.analyse import Analysis
+from derl_dsl.prove.path import Path
 
 # From here on a number rounds to infinity: half a unit above the largest float32.
 _BEYOND = (2.0 - 2.0**-24) * 2.0**127
@@ -24,7 +24,7 @@ def rounded(x: float) -> float:
 class _Single(Analysis):
     """Ranges in float32: rounding is monotone, so the rounded ends hold the rounded values."""
 
-    def _node(self, i: int, known: dict[int, Range], facts: Mapping[int, Range]) -> Range:
+    def _node(self, i: int, known: dict[int, Range], facts: Path) -> Range:
         lo, hi, nan = super()._node(i, known, facts)
         return Range(rounded(lo), rounded(hi), nan or lo != lo or hi != hi)
 

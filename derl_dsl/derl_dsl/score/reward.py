@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, DTYPES
-from derl_dsl.backends.kernel import Bound, Offsets
+from derl_dsl.backends.kernel import Offsets
 from derl_dsl.checker import linted, prove_source
 from derl_dsl.elaborate.custom import Origin, origins_of
 from derl_dsl.elaborate.scope import build_scope
