@@ -21,6 +21,7 @@ from derl_dsl.graph.ir import Param
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
+from derl_dsl.prove.single import finite_in_float32
 from derl_dsl.score.binding import UNGROUPED, Reading, group_offsets, grouped, read_inputs
 from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
@@ -405,8 +406,6 @@ def compile(
 
 
 def _warn_of_float32(checked: Checked) -> None:
-    from derl_dsl.prove.single import finite_in_float32
-
     assert checked.graph is not None
     if not finite_in_float32(checked.graph, checked.graph.outputs["reward"]):
         message = (
