@@ -43,8 +43,8 @@ def math_equal(completion: Sequence[str] | str, answer: Sequence[str] | str) -> 
     letters are decided without it, with the same verdict. Answers of more than 1,000 characters
     are equal only as texts.
 
-    It runs in worker processes: a verdict that takes more than 2 s, or ends its worker, is a fault
-    of its row.
+    It runs in worker processes behind the sandbox's walls, 10 s a batch at most. A text whose
+    verdict takes more than 2 s, or ends its worker, is not equal, and the fault is reported.
 
     >>> math_equal([r"\boxed{\{2, 1\}}", r"\boxed{x^2 + 2x}", "#### 90,000.0"],
     ...            ["\\{1, 2\\}", "x(x + 2)", "90000"]).tolist()
@@ -96,16 +96,25 @@ def _verdict(gold: str, given: str, marked: bool) -> bool | None:
 def with_asked(
     verdicts: list[bool | None], unknown: dict[int, tuple[str, str, bool]]
 ) -> Bools | Partial:
-    """The verdicts with the unknown ones asked of math-verify; rows without one are failures."""
+    """The verdicts with the unknown ones asked for.
+
+    A text that hangs or ends its worker has failed, unless its gold answer does the same to a
+    plain 0: then nobody could judge.
+    """
     from derl_primitives.verification.pool import Failure, shared
 
-    failed = {}
-    replies = shared().verdicts(list(unknown.values()))
-    for row, reply in zip(unknown, replies, strict=True):
-        if isinstance(reply, Failure):
-            failed[row] = (reply.kind, reply.message)
-        else:
-            verdicts[row] = reply
-    if failed:
-        return with_failures([float(bool(v)) for v in verdicts], failed)
-    return bools(map(bool, verdicts), len(verdicts))
+    replies = dict(zip(unknown, shared().verdicts(list(unknown.values())), strict=True))
+    lost = {row: reply for row, reply in replies.items() if isinstance(reply, Failure)}
+    if not lost:
+        return bools(map(bool, (replies.get(k, v) for k, v in enumerate(verdicts))), len(verdicts))
+    golds = {unknown[row][0] for row, reply in lost.items() if reply.asked}
+    alone = shared().verdicts([(gold, "0", True) for gold in golds])
+    unfit = {gold for gold, reply in zip(golds, alone, strict=True) if isinstance(reply, Failure)}
+    caused = {
+        row: (reply.kind, reply.message)
+        for row, reply in lost.items()
+        if reply.asked and unknown[row][0] not in unfit
+    }
+    failed = {row: (r.kind, r.message) for row, r in lost.items() if row not in caused}
+    values = [0.0 if k in lost else float(bool(replies.get(k, v))) for k, v in enumerate(verdicts)]
+    return with_failures(values, failed, caused)

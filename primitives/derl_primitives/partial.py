@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """Why some rows have no value: a class of fault, words, and the rows."""
+    """Why some rows have no value: a class of fault, words, and the rows.
+
+    `caused` says that the text under judgement is why: its rows have a value then, the failing one.
+    """
 
     kind: str
     message: str
     rows: tuple[int, ...]
+    caused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,15 @@ class Partial:
         return list(map(float, self.values))
 
 
-def with_failures(values: Sequence[float], failed: Mapping[int, tuple[str, str]]) -> Partial:
+def with_failures(
+    values: Sequence[float],
+    failed: Mapping[int, tuple[str, str]],
+    caused: Mapping[int, tuple[str, str]] | None = None,
+) -> Partial:
     """The values with the failed rows as NaN; `failed` maps a row to a class and a message.
+
+    This is where it is decided what is not applicable: rows that nobody could judge. What the text
+    itself has `caused` (a hang, a crash) is reported, and keeps the value that says it has failed.
 
     >>> found = with_failures([1.0, 0.0], {1: ("timeout", "no verdict after 2 s")})
     >>> found.tolist(), found.failures[0].rows
@@ -50,9 +61,11 @@ def with_failures(values: Sequence[float], failed: Mapping[int, tuple[str, str]]
     import numpy as np
 
     array = np.array(values, dtype=np.float64)
-    rows: dict[tuple[str, str], list[int]] = {}
+    rows: dict[tuple[str, str, bool], list[int]] = {}
     for row, why in failed.items():
         array[row] = np.nan
-        rows.setdefault(why, []).append(row)
-    found = (RowFailure(kind, words, tuple(at)) for (kind, words), at in rows.items())
+        rows.setdefault((*why, False), []).append(row)
+    for row, why in (caused or {}).items():
+        rows.setdefault((*why, True), []).append(row)
+    found = (RowFailure(kind, words, tuple(at), own) for (kind, words, own), at in rows.items())
     return Partial(array, tuple(found))

@@ -119,7 +119,9 @@ def _function(source: Apply) -> Callable[..., Any]:
 def _failures(returned: Any) -> tuple[Failed, ...]:
     """The failures of single rows that a primitive reports with its values."""
     told = getattr(returned, "failures", ())
-    return tuple(Failed(_class(f.kind), f.message, f.rows) for f in told)
+    return tuple(
+        Failed(_class(f.kind), f.message, f.rows, getattr(f, "caused", False)) for f in told
+    )
 
 
 def _class(kind: object) -> str:
@@ -228,7 +230,7 @@ def _by_step(source: Apply) -> Callable[..., list[Any]]:
         ]  # fmt: skip
         total = sum(lengths)
         found = _column(source.primitive.fn(*flat), total) if total else []
-        for failure in _failures(found):
+        for failure in [f for f in _failures(found) if not f.caused]:
             raise PrimitiveFailed(failure.kind, failure.message)
         returned = ["" if x is None else x for x in found]
         ends = itertools.accumulate(lengths, initial=0)

@@ -22,11 +22,15 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Rows of one call (counted from 0 within it) that failed in one way."""
+    """Rows of one call (counted from 0 within it) that failed in one way.
+
+    `caused` says that the text under judgement is why, and that the rows have a value.
+    """
 
     kind: str
     message: str
     rows: Sequence[int]
+    caused: bool = False
 
 
 class PrimitiveFailed(Exception):

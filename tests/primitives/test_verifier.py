@@ -17,7 +17,7 @@ import pytest
 import derl_dsl
 from derl_primitives.equality import math_equal
 from derl_primitives.extras import MATH, MissingExtra
-from derl_primitives.verification import Failure, Limits, Verifier, pool
+from derl_primitives.verification import Failure, Limits, Verifier, pool, process
 from derl_primitives.verification.process import Broken, _verdict
 
 HANGS = ("5", "9^{9^{9^{9}}}", True)
@@ -67,13 +67,14 @@ def test_a_verdict_that_hangs_is_a_timeout_and_the_others_arrive(verifier):
     assert found[10] == Failure("timeout", "math-verify: no verdict after 1 s")
     assert found[:10] + found[11:] == [True] * 20
     assert seconds < 1 + 20  # and a fresh worker, which imports SymPy
-    assert verifier.counts["restarts"] == 1
+    assert verifier.counts["restarts"] == 1  # after its first turn
     start = time.monotonic()
     assert verifier.verdicts([HANGS]) == [found[10]]  # never tried again in silence
     assert time.monotonic() - start < 0.5
 
 
 def test_a_killed_worker_is_a_crash_of_one_row(verifier):
+    verifier.limits = Limits(deadline=9.0, quick=9.0, workers=1)
     verifier.verdicts(EASY[:1])
     (pid,) = pids(verifier)
     threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
@@ -91,13 +92,16 @@ def test_a_worker_that_died_between_calls_costs_nothing(verifier):
     assert verifier.counts["crash"] == 0
 
 
-def test_a_worker_that_cannot_start_is_no_endless_loop():
-    tiny = Verifier(Limits(memory=1 << 24, workers=1))
-    (found,) = tiny.verdicts(EASY[:1])
+def test_a_worker_that_cannot_start_is_no_endless_loop(monkeypatch, tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("raise SystemExit(3)")
+    monkeypatch.setattr(process, "_SCRIPT", script)
+    broken = Verifier(Limits(workers=1))
+    (found,) = broken.verdicts(EASY[:1])
     assert isinstance(found, Failure)
-    assert found.kind == "crash"
-    assert tiny.verdicts(EASY[1:2])[0] == found
-    tiny.close()
+    assert (found.kind, found.asked) == ("crash", False)
+    assert broken.verdicts(EASY[1:2])[0] == found
+    broken.close()
 
 
 def test_a_call_has_an_end():
@@ -106,12 +110,24 @@ def test_a_call_has_an_end():
     slow.limits = Limits(deadline=30, call=2.0, workers=1)
     start = time.monotonic()
     found = slow.verdicts([EASY[1], HANGS, EASY[2]])
-    assert time.monotonic() - start < 4
-    assert found[0] is True
-    assert [f.kind for f in found[1:]] == ["timeout", "timeout"]
+    assert time.monotonic() - start < 6
+    assert found[::2] == [True, True]  # what hangs had its turn, and then waited for the others
+    assert found[1] == Failure("timeout", "math-verify: 2.09 s are over")
     slow.limits = Limits(deadline=30, workers=1)
     assert slow.verdicts(EASY[3:4]) == [True]  # no late reply reaches another call
     slow.close()
+
+
+def test_power_towers_cost_one_deadline_and_no_right_answer():
+    towers = [("5", f"9^{{9^{{9^{{{k}}}}}}}", True) for k in range(9, 49)]
+    busy = Verifier(Limits(call=20.0, quick=0.05, request=0.0, workers=2))
+    busy.verdicts(EASY[:1])
+    start = time.monotonic()
+    found = busy.verdicts([*towers, *EASY])
+    assert time.monotonic() - start < 30
+    assert found[40:] == [True] * len(EASY)
+    assert all(isinstance(f, Failure) and f.asked for f in found[:40])
+    busy.close()
 
 
 def test_threads_share_a_verifier(verifier):
@@ -196,10 +212,41 @@ def test_faults_of_a_program_name_rows_and_class(monkeypatch):
     texts = ["\\boxed{1+4}", f"\\boxed{{{HANGS[1]}}}", "\\boxed{4}"]
     found = reward.score({"completion": texts, "answer": ["5"] * 3})
     short.close()
-    np.testing.assert_array_equal(found.values, [1.0, np.nan, 0.0])
+    # What a text can cause is failed, and told; not applicable is what nobody could judge.
+    np.testing.assert_array_equal(found.values, [1.0, 0.0, 0.0])
     (fault,) = found.faults
     assert (fault.kind, fault.rows) == ("timeout", (1,))
     assert "no verdict after 1 s" in fault.message
+
+
+def test_a_gold_answer_that_hangs_is_nobodys_verdict(monkeypatch):
+    short = Verifier(Limits(deadline=0.5, workers=1))
+    monkeypatch.setattr(pool, "_shared", short)
+    found = math_equal(["\\boxed{5 + x}", "\\boxed{4 + 1}"], [HANGS[1], "5"])
+    short.close()
+    np.testing.assert_array_equal(np.asarray(found), [np.nan, 1.0])
+
+
+def test_rows_that_hang_are_never_quarantined(monkeypatch):
+    short = Verifier(Limits(deadline=0.2, quick=0.1, workers=1))
+    monkeypatch.setattr(pool, "_shared", short)
+    reward = derl_dsl.compile("1.0 * math_equal(completion, answer)", suite="verify")
+    for k in range(5):
+        texts = [f"\\boxed{{9^{{9^{{9^{{{n}}}}}}}}}" for n in (10 * k + 9, 10 * k + 10)]
+        assert reward.score({"completion": texts, "answer": ["5"] * 2}).values.tolist() == [0, 0]
+    assert reward.score({"completion": ["\\boxed{2+3}"], "answer": ["5"]}).values.tolist() == [1]
+    short.close()
+
+
+def test_workers_stand_behind_walls():
+    walled = Verifier(Limits(workers=1))
+    walled.verdicts(EASY[:1])
+    (pid,) = pids(walled)
+    status = Path(f"/proc/{pid}/status").read_text()
+    walled.close()
+    assert "\nSeccomp:\t2\n" in status
+    assert "\nNoNewPrivs:\t1\n" in status
+    assert "\nUid:\t0\t" not in status
 
 
 def test_without_math_verify_the_message_says_what_to_install(monkeypatch):

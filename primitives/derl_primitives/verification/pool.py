@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derl_primitives.extras import MATH
 from derl_primitives.verification.process import Broken, Process
@@ -23,11 +23,17 @@ Request = tuple[str, str, bool]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds for one verdict, for starting a worker and for a whole call; bytes; workers."""
+    """Seconds for one verdict, for starting a worker, for a call and each of its requests; bytes.
+
+    A verdict first has `quick` seconds of a worker's time. One that is late waits until all others
+    had their turn, and then has `deadline`.
+    """
 
     deadline: float = 2.0
+    quick: float = 0.25
     start: float = 60.0
-    call: float = 60.0
+    call: float = 10.0
+    request: float = 0.03
     memory: int = 2 << 30
     workers: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 1) - 1)))
     kept: int = 65_536
@@ -35,10 +41,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no verdict: a class of fault (timeout, crash) and words."""
+    """Why there is no verdict: a class of fault (timeout, crash) and words.
+
+    `asked` says that a worker was at it: the texts themselves are why. Else nobody could judge.
+    """
 
     kind: str
     message: str
+    asked: bool = True
 
 
 class Verifier:
@@ -130,6 +140,8 @@ class Verifier:
         self._processes.remove(process)
 
 
+# How many times its seconds a worker may wait for a processor.
+_PATIENCE = 8
 _PER_WORKER = 64
 """Open requests that are worth starting one more worker for."""
 
@@ -142,13 +154,25 @@ class _Run:
         self.requests = requests
         self.found: list[bool | Failure | None] = [None] * len(requests)
         self.waiting = deque(range(len(requests)))
+        limits = verifier.limits
+        # Seconds of each turn; the turn of those that were late; who waits for the next one alone.
+        self.turns = (min(limits.quick, limits.deadline), limits.deadline)
+        self.turn: dict[int, int] = {}
+        self.late: list[deque[int]] = [deque() for _ in self.turns]
         self.left = len(requests)
-        self.end = time.monotonic() + verifier.limits.call
+        self.end = self.seconds = 0.0
 
     def run(self) -> list[bool | Failure]:
         with selectors.DefaultSelector() as selector:
             self.selector = selector
-            for process in self.verifier.processes(1 + len(self.requests) // _PER_WORKER):
+            try:
+                workers = self.verifier.processes(1 + len(self.requests) // _PER_WORKER)
+            except Broken as error:
+                return [Failure("crash", f"math-verify: {error}", asked=False)] * self.left
+            limits = self.verifier.limits
+            self.seconds = limits.call + limits.request * len(self.requests)
+            self.end = time.monotonic() + self.seconds
+            for process in workers:
                 selector.register(process.output, selectors.EVENT_READ, process)
             try:
                 while self.left and time.monotonic() < self.end:
@@ -158,11 +182,11 @@ class _Run:
                 for process in self._active():
                     if process.asked:
                         self.verifier.discard(process)
-        over = Failure("timeout", f"math-verify: {self.verifier.limits.call:g} s are over")
+        words = f"math-verify: {self.seconds:g} s are over"
         for number in range(len(self.requests)) if self.left else ():
             if self.found[number] is None:
-                self._settle(number, over)
-        return [over if v is None else v for v in self.found]
+                self._settle(number, Failure("timeout", words, asked=number in self.turn))
+        return [v for v in self.found if v is not None]
 
     def _active(self) -> list[Process]:
         return [key.data for key in self.selector.get_map().values()]
@@ -170,13 +194,24 @@ class _Run:
     def _hand_out(self) -> None:
         for process in self._active():
             try:
-                while self.waiting and process.has_room():
+                while self.waiting and process.has_room() and not self._slow(process):
                     number = self.waiting.popleft()
+                    process.ask(number, self.requests[number])
+                if (
+                    process.ready
+                    and not process.asked
+                    and (late := next(filter(None, self.late), None))
+                ):
+                    number = late.popleft()
                     process.ask(number, self.requests[number])
                 if process.unsent:
                     process.write()
             except Broken as error:
                 self._failed(process, "crash", str(error))
+
+    def _slow(self, process: Process) -> bool:
+        """Whether a worker is at a request that was late before."""
+        return bool(process.asked) and process.asked[0][0] in self.turn
 
     def _wait(self) -> None:
         now = time.monotonic()
@@ -188,7 +223,7 @@ class _Run:
             self._read(key.data)
         now = time.monotonic()
         for process in self._active():
-            if now >= self._deadline(process):
+            if now >= self._deadline(process) and self._busy(process):
                 limits = self.verifier.limits
                 words = (
                     f"no verdict after {limits.deadline:g} s" if process.ready
@@ -200,7 +235,23 @@ class _Run:
         limits = self.verifier.limits
         if not process.ready:
             return process.since + limits.start
-        return process.since + limits.deadline if process.asked else self.end
+        if not process.asked:
+            return self.end
+        return process.since + self._seconds(process) + process.waited
+
+    def _seconds(self, process: Process) -> float:
+        return self.turns[self.turn.get(process.asked[0][0], 0)]
+
+    def _busy(self, process: Process) -> bool:
+        """Whether a late worker had its time; on a machine that is busy elsewhere it has not."""
+        if not process.ready or not process.asked:
+            return True
+        seconds = self._seconds(process)
+        used = process.used()
+        if used is None or used >= seconds or process.waited > _PATIENCE * seconds:
+            return True
+        process.waited += max(seconds - used, 0.01)
+        return False
 
     def _read(self, process: Process) -> None:
         try:
@@ -230,12 +281,22 @@ class _Run:
             if not self._active():
                 self._fail_all(failure)
             return
-        if numbers:
+        turn = self.turn.get(numbers[0], 0) + 1 if numbers else 0
+        if numbers and kind == "timeout" and turn < len(self.turns):
+            self.turn[numbers[0]] = turn
+            self.late[turn].append(numbers[0])
+            self.waiting.extendleft(reversed(numbers[1:]))
+        elif numbers:
             self._settle(numbers[0], failure)
             self.verifier.keep(self.requests[numbers[0]], failure)
             self.waiting.extendleft(reversed(numbers[1:]))
         if self.left:
-            fresh = self.verifier.replace(process)
+            try:
+                fresh = self.verifier.replace(process)
+            except Broken as error:
+                if not self._active():
+                    self._fail_all(Failure("crash", f"math-verify: {error}"))
+                return
             self.selector.register(fresh.output, selectors.EVENT_READ, fresh)
         else:
             self.verifier.discard(process)
@@ -243,7 +304,7 @@ class _Run:
     def _fail_all(self, failure: Failure) -> None:
         for number, outcome in enumerate(self.found):
             if outcome is None:
-                self._settle(number, failure)
+                self._settle(number, replace(failure, asked=False))
 
 
 _shared: Verifier | None = None

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derl_runtime.sandbox.serving import Child
+
+logger = logging.getLogger("derl_primitives.verification")
 
 _SCRIPT = Path(__file__).with_name("worker.py")
-_MOST_BYTES = 1 << 15
+# Requests that lie with a worker at once: none waits for long behind one that hangs.
+_MOST, _MOST_BYTES = 8, 1 << 15
 _LONGEST_REPLY = 4096
 
 
@@ -30,54 +38,57 @@ class Process:
 
     deadline: float
     memory: int
-    popen: subprocess.Popen[bytes] = field(init=False)
+    popen: Child | Unwalled = field(init=False)
     ready: bool = False
     since: float = field(default_factory=time.monotonic)
     asked: deque[tuple[int, int]] = field(default_factory=deque)
+    waited: float = 0.0  # seconds that the first request got on top, for want of a processor
+    spent: float | None = None  # the processor's seconds when it began
     unsent: bytes = b""
     received: bytes = b""
 
     def __post_init__(self) -> None:
-        command = [sys.executable, "-P", "-B", str(_SCRIPT), str(self.deadline), str(self.memory)]
-        self.popen = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C is for its owner
-        )
-        for pipe in (self.input, self.output):
-            os.set_blocking(pipe, False)
+        self.popen = _started(self.deadline, self.memory)
+        self.since = time.monotonic()
 
     @property
-    def input(self) -> int:
-        """The descriptor requests are written to."""
-        assert self.popen.stdin is not None
-        return self.popen.stdin.fileno()
-
-    @property
-    def output(self) -> int:
-        """The descriptor replies are read from."""
-        assert self.popen.stdout is not None
-        return self.popen.stdout.fileno()
+    def output(self) -> socket.socket:
+        """What replies are read from, and requests written to."""
+        return self.popen.channel
 
     def has_room(self) -> bool:
         """Whether one more request may be given to it: no pipe is ever filled."""
-        return self.ready and (not self.asked or sum(size for _, size in self.asked) < _MOST_BYTES)
+        sizes = [size for _, size in self.asked]
+        return self.ready and (not sizes or (len(sizes) < _MOST and sum(sizes) < _MOST_BYTES))
 
     def ask(self, number: int, request: tuple[str, str, bool]) -> None:
         """Queue a request; the number comes back with its reply."""
         line = json.dumps(request).encode("ascii") + b"\n"
         if not self.asked:
-            self.since = time.monotonic()
+            self._begin()
         self.asked.append((number, len(line)))
         self.unsent += line
+
+    def _begin(self) -> None:
+        self.since, self.waited, self.spent = time.monotonic(), 0.0, self._processor()
+
+    def _processor(self) -> float | None:
+        """The processor's seconds that it has had; None where the machine does not tell."""
+        try:
+            told = Path(f"/proc/{self.popen.pid}/schedstat").read_text("ascii")
+        except OSError:
+            return None
+        return int(told.partition(" ")[0]) * 1e-9
+
+    def used(self) -> float | None:
+        """The processor's seconds of the request at hand; None where nobody knows."""
+        now = self._processor()
+        return None if now is None or self.spent is None else now - self.spent
 
     def write(self) -> None:
         """Send what fits."""
         try:
-            sent = os.write(self.input, self.unsent)
+            sent = self.output.send(self.unsent)
         except BlockingIOError:
             return
         except OSError as error:
@@ -87,9 +98,11 @@ class Process:
     def read(self) -> list[tuple[int, bool, str]]:
         """The replies that arrived: number, verdict, and what math-verify stumbled over."""
         try:
-            chunk = os.read(self.output, 1 << 16)
+            chunk = self.output.recv(1 << 16)
         except BlockingIOError:
             return []
+        except OSError:
+            chunk = b""
         if not chunk:
             raise Broken(self._end())
         *lines, self.received = (self.received + chunk).split(b"\n")
@@ -97,11 +110,11 @@ class Process:
             raise Broken("it sent a reply without an end")
         found = []
         for line in lines:
-            self.since = time.monotonic()
+            self._begin()
             if self.ready:
                 found.append(self._reply(line))
-            elif line == b"ready":
-                self.ready = True
+            elif line.startswith(b"ready ") and line[6:].isdigit():
+                self.ready, self.popen.pid = True, int(line[6:])
             else:
                 raise Broken("it did not say that it is ready")
         return found
@@ -116,21 +129,82 @@ class Process:
     def _end(self) -> str:
         try:
             code = self.popen.wait(timeout=1)
-        except subprocess.TimeoutExpired:
+        except (TimeoutError, subprocess.TimeoutExpired):
             return "it closed its pipe"
         return f"it ended with code {code}" if code >= 0 else f"it ended by signal {-code}"
 
     def kill(self) -> None:
         """End it and close its pipes."""
         self.popen.kill()
-        self.popen.wait()
         self.forget()
 
     def forget(self) -> None:
         """Close the pipes alone: of a process that belongs to the parent of this one."""
-        for pipe in (self.popen.stdin, self.popen.stdout):
-            if pipe is not None:
-                pipe.close()
+        self.popen.close()
+
+
+class Unwalled:
+    """A worker on a machine that has no walls: a plain process with limits."""
+
+    def __init__(self, deadline: float, memory: int) -> None:
+        command = [sys.executable, "-P", "-B", str(_SCRIPT), str(deadline), str(memory)]
+        self.channel, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for its owner
+            )
+        self.channel.setblocking(False)
+        self.pid = self._popen.pid
+
+    def poll(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._popen.poll()
+
+    def wait(self, timeout: float) -> int:
+        """How it ended; raises subprocess.TimeoutExpired."""
+        return self._popen.wait(timeout)
+
+    def kill(self) -> None:
+        """End it."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.channel.close()
+
+
+@cache
+def _why_unwalled() -> str:
+    """Why this machine has no walls for a worker; empty where it has, told once where not."""
+    try:
+        from derl_runtime.sandbox import Refused
+        from derl_runtime.sandbox.serving import walls_for
+    except ImportError as error:  # no Unix sockets, no memory files
+        return str(error)
+    try:
+        walls_for("standard")
+    except Refused as error:
+        logger.warning("math-verify runs without walls here: %s", error)
+        return str(error)
+    return ""
+
+
+def _started(deadline: float, memory: int) -> Child | Unwalled:
+    """A new worker; raises Broken when it does not start."""
+    if _why_unwalled():
+        return Unwalled(deadline, memory)
+    from derl_runtime.sandbox.serving import Child
+    from derl_runtime.sandbox.zygotes import ZygoteGone
+
+    try:
+        return Child(_SCRIPT, memory)
+    except ZygoteGone as error:
+        raise Broken(str(error)) from None
 
 
 def _verdict(line: bytes) -> tuple[bool, str]:

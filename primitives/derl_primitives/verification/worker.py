@@ -1,8 +1,11 @@
 r"""The process that asks math-verify: one request a line, one verdict a line.
 
-Run as `python -P -B worker.py` by `pool`. A request is `[gold, given, marked]` as JSON; `given` is
-answer, or, unless `marked`, a text in which math-verify looks for one. A reply is `[verdict]`
-or `[verdict, error]` when math-verify failed on one of its comparisons. It says `ready` first.
+Its texts are an adversary's, so it is loaded by the sandbox's zygote; each worker is forked from
+there and stands behind the walls (`preload`, `serve_walled`). Where a machine has no walls it runs
+as `python -P -B worker.py`, with limits on memory and time alone. A request is
+`[gold, given, marked]` as JSON; `given` is an answer, or, unless `marked`, a text in which
+math-verify looks for one. A reply is `[verdict]` or `[verdict, error]` when math-verify failed on
+one of its comparisons. It says `ready` and its process first.
 
 math-verify's own time-outs are signals and are off: whoever asks keeps the time and ends the
 process. Processor time is limited too, so that a process whose owner is gone ends by itself.
@@ -10,6 +13,7 @@ process. Processor time is limited too, so that a process whose owner is gone en
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -85,11 +89,62 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
 
+_judges: list[Callable[[str, str, bool], list[Any]]] = []
+
+# What SymPy may import late: behind the walls no file is opened.
+_LATE = (
+    "assumptions", "calculus", "concrete", "core", "discrete", "functions", "geometry", "integrals",
+    "logic", "matrices", "ntheory", "polys", "sets", "series", "simplify", "solvers", "strategies",
+    "tensor", "unify", "physics.matrices", "physics.units", "printing.latex", "printing.repr",
+    "printing.str", "printing.pretty.pretty", "parsing.sympy_parser", "utilities.enumerative",
+    "utilities.iterables", "utilities.lambdify",
+)  # fmt: skip
+_NEVER = ("test", "benchmark", "core.trace", "core.compatibility")
+
+
+_KINDS = (
+    ("\\frac{1}{2} + x", "x + 0.5"), ("[1, 2)", "[1, 2)"), ("x = 3", "3"), ("50\\%", "0.5"),
+    ("\\{1, 2\\}", "2, 1"), ("\\sqrt{2}", "2^{1/2}"), ("x < 2", "2 > x"),
+    ("\\begin{pmatrix}1\\end{pmatrix}", "(1)"),
+)  # fmt: skip
+
+
+def preload() -> None:
+    """Import all that a verdict may ever need, and give one of each kind."""
+    import importlib
+    import pkgutil
+
+    judge = _judge()
+    for gold, given in _KINDS:
+        judge(gold, given, True)
+        judge(gold, f"It is ${given}$.", False)
+    for name in _LATE:
+        top = importlib.import_module(f"sympy.{name}")
+        for found in pkgutil.walk_packages(getattr(top, "__path__", []), f"{top.__name__}."):
+            if not any(word in found.name for word in _NEVER):
+                with contextlib.suppress(ImportError):  # such as of an optional package
+                    importlib.import_module(found.name)
+    _judges.append(judge)
+
+
+def serve_walled(channel: int) -> None:
+    """Answer the requests that come over a socket, until it is closed."""
+    judge = _judges[0]
+    os.write(channel, b"ready %d\n" % os.getpid())
+    received = b""
+    while piece := os.read(channel, 1 << 16):
+        *lines, received = (received + piece).split(b"\n")
+        for line in lines:
+            reply = json.dumps(judge(*json.loads(line))).encode("ascii") + b"\n"
+            while reply:
+                reply = reply[os.write(channel, reply) :]
+
+
 def serve(requests: TextIO, replies: TextIO, deadline: float) -> None:
     """Answer requests until there are no more."""
     judge, grant = _judge(), _clock(deadline)
     judge("\\frac{1}{2} + x", "x + 0.5", True)  # what the first one takes longer is no one's fault
-    print("ready", file=replies, flush=True)
+    print("ready", os.getpid(), file=replies, flush=True)
     for line in requests:
         grant()
         print(json.dumps(judge(*json.loads(line))), file=replies, flush=True)

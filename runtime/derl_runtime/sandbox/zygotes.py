@@ -22,8 +22,10 @@ from derl_runtime.sandbox.worker.zygote import REQUEST
 _HERE = Path(__file__).parent
 # The package of an engine; submitted programs need none.
 _NEEDS = {"restricted": "RestrictedPython", "monty": "pydantic_monty", "programs": "derl_runtime"}
+# What stands before the path of a script that a zygote is to load instead of an engine.
+SCRIPT = "script:"
 # Seconds to come up, and to take a job from the host.
-_START, _SEND = 20.0, 2.0
+_START, _SEND = 60.0, 2.0
 _CODE = (
     "import sys; control, engine, sys.path[:0] = int(sys.argv[1]), sys.argv[2], sys.argv[3:]; "
     "from worker.zygote import main; main(control, engine)"
@@ -44,20 +46,14 @@ class Zygote:
     code = _CODE
 
     def __init__(self, engine: str) -> None:
-        spec = importlib.util.find_spec(_NEEDS[engine])
-        if spec is None or spec.origin is None:
-            raise Refused(
-                f"the {engine} engine needs {_NEEDS[engine]}: "
-                f"pip install 'derl-dsl{'[monty]' if engine == 'monty' else ''}'"
-            )
-        site = str(Path(spec.origin).parents[1])
+        sites = _sites(engine)
         # Packets, so that requests of several threads never mix.
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # -s -P -S: nothing of the user, of the folder or of site-packages is imported at start.
         command = [sys.executable, "-s", "-P", "-S", "-B", "-c", self.code]
         with theirs:
             self.process = subprocess.Popen(
-                [*command, str(theirs.fileno()), engine, str(_HERE), site],
+                [*command, str(theirs.fileno()), engine, str(_HERE), *sites],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -137,6 +133,19 @@ class Zygote:
         if self.process.stderr is not None:
             self.process.stderr.close()
         self.process.returncode = 0  # not ours to wait for
+
+
+def _sites(engine: str) -> list[str]:
+    """Where the packages lie that an engine or a script needs; raises Refused without them."""
+    if engine.startswith(SCRIPT):
+        return [path for path in sys.path if Path(path).name.endswith("-packages")]
+    spec = importlib.util.find_spec(_NEEDS[engine])
+    if spec is None or spec.origin is None:
+        raise Refused(
+            f"the {engine} engine needs {_NEEDS[engine]}: "
+            f"pip install 'derl-dsl{'[monty]' if engine == 'monty' else ''}'"
+        )
+    return [str(Path(spec.origin).parents[1])]
 
 
 def _more(engine: str) -> dict[str, str]:

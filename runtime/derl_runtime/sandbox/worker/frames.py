@@ -18,6 +18,8 @@ DECLARE, CALL, PROBE = 0, 1, 2
 PROGRAM, EXAM, SCRIPT = 3, 4, 5
 # A call that answers row by row, so that what a row does costs that row.
 ROWS = 6
+# A trusted script that answers lines of text until it is ended.
+SERVE = 7
 # Status bytes of a reply; the rest name failures.
 VALUES, DECLARATIONS = 0, 1
 FAILURES = {

@@ -32,13 +32,16 @@ class Engine(Protocol):
 
 
 _engines: list[Engine] = []
+_scripts: list[Any] = []
 
 
 def preload(name: str) -> None:
     """Load the engine and all it will ever import: a worker can open no file."""
     import unicodedata  # noqa: F401 - the compiler wants it for \N{...}
 
-    if name == "programs":
+    if name.startswith("script:"):
+        _scripts.append(_loaded_script(name.partition(":")[2]))
+    elif name == "programs":
         from . import exam, program  # noqa: F401 - the tests' side as well
 
         program.preload()
@@ -52,9 +55,25 @@ def preload(name: str) -> None:
         _engines.append(RestrictedEngine())
 
 
+def _loaded_script(path: str) -> Any:
+    """The module in a file; it imports all that it will ever need."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("script", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.preload()
+    return module
+
+
 def work(descriptors: Sequence[int], kind: int, chosen: int, cpu: int, memory: int) -> None:
     """Do the job in the first descriptor, answer on the second; called in the child, once."""
     job, reply, *channel = descriptors
+    if kind == frames.SERVE:
+        _serve(job, channel[0], chosen, cpu, memory)
+        return
     if kind in (frames.PROGRAM, frames.EXAM, frames.SCRIPT):
         _work_on_program(job, reply, channel, kind, chosen, cpu, memory)
         return
@@ -76,6 +95,18 @@ def work(descriptors: Sequence[int], kind: int, chosen: int, cpu: int, memory: i
         _write(frames.failure_reply("crash", f"the walls cannot be put up: {error}"))
         return
     _write(_answer(engine))
+
+
+def _serve(job: int, channel: int, chosen: int, cpu: int, memory: int) -> None:
+    """Answer lines on the channel, by the script that the zygote has loaded."""
+    nowhere = os.dup(1)
+    for number, descriptor in enumerate((job, nowhere, channel)):
+        os.dup2(descriptor, 190 + number, inheritable=False)
+    for number, descriptor in enumerate((190, 191, 191, 192)):
+        os.dup2(descriptor, number)
+    walls.close_all_but(range(4))
+    walls.put_up(chosen, cpu, memory)
+    _scripts[0].serve_walled(3)
 
 
 def _work_on_program(
