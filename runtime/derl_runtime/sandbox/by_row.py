@@ -26,8 +26,8 @@ from derl_runtime.sandbox.zygotes import Zygote
 # Rows that one process is given at most, rows that are worth one, and seconds to load a source.
 _LARGEST_RUN, _SMALLEST_RUN = 512, 64
 _LOAD = 0.5
-# The least and the most a row has in the first round, and how much more in the next ones.
-_LEAST, _MOST, _GROWTH, _ROUNDS = 0.005, 0.1, 8, 3
+# The least that a row has in seconds, and of how many parts of the time left it has one at first.
+_LEAST, _PARTS = 0.005, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,19 @@ class Calls:
     zygote: Zygote
     order: Callable[[Sequence[int]], Order]
     values: NDArray[np.float64]
-    seconds: Sequence[float]
+    deadline: float
+    end: float  # of the batch, on the monotonic clock
+    workers: int
+    late: int = 0  # rows that were late in the first round
+    waiting: int = 0  # and those of them that are undecided yet
     failed: dict[int, Failure] = field(default_factory=dict)
     decided: set[int] = field(default_factory=set)
     broken: Failure | None = None  # what keeps the source from being loaded at all
+
+    @property
+    def overdue(self) -> Failure:
+        """How a row fails that is not done in time."""
+        return Failure("timeout", f"no answer within {self.deadline:g} s")
 
     def start(self, task: Task) -> Run:
         """Start a worker on the rows of a task."""
@@ -58,6 +67,16 @@ class Calls:
         )
         # The source is loaded before the first row; that is none of the row's time.
         return Run(task, reply, (status,), time.monotonic() + _LOAD)
+
+    def seconds(self, run: Run) -> float:
+        """How long a row may take: a part of the time that is left, so that all have their turn.
+
+        In the first round it is the less the more rows were late, in the second the rows that are
+        left share what is left.
+        """
+        left = max(self.end - time.monotonic(), 0.0) * self.workers
+        parts = _PARTS * (1 + self.late) if run.task.round == 0 else 1 + self.waiting
+        return max(_LEAST, left / parts)
 
     def read(self, run: Run) -> bool:
         """Take in the values that have come."""
@@ -92,11 +111,13 @@ class Calls:
         """The row at which a worker ended has failed, or is tried again; the rest goes on."""
         left = run.task.items[run.known :]
         loaded = run.data[:1] == frames.READY
-        if late and run.task.round + 1 < len(self.seconds):
+        if late and run.task.round == 0 and left:
             # Of a source that hangs before the first row nobody expects more of the next one.
             first, rest = (left[:1], left[1:]) if loaded else (left, [])
-            again = Task(first, run.task.round + 1)
-            return [again, Task(rest, run.task.round)] if rest else [again]
+            self.late, self.waiting = self.late + 1, self.waiting + 1
+            again = Task(first, 1)
+            return [again, Task(rest)] if rest else [again]
+        self.waiting -= run.task.round
         failure = self._failure(run, late=late)
         if failure is None or not left:
             return []
@@ -119,7 +140,7 @@ class Calls:
     def _failure(self, run: Run, *, late: bool) -> Failure | None:
         """How a worker failed; None where it did all that it was given."""
         if late:
-            return Failure("timeout", f"no answer within {self.seconds[run.task.round]:g} s")
+            return self.overdue
         status = _status(run)
         ended = judged(status, self.order(run.task.items[:1]).cpu)
         if ended is not None:
@@ -170,19 +191,13 @@ def _status(run: Run) -> tuple[int, float]:
     return 0, 0.0
 
 
-def run(
-    calls: Calls, rows: int, seconds: float, end: float, workers: int
-) -> tuple[RowFailure, ...]:
-    """Fill in the values of all rows; the failures, one for each reason, in the order of rows.
-
-    All are done at `end` on the monotonic clock, which is so many seconds after the call.
-    """
-    tasks = [Task(part) for part in chunks(rows, workers)]
-    Rounds(calls, tasks, calls.seconds, workers).run(end)
-    late = Failure("timeout", f"no answer within {seconds:g} s")
+def run(calls: Calls, rows: int) -> tuple[RowFailure, ...]:
+    """Fill in the values of all rows; the failures, one for each reason, in the order of rows."""
+    tasks = [Task(part) for part in chunks(rows, calls.workers)]
+    Rounds(calls, tasks, 2, calls.workers).run(calls.end)
     for row in range(rows):
         if row not in calls.decided:
-            calls.failed[row] = calls.broken or late
+            calls.failed[row] = calls.broken or calls.overdue
     reasons: dict[Failure, list[int]] = {}
     for row, failure in sorted(calls.failed.items()):
         reasons.setdefault(failure, []).append(row)
@@ -195,12 +210,6 @@ def chunks(rows: int, workers: int) -> list[range]:
     count = max(least, min(workers, rows // _SMALLEST_RUN), 1)
     cuts = [rows * k // count for k in range(count + 1)]
     return [range(a, b) for a, b in itertools.pairwise(cuts)]
-
-
-def rounds(deadline: float, rows: int, workers: int) -> tuple[float, ...]:
-    """Seconds for a row in each round, so that each has its turn though every tenth hangs."""
-    first = min(_MOST, max(_LEAST, deadline * workers / (0.4 * max(rows, 1))))
-    return tuple(min(deadline, first * _GROWTH**k) for k in range(_ROUNDS))
 
 
 def take(column: Any, rows: Sequence[int]) -> Any:

@@ -156,10 +156,9 @@ class Sandbox:
         end = time.monotonic() + seconds
         for last in (False, True):
             zygote = self._zygote()
-            budget = by_row.rounds(seconds, rows, count)
-            calls = by_row.Calls(zygote, order, values, budget)
+            calls = by_row.Calls(zygote, order, values, seconds, end, count)
             try:
-                return values, by_row.run(calls, rows, seconds, end, count)
+                return values, by_row.run(calls, rows)
             except ZygoteGone as error:
                 zygotes.discard(self.engine, zygote)
                 values[:] = np.nan

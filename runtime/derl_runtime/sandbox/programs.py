@@ -97,7 +97,7 @@ def run(
     batch = _Batch(zygote, walls, limits)
     tasks = [task for source, tests in programs for task in batch.add(source, tests)]
     end = time.monotonic() + limits.batch + limits.row * len(programs)
-    Rounds(batch, tasks, limits.rounds, at_once()).run(end)
+    Rounds(batch, tasks, len(limits.rounds), at_once()).run(end)
     return [_result(row) for row in batch.rows]
 
 
@@ -157,6 +157,10 @@ class _Batch:
         cpu = math.ceil(self.limits.rounds[task.round] * len(task.items)) + 1
         given = () if channel is None else (channel.fileno(),)
         return self.zygote.start(kind, self.walls, cpu, self.limits.memory, pieces, given)
+
+    def seconds(self, run: Run) -> float:
+        """How long a test of this run may take."""
+        return self.limits.rounds[run.task.round]
 
     def _script(self, run: Run) -> Script | None:
         number, test = self.items[run.task.items[0]]

@@ -54,6 +54,9 @@ class Work(Protocol):
     def start(self, task: Task) -> Run:
         """Start the job of a task; raises ZygoteGone."""
 
+    def seconds(self, run: Run) -> float:
+        """How long the item that a job is at may take."""
+
     def read(self, run: Run) -> bool:
         """Take in what has come of it; False has it ended."""
 
@@ -64,11 +67,9 @@ class Work(Protocol):
 class Rounds:
     """Runs tasks until none is left, or until a deadline."""
 
-    def __init__(
-        self, work: Work, tasks: Sequence[Task], seconds: Sequence[float], at_once: int
-    ) -> None:
-        self.work, self.seconds, self.at_once = work, seconds, at_once
-        self.waiting: list[deque[Task]] = [deque() for _ in seconds]
+    def __init__(self, work: Work, tasks: Sequence[Task], rounds: int, at_once: int) -> None:
+        self.work, self.at_once = work, at_once
+        self.waiting: list[deque[Task]] = [deque() for _ in range(rounds)]
         self.waiting[0].extend(tasks)
         self.live: dict[int, Run] = {}
         self.poll = select.poll()
@@ -95,7 +96,7 @@ class Rounds:
         return next((queue.popleft() for queue in self.waiting if queue), None)
 
     def _ends(self, run: Run) -> float:
-        return run.since + self.seconds[run.task.round]
+        return run.since + self.work.seconds(run)
 
     def _wait(self, seconds: float) -> None:
         for descriptor, _ in self.poll.poll(max(0, math.ceil(seconds * 1000))):
