@@ -14,8 +14,10 @@ process. Processor time is limited too, so that a process whose owner is gone en
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -111,9 +113,6 @@ _KINDS = (
 
 def preload() -> None:
     """Import all that a verdict may ever need, and give one of each kind."""
-    import importlib
-    import pkgutil
-
     judge = _judge()
     for gold, given in _KINDS:
         judge(gold, given, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -57,8 +58,6 @@ def preload(name: str) -> None:
 
 def _loaded_script(path: str) -> Any:
     """The module in a file; it imports all that it will ever need."""
-    import importlib.util
-
     spec = importlib.util.spec_from_file_location("script", path)
     assert spec is not None
     assert spec.loader is not None
