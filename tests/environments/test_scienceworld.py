@@ -1,0 +1,202 @@
+"""ScienceWorld: one Java process, its levels, what its death costs, and who goes with whom."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from derl_trainers.tasks.base import TaskError
+from derl_trainers.tasks.environments.base import LEVELS, EnvironmentFault
+from derl_trainers.tasks.environments.scienceworld import jvm, levels
+from derl_trainers.tasks.environments.scienceworld.environment import ScienceWorld
+from derl_trainers.tasks.environments.scienceworld.jvm import Machine
+
+# Tasks whose gold path the simulator makes within some seconds.
+QUICK = (
+    "lifespan-longest-lived", "lifespan-shortest-lived", "find-plant",
+    "lifespan-longest-lived-then-shortest-lived",
+)  # fmt: skip
+MORE = (
+    "find-non-living-thing", "find-living-thing", "find-animal", "chemistry-mix",
+    "chemistry-mix-paint-secondary-color", "identify-life-stages-1", "power-component",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Machine]:
+    machine = Machine()
+    yield machine
+    machine.close()
+
+
+def test_the_counts_of_the_levels() -> None:
+    sizes = {level: levels.games(level) for level in LEVELS}
+    whole = {lv: len(g.train) + (len(g.validation) if lv == "L0" else 0) for lv, g in sizes.items()}
+    assert whole == {"L0": 3322, "L1": 3322, "L2": 2242}
+    assert {level: len(g.test) for level, g in sizes.items()} == {"L0": 1661, "L1": 1684, "L2": 549}
+    for found in sizes.values():
+        ids = [*found.train, *found.validation, *found.test]
+        assert len(ids) == len(set(ids))
+        assert not any(g.startswith("use-thermometer") for g in ids)
+    held = sizes["L2"]
+    assert not {held.kinds[g] for g in held.train} & {held.kinds[g] for g in held.test}
+
+
+@pytest.mark.java
+def test_the_table_of_variations_is_the_packages(process: Machine) -> None:
+    simulator, number = process.simulator()
+    assert set(process.call(number, simulator, "getTaskNames")) == set(levels.VARIATIONS)
+    for task in ("boil", "grow-plant", "mendelian-genetics-unknown-plant", "melt"):
+        process.call(number, simulator, "load", task, 0, "easy", False)
+        found = [
+            list(process.call(number, simulator, f"getVariations{part}"))
+            for part in ("Train", "Dev", "Test")
+        ]
+        assert tuple(map(len, found)) == levels.VARIATIONS[task]
+        assert [*found[0], *found[1], *found[2]] == list(range(sum(levels.VARIATIONS[task])))
+
+
+def gold(environment: ScienceWorld, game: str) -> tuple[float, float]:
+    """The score at the end of the gold path, and the sum of its rises and falls."""
+    plan = environment.plan(game)
+    # The first look around may score already.
+    before = total = environment.reset(game).score
+    assert before < 0.5
+    for command in plan:
+        turn = environment.step(command)
+        total, before = total + turn.score - before, turn.score
+        assert turn.won == (turn.score == 1.0)
+        if turn.done:
+            break
+    return before, total
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("task", QUICK)
+def test_the_gold_path_reaches_100(task: str, process: Machine) -> None:
+    score, total = gold(ScienceWorld(listing=False, process=process), f"{task}/0")
+    assert score == 1.0
+    assert total == pytest.approx(1.0)
+
+
+@pytest.mark.java
+@pytest.mark.slow
+@pytest.mark.parametrize("task", MORE)
+def test_the_gold_path_of_slower_tasks_reaches_100(task: str, process: Machine) -> None:
+    score, total = gold(ScienceWorld(listing=False, process=process), f"{task}/0")
+    assert score == 1.0
+    assert total == pytest.approx(1.0)
+
+
+@pytest.mark.java
+def test_a_killed_process_costs_its_episodes_only(process: Machine) -> None:
+    batch = [ScienceWorld(listing=False, process=process) for _ in range(4)]
+    for k, environment in enumerate(batch):
+        environment.reset(f"find-plant/{k}")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    for environment in batch:
+        with pytest.raises(EnvironmentFault, match="Java process died"):
+            environment.step("look around")
+    first = process.number
+    for k, environment in enumerate(batch):
+        assert "Your task is" in environment.reset(f"find-plant/{k}").observation
+    assert process.number == first + 1
+
+
+@pytest.mark.java
+def test_a_call_that_does_not_answer_ends_the_process_and_is_told(process: Machine) -> None:
+    environment = ScienceWorld(listing=False, process=process)
+    environment.reset("find-plant/0")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    process._gateway.gateway_parameters.read_timeout = 1
+    process._gateway._gateway_client.gateway_parameters.read_timeout = 1
+    process._gateway._gateway_client.deque.clear()
+    with pytest.raises(EnvironmentFault, match="died or gave no answer in"):
+        environment.step("look around")
+    assert process.pid is None
+    assert environment.reset("find-plant/0").score == 0
+
+
+@pytest.mark.java
+def test_bad_games_and_odd_actions(process: Machine) -> None:
+    environment = ScienceWorld(process=process)
+    for game, message in (
+        ("find-plant/9999", "exceeds"),
+        ("cooking/0", "Unknown task"),
+        ("x", "write"),
+    ):
+        with pytest.raises(EnvironmentFault, match=message):
+            environment.reset(game)
+    turn = environment.reset("find-plant/1")
+    assert "look around" in turn.commands
+    for action in ("a" * 10_000, "\x00\x07", ""):
+        answer = environment.step(action)
+        assert not answer.valid
+        assert answer.score == turn.score
+    assert environment.step("look around").valid
+
+
+@pytest.mark.java
+def test_the_heap_is_bounded_and_one_process_serves_all(process: Machine) -> None:
+    ScienceWorld(listing=False, process=process).reset("find-plant/2")
+    pid = process.pid
+    for k in range(3):
+        ScienceWorld(listing=False, process=process).reset(f"find-animal/{k}")
+    assert process.pid == pid
+    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    assert f"-Xmx{jvm.HEAP_MB}m" in command
+    assert jvm.HEAP_MB <= 300
+
+
+@pytest.mark.java
+def test_no_process_is_left_when_python_is_killed() -> None:
+    code = (
+        "from derl_trainers.tasks.environments.scienceworld.jvm import machine\n"
+        "import time; machine().simulator(); print(machine().pid, flush=True); time.sleep(60)"
+    )
+    python = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert python.stdout is not None
+    pid = int(python.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    python.kill()
+    python.wait(timeout=10)
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the Java process outlived Python by ten seconds")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("", "no java on the path"),
+        ("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n", "is version 11.0.2"),
+        ("#!/bin/sh\nexit 1\n", "does not say its version"),
+    ],
+)
+def test_what_java_lacks_is_named(
+    script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("scienceworld", reason="extra agents")
+    if script:
+        java = tmp_path / "java"
+        java.write_text(script)
+        java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    said = jvm.lacks()
+    assert said is not None
+    assert message in said
+    assert "openjdk-17" in said
+    with pytest.raises(TaskError, match="ScienceWorld needs Java 17"):
+        Machine().simulator()

@@ -1,0 +1,166 @@
+"""One Java process that serves many ScienceWorld environments: heap bounded, restarted, never left.
+
+The process holds a pipe to this one and exits when the pipe closes, so it goes when this process
+does, however that ends. What it computes is lost when it dies: every environment notices by the
+number of the process, and says so, rather than go on in another game.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import subprocess
+import threading
+from typing import Any
+
+from derl_trainers.tasks.base import TaskError
+from derl_trainers.tasks.environments.base import EnvironmentFault
+
+HEAP_MB = 256
+# A step takes some milliseconds, the longest loads about a second.
+DEADLINE = 60.0
+_JAVA = "ScienceWorld needs Java 17 or newer: install a JRE (Debian: openjdk-17-jre-headless)"
+
+
+def lacks() -> str | None:
+    """What ScienceWorld lacks on this machine, with the fix; None when it can run."""
+    try:
+        import py4j  # noqa: F401
+        import scienceworld  # noqa: F401
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed: pip install 'derl-dsl[agents]'"
+    java = shutil.which("java")
+    if java is None:
+        return f"no java on the path; {_JAVA}"
+    try:
+        said = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{java} does not answer ({error}); {_JAVA}"
+    version = next((w.strip('"') for w in said.stderr.split() if w.startswith('"')), "")
+    major = version.split(".")[0]
+    if not major.isdigit():
+        return f"{java} does not say its version; {_JAVA}"
+    return None if int(major) >= 17 else f"{java} is version {version}; {_JAVA}"
+
+
+def _not_py4j(record: logging.LogRecord) -> bool:
+    return record.module != "java_gateway"
+
+
+class Machine:
+    """The Java process, started when it is first asked for; safe in threads.
+
+    `number` counts the processes so far: an environment of an earlier one is gone.
+    """
+
+    def __init__(self, heap_mb: int = HEAP_MB, deadline: float = DEADLINE) -> None:
+        self.heap_mb, self.deadline = heap_mb, deadline
+        self.number = 0
+        self._gateway: Any = None
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """The process, None when none runs."""
+        return self._gateway.java_process.pid if self._running else None
+
+    @property
+    def _running(self) -> bool:
+        return self._gateway is not None and self._gateway.java_process.poll() is None
+
+    def simulator(self) -> tuple[Any, int]:
+        """A simulator of its own in the process, and the process's number.
+
+        Starts the process when there is none. Raises TaskError where the machine lacks something.
+        """
+        with self._lock:
+            if not self._running:
+                self._start()
+            try:
+                return (
+                    self._gateway.jvm.scienceworld.runtime.pythonapi.PythonInterface(),
+                    self.number,
+                )
+            except Exception as error:
+                self._stop()
+                raise EnvironmentFault(
+                    f"ScienceWorld's process did not answer: {error!r}"
+                ) from error
+
+    def _start(self) -> None:
+        missing = lacks()
+        if missing is not None:
+            raise TaskError(missing)
+        from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+        from scienceworld.constants import BASEPATH, JAR_PATH
+
+        self._stop()
+        # Faults are told by those who made the call; py4j would log a page for each as well.
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        logging.getLogger().addFilter(_not_py4j)
+        port, process = launch_gateway(
+            classpath=JAR_PATH, die_on_exit=True, cwd=BASEPATH, return_proc=True,
+            javaopts=[f"-Xmx{self.heap_mb}m", "-Xss4m", "-XX:+UseSerialGC"],
+        )  # fmt: skip
+        parameters = GatewayParameters(auto_field=True, port=port, read_timeout=self.deadline)
+        self._gateway = JavaGateway(gateway_parameters=parameters, java_process=process)
+        self.number += 1
+
+    def serves(self, number: int) -> bool:
+        """Whether process `number` is the one that runs."""
+        return number == self.number and self._running
+
+    def call(self, number: int, simulator: Any, method: str, *args: Any) -> Any:
+        """Call a method of a simulator of process `number`; EnvironmentFault when it fails.
+
+        A call that does not answer within the deadline ends the process: nothing else stops it.
+        """
+        from py4j.protocol import Py4JError, Py4JJavaError
+
+        if not self.serves(number):
+            raise EnvironmentFault("ScienceWorld's Java process died in the middle of the episode")
+        try:
+            return getattr(simulator, method)(*args)
+        except Py4JJavaError as error:
+            reason = str(error.java_exception)
+            raise EnvironmentFault(f"ScienceWorld raised at {method}: {reason}") from error
+        except Py4JError as error:
+            # A connection that broke, or a deadline that passed.
+            with self._lock:
+                if number == self.number:
+                    self._stop()
+            raise EnvironmentFault(
+                f"ScienceWorld's Java process died or gave no answer in {self.deadline:g} s"
+            ) from error
+
+    def _stop(self) -> None:
+        if self._gateway is None:
+            return
+        process = self._gateway.java_process
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=10)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._gateway = None
+
+    def close(self) -> None:
+        """End the process; the next simulator starts another."""
+        with self._lock:
+            self._stop()
+
+
+_machine: Machine | None = None
+
+
+def machine() -> Machine:
+    """The Java process that the environments of this Python process share."""
+    global _machine
+    if _machine is None:
+        _machine = Machine()
+    return _machine
