@@ -36,6 +36,10 @@ LATE = {
     "re": "the parser of patterns warns where it lies; only patterns need it",
     # Extras that not everyone has
     "accelerate": "comes with training only",
+    "alfworld": "an extra, and seconds; only its games need it",
+    "py4j": "an extra; only ScienceWorld needs it",
+    "scienceworld": "an extra; only its games need it",
+    "textworld": "an extra, and seconds; only ALFWorld's own engine needs it",
     "datasets": "an extra; only tasks of a hub need it",
     "jsonschema": "an extra; only the suite json needs it",
     "math_verify": "an extra, loaded in the verifier's own processes",
