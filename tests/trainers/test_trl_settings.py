@@ -35,7 +35,7 @@ def test_both_sections_are_read_as_they_are_and_survive_the_store(tmp_path: Path
     assert config.trl == {"use_vllm": True, "vllm_mode": "colocate", "deepspeed": "zero3.json"}
     assert config.meta.trl == {"weight_decay": 0.25, "accelerator_config": {"split_batches": True}}
     assert c.parse_config(config.to_json()) == config
-    with pytest.raises(c.ConfigError, match=r"run.toml: trl: expected a section \[trl\], not 3"):
+    with pytest.raises(c.ConfigError, match=r"run.toml: trl: expected a table, not 3"):
         load(tmp_path, "trl = 3")
     with pytest.raises(c.ConfigError, match=r"expected a section \[meta.trl\], not 'x'"):
         load(tmp_path, "[meta]\ntrl = 'x'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from derl_dsl.cli.inputs import (
 from derl_dsl.score.reward import RewardError, compile
 from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
+from derl_grammar.near import nearest
 
 
 def export_command(
@@ -62,8 +62,8 @@ def export_command(
         _list()
         return
     if target not in TARGETS:
-        near = get_close_matches(target, TARGETS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(target, TARGETS)
+        hint = f"; did you mean {near}?" if near else ""
         fail(f"unknown trainer {target!r}{hint} One of: {', '.join(TARGETS)}")
     trainer = TARGETS[target]
     if (reward is None) == (expression is None):

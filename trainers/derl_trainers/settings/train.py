@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.reading import ConfigError, build_section, put, read_toml, setting
+from derl_grammar.settings import read_settings, setting
+from derl_trainers.reading import ConfigError, put, read_toml
 from derl_trainers.settings.budget import within
 from derl_trainers.settings.run import (
     BudgetSection,
@@ -76,7 +77,7 @@ def load_train_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfi
     table = {} if path is None else _read(path)
     for name, value in flags.items():
         put(table, name, value, source)
-    config = build_section(TrainConfig, table, source, "")
+    config = read_settings(TrainConfig, table, source, error=ConfigError)
     check_training(config.task, config.policy, config.inner, source)
     return replace(config, budget=_capped(config.budget, source))
 

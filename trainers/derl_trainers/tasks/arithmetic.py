@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from derl_trainers.reading import setting
+from derl_grammar.settings import setting
 from derl_trainers.tasks.base import Example, Task, TaskError
 
 _TERM = re.compile(r"[+-]?\d+")

@@ -7,7 +7,6 @@ validation, so the split does not depend on the order of the rows.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from derl_grammar.near import did_you_mean, nearest
+from derl_grammar.settings import setting
 from derl_primitives.answers import marked_answer
 from derl_runtime.data import JSON_SUFFIXES, PARQUET_SUFFIXES, DataError, read_rows
-from derl_trainers.reading import setting
 from derl_trainers.tasks.base import TASK_COLUMNS, Example, Task, TaskError
 
 _SOLVE = "{prompt}\n\nReason step by step, and put the final answer in \\boxed{}."
@@ -103,8 +103,7 @@ class _Rows:
         """A column; TaskError with the nearest name and the setting that names it."""
         if name in self.columns:
             return self.columns[name]
-        near = difflib.get_close_matches(name, list(self.columns), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(self.columns)}"
+        hint = did_you_mean(name, self.columns, "columns:")
         mend = f"; {key} in [task] names another" if key else ""
         raise TaskError(f"{self.place(0)}: no column {name!r}; {hint}{mend}")
 
@@ -154,8 +153,8 @@ def _rows(source: str, split: str, spec: DataSection, form: Format) -> _Rows:
     if not path.exists():
         folder = path.parent
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        near = difflib.get_close_matches(path.name, names, n=1)
-        hint = f"did you mean {folder / near[0]}?" if near else "check the path"
+        near = nearest(path.name, names)
+        hint = f"did you mean {folder / near}?" if near else "check the path"
         raise TaskError(f"{source}: no such file; {hint}")
     if path.is_dir() or (path.suffix == ".json" and not _is_lines(path)):
         return _json_rows(path)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from derl_trainers.reading import setting
+from derl_grammar.settings import setting
 from derl_trainers.tasks.arithmetic import ArithmeticSection
 from derl_trainers.tasks.base import OwnTask, Task, TaskError
 from derl_trainers.tasks.contents import content
