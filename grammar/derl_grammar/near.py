@@ -26,3 +26,13 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "one of") -> 
     known = list(known)
     near = nearest(name, known)
     return f"{otherwise} {', '.join(known)}" if near is None else f"did you mean {near!r}?"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where a known name is near, else nothing.
+
+    >>> suggestion("ouctome", ["suite", "outcome"]), suggestion("x", ["suite"])
+    ("; did you mean 'outcome'?", '')
+    """
+    near = nearest(name, known)
+    return "" if near is None else f"; did you mean {near!r}?"

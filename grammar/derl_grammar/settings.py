@@ -12,7 +12,7 @@ from dataclasses import Field, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from derl_grammar.near import did_you_mean
+from derl_grammar.near import did_you_mean, suggestion
 
 T = TypeVar("T")
 _WORDS = {
@@ -137,9 +137,8 @@ def _beyond(value: Any, limits: Mapping[str, Any]) -> str | None:
     """What a value of the right kind is not."""
     least, most, choices = (limits.get(key) for key in ("least", "most", "choices"))
     if choices and value not in choices:
-        near = did_you_mean(str(value), choices, "")
-        hint = f"; {near}" if near.startswith("did") else ""
-        return f"{' or '.join(map(repr, choices))}, not {_shown(value)}{hint}"
+        shown = f"{' or '.join(map(repr, choices))}, not {_shown(value)}"
+        return shown + suggestion(str(value), choices)
     # Written so that NaN fails as well.
     if least is not None and not value >= least:
         return f"at least {least:g}, not {_shown(value)}"

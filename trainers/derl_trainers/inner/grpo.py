@@ -11,8 +11,9 @@ from typing import Any, Literal
 import torch
 from trl import GRPOConfig
 
+from derl_grammar.near import suggestion
 from derl_trainers.policy.quiet import quiet
-from derl_trainers.reading import ConfigError, did_you_mean
+from derl_trainers.reading import ConfigError
 from derl_trainers.settings.sections import Training
 
 # What other settings decide: two places for one number would contradict each other.
@@ -123,13 +124,13 @@ def check_trl(
         if key in owned:
             raise ConfigError(f"[{section}] {key}: is set by {owned[key]} here")
         if key not in known:
-            hint = did_you_mean(key, known) or "; see trl.GRPOConfig"
+            hint = suggestion(key, known) or "; see trl.GRPOConfig"
             raise ConfigError(f"unknown key {key!r} in [{section}]{hint}")
     for key, names in _NAMES.items():
         if key in trl and trl[key] not in names:
             raise ConfigError(
                 f"[{section}] {key}: expected one of {', '.join(map(repr, names))}, "
-                f"not {trl[key]!r}{did_you_mean(str(trl[key]), map(str, names))}"
+                f"not {trl[key]!r}{suggestion(str(trl[key]), map(str, names))}"
             )
     if trl.get("use_vllm") and find_spec("vllm") is None:
         raise ConfigError(f"[{section}] use_vllm: vLLM is not installed: pip install 'trl[vllm]'")

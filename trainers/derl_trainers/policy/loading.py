@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import shutil
@@ -27,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from derl_grammar.near import nearest
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.sections import PolicySection
 from derl_trainers.tasks.contents import content
@@ -186,13 +186,13 @@ def _located(name: str) -> tuple[str, str | None]:
             raise ModelMissing(f"{name}: no model here: the folder has no config.json")
         return name, None
     if path.suffix == ".gguf" or name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
-        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        near = nearest(path.name, _names(path.parent))
+        hint = f"; did you mean {path.parent / near}?" if near else ""
         raise ModelMissing(f"{name}: no such model file or folder{hint}")
     if "/" not in name:
-        near = difflib.get_close_matches(name, _PACKAGED, n=1)
+        near = nearest(name, _PACKAGED)
         if near:
-            raise ModelMissing(f"unknown model {name!r}; did you mean {near[0]!r}?")
+            raise ModelMissing(f"unknown model {name!r}; did you mean {near!r}?")
     return name, None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from derl_trainers.reading import setting
+from derl_grammar.settings import setting
 
 _HERE = "derl_trainers.outer.proposers"
 

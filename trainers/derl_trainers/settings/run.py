@@ -5,7 +5,6 @@ Nothing here imports torch: `derl-dsl meta-train` reads its config before the sl
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from derl_dsl.elaborate.custom import REGISTRY, Origin, PrimitiveError, load_with
+from derl_grammar.near import did_you_mean
+from derl_grammar.settings import read_settings, setting
 from derl_primitives.suites import SuiteError, find_suite
 from derl_trainers.reading import (
     ConfigError,
-    build_section,
     merged,
     put,
     read_toml,
-    setting,
 )
 from derl_trainers.settings.proposers import (
     EvolutionSection,
@@ -130,8 +129,7 @@ def _tables(source: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     path = Path(str(resources.files("derl_trainers") / "configs" / f"{source}.toml"))
     path = path if builtin else Path(source)
     if not path.exists():
-        near = difflib.get_close_matches(path.name, builtin_configs(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "built in: " + ", ".join(builtin_configs())
+        hint = did_you_mean(path.name, builtin_configs(), "built in:")
         raise ConfigError(f"{source}: no such config file; {hint}")
     if source in seen:
         raise ConfigError(f"{source}: extends: comes back to itself by {' and '.join(seen)}")
@@ -197,7 +195,7 @@ def load_custom(config: RunConfig, kept: Path | None = None) -> tuple[Origin, ..
 
 def parse_config(table: Mapping[str, Any], source: str = "config") -> RunConfig:
     """A config from nested plain values; `source` names them in messages, as in load_config."""
-    config = build_section(RunConfig, table, source, "")
+    config = read_settings(RunConfig, table, source, error=ConfigError)
     _check_together(config, source)
     return config
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from derl_grammar.settings import setting
 from derl_runtime.sandbox_settings import ENGINES, LEVELS, SandboxSettings
-from derl_trainers.reading import setting
 from derl_trainers.tasks.table import TaskSection
 
 TINY = "tiny"  # the models that are built here: a policy, and what writes formulas
