@@ -191,7 +191,7 @@ def test_a_likely_group_column_is_found():
 def test_the_outcome_defaults_to_that_of_the_suite():
     data = {"completion": ["#### 1", "#### 2"] * 2, "answer": ["1"] * 4}
     found = audit(Question("exact(completion, answer)", "math"), data)
-    assert found.context.evaluation.question.outcome == "exact(completion, answer)"
+    assert found.context.evaluation.question.outcome == "correct(completion, answer)"
     assert one(found, "DRL606").verdict == "ok"
 
 

@@ -166,7 +166,7 @@ def test_parquet_and_a_reward_file_with_its_suite(tmp_path):
     result = run(audit_command, file, "--data", data, "--format", "json")
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
-    assert (record["path"], record["outcome"]) == (str(file), "exact(completion, answer)")
+    assert (record["path"], record["outcome"]) == (str(file), "correct(completion, answer)")
 
 
 def test_a_reward_with_errors_exits_1(data):

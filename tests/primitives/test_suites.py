@@ -43,7 +43,7 @@ def test_union():
     assert set(suite.columns) == {"completion", "answer", "solved", "step_scores"}
     assert set(suite.bindings) == {"g1", "g2", "g3", "g4"}
     assert "exact" in suite.primitives
-    assert suite.outcome == "exact(completion, answer)"
+    assert suite.outcome == "correct(completion, answer)"
     assert find_suite("derl-agent+math").outcome == "g1"
 
 
@@ -154,7 +154,7 @@ def test_bools_and_ranges_turn_round_as_well():
     ("name", "said"),
     [
         ("derl-math[-g1]", "'g1' is the outcome, which has to stay"),
-        ("math[~exact]", "'exact' is the outcome"),
+        ("math[~correct]", "'correct' is the outcome"),
         ("derl-math[-g9]", "no name 'g9'; there are g1, g2, g3, g4"),
         ("derl-math[g3]", r"write derl-math[-x] to leave x out, derl-math[~x] to turn it"),
         ("derl-math[-g3", "write derl-math[-x]"),
