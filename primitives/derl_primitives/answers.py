@@ -5,10 +5,10 @@ What counts, in one place; `exact`, `numeric_equal` and `contains_answer` build 
 1. **Marked answer**: the content of a `\boxed{...}` (balanced braces, not blank) or the first line
    after `####`, whichever starts last in the text. A leading "The answer is" is dropped.
 2. **Gold**: the marked answer of the `answer` column, or all of it when nothing is marked.
-3. **Number**: digits with optional sign, thousands commas, decimals, exponent, as `a/b` or
-   `\frac{a}{b}`, with currency and percent signs dropped and a unit after it ignored ("5 apples",
-   "12 cm"). Numbers compare by value, exactly: `90,000`, `90000` and `90000.0` are one number,
-   and `0.33` is not `1/3`.
+3. **Number**: digits with optional sign, grouped by commas or spaces, decimals, exponent, as `a/b`,
+   `\frac{a}{b}` or a mixed number (`2 2/3`), with currency and percent signs dropped and a unit
+   after it ignored ("5 apples", "12 cm"). Numbers compare by value, exactly: `90,000`, `90000`
+   and `90000.0` are one number, and `0.33` is not `1/3`.
 4. Anything else compares as text without white space, LaTeX spacing and a closing full stop;
    case counts.
 
@@ -27,6 +27,8 @@ Value = Decimal | Fraction
 
 LONGEST_ANSWER = 300
 """Longer answers are compared as they stand: no number or formula is that long."""
+
+LONGEST_BOX = 20_000
 
 _BOX = "\\boxed{"
 _HASHES = "####"
@@ -48,7 +50,14 @@ _ANSWER_NUMBER = pattern(
 )
 _LATEX_FRACTION = pattern(r"\\[dt]?frac(?:\{([^{}]*)\}\{([^{}]*)\}|([0-9])([0-9]))")
 _LATEX_TEXT = pattern(r"\\(?:text(?:bf|rm|it)?|mathrm|mathbf|mbox)\{([^{}]*)\}")
-_LATEX_SPACE = pattern(r"\\[!,;: ]|~")
+_LATEX_SPACE = pattern(r"\\[,;: ]|~")
+_WIDE_GROUPS = pattern(
+    r"(?<![0-9.,])[0-9]{1,3}(?:(?:[ \u00a0\u2009\u202f]|\\,)[0-9]{3})+(?![0-9])(?!,[0-9])"
+)
+_MIXED = pattern(r"(?<![0-9./])([0-9]{1,30})[ ]+([0-9]{1,30})/([0-9]{1,30})(?![0-9./])")
+_END_TOKEN = pattern(
+    r"<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>"
+)
 _NOISE = pattern(
     r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[$%()\[\]]|\^\{?\\circ\}?|[$%\u00a3\u20ac\u00b0]"
 )
@@ -89,7 +98,17 @@ def _line(after: str) -> str:
     after = after.strip()
     if "\n" in after:
         after = after.partition("\n")[0].rstrip()
-    return _without_lead_in(after)
+    return _without_lead_in(without_end(after))
+
+
+def without_end(text: str) -> str:
+    """The text before its first end token, such as `<|im_end|>`.
+
+    >>> without_end("42<|im_end|>")
+    '42'
+    """
+    end = _END_TOKEN().search(text) if "<" in text else None
+    return text[: end.start()].rstrip() if end else text
 
 
 def has_box(text: str) -> bool:
@@ -112,10 +131,14 @@ def _without_lead_in(answer: str) -> str:
 
 
 def _last_box(text: str, last: int) -> tuple[str | None, int]:
-    """The content and start of the last complete box; `last` is where the last box opens."""
+    """The content and start of the last complete box; `last` is where the last box opens.
+
+    A box closes within 20,000 characters, and of longer texts the end is searched for others: a
+    megabyte of braces is no answer.
+    """
     depth = 1
     start = last + len(_BOX)
-    for match in _BRACES().finditer(text, start):
+    for match in _BRACES().finditer(text, start, start + LONGEST_BOX):
         token = match.group()
         if len(token) == 1:
             depth += 1 if token == "{" else -1
@@ -131,7 +154,8 @@ def _last_complete_box(text: str) -> tuple[str | None, int]:
     """The same in one pass over all boxes, for texts whose last one is cut off or blank."""
     open_braces: list[int] = []
     found: tuple[str | None, int] = (None, -1)
-    for match in _BOXES_AND_BRACES().finditer(text, text.find(_BOX)):
+    first = max(text.find(_BOX), len(text) - 2 * LONGEST_BOX)
+    for match in _BOXES_AND_BRACES().finditer(text, first):
         token = match.group()
         if token == _BOX:
             open_braces.append(match.start())
@@ -154,7 +178,7 @@ def tidy(answer: str) -> str:
     if "\\" in answer:
         answer = _LATEX_FRACTION().sub(_plain_fraction, answer)
         answer = _LATEX_TEXT().sub(r"\1", answer)
-        answer = _LATEX_SPACE().sub(" ", answer)
+        answer = _LATEX_SPACE().sub(" ", answer.replace("\\!", ""))
     answer = _NOISE().sub("", answer.replace("{,}", ",")).replace("\u2212", "-")
     return answer.strip(" \t\r\n*_`").rstrip(".").strip(" \t\r\n*_`")
 
@@ -176,13 +200,33 @@ def number_of(answer: str) -> Value | None:
         return None
     if answer.isdecimal() and answer.isascii():
         return Decimal(answer)
-    match = _ANSWER_NUMBER().fullmatch(tidy(answer))
+    plain = joined_groups(tidy(answer))
+    mixed = _MIXED().fullmatch(plain.lstrip("-"))
+    if mixed is not None:
+        found = _mixed(mixed)
+        return found if found is None or not plain.startswith("-") else -found
+    match = _ANSWER_NUMBER().fullmatch(plain)
     if match is None or not _is_unit(match["unit"]):
         return None
     value = Decimal(match["sign"] + match["top"].replace(",", "") + (match["exponent"] or ""))
     if match["bottom"] is None:
         return value
     return _ratio(value, match["bottom"])
+
+
+def joined_groups(text: str) -> str:
+    r"""The text with digits that spaces group by three written together.
+
+    >>> joined_groups("1 000 of 12\u202f500")
+    '1000 of 12500'
+    """
+    return _WIDE_GROUPS().sub(lambda m: "".join(c for c in m.group() if c.isdigit()), text)
+
+
+def _mixed(match: re.Match[str]) -> Fraction | None:
+    """The value of a mixed number; None when its fraction is none below one."""
+    whole, top, bottom = map(int, match.groups())
+    return Fraction(whole * bottom + top, bottom) if 0 < top < bottom else None
 
 
 def _ratio(top: Decimal, bottom: str) -> Value | None:
@@ -202,6 +246,7 @@ def last_number(text: str) -> Value | None:
     (Decimal('4'), None)
     """
     # The last number lies in the last run of its characters: search there, not in the whole text.
+    text = _numbers_joined(text)
     stop = max(map(text.rfind, "0123456789")) + 1
     start = max(0, stop - LONGEST_ANSWER)
     start += len(text[start:stop].rstrip(_NUMBER_CHARS))
@@ -210,9 +255,29 @@ def last_number(text: str) -> Value | None:
     found = _NUMBER_IN_TEXT().findall(text, max(0, start - 1), stop)
     if not found or len(found[-1]) > LONGEST_ANSWER:
         return None
+    mixed = _MIXED().search(text, max(0, stop - len(found[-1]) - LONGEST_ANSWER), stop)
+    if mixed is not None and mixed.end() == stop and "/" in found[-1]:
+        value = _mixed(mixed)
+        if value is not None:
+            return value
     top, _, bottom = found[-1].replace("$", "").replace("\u2212", "-").partition("/")
-    value = Decimal(top.replace(",", ""))
-    return _ratio(value, bottom) if bottom else value
+    number = Decimal(top.replace(",", ""))
+    return _ratio(number, bottom) if bottom else number
+
+
+_THIN = pattern(r"[0-9](?:\\[,!]|,\\!|[\u00a0\u2009\u202f])[0-9]{3}")
+
+
+def _numbers_joined(text: str) -> str:
+    """The end of a text with digits that LaTeX or thin spaces group written together."""
+    end = text[-4 * LONGEST_ANSWER :]
+    if not _THIN().search(end):
+        return text
+    end = end.replace(",\\!", "").replace("\\!", "").replace("\\,", "\u202f")
+    return _THIN_GROUPS().sub(lambda m: "".join(c for c in m.group() if c.isdigit()), end)
+
+
+_THIN_GROUPS = pattern(r"(?<![0-9.,])[0-9]{1,3}(?:[\u00a0\u2009\u202f][0-9]{3})+(?![0-9])")
 
 
 def number_in(answer: str) -> Value | None:

@@ -59,16 +59,31 @@ def same_choice(completion: Texts, answer: Texts) -> Bools:
     r"""Whether the completion chooses the letter of the gold answer, from A to J.
 
     The chosen letter is the marked answer (`\boxed{B}`, `#### (b)`), else the one after the last
-    "answer is" or "answer:", else the whole completion (`B`, `(B)`, `B. Paris`). Case does not
-    count. False when either chooses none.
+    "answer is" or "answer:", else the whole completion (`B`, `(B)`, `B. Paris`), else what the
+    concluding sentence chooses. Case does not count; a gold answer `A, C` is the set of both. False
+    when either chooses none.
 
-    >>> same_choice([r"so \boxed{B}", "The answer is (c).", "b) Paris", "A or B"],
-    ...             ["B", "C. 42", "B", "A"]).tolist()
-    [True, True, True, False]
+    >>> same_choice([r"so \boxed{B}", "The answer is (c).", "b) Paris", "A or B", "C and A"],
+    ...             ["B", "C. 42", "B", "A", "A, C"]).tolist()
+    [True, True, True, False, True]
     """
     completion, answer = per_row(completion, answer)
-    golds = per_gold(answer, chosen)
+    golds = per_gold(answer, _gold)
     return bools(
-        (g is not None and chosen(c) == g for c, g in zip(completion, golds, strict=True)),
+        (g is not None and _chooses(c, g) for c, g in zip(completion, golds, strict=True)),
         len(completion),
     )
+
+
+def _gold(answer: str) -> str | None:
+    """A gold answer as letters, or None when it is no choice."""
+    from derl_primitives.verdict import read_gold
+
+    gold = read_gold(answer)
+    return answer if gold is not None and gold.kind.name == "choice" else chosen(answer)
+
+
+def _chooses(completion: str, gold: str) -> bool:
+    from derl_primitives.verdict import judge
+
+    return judge(completion, gold).right is True

@@ -2,7 +2,7 @@ r"""Primitives that compare a completion with the gold answer; `answers` defines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -58,15 +58,36 @@ def exact(completion: Texts, answer: Texts) -> Bools:
     `####`. A completion that marks none is read as a whole, and, when the gold answer is a number,
     by its last number. Numbers compare by value (`90,000` = `90000.0`, `1/2` = `0.5`; currency,
     percent signs and a unit are ignored), anything else as text without white space; a blank gold
-    answer is never equal.
+    answer is never equal. What `correct` calls wrong is not equal either: an answer that is taken
+    back, denied, cut off or in another unit.
 
     >>> exact(["It costs\n#### $90,000", r"\boxed{18} or \boxed{19}", "so 7"],
     ...       ["... #### 90000", "18", "7.0"]).tolist()
     [True, False, True]
     """
     completion, answer = per_row(completion, answer)
+    return bools(
+        (
+            same and _stands(text, gold)
+            for same, text, gold in zip(
+                same_final(completion, answer), completion, answer, strict=True
+            )
+        ),
+        len(completion),
+    )
+
+
+def _stands(completion: str, answer: str) -> bool:
+    """Whether nothing in the completion speaks against its final answer."""
+    from derl_primitives.verdict import judge
+
+    return judge(completion, answer).right is not False
+
+
+def same_final(completion: Sequence[str], answer: Sequence[str]) -> Iterator[bool]:
+    """Whether the final answers equal the gold ones by the last mark, as g1 of DERL has it."""
     golds = per_gold(answer, _gold)
-    return bools(map(_is_exact, completion, golds), len(completion))
+    return map(_is_exact, completion, golds)
 
 
 class _Gold:

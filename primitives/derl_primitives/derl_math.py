@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from derl_primitives.arrays import two_valued
-from derl_primitives.correctness import boxed, contains_answer, exact
+from derl_primitives.arrays import per_row, two_valued
+from derl_primitives.correctness import boxed, contains_answer, same_final
 from derl_primitives.primitive import primitive
 from derl_primitives.shape import step_markers
 
@@ -26,12 +26,13 @@ STEPS_NEEDED = 2
     f"(completion: text, answer: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g1", good=True
 )
 def g1(completion: Sequence[str], answer: Sequence[str]) -> Floats:
-    r"""Whether the answer is exactly right: 1.000001 if `exact`, else 0.000001.
+    r"""Whether the answer is exactly right: 1.000001 if the last marked one is gold, else 0.000001.
 
     >>> g1(["#### 18", "#### 19"], ["18", "18"]).tolist()
     [1.000001, 1e-06]
     """
-    return two_valued(exact(completion, answer), NO, YES)
+    completion, answer = per_row(completion, answer)
+    return two_valued(list(same_final(completion, answer)), NO, YES)
 
 
 @primitive(f"(completion: text) -> {_RANGE}", cost="scan", source=f"{_SOURCE}, g2", good=True)

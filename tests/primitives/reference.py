@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from derl_primitives.answers import last_number, number_of, same_answer
+from derl_primitives.verdict import judge, read_gold
 from tests.primitives.reference_texts import TEXT_FUNCTIONS
 
 BOX = r"\boxed{"
@@ -41,7 +42,8 @@ def final_answer(text: str) -> str | None:
             marks[match.start()] = content
     at = text.rfind("####")
     if at >= 0:
-        marks[at] = text[at + 4 :].lstrip().partition("\n")[0].strip()
+        line = text[at + 4 :].lstrip().partition("\n")[0].strip()
+        marks[at] = re.split(r"<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>", line)[0].rstrip()
     if not marks:
         return None
     lead_in = r"(?i)\A(?:the\s+)?(?:final\s+)?answer\b(?:\s+is\b)?\s*[:=]?\s*"
@@ -55,7 +57,12 @@ def gold_answer(answer: str) -> str:
 
 
 def exact(completion: str, answer: str) -> bool:
-    """Whether the final answer equals the gold answer."""
+    """Whether the final answer equals the gold answer and nothing speaks against it."""
+    return same_final(completion, answer) and judge(completion, answer).right is not False
+
+
+def same_final(completion: str, answer: str) -> bool:
+    """Whether the last marked answer equals the gold answer: g1 of DERL."""
     given, gold = final_answer(completion), gold_answer(answer)
     if given is not None:
         return same_answer(given, gold)
@@ -134,7 +141,7 @@ def spellings(value: Any) -> list[str]:
 
 
 def same_choice(completion: str, answer: str) -> bool:
-    """Whether both choose the same letter from A to J."""
+    """Whether gold is a letter from A to J, or several, and the completion chooses it."""
 
     def letter(text: str) -> str | None:
         dressed = r"[\s*_$]*(?:\\text(?:bf|rm)?\{)?[\s*_]*(\([A-Ja-j]\)|[A-Ja-j])[\s*_]*\}?[\s*_$]*"
@@ -152,8 +159,9 @@ def same_choice(completion: str, answer: str) -> bool:
         )
         return said[-1].strip("()").upper() if said else letter(text)
 
-    gold = chosen(answer)
-    return gold is not None and chosen(completion) == gold
+    read = read_gold(answer)
+    gold = answer if read is not None and read.kind.name == "choice" else chosen(answer)
+    return gold is not None and judge(completion, gold).right is True
 
 
 def chars(text: str) -> float:
