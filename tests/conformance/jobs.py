@@ -110,7 +110,7 @@ def _hang(target: Target, folder: Path, policy: Any) -> Job:
 
     source = folder / "slow_primitive.py"
     source.write_text(HANG)
-    derl_dsl.load_primitives(source, deadline=0.3)
+    derl_dsl.load_primitives(source, deadline=2.0)
     try:
         columns = {"completion": "text"}
         reward = derl_dsl.compile("slow(completion) - 3", columns=columns)

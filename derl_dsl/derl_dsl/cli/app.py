@@ -30,6 +30,7 @@ COMMANDS = {
     "grammar": "derl_dsl.cli.grammar:grammar_command",
     "test": "derl_dsl.cli.test:run_command",
     "bench": "derl_dsl.cli.bench:bench_command",
+    "attack": "derl_dsl.cli.attack:attack_command",
     "diff": "derl_dsl.cli.diff:diff_command",
     "export": "derl_dsl.cli.export:export_command",
     "import": "derl_dsl.cli.imports:import_command",

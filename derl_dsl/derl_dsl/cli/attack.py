@@ -1,0 +1,139 @@
+"""`derl-dsl attack`: completions that are wrong and paid like right ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from derl_dsl.cli.eval import Format, show_errors
+from derl_dsl.cli.inputs import (
+    Columns,
+    Expression,
+    Outcome,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
+    say,
+    show_no_logs,
+)
+from derl_dsl.score.reward import RewardError, compile
+from derl_dsl.tools.attack import Attack, Hit, attack
+from derl_dsl.tools.attack.logged import logged_problems
+from derl_grammar.limits import WIDE
+from derl_runtime.data import DataError, read_logs
+from derl_runtime.faults import visible
+from derl_runtime.reading import ColumnError
+
+_SHOWN = 12
+
+
+def attack_command(
+    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    expression: Expression = None,
+    suite: Suite = None,
+    column: Columns = None,
+    outcome: Outcome = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Logged rollouts: their problems, right and wrong answers.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Add the hits as cases to name.test.derl.")
+    ] = False,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+) -> None:
+    """Search for wrong completions that a reward pays like right ones.
+
+    Without data the problems are built in: numbers, a fraction, a choice, a name.
+
+    Exits 0 when nothing was found, 1 when something was or the reward has errors, 2 when an input
+    could not be read.
+    """
+    show_no_logs()
+    if (reward is None) == (expression is None):
+        fail("give the reward either as a file or with -e TEXT")
+    if write and (reward is None or reward == "-"):
+        fail("--write needs a reward file: its cases go beside it")
+    (source,) = read_sources([] if reward is None else [reward], expression)
+    given = read_settings(source, suite, column, outcome)
+    try:
+        compiled = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
+        logged = () if data is None else logged_problems(compiled, read_logs(data, say))
+        found = attack(compiled, logged)
+    except RewardError as error:
+        show_errors(error, source, format)
+        raise typer.Exit(1) from None
+    except ColumnError as error:
+        fail(f"{source.path if data is None else data}: {error}")
+    except (DataError, ValueError) as error:
+        fail(str(error))
+    if format is Format.json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        _print(found)
+    if write and found.hits:
+        _write(Path(source.path), found.hits)
+    raise typer.Exit(1 if found.hits else 0)
+
+
+def _print(found: Attack) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with console.capture() as shown:
+        if found.hits:
+            table = Table("family", "paid", "above right", "with", "completion")
+            for hit in found.hits[:_SHOWN]:
+                added = ", ".join(hit.decorations) or "nothing added"
+                table.add_row(
+                    hit.family, f"{hit.reward:.4g}", f"{hit.above_right:+.4g}", visible(added, 40),
+                    visible(hit.completion, 60),
+                )  # fmt: skip
+            console.print(table, soft_wrap=False)
+        board = Table("lazy strategy", "earns", "right answers earn")
+        for row in found.scoreboard:
+            board.add_row(row.strategy, f"{row.mean:.4g}", f"{row.right:.4g}")
+        console.print(board, soft_wrap=False)
+    typer.echo(shown.get(), nl=False)
+    more = f" ({_SHOWN} shown)" if len(found.hits) > _SHOWN else ""
+    said = f"{len(found.hits)} wrong completions are paid like right ones{more}"
+    typer.echo(f"{said if found.hits else 'nothing found'}; {found.tried:,} texts tried")
+    if found.told < found.problems:
+        typer.echo(
+            f"{found.problems - found.told} of {found.problems} problems say nothing: there the "
+            "reward pays an honest right answer no more than an honest wrong one"
+        )
+
+
+def _write(path: Path, hits: Sequence[Hit]) -> None:
+    """Cases that fail until the reward is fixed: the hit is to be paid less than a right answer."""
+    file = path.with_name(f"{path.name.removesuffix('.derl')}.test.derl")
+    before = file.read_text("utf-8") if file.exists() else ""
+    cases = []
+    for hit in hits:
+        row = {"completion": hit.completion, "answer": hit.problem.gold}
+        least = hit.reward - hit.above_right
+        text = ", ".join(f"{name} = {_toml(value)}" for name, value in row.items())
+        name = f"attack: {hit.family}, {hit.problem.gold}"
+        case = f"[[case]]\nname = {_toml(name)}\nrow = {{ {text} }}\n"
+        case += f"reward = {{ max = {least - 1e-6 * max(1.0, abs(least))!r} }}\n"
+        if _toml(hit.completion) not in before:
+            cases.append(case)
+    unfinished = file.with_name(f".{file.name}.part")
+    try:
+        unfinished.write_text("\n".join([before, *cases] if before else cases), "utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        fail(f"cannot write {file}: {error.strerror}")
+    typer.echo(f"wrote {len(cases)} cases to {file}")
+
+
+def _toml(value: Any) -> str:
+    """A text as TOML writes it, which is as JSON does but for what JSON leaves raw."""
+    return json.dumps(str(value), ensure_ascii=True).replace("\\/", "/").replace("\x7f", "\\u007f")

@@ -1,0 +1,151 @@
+"""`derl-dsl attack`: finds what is paid wrongly, cuts it down, writes it as a case."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import derl_dsl
+from derl_dsl.cli.attack import attack_command
+from derl_dsl.cli.test import run_command
+from derl_dsl.tools.attack import attack, decorations, families, search
+from derl_dsl.tools.attack.decorations import example
+
+APP = typer.Typer()
+APP.command()(attack_command)
+TESTS = typer.Typer()
+TESTS.command()(run_command)
+
+
+def run(*args):
+    return CliRunner().invoke(APP, [str(a) for a in args], env={"COLUMNS": "100"})
+
+
+def make(text, suite="math+format"):
+    return derl_dsl.compile(text, suite=suite)
+
+
+PLANTED = [
+    # A wrong answer in a box outscores a right one without.
+    ("exact(completion, answer) + 2 * boxed(completion)", "an honest wrong answer"),
+    # Being long is worth more than being right.
+    ("exact(completion, answer) + min(words(completion) / 100, 2)", "an honest wrong answer"),
+    ("contains(completion, answer)", "negation"),
+    ("contains(completion, answer)", "shotgun"),
+    ("contains(completion, answer) and boxed(completion)", "answer in the thinking"),
+    ("exact(completion, answer) + 2 * matches(completion, \"(?i)certainly[.!]\")",
+     "an honest wrong answer"),
+    ("exact(completion, answer) + count(completion, \"therefore\")", "an honest wrong answer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "family"), PLANTED)
+def test_planted_faults_are_found(text, family):
+    found = attack(make(text))
+    assert family in {hit.family for hit in found.hits}
+    for hit in found.hits:
+        assert hit.above_right >= -1e-9
+        columns = {"completion": [hit.completion], "answer": [hit.problem.gold]}
+        assert make(text).score(columns).values[0] == hit.reward
+
+
+def test_a_hit_is_cut_down_to_what_it_needs():
+    found = attack(make("exact(completion, answer) + min(words(completion) / 100, 2)"))
+    hit = min(
+        (h for h in found.hits if h.family == "an honest wrong answer"), key=lambda h: h.above_right
+    )
+    assert len(hit.completion.split()) < 250
+    assert len(hit.decorations) <= 2
+
+
+def test_nothing_is_found_where_no_wrong_answer_can_outscore_a_right_one():
+    """The outcome is a column: what the texts say cannot bend it."""
+    reward = derl_dsl.compile(
+        "1 + 0.2 * boxed(completion) if ok else 0.1 * boxed(completion)",
+        suite="math", columns={"ok": "bool"}, outcome="ok",
+    )  # fmt: skip
+    assert reward.certificate.margin > 0
+    rows = {
+        "completion": ["It is 4.", "It is 5."] * 2, "answer": ["4", "4", "7", "7"],
+        "prompt": ["2+2", "2+2", "3+4", "3+4"], "is_correct": [True, False] * 2,
+        "ok": [True, False] * 2,
+    }  # fmt: skip
+    from derl_dsl.tools.attack.logged import logged_problems
+
+    # Each problem's row says ok = True for all: then only the parts could be bent, and they
+    # cannot lift a text above another by more than an honest one has.
+    found = attack(reward, logged_problems(reward, rows))
+    assert all(hit.above_right <= 0.2 + 1e-9 for hit in found.hits)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"#### -?[0-9]+", r"(?i)step [1-9]:|x", r"<answer>[\s\S]+</answer>", r"[^a-z]{3}", r"a{2,5}b?",
+     r"^Final: \d+$", r"(yes|no)\."],
+)  # fmt: skip
+def test_examples_of_patterns_match(pattern):
+    made = example(pattern)
+    assert made is not None
+    assert re.search(pattern, made)
+
+
+def test_groups_are_scored_among_honest_fellows():
+    found = attack(make("ok = contains(completion, answer)\nreward = ok - group_mean(ok)"))
+    assert found.hits
+
+
+def test_what_cannot_be_attacked_says_so():
+    result = run("-e", "reward = g1", "-s", "derl-agent")
+    assert result.exit_code == 2
+    assert "reads no completion" in result.stderr
+    result = run("-e", "passes_tests(completion, tests)", "-s", "code")
+    assert result.exit_code == 2
+    assert "the reward reads 'tests': give rows that have it with --data" in result.stderr
+    assert run("-e", "exakt(completion)", "-s", "math").exit_code == 1
+    assert run().exit_code == 2
+
+
+def test_hits_become_cases_that_fail_until_the_reward_is_fixed(tmp_path):
+    path = tmp_path / "r.derl"
+    path.write_text("# suite: math\nreward = contains(completion, answer)\n")
+    result = run(path, "--write")
+    assert result.exit_code == 1
+    tests = tmp_path / "r.test.derl"
+    count = tests.read_text().count("[[case]]")
+    assert count > 10
+    failed = CliRunner().invoke(TESTS, [str(path)])
+    assert failed.exit_code == 1
+    assert run(path, "--write").exit_code == 1
+    assert tests.read_text().count("[[case]]") == count  # no case twice
+
+
+def test_on_logged_rollouts(tmp_path):
+    rows = [
+        {"prompt": p, "answer": a, "completion": c, "is_correct": ok}
+        for p, a, c, ok in [
+            ("2+2?", "4", "#### 4", True), ("2+2?", "4", "#### 5, not 4", False),
+            ("3+4?", "7", "#### 7", True), ("3+4?", "7", "#### 9", False),
+        ]
+    ]  # fmt: skip
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run("-e", "contains(completion, answer)", "-s", "math", "--data", data,
+                 "--format", "json")  # fmt: skip
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert "a logged wrong answer" in {hit["family"] for hit in found["hits"]}
+    data.write_text(json.dumps({"completion": "4", "answer": "4"}) + "\n")
+    result = run("-e", "contains(completion, answer)", "-s", "length", "--data", data,
+                 "-c", "completion:text", "-c", "answer:text")  # fmt: skip
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_examples():
+    for module in (families, decorations, search):
+        assert doctest.testmod(module).failed == 0
