@@ -1,0 +1,245 @@
+"""Multi-turn GRPO: masks, groups, episodes that are lost, advantages of steps, and a short run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import derl_dsl
+from derl_trainers.inner.advantages import gigpo, returns, rlvmr
+from derl_trainers.inner.agents import (
+    AgentConfig,
+    AgentTrainer,
+    agent_trainer,
+    columns_of,
+    step_advantages,
+    success,
+    train_agent,
+)
+from derl_trainers.inner.episodes import Lockstep, Rollout
+from derl_trainers.policy.words import (
+    Transcript,
+    WordPolicy,
+    Words,
+    build_words,
+    expert_transcript,
+    warm_start,
+)
+from derl_trainers.tasks.environments.base import EnvironmentFault, Turn
+from derl_trainers.tasks.environments.episodes import Episode
+
+ROOMS = ("kitchen", "hall", "cellar", "attic")
+
+
+class Corridor:
+    """Four doors, one of which the first text names; a wrong one costs a step. Real, and tiny."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.broken, self.steps = broken, 0
+
+    def reset(self, game: str) -> Turn:
+        self.goal, self.steps, self.game = ROOMS[int(game) % 4], 0, game
+        return self._turn(f"the key lies in the {self.goal} . go there", True)
+
+    def step(self, action: str) -> Turn:
+        self.steps += 1
+        if self.game == self.broken and self.steps == 2:
+            raise EnvironmentFault("the corridor fell in")
+        won = action == f"go to {self.goal}"
+        return self._turn(
+            f"you see the {self.goal if won else 'wall'}", action in self.commands, won
+        )
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        return (*(f"go to {room}" for room in sorted(ROOMS)), "wait")
+
+    def _turn(self, text: str, valid: bool, won: bool = False) -> Turn:
+        return Turn(text, self.commands, float(won), won, won, valid)
+
+    def close(self) -> None:
+        self.steps = 0
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    texts = ["the key lies in the . go there you see the wall wait to", *ROOMS]
+    return Words(build_words(texts))
+
+
+@pytest.fixture(scope="module")
+def transcripts(words: Words) -> list[Transcript]:
+    plans = [["wait", f"go to {ROOMS[k]}"] if k % 2 else [f"go to {ROOMS[k]}"] for k in range(4)]
+    return [expert_transcript(Corridor(), str(k), plans[k], words) for k in range(4)]
+
+
+def policy(words: Words, transcripts: list[Transcript], steps: int) -> Any:
+    torch.set_num_threads(1)
+    shape = WordPolicy(hidden_size=32, intermediate_size=64, layers=1, heads=2, longest=400,
+                       steps=steps, batch_size=8)  # fmt: skip
+    return warm_start(transcripts, words.tokenizer, shape)
+
+
+def config(**more: Any) -> AgentConfig:
+    return AgentConfig(**{"steps": 1, "prompts": 2, "num_generations": 4, "limit": 4,
+                          "longest": 400, **more})  # fmt: skip
+
+
+def reward(text: str = "steps = gain(scores)\nreward = solved") -> Any:
+    return derl_dsl.compile(text, suite="agent")
+
+
+def test_transcripts_mark_what_the_agent_wrote(words: Words) -> None:
+    tokens, mask = expert_transcript(Corridor(), "1", ["wait", "go to hall"], words)
+    written = [t for t, m in zip(tokens, mask, strict=True) if m]
+    assert written == [*words.command("wait"), *words.command("go to hall")]
+
+
+def test_rollouts_are_admissible_and_as_the_model_would_say_without_a_cache(
+    words: Words, transcripts: list[Transcript]
+) -> None:
+    model = policy(words, transcripts, 2)
+    games = ["0", "1", "2", "3", "0"]
+    lockstep = Lockstep(model, words, [Corridor() for _ in games], 4, 400, greedy=True)
+    for rollout in lockstep.play(games, [""] * 5):
+        episode = rollout.episode
+        assert all(episode.valid)
+        assert len(rollout.completion) == len(rollout.mask) == len(rollout.step)
+        whole = [*rollout.prompt, *rollout.completion]
+        with torch.no_grad():
+            logits = model(torch.tensor([whole])).logits[0]
+        first = rollout.mask.index(1) + len(rollout.prompt)
+        allowed = sorted({words.command(c)[0] for c in Corridor().commands})
+        best = allowed[int(logits[first - 1, allowed].argmax())]
+        assert whole[first] == best
+
+
+def seen(trainer: AgentTrainer, model: Any) -> tuple[list[dict[str, Any]], list[torch.Tensor]]:
+    """The inputs of each loss, and the last hidden states with their gradient, once trained."""
+    inputs: list[dict[str, Any]] = []
+    outputs: list[torch.Tensor] = []
+    loss = trainer._compute_loss
+
+    def watched(model: Any, given: dict[str, Any]) -> Any:
+        inputs.append(given)
+        return loss(model, given)
+
+    def keep(_: Any, __: Any, out: torch.Tensor) -> None:
+        if out.requires_grad:
+            out.retain_grad()
+            outputs.append(out)
+
+    trainer._compute_loss = watched
+    # What the last layer gives: each position of it has a say in one token alone.
+    model.model.norm.register_forward_hook(keep)
+    trainer.train()
+    return inputs, outputs
+
+
+def test_no_gradient_flows_through_what_the_game_said(
+    words: Words, transcripts: list[Transcript], tmp_path: Path
+) -> None:
+    model = policy(words, transcripts, 5)
+    games = ["0", "1", "2", "3"]
+    trainer = agent_trainer(
+        reward(), model, words, Corridor, games, {}, config(advantage="gigpo"), str(tmp_path)
+    )
+    inputs, outputs = seen(trainer, model)
+    assert len(inputs) == len(outputs) == 1
+    mask = inputs[0]["tool_mask"] * inputs[0]["completion_mask"]
+    gradient = outputs[0].grad
+    assert gradient is not None
+    width = mask.shape[1]
+    # The positions before the last `width` tokens, the last of all left out.
+    along = gradient[:, -width - 1 : -1].abs().sum(-1)
+    assert float(along[mask == 0].max()) == 0.0
+    assert float(along[mask == 1].max()) > 0.0
+    assert inputs[0]["advantages"].shape == mask.shape
+
+
+def test_groups_start_from_one_game(
+    words: Words, transcripts: list[Transcript], tmp_path: Path
+) -> None:
+    trainer = agent_trainer(
+        reward(), policy(words, transcripts, 2), words, Corridor, ["0", "1", "2", "3"], {},
+        config(), str(tmp_path),
+    )  # fmt: skip
+    trainer.train()
+    games = [r.episode.game for r in trainer.players.rollouts]
+    groups = [games[k : k + 4] for k in range(0, 8, 4)]
+    assert all(len(set(group)) == 1 for group in groups)
+    assert groups[0] != groups[1]
+
+
+def test_a_lost_episode_is_told_and_takes_no_part(
+    words: Words, transcripts: list[Transcript], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = policy(words, transcripts, 2)
+    result = train_agent(
+        reward(), model, words, lambda: Corridor(broken="0"), ["0", "1"], {},
+        config(num_generations=8, steps=2), str(tmp_path),
+    )  # fmt: skip
+    assert sum(result.lost) > 0
+    assert "episodes were lost: the corridor fell in" in caplog.text
+    lost = Rollout(Episode("g", "", "", "", fault="gone"), [1])
+    kept = Rollout(Episode("g", "", "", "", solved=True), [1])
+    columns = columns_of([lost, kept, kept], "environment")
+    assert columns["solved"] == [None, True, True]
+    scores = reward("solved - group_mean(1 * solved)").score(columns, group_size=3)
+    assert np.isnan(scores.values).tolist() == [True, False, False]
+    assert scores.values[1:].tolist() == [0.0, 0.0]
+
+
+def test_formulas_of_step_advantages() -> None:
+    assert returns(np.array([1.0, 0.0, 2.0]), 0.5).tolist() == [1.5, 1.0, 2.0]
+    steps = [np.array([1.0, 0.0]), np.array([0.0, 4.0])]
+    found = rlvmr(steps, [["explore", "planning"], ["explore", "planning"]])
+    assert np.allclose(found, [[1, -1], [-1, 1]], atol=1e-5)
+    found = gigpo(steps, [["start", "hall"], ["start", "attic"]], discount=1.0)
+    # Returns from the start are 1 and 4; each other state was met once.
+    assert np.allclose(found, [[-1, 0], [1, 0]], atol=1e-5)
+
+
+def test_step_advantages_lie_on_the_tokens_of_their_step() -> None:
+    def rollout(fault: str = "") -> Rollout:
+        episode = Episode("g", "", "", "start", ["a", "b"], ["x", "y"], ["", ""], fault=fault)
+        return Rollout(episode, [1], [5, 6, 7, 8], [0, 1, 0, 1], [-1, 0, -1, 1])
+
+    batch = [rollout(), rollout(), rollout("gone")]
+    steps = [np.array([1.0, 0.0]), np.array([0.0, 0.0]), None]
+    found = step_advantages(
+        batch, steps, config(num_generations=3, advantage="gigpo", weight=0.5), width=6
+    )
+    assert found.shape == (3, 6)
+    assert torch.allclose(found[:, 1], torch.tensor([0.5, -0.5, 0.0]), atol=1e-4)
+    assert float(found[:, [0, 2, 3, 4, 5]].abs().max()) == 0.0
+
+
+class OpenCorridor(Corridor):
+    """A corridor where every door leads out: who waits loses."""
+
+    def step(self, action: str) -> Turn:
+        won = action.startswith("go to")
+        return self._turn("outside" if won else "wall", action in self.commands, won)
+
+
+def test_a_short_run_learns_not_to_wait(
+    words: Words, transcripts: list[Transcript], tmp_path: Path
+) -> None:
+    # Two of the four lessons wait first, which the one step of these episodes has no room for.
+    model = policy(words, transcripts, 100)
+    games = [str(k) for k in range(16)]
+    made = config(steps=15, prompts=4, num_generations=8, learning_rate=1e-3, advantage="gigpo",
+                  limit=1)  # fmt: skip
+    before, _ = success(model, words, OpenCorridor, games, made)
+    result = train_agent(reward(), model, words, OpenCorridor, games, {}, made, str(tmp_path))
+    after, lost = success(model, words, OpenCorridor, games, made)
+    assert lost == 0
+    assert before <= 0.75
+    assert after == 1.0
+    assert np.mean(result.solved[-3:]) > np.mean(result.solved[:3])
+    assert 0 < result.environment_seconds < result.rollout_seconds < result.seconds

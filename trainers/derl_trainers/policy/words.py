@@ -1,0 +1,134 @@
+"""A word-level policy that picks among admissible commands of text games, taught by an expert.
+
+A transcript is one sequence of words: what the game says, then `<act>`, the command, `<end>`, what
+the game answers, and so on. The loss of the warm start is on the commands alone.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from derl_trainers.policy.loading import fixed_tokenizer, small_llama
+from derl_trainers.tasks.environments.base import Environment
+from derl_trainers.tasks.environments.episodes import shown
+
+ACT, END = "<act>", "<end>"
+_WORD = re.compile(r"[a-z']+|\d+|[^\sa-z\d]")
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WordPolicy:
+    """Shape of the policy and length of its warm start; `longest` is a transcript's tokens."""
+
+    hidden_size: int = 128
+    intermediate_size: int = 256
+    layers: int = 2
+    heads: int = 4
+    longest: int = 1024
+    steps: int = 300
+    batch_size: int = 16
+    learning_rate: float = 3e-3
+
+
+# A transcript: its tokens, and which of them the agent wrote (1).
+Transcript = tuple[list[int], list[int]]
+
+
+class Words:
+    """Texts as tokens: lower-case words, numbers and signs; words never seen are `<unk>`."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        self._ids: dict[str, int] = tokenizer.get_vocab()
+        self.act, self.end = self._ids[ACT], self._ids[END]
+        self._unknown = self._ids["<unk>"]
+
+    def __call__(self, text: str) -> list[int]:
+        """The tokens of a text."""
+        return [self._ids.get(w, self._unknown) for w in _WORD.findall(text.lower())]
+
+    def command(self, text: str) -> list[int]:
+        """The tokens of a command, with its end."""
+        return [*self(text), self.end]
+
+
+def build_words(texts: Iterable[str], most: int = 4000) -> PreTrainedTokenizerFast:
+    """A tokenizer of the commonest words of some texts, and of all numbers below 100."""
+    counts = Counter(word for text in texts for word in _WORD.findall(text.lower()))
+    common = sorted(word for word, _ in counts.most_common(most))
+    words = dict.fromkeys((ACT, END, *map(str, range(100)), *common))
+    return fixed_tokenizer(words, r"\S+")
+
+
+def expert_transcript(
+    environment: Environment, game: str, plan: Sequence[str], words: Words
+) -> Transcript:
+    """What the expert's plan looks like as a transcript."""
+    turn = environment.reset(game)
+    tokens = words(shown(turn.observation))
+    mask = [0] * len(tokens)
+    for command in plan:
+        said = words.command(command)
+        turn = environment.step(command)
+        answer = [] if turn.done else words(shown(turn.observation))
+        tokens += [words.act, *said, *answer]
+        mask += [0, *[1] * len(said), *[0] * len(answer)]
+    return tokens, mask
+
+
+def warm_start(
+    transcripts: Sequence[Transcript],
+    tokenizer: PreTrainedTokenizerFast,
+    config: WordPolicy,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LlamaForCausalLM:
+    """A policy that was trained to continue the transcripts with the expert's commands."""
+    rng = random.Random(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = small_llama(
+            tokenizer, config.hidden_size, config.intermediate_size, config.layers, config.heads,
+            positions=config.longest,
+        )  # fmt: skip
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1
+    )
+    model.train()
+    for step in range(config.steps):
+        batch = rng.choices(transcripts, k=config.batch_size)
+        loss = model(**_padded(batch, tokenizer, config.longest)).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if progress is not None:
+            progress(step + 1, config.steps, {"loss": loss.item()})
+    return model.eval()
+
+
+def _padded(
+    batch: Sequence[Transcript], tokenizer: PreTrainedTokenizerFast, longest: int
+) -> dict[str, torch.Tensor]:
+    """Transcripts padded on the right, with labels where the agent writes; each (batch, length)."""
+    length = min(longest, max(len(tokens) for tokens, _ in batch))
+    ids = torch.full((len(batch), length), int(tokenizer.pad_token_id))
+    labels = torch.full((len(batch), length), -100)
+    attention = torch.zeros((len(batch), length), dtype=torch.long)
+    for row, (tokens, mask) in enumerate(batch):
+        n = min(length, len(tokens))
+        ids[row, :n] = torch.tensor(tokens[:n])
+        attention[row, :n] = 1
+        written = torch.tensor(mask[:n], dtype=torch.bool)
+        labels[row, :n][written] = ids[row, :n][written]
+    return {"input_ids": ids, "attention_mask": attention, "labels": labels}
