@@ -111,3 +111,40 @@ class Conditional:
                             "sqrt(abs({}))", "0.5 * ({})", "1 - ({})", "({}) ** 2", "tanh({})",
                             "({}) / (1 + abs({}))", "exp({})", "abs({})"))  # fmt: skip
         return shape.format(*(one, two)[: shape.count("{}")])
+
+
+_CLOSE = ("a", "b", "ok", "well", "n / 4000", "mean(xs)", "sum(fl) / 10", "k", "gap", "max(xs)",
+          "0.5", "1", "group_mean(b)", "progress", "any(fl)", "all(fl)", "group_rank(a)",
+          "count(fl) / 10")  # fmt: skip
+_SHAPES = ("{} + {}", "{} - {}", "{} * {}", "max({}, {})", "min({}, {})", "{0} if {2} else {1}",
+           "abs({})", "-{}", "1 - {}", "clip({}, 0, 1)", "min({}, 0.5)", "max({}, 0)", "0.5 * {}",
+           "2 * {}", "ok * {}", "{} if ok else 0", "min({}, max({}, a))", "{} / (1 + a)",
+           "clip({}, 0.2, 0.8)", "max({0}, -{0})", "group_rank({})", "tanh({})", "sigmoid({})",
+           "mean(xs * {})", "mean(fl * {})", "sum(xs if fl else {}) / 10")  # fmt: skip
+_TESTS = ("ok", "well", "n > 500", "n <= 500", "n < 500", "n >= 500", "a > b", "a >= b", "b < a",
+          "any(fl)", "sum(fl) > 0", "sum(fl) >= 1", "sum(fl) == count(fl)", "all(fl)", "gap > 0",
+          "gap >= 1", "gap != 0", "a > 0.5", "progress > 0.5", "count(xs) > 0", "sum(fl) < 2",
+          "sum(fl) <= 1", "k == 0")  # fmt: skip
+
+
+class Close:
+    """Draws small programs of which many are one reward, or nearly."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+
+    def number(self, depth: int) -> str:
+        """One number."""
+        rng = self.rng
+        if depth == 0 or rng.random() < 0.25:
+            return rng.choice(_CLOSE)
+        one, two = (f"({self.number(depth - 1)})" for _ in range(2))
+        return rng.choice(_SHAPES).format(one, two, self.test(1))
+
+    def test(self, depth: int) -> str:
+        """One condition."""
+        rng = self.rng
+        if depth and rng.random() < 0.4:
+            one, two = self.test(depth - 1), self.test(depth - 1)
+            return rng.choice(("({} and {})", "({} or {})", "(not {})")).format(one, two)
+        return rng.choice(_TESTS)

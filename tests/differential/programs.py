@@ -94,6 +94,9 @@ def bound(
             values = (rng.random(size) < 0.5).astype(np.float64)
         else:
             values = ranged(graph, i, size, rng) if in_range else wild(size, rng)
+            if in_range and str(graph.source(i)) == "progress":
+                # All rollouts of a batch share it.
+                values = np.full(size, values[0])
         found[i] = Ragged(values, offsets) if node.is_list else values
     starts = np.arange(0, rows + 1, group)
     live = np.ones(rows, dtype=bool) if in_range else rng.random(rows) < 0.9

@@ -97,7 +97,7 @@ FINITE = (
     "a / group_max(a) if group_max(a) > 0 else 0",
     "sqrt(group_max(a) - a)",
     "sqrt(a - group_min(a)) + ok",
-    "sqrt(group_max(n) - group_min(n)) / 100",
+    "ok - sqrt(group_max(n) - group_min(n)) / 100",
     "(a - group_min(a)) / (group_max(a) - group_min(a)) if group_max(a) > group_min(a) else 0",
     "lo = group_min(n)\nhi = group_max(n)\nreward = (n - lo) / (hi - lo) if hi > lo else 0.5",
     "lo = group_min(n)\nhi = group_max(n)\n"

@@ -16,14 +16,17 @@ import pytest
 from numpy.typing import NDArray
 
 from derl_dsl.backends import reference
-from derl_dsl.checker import check_source
+from derl_dsl.checker import check_source, prove_source
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate.sample import EVERYTHING, FORMULAS, sample_program
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.shared import shared_nodes
 from derl_dsl.key import key
 from derl_dsl.prove.checked import Checked
 from derl_grammar.spans import Source
+from tests.differential.conditional import Close
 from tests.differential.programs import bound, graph_of
+from tests.language import natural
 
 NO, YES = Fraction("0.000001"), Fraction("1.000001")
 CORNERS = list(itertools.product((NO, YES), repeat=4))
@@ -384,3 +387,48 @@ def test_the_key_of_a_formula_is_quick() -> None:
             key_of(checked)
         best.append((time.process_time() - start) / len(found))
     assert min(best) < 900e-6
+
+
+def keyed(text: str) -> str:
+    return key_of(check_source(Source(text), natural.scope()))
+
+
+def test_natural_pairs_have_one_key() -> None:
+    apart = [pair for pair in natural.EQUAL if keyed(pair[0]) != keyed(pair[1])]
+    assert len(natural.EQUAL) >= 140
+    assert apart == []
+
+
+def test_near_misses_have_two() -> None:
+    alike = [pair for pair in natural.DIFFERENT if keyed(pair[0]) == keyed(pair[1])]
+    assert len(natural.DIFFERENT) >= 60
+    assert alike == []
+
+
+def close(count: int, seed: int) -> list[str]:
+    draw, found = Close(seed), []
+    for k in range(count):
+        text = draw.number(1 + k % 3)
+        checked = prove_source(Source(text), natural.scope())
+        if checked.certificate is not None and checked.certificate.finite and varies(checked):
+            found.append(text)
+    return found
+
+
+def varies(checked: Checked) -> bool:
+    """Whether rollouts of one group can differ; what they share is only rounded apart."""
+    assert checked.graph is not None
+    return checked.reward not in shared_nodes(checked.graph, checked.reward)
+
+
+def test_equal_keys_of_close_programs_give_equal_advantages() -> None:
+    pairs, wrong = unlike(close(900, seed=31), natural.scope())
+    assert wrong == []
+    assert pairs > 100
+
+
+@pytest.mark.slow
+def test_equal_keys_of_many_close_programs_give_equal_advantages() -> None:
+    pairs, wrong = unlike(close(20_000, seed=32), natural.scope())
+    assert wrong == []
+    assert pairs > 4_000

@@ -211,3 +211,19 @@ def test_proofs_end_within_their_budget(text: str) -> None:
     assert checked.certificate is not None
     assert checked.certificate.finite
     assert not Climber(checked, np.random.default_rng(1)).refuted()
+
+
+@pytest.mark.parametrize("text", [
+    "group_mean(ok)",
+    "progress + group_size()",
+    "group_max(a) if progress > 0.5 else group_min(a)",
+    "w = param(0.5, min=0, max=1)\nreward = w * group_std(a, where=ok) + group_size(where=ok)",
+])  # fmt: skip
+def test_what_a_group_shares_is_constant_to_grpo(text: str) -> None:
+    (found,) = errors(text.replace("group_std(a, where=ok)", "default(group_std(a, where=ok), 0)"))
+    assert found == "DRL304 the reward is the same for all rollouts of a group"
+
+
+@pytest.mark.parametrize("text", ["group_rank(a)", "a - group_mean(a)", "a * progress"])
+def test_what_tells_rollouts_apart_is_not(text: str) -> None:
+    assert errors(text) == []

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 
 from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
+from derl_dsl.key.atoms import label
 from derl_dsl.key.exact import TABULAR, Exact, corners, exact_values, grid
-from derl_dsl.key.structure import label, structure
+from derl_dsl.key.shared import without_shared
+from derl_dsl.key.structure import structure
 
 # Exact and float64 values may differ by this share of their spread: GRPO's advantages, divided by
 # the deviation + 1e-4, then agree to 1e-9.
@@ -34,7 +36,7 @@ def key(graph: Graph, root: int) -> str:
     Different keys do not prove different rewards. A parameter counts with the value it has.
     """
     valid = next((v for n, v in graph.valids.items() if graph.outputs[n] == root), None)
-    text = _table(graph, root, valid)
+    text = _table(*without_shared(graph, root), valid)
     if text is None:
         text = f"form {structure(graph, root, valid)}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -21,11 +21,15 @@ from derl_dsl.prove.witness import CORNERS
 
 # Numerators, and the positive denominator they share; conditions are 0 and 1 over 1.
 Exact = tuple[list[int], int]
+# Rows of a table where a value is undefined: it stands in a branch that is not taken, or else there
+# is no exact table.
+Rows = frozenset[int]
+_NOWHERE: Rows = frozenset()
 _SMALL, _LARGEST = 1 << 11, 1 << 15
 
 
 class NotExact(ArithmeticError):
-    """A value that has no exact number: a division by zero, or one of unwieldy size."""
+    """A value of unwieldy size."""
 
 
 @lru_cache(4096)
@@ -78,16 +82,12 @@ def _mul(a: Exact, b: Exact) -> Exact:
 
 def _div(a: Exact, b: Exact) -> Exact:
     (x, d), (y, e) = a, b
-    if not all(y):
-        raise NotExact
     below = math.lcm(*set(y))
     return [u * e * (below // v) for u, v in zip(x, y, strict=True)], d * below
 
 
 def _mod(a: Exact, b: Exact) -> Exact:
     x, y, below = _together(a, b)
-    if not all(y):
-        raise NotExact
     return [u % v for u, v in zip(x, y, strict=True)], below
 
 
@@ -133,15 +133,37 @@ _INEXACT = frozenset(name for name, known in OPERATIONS.items() if known.inexact
 TABULAR = OPS.keys() | _INEXACT | LEAVES
 
 
-def _in_float64(op: str, args: list[Exact]) -> Exact:
+def _in_float64(op: str, args: list[Exact]) -> tuple[Exact, Rows]:
     meaning = scalars.OPS[op]
     rows = zip(*([x / d for x in above] for above, d in args), strict=True)
     values = [meaning(*row) for row in rows]
-    if not all(map(math.isfinite, values)):
-        raise NotExact
-    ratios = [v.as_integer_ratio() for v in values]
+    undefined = frozenset(k for k, v in enumerate(values) if not math.isfinite(v))
+    ratios = [(0, 1) if k in undefined else v.as_integer_ratio() for k, v in enumerate(values)]
     below = max((d for _, d in ratios), default=1)
-    return [n * (below // d) for n, d in ratios], below
+    return ([n * (below // d) for n, d in ratios], below), undefined
+
+
+def _operation(op: str, args: list[Exact]) -> tuple[Exact, Rows]:
+    """An operation's values, and the rows where it is undefined and has some other value."""
+    if op in _INEXACT:
+        return _in_float64(op, args)
+    undefined: Rows = _NOWHERE
+    if OPERATIONS[op].divides and not all(args[1][0]):
+        above, below = args[1]
+        undefined = frozenset(k for k, v in enumerate(above) if not v)
+        args = [args[0], ([v or 1 for v in above], below)]
+    return _reduced(OPS[op](*args)), undefined
+
+
+def _carried(op: str, args: list[Exact], gaps: list[Rows]) -> Rows:
+    """Where an operation on undefined values is: not in a branch that is not taken."""
+    if not any(gaps):
+        return _NOWHERE
+    if op == "select":
+        test = args[0][0]
+        taken = {k for k in gaps[1] if test[k]} | {k for k in gaps[2] if not test[k]}
+        return gaps[0] | taken
+    return gaps[0] & gaps[1] if op == "guard" else _NOWHERE.union(*gaps)
 
 
 def _reduced(column: Exact) -> Exact:
@@ -157,6 +179,7 @@ def _reduced(column: Exact) -> Exact:
 def exact_values(graph: Graph, root: int, columns: dict[int, list[Any]], rows: int) -> Exact | None:
     """The values of `root` at `rows` points of the inputs; None where one has no exact value."""
     done: dict[int, Exact] = {}
+    gaps: dict[int, Rows] = {}
     try:
         for i in graph.used([root]):
             op, args, payload, _, _ = graph.nodes[i]
@@ -166,13 +189,17 @@ def exact_values(graph: Graph, root: int, columns: dict[int, list[Any]], rows: i
                 done[i] = _constant(payload, rows)
             elif isinstance(payload, Param):
                 done[i] = _constant(payload.value, rows)
-            elif op in _INEXACT:
-                done[i] = _in_float64(op, [done[a] for a in args])
             else:
-                done[i] = _reduced(OPS[op](*[done[a] for a in args]))
+                below = [done[a] for a in args]
+                undefined = [gaps.get(a, _NOWHERE) for a in args]
+                done[i], own = _operation(op, below)
+                if op == "guard" and undefined[0]:
+                    marks = [k in undefined[0] for k in range(rows)]
+                    done[i] = _select((list(map(int, marks)), 1), below[1], below[0])
+                gaps[i] = own | _carried(op, below, undefined)
     except (NotExact, OverflowError):
         return None
-    return done[root]
+    return None if gaps.get(root) else done[root]
 
 
 def corners(graph: Graph, inputs: Sequence[int]) -> list[tuple[float, ...]] | None:

@@ -23,118 +23,36 @@ Below a jump (comparison, rank, floor, remainder, guard) a last bit decides, so 
 opened at all: such a node's text is its exact one. Smooth functions take their arguments opened;
 functions that scale (sums, means, deviations) give their factor away.
 
+What people write in several ways has one form: conditions are polynomials of atoms that are 0 or 1
+(`conditions`), extremes and bounds are made of one atom (`extremes`), sums over steps are linear
+(`folds`). `a if ok else 0` and `ok * a` are one sum, and so are `ramp(n, 200, 100)` and
+`1 - ramp(n, 100, 200)`.
+
 Every doubt ends in a text of its own and never in a shared one: a reward trained twice costs
 minutes, two different rewards taken for one cost the truth of the search.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph, Node, Param
-from derl_dsl.graph.leaves import domain, source_range
-from derl_dsl.graph.ops import GROUP, OPERATIONS
+from derl_dsl.graph.leaves import source_range
+from derl_dsl.graph.ops import OPERATIONS
 from derl_dsl.graph.ranges import Range
+from derl_dsl.key.atoms import Atoms
+from derl_dsl.key.conditions import choice, condition
 from derl_dsl.key.exact import as_written
+from derl_dsl.key.extremes import extreme
+from derl_dsl.key.folds import folded, mean_of
+from derl_dsl.key.sums import Sum, constant, one, short, size_of
 from derl_dsl.passes import lower
-from derl_runtime.sources import Apply
 
-# The digits of float64 that a sum may lose before it counts as another reward.
-_LOSS = 1e4
-# Products are multiplied out up to so many terms.
-_TERMS = 32
 # A divisor this far from 0, beside the numbers that it is made of, passes its rounding on as it is.
 _NEAR = 1e-3
-_LONGEST = 160
-
-
-# The atoms of a product, in order.
-Monomial = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """Products of atoms with coefficients; the empty one is the constant.
-
-    `peak` is the largest number met on the way, atoms counting 1.
-    """
-
-    terms: dict[Monomial, Fraction]
-    peak: float
-
-    @property
-    def constant(self) -> Fraction | None:
-        """The value of a sum without atoms."""
-        if not self.terms:
-            return Fraction(0)
-        return self.terms.get(()) if len(self.terms) == 1 else None
-
-    def times(self, factor: Fraction) -> Sum:
-        """The sum multiplied."""
-        if not factor:
-            return Sum({}, 0.0)
-        terms = {t: c * factor for t, c in self.terms.items()}
-        return Sum(terms, self.peak * _size(factor))
-
-    def plus(self, other: Sum) -> Sum:
-        """Both together; what cancels goes."""
-        terms = dict(self.terms)
-        for term, c in other.terms.items():
-            terms[term] = terms.get(term, Fraction(0)) + c
-        terms = {t: c for t, c in terms.items() if c}
-        return Sum(terms, max(self.peak, other.peak))
-
-    def by(self, other: Sum, truths: set[str]) -> Sum:
-        """Both multiplied out; an atom of `truths` is 0 or 1, its own square."""
-        terms: dict[Monomial, Fraction] = {}
-        for m, c in self.terms.items():
-            for n, d in other.terms.items():
-                drop = truths.intersection(m, n)
-                term = tuple(sorted([*m, *(t for t in n if t not in drop)]))
-                terms[term] = terms.get(term, Fraction(0)) + c * d
-        terms = {t: c for t, c in terms.items() if c}
-        return Sum(terms, self.peak * other.peak)
-
-    def text(self) -> str:
-        """The sum in one order of its terms."""
-        if list(self.terms.values()) == [1] and len(min(self.terms)) == 1:
-            return min(self.terms)[0]
-        parts = [f"{c}*{'*'.join(t)}" for t, c in sorted(self.terms.items())]
-        return "(" + " + ".join(parts) + ")"
-
-    def scale(self) -> Fraction:
-        """The size of the first coefficient, that of the constant coming last."""
-        if not self.terms:
-            return Fraction(1)
-        return abs(self.terms[min(self.terms, key=lambda t: (not t, t))])
-
-
-def _size(value: Fraction) -> float:
-    try:
-        return abs(float(value))
-    except OverflowError:
-        return math.inf
-
-
-def _constant(value: Fraction) -> Sum:
-    return Sum({(): value} if value else {}, _size(value))
-
-
-def _one(text: str) -> Sum:
-    return Sum({(text,): Fraction(1)}, 1.0)
-
-
-def label(graph: Graph, i: int) -> str:
-    """What an input reads, whatever name a suite gives it; told apart from whether it applies."""
-    source = graph.source(i)
-    shown = str(source)
-    if isinstance(source, Apply) and source.name is not None:
-        shown = f"{source.primitive.name}({', '.join(map(str, source.args))})"
-    return f"{shown}?" if graph.nodes[i].op == "valid" else shown
+# exp of larger numbers blows up the rounding of its argument.
+_STEEP = 10.0
 
 
 def structure(graph: Graph, root: int, valid: int | None) -> str:
@@ -142,11 +60,11 @@ def structure(graph: Graph, root: int, valid: int | None) -> str:
     alone = Graph(_fixed(graph.nodes), graph.places, {"reward": root})
     if valid is not None:
         alone.valids["reward"] = valid
-    lowered = lower(alone, _ranges(alone))
-    reader = _Reader(lowered, _ranges(lowered))
+    lowered = lower(alone, plain_ranges(alone))
+    reader = _Reader(lowered, plain_ranges(lowered))
     shown = reader.root(lowered.outputs["reward"])
     valid = lowered.valids.get("reward")
-    return shown if valid is None else f"{reader.exact[valid]} ? {shown}"
+    return shown if valid is None else f"{reader.at.exact[valid]} ? {shown}"
 
 
 def _fixed(nodes: list[Node]) -> list[Node]:
@@ -157,7 +75,7 @@ def _fixed(nodes: list[Node]) -> list[Node]:
     ]
 
 
-def _ranges(graph: Graph) -> dict[int, Range]:
+def plain_ranges(graph: Graph) -> dict[int, Range]:
     """The range of every node, whatever the conditions it stands under."""
     found: dict[int, Range] = {}
     for i in graph.used(graph.roots()):
@@ -171,176 +89,147 @@ def _ranges(graph: Graph) -> dict[int, Range]:
     return found
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else "#" + hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(slots=True)
 class _Reader:
     """Reads every node twice: as it is (`exact`), and as a sum of atoms."""
 
-    graph: Graph
-    ranges: dict[int, Range]
-    exact: list[str] = field(init=False)
-    sums: list[Sum] = field(init=False)
-    # Atoms with one value for the whole group, and how far those that vary little do.
-    shared: set[str] = field(default_factory=set)
-    widths: dict[str, float] = field(default_factory=dict)
-    sizes: dict[str, float] = field(default_factory=dict)
-    # Atoms that are 0 or 1.
-    truths: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.exact, self.sums = [], []
-        for i, node in enumerate(self.graph.nodes):
-            self.exact.append(self._exact(i, node))
+    def __init__(self, graph: Graph, known: dict[int, Range]) -> None:
+        self.graph = graph
+        self.at = r = Atoms(graph, known)
+        for i, node in enumerate(graph.nodes):
+            leaf = node.op in ("input", "valid")
+            r.exact.append(r.leaf(i) if leaf else r.text(i, [r.exact[a] for a in node.args]))
             found = self._sum(i, node)
-            self.sums.append(found if self._fine(found) else self._atom(i))
+            if node.is_bool and found is not None:
+                r.exact[i] = r.marked(found.text(), i)
+            r.sums.append(found if found is not None and r.fine(found) else r.atom(i))
 
     def root(self, i: int) -> str:
         """The outermost sum without what a group shares, its first coefficient 1 or -1."""
-        found = self.sums[i]
-        constant = found.constant
-        if constant is not None and found.peak > _size(constant):
+        found = self.at.sums[i]
+        value = found.constant
+        if value is not None and found.peak > size_of(value):
             # Only rounding varies, and GRPO would blow it up.
-            return f"rounding of {self.exact[i]}"
-        terms = {t: c for t, c in found.terms.items() if not self.shared.issuperset(t)}
+            return f"rounding of {self.at.exact[i]}"
+        terms = {t: c for t, c in found.terms.items() if not self.at.shared.issuperset(t)}
         if not terms:
             return "constant"
         alone = Sum(terms, 0.0)
         return alone.times(1 / alone.scale()).text()
 
-    def _exact(self, i: int, node: Node) -> str:
-        if node.op in ("input", "valid"):
-            return label(self.graph, i)
-        args = [self.exact[a] for a in node.args]
-        return self._text(node, args)
-
-    def _text(self, node: Node, args: list[str]) -> str:
-        if OPERATIONS[node.op].commutes:
-            args.sort()
-        literal = "" if node.payload is None else f"{node.payload} "
-        text = _short(f"{node.op}({literal}{', '.join(args)})")
-        grouped = node.op in GROUP and node.op != "group_rank"
-        if grouped or (node.args and all(self._shared(a) for a in node.args)):
-            self.shared.add(text)
-        return text
-
-    def _shared(self, i: int) -> bool:
-        return self.graph.nodes[i].op == "const" or self.exact[i] in self.shared
-
-    def _atom(self, i: int) -> Sum:
-        text, node = self.exact[i], self.graph.nodes[i]
-        self._vary(text, self.ranges[i], 1.0)
-        if node.is_bool or (node.op == "input" and domain(self.graph.source(i)) == (0.0, 1.0)):
-            self.truths.add(text)
-        return _one(text)
-
-    def _vary(self, text: str, found: Range, factor: float) -> None:
-        lo, hi = found.lo * factor, found.hi * factor
-        if hi - lo < 1:
-            self.widths[text] = hi - lo
-        if max(-lo, hi) < 1:
-            self.sizes[text] = max(-lo, hi)
-
-    def _width(self, term: Monomial) -> float:
-        """How far a product varies, its widest factor and the size of the others."""
-        sizes = [self.sizes.get(t, 1.0) for t in term]
-        return max(
-            (
-                self.widths.get(t, 1.0) * math.prod(sizes[:k] + sizes[k + 1 :])
-                for k, t in enumerate(term)
-            ),
-            default=0.0,
-        )
-
-    def _fine(self, found: Sum) -> bool:
-        """Whether rounding on the way is far below what the sum is about."""
-        if found.constant is not None:
-            # It matters beside what it is added to, or multiplied by.
-            return True
-        spread = max(_size(c) * self._width(t) for t, c in found.terms.items())
-        return found.peak <= _LOSS * spread
-
-    def _sum(self, i: int, node: Node) -> Sum:
-        args = node.args
+    def _sum(self, i: int, node: Node) -> Sum | None:
+        """The node as a sum; None for one that is an atom."""
+        r, args = self.at, node.args
+        if node.is_bool:
+            return condition(r, i)
         match node.op:
             case "const":
                 assert isinstance(node.payload, float)
-                return _constant(Fraction(*as_written(node.payload)))
-            case "input" | "valid":
-                return self._atom(i)
+                return constant(Fraction(*as_written(node.payload)))
             case "num":
-                return self.sums[args[0]]
+                return r.sums[args[0]]
             case "neg":
-                return self.sums[args[0]].times(Fraction(-1))
+                return r.sums[args[0]].times(Fraction(-1))
             case "sub" | "div" if args[0] == args[1]:
-                return _constant(Fraction(node.op == "div"))
+                return constant(Fraction(node.op == "div"))
             case "add" | "sub":
                 sign = Fraction(1 if node.op == "add" else -1)
-                return self.sums[args[0]].plus(self.sums[args[1]].times(sign))
+                return r.sums[args[0]].plus(r.sums[args[1]].times(sign))
             case "mul":
                 return self._product(i, node)
             case "div":
                 return self._quotient(i, node)
-        return self._function(i, node)
+            case "select":
+                return extreme(r, i) or choice(r, i) or self._function(i, node)
+            case "min" | "max" | "abs" | "sqrt":
+                return extreme(r, i) or self._function(i, node)
+            case "tanh" | "sigmoid" | "cos":
+                return self._mirrored(i, node)
+        return folded(r, i) or self._function(i, node)
 
     def _product(self, i: int, node: Node) -> Sum:
-        a, b = (self.sums[k] for k in node.args)
-        if len(a.terms) * len(b.terms) <= _TERMS:
-            return a.by(b, self.truths)
+        a, b = (self.at.sums[k] for k in node.args)
+        found = self.at.product(a, b)
+        if found is not None:
+            return found
         scale = a.scale() * b.scale()
-        return self._named(i, [x.times(1 / x.scale()).text() for x in (a, b)], scale)
+        texts = [x.times(1 / x.scale()).text() for x in (a, b)]
+        return self.at.named(self.at.text(i, texts), i, self.at.ranges[i], scale)
 
     def _quotient(self, i: int, node: Node) -> Sum:
         """The numerator, multiplied out, times one atom for the reciprocal of the divisor."""
-        above, below = (self.sums[k] for k in node.args)
+        r = self.at
+        above, below = (r.sums[k] for k in node.args)
+        found = mean_of(r, *node.args) or self._logistic(i, node)
+        if found is not None:
+            return found
         if below.constant:
             factor = 1 / below.constant
-            return above.by(
-                Sum({(): factor}, below.peak * _size(factor) * _size(factor)), self.truths
-            )
-        found, text, scale = self.ranges[node.args[1]], self.exact[node.args[1]], Fraction(1)
+            divided = Sum({(): factor}, below.peak * size_of(factor) * size_of(factor))
+            return above.by(divided, r.tidy)
+        return self._reciprocal(node, above, below)
+
+    def _reciprocal(self, node: Node, above: Sum, below: Sum) -> Sum:
+        r = self.at
+        found, text, scale = r.ranges[node.args[1]], r.exact[node.args[1]], Fraction(1)
+        whole = Fraction(0)
         # Far from 0, how the divisor was rounded cannot show.
         if max(found.lo, -found.hi) >= _NEAR * below.peak:
             scale = below.scale()
             text = below.times(1 / scale).text()
-        text = _short(f"1/{text}")
-        if self._shared(node.args[1]):
-            self.shared.add(text)
-        one = Range(1.0, 1.0)
-        inverse, size = ranges.div(one, found), _size(scale)
+            # n / (n + 1) is 1 - 1 / (n + 1).
+            lead = min(t for t in below.terms if t)
+            whole = above.terms.get(lead, Fraction(0)) / below.terms[lead]
+        text = short(f"1/{text}")
+        if r.is_shared(node.args[1]):
+            r.shared.add(text)
+        if r.graph.nodes[node.args[1]].is_list:
+            r.lists.add(text)
+        inverse, size = ranges.div(Range(1.0, 1.0), found), size_of(scale)
         peak = max(1.0, abs(inverse.lo), abs(inverse.hi)) if inverse.finite else 1.0
-        self._vary(text, inverse, size)
+        r.vary(text, inverse, size)
         if peak > 1:
-            self.widths[text] = (inverse.hi - inverse.lo) * size
-            self.sizes[text] = peak * size
-        reciprocal = Sum({(text,): 1 / scale}, peak)
-        return above.by(reciprocal, self.truths)
+            r.widths[text] = (inverse.hi - inverse.lo) * size
+            r.sizes[text] = peak * size
+        rest = above.plus(below.times(-whole))
+        return constant(whole).plus(rest.by(Sum({(text,): 1 / scale}, peak), r.tidy))
 
-    def _argument(self, i: int) -> str:
-        """A number as a sum, unless it is a constant that is what cancellation left."""
-        found = self.sums[i]
-        constant = found.constant
-        lost = constant is not None and found.peak > _LOSS * _size(constant)
-        return self.exact[i] if lost else found.text()
+    def _logistic(self, i: int, node: Node) -> Sum | None:
+        """1 / (1 + exp(-x)) is sigmoid(x)."""
+        nodes = self.graph.nodes
+        total = nodes[node.args[1]]
+        if nodes[node.args[0]].payload != 1.0 or total.op != "add":
+            return None
+        for a, b in (total.args, total.args[::-1]):
+            if nodes[a].payload == 1.0 and nodes[b].op == "exp":
+                x = self.at.sums[nodes[b].args[0]].times(Fraction(-1))
+                return self._turned(i, "sigmoid", x)
+        return None
 
-    def _function(self, i: int, node: Node) -> Sum:
-        if OPERATIONS[node.op].scaling:
-            inner = self.sums[node.args[0]]
-            scale = inner.scale()
-            texts = [inner.times(1 / scale).text(), *(self.exact[a] for a in node.args[1:])]
-            return self._named(i, texts, scale)
-        if OPERATIONS[node.op].smooth:
-            texts = [
-                self.exact[a] if self.graph.nodes[a].is_bool else self._argument(a)
-                for a in node.args
-            ]
-            return self._named(i, texts, Fraction(1))
-        return self._atom(i)
+    def _mirrored(self, i: int, node: Node) -> Sum | None:
+        """Functions of which f(-x) follows from f(x)."""
+        x = self.at.sums[node.args[0]]
+        if self.at.argument(node.args[0]) != x.text():
+            return self._function(i, node)
+        return self._turned(i, node.op, x)
 
-    def _named(self, i: int, texts: list[str], scale: Fraction) -> Sum:
-        """One atom, and the factor that was taken out of it."""
-        text = self._text(self.graph.nodes[i], texts)
-        self._vary(text, self.ranges[i], _size(1 / scale))
-        return _one(text).times(scale)
+    def _turned(self, i: int, op: str, x: Sum) -> Sum:
+        negative = x.first() < 0
+        text = self.at.marked(f"{op}({(x.times(Fraction(-1)) if negative else x).text()})", i)
+        found = one(text)
+        if not negative or op == "cos":
+            return found
+        opposite = found.times(Fraction(-1))
+        return opposite if op == "tanh" else constant(Fraction(1)).plus(opposite)
+
+    def _function(self, i: int, node: Node) -> Sum | None:
+        r = self.at
+        gentle = OPERATIONS[node.op].smooth
+        if node.op == "exp":
+            gentle = r.ranges[node.args[0]].hi <= _STEEP
+        if node.op in ("log", "sqrt"):
+            gentle = r.ranges[node.args[0]].lo >= _NEAR
+        if not gentle:
+            return None
+        nodes = self.graph.nodes
+        texts = [r.exact[a] if nodes[a].is_bool else r.argument(a) for a in node.args]
+        return r.named(r.text(i, texts), i, r.ranges[i], Fraction(1))

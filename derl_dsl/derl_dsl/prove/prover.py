@@ -10,6 +10,7 @@ from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.leaves import domain, input_range, source_range
 from derl_dsl.graph.ops import GROUP, LEAVES, OPERATIONS
 from derl_dsl.graph.ranges import Range
+from derl_dsl.graph.shared import shared_nodes
 from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis, Facts
 from derl_dsl.prove.certificate import Certificate
@@ -59,6 +60,10 @@ class Prover:
         elif constant:
             message = f"the reward is always {found.lo:.6g}"
             self.report.add(codes.CONSTANT, place, message, "equal rewards teach nothing")
+        elif self._shared():
+            message = "the reward is the same for all rollouts of a group"
+            hint = "GRPO takes the group's mean off: add what tells its rollouts apart"
+            self.report.add(codes.CONSTANT, place, message, hint)
         else:
             self._report_outcome(monotone)
         return Certificate(
@@ -85,6 +90,10 @@ class Prover:
             slack = 1e-12 * max(abs(lo), abs(hi))
             lo, hi = lo - slack, hi + slack
         return Range(lo, hi, len(fine) < len(values))
+
+    def _shared(self) -> bool:
+        """Whether all rollouts of a group get one reward, and no step of theirs another."""
+        return self.graph.steps is None and self.root in shared_nodes(self.graph, self.root)
 
     def _constant(self) -> bool:
         if self.points.exact:
