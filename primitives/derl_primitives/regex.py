@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 LONGEST = 128
@@ -70,29 +71,46 @@ def regex_problem(pattern: str) -> str | None:
     >>> regex_problem(r"a\Z")
     "\\Z is Python's; write \\z for the end of the text"
     """
-    # Python's own reader; it is private, stable since 3.11, and only used to look.
-    from re import _parser
-
-    shown: list[str] = []
     for element, in_class in _elements(pattern):
         if element["foreign"] and (not in_class or element[0].startswith("\\")):
             return _foreign(element["foreign"])
         if element[0] == r"\b" and in_class:
             return _REPLACED[r"[\b]"]
-        shown.append(_stand_in(element))
     if len(pattern) > LONGEST_PLAIN:
         return f"the pattern has {len(pattern)} characters, {LONGEST_PLAIN} are allowed; split it"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = _parser.parse("".join(shown))
+        tree = parsed(pattern)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         return f"not a regular expression: {error}"
     problem = _walk(tree, 1)
     if problem is None and len(pattern) > LONGEST and (size := _size(tree)) > LONGEST_PLAIN:
         problem = f"the pattern is as long as {size} characters with its repetitions written out"
         problem += f", {LONGEST_PLAIN} are allowed; split it, or use + and *"
-    return problem
+    return problem or _refused_by_re2(pattern)
+
+
+def parsed(pattern: str) -> Any:
+    """The structure of a pattern, as Python's parser has it; raises what that raises."""
+    # Python's own reader; it is private, stable since 3.11, and only used to look.
+    from re import _parser
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _parser.parse("".join(_stand_in(element) for element, _ in _elements(pattern)))
+
+
+@lru_cache(maxsize=256)
+def _refused_by_re2(pattern: str) -> str | None:
+    """What RE2 itself says of a pattern that looks well: it has the last word."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except (pa.ArrowInvalid, UnicodeEncodeError) as error:
+        said = str(error).rpartition("expression: ")[2].splitlines()[0]
+        return f"RE2 does not read it: {said}; see the syntax of RE2"
+    return None
 
 
 def _elements(pattern: str) -> Iterator[tuple[re.Match[str], bool]]:

@@ -24,6 +24,7 @@ from derl_primitives.numerals import (
 from derl_primitives.patterns import pattern as re_pattern
 from derl_primitives.primitive import Primitive, primitive, table
 from derl_primitives.regex import non_empty, regex_problem
+from derl_primitives.regex_counts import counting_problem
 from derl_primitives.shape import chars, words
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def matches(text: Texts, pattern: str) -> Bools:
     "(text: text, pattern: text) -> number[0, 1e9]",
     cost="scan",
     source=_RE2,
-    literals={"pattern": regex_problem},
+    literals={"pattern": counting_problem},
     whole=True,
 )
 def count_matches(text: Texts, pattern: str) -> Floats:
