@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -179,32 +180,31 @@ class Unwalled:
 
 
 @cache
-def _why_unwalled() -> str:
-    """Why this machine has no walls for a worker; empty where it has, told once where not."""
+def _walled() -> ModuleType | None:
+    """What starts workers behind walls; None, told once, where this machine has none."""
     try:
-        from derl_runtime.sandbox import Refused
-        from derl_runtime.sandbox.serving import walls_for
-    except ImportError as error:  # no Unix sockets, no memory files
-        return str(error)
-    try:
-        walls_for("standard")
-    except Refused as error:
+        from derl_runtime.sandbox import serving
+    except ImportError as error:  # what only Linux has
         logger.warning("math-verify runs without walls here: %s", error)
-        return str(error)
-    return ""
+        return None
+    try:
+        serving.walls_for("standard")
+    except serving.Refused as error:
+        logger.warning("math-verify runs without walls here: %s", error)
+        return None
+    return serving
 
 
 def _started(deadline: float, memory: int) -> Child | Unwalled:
     """A new worker; raises Broken when it does not start."""
-    if _why_unwalled():
+    serving = _walled()
+    if serving is None:
         return Unwalled(deadline, memory)
-    from derl_runtime.sandbox.serving import Child
-    from derl_runtime.sandbox.zygotes import ZygoteGone
-
     try:
-        return Child(_SCRIPT, memory)
-    except ZygoteGone as error:
+        child: Child = serving.Child(_SCRIPT, memory)
+    except serving.ZygoteGone as error:
         raise Broken(str(error)) from None
+    return child
 
 
 def _verdict(line: bytes) -> tuple[bool, str]:

@@ -16,8 +16,12 @@ import threading
 from pathlib import Path
 
 from derl_runtime.sandbox import levels, zygotes
+from derl_runtime.sandbox.outcome import Refused
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.worker.zygote import ENDED, NOT_STARTED
+from derl_runtime.sandbox.zygotes import ZygoteGone
+
+__all__ = ["Child", "Refused", "ZygoteGone", "walls_for"]
 
 _LONG = 1 << 30  # seconds of CPU time: a worker lives as long as its host, which keeps the time
 
