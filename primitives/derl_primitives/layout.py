@@ -61,6 +61,29 @@ def think_format(completion: Texts) -> Bools:
     return bools(map(_thinks_first, completion), len(completion))
 
 
+@primitive(
+    "(completion: text) -> bool",
+    cost="scan",
+    source="think_format, where the prompt ends in <think>",
+    good=True,
+)
+def think_closed(completion: Texts) -> Bools:
+    r"""Whether the completion closes one think block and then answers, whoever opened the block.
+
+    `</think>` stands in it once, something other than white space follows, and `<think>` stands in
+    it nowhere or once, at its start: the opening tag may stand in the prompt.
+
+    >>> think_closed(["2+2</think>4", "<think>2+2</think>4", "2+2</think> ", "4"]).tolist()
+    [True, True, False, False]
+    """
+    (completion,) = per_row(completion)
+    return bools(map(_closes_thought, completion), len(completion))
+
+
+def _closes_thought(text: str) -> bool:
+    return _thinks_first(text if "<think>" in text else f"<think>{text}")
+
+
 def _thinks_first(text: str) -> bool:
     once = text.count("<think>") == 1 and text.count("</think>") == 1
     if not once or not text.lstrip().startswith("<think>"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,12 +14,20 @@ from derl_primitives.correctness import per_gold
 from derl_primitives.primitive import primitive
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from derl_primitives.arrays import Floats
+
+    Codes = NDArray[np.uint32]
 
 Texts = Sequence[str] | str
 
 LONGEST_TEXT = 8192
 """Characters that `edit_similarity` reads: the time it takes grows with the square."""
+
+MOST_MATCHED = 2048
+"""Characters of each text that `sequence_similarity` reads, for the same reason."""
 
 MOST_WORDS = 2048
 """Words that `rouge_l` reads, for the same reason."""
@@ -61,7 +70,8 @@ def word_f1(completion: Texts, answer: Texts) -> Floats:
     """How many words the texts share: 2 * shared / (words of one + words of the other).
 
     Words stand between white space, in lower case, and count as often as they occur in both; 1
-    when neither text has any.
+    when neither text has any. Articles and punctuation count: SQuAD's F1 is
+    `word_f1(normalise(completion), normalise(answer))`.
 
     >>> word_f1(["The cat sat", "a dog", ""], ["the cat", "the cat", ""]).tolist()
     [0.8, 0.0, 1.0]
@@ -170,3 +180,97 @@ def closeness(given: Value | None, gold: Value) -> float:
         return 1.0
     left, right = Fraction(given), Fraction(gold)
     return max(0.0, float(1 - abs(left - right) / max(abs(left), abs(right))))
+
+
+@primitive(
+    "(completion: text, answer: text) -> number[0, 1]",
+    cost="parse",
+    source="Ratcliff and Obershelp's ratio, as difflib.SequenceMatcher; SWE-RL (arXiv 2502.18449)",
+    good=True,
+)
+def sequence_similarity(completion: Texts, answer: Texts) -> Floats:
+    """How much of both texts lies in common blocks: 2 * matched / (characters of both).
+
+    The longest common block is found, then those on its left and right, and so on, without
+    difflib's guesses of junk. Of each text the first 2,048 characters count, and of blocks what is
+    found by looking at 4,096 characters in all; 1 for two empty texts.
+
+    >>> sequence_similarity(["abcd", "", "same"], ["bcde", "", "same"]).tolist()
+    [0.75, 1.0, 1.0]
+    """
+    completion, answer = per_row(completion, answer)
+    pairs = zip(completion, answer, strict=True)
+    return floats((_matched_share(a, b) for a, b in pairs), len(completion))
+
+
+def _matched_share(left: str, right: str) -> float:
+    import numpy as np
+
+    left, right = left[:MOST_MATCHED], right[:MOST_MATCHED]
+    if left == right:
+        return 1.0
+    a, b = (np.array(list(map(ord, text)), dtype=np.uint32) for text in (left, right))
+    matched, looks = 0, 2 * MOST_MATCHED
+    stack = [(a, b)]
+    while stack:
+        a, b = stack.pop()
+        if len(a) and len(b) and len(a) <= looks:
+            looks -= len(a)
+            i, j, size = _longest_block(a, b)
+            matched += size
+            if size:
+                stack += [(a[:i], b[:j]), (a[i + size :], b[j + size :])]
+    return 2 * matched / (len(left) + len(right))
+
+
+def _longest_block(a: Codes, b: Codes) -> tuple[int, int, int]:
+    """Where the longest common block starts in both, and its length; the first one of several."""
+    import numpy as np
+
+    # ends[j + 1] is the length of the block that ends at this character of a and at b[j].
+    ends, before = np.zeros(len(b) + 1, np.int16), np.zeros(len(b) + 1, np.int16)
+    found = (0, 0, 0)
+    for i, code in enumerate(a):
+        ends, before = before, ends
+        np.add(before[:-1], 1, out=ends[1:])
+        ends[1:] *= b == code
+        at = int(ends.argmax())
+        size = int(ends[at])
+        if size > found[2]:
+            found = (i - size + 1, at - size, size)
+    return found
+
+
+@primitive(
+    "(box: list[number], gold: list[number]) -> number[0, 1]",
+    cost="scan",
+    source="intersection over union of two boxes, as in NeMo-RL and VLM-R1",
+    good=True,
+)
+def box_iou(box: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> Floats:
+    """How far two boxes cover each other: the area of their intersection over that of their union.
+
+    A box is four numbers, left, top, right, bottom; 0 for anything else, and for a box without
+    area. Write `box_iou(numbers(last_block(completion, "answer")), box)`.
+
+    >>> box_iou([[0, 0, 2, 2], [1, 2, 3]], [[1, 0, 3, 2], [0, 0, 1, 1]]).round(3).tolist()
+    [0.333, 0.0]
+    """
+    pairs = zip(box, gold, strict=True)
+    return floats((_iou(list(a), list(b)) for a, b in pairs), len(box))
+
+
+def _iou(a: list[float], b: list[float]) -> float:
+    if len(a) != 4 or len(b) != 4:
+        return 0.0
+    areas = [_area(*a), _area(*b)]
+    if min(areas) <= 0:
+        return 0.0
+    both = _area(max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
+    share = both / (areas[0] + areas[1] - both)
+    # Boxes of 1e308 have no area that a float holds.
+    return min(1.0, share) if math.isfinite(share) else 0.0
+
+
+def _area(left: float, top: float, right: float, bottom: float) -> float:
+    return max(0.0, right - left) * max(0.0, bottom - top)

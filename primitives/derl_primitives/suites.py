@@ -130,6 +130,7 @@ SUITES: dict[str, Suite] = {
             primitives=table(
                 [
                     layout.think_format,
+                    layout.think_closed,
                     layout.has_block,
                     layout.code_blocks,
                     layout.last_code,
@@ -187,6 +188,8 @@ SUITES: dict[str, Suite] = {
                     similarity.word_f1,
                     similarity.word_overlap,
                     similarity.rouge_l,
+                    similarity.sequence_similarity,
+                    similarity.box_iou,
                     similarity.number_closeness,
                 ]
             ),

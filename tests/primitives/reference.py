@@ -7,6 +7,7 @@ benchmarks measure against them. `REFERENCES` has them by name.
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import re
 import warnings
@@ -331,6 +332,22 @@ def rouge_l(left: str, right: str) -> float:
     return 2 * row[-1] / total if total else 1.0
 
 
+def think_closed(text: str) -> bool:
+    """One closing tag before an answer, and an opening one at the start or nowhere."""
+    before, closed, after = text.partition("</think>")
+    opens = before.strip().startswith("<think>")
+    return (
+        bool(closed and after.strip())
+        and "</think>" not in after
+        and (text.count("<think>") == opens)
+    )
+
+
+def sequence_similarity(left: str, right: str) -> float:
+    """difflib's ratio, of the first characters."""
+    return difflib.SequenceMatcher(None, left[:2048], right[:2048], autojunk=False).ratio()
+
+
 def number_closeness(completion: str, answer: str) -> float:
     """1 - difference / the larger of the final number and the gold number."""
     gold, given = number_of_gold(answer), None
@@ -358,9 +375,11 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         exact, boxed, hashed, numeric_equal, same_choice, step_markers, contains_answer, chars,
-        words, repetition, token_repetition, think_format, has_block, code_blocks, last_code,
+        words, repetition, token_repetition, think_format, think_closed, has_block, code_blocks,
+        last_code,
         last_code_in,
         valid_json, fits_schema, valid_python, reflections, connectives, edit_similarity, word_f1,
-        word_overlap, rouge_l, number_closeness,
+        word_overlap, rouge_l, sequence_similarity,
+        number_closeness,
     )
 } | TEXT_FUNCTIONS  # fmt: skip
