@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 
+from derl_primitives.correct import correct
 from derl_primitives.correctness import exact, numeric_equal
 from tests.gallery.rows import Row
 
@@ -18,6 +19,10 @@ Rewards = list[float | None]
 
 def is_right(row: Row) -> bool:
     return bool(exact([row["completion"]], [row["answer"]])[0])
+
+
+def is_correct(row: Row) -> bool:
+    return bool(correct([row["completion"]], [row["answer"]])[0])
 
 
 def length(row: Row) -> int:
@@ -56,13 +61,11 @@ def each(formula):
 
 def deepseek_r1(row: Row) -> float:
     text = row["completion"].lstrip()
-    return is_right(row) + one_leading_think_block(text)
+    return is_correct(row) + one_leading_think_block(text)
 
 
 def trl_accuracy(row: Row) -> float | None:
-    if not any(c in "0123456789" for c in row["answer"]):
-        return None
-    return float(numeric_equal([row["completion"]], [row["answer"]])[0])
+    return float(is_correct(row)) if row["answer"].strip() else None
 
 
 def trl_reasoning_accuracy(row: Row) -> float | None:

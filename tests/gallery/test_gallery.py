@@ -21,6 +21,7 @@ from derl_dsl.tools.testing.cases import read_tests
 from derl_dsl.tools.testing.run import run_tests
 from tests.gallery import formulas as f
 from tests.gallery import rows as r
+from tests.gallery.public import PUBLIC
 
 Case = tuple[Callable[[random.Random], r.Row], Callable[[list[r.Row]], f.Rewards]]
 CASES: dict[str, Case] = {
@@ -117,8 +118,8 @@ def test_rows_without_a_score_occur() -> None:
 
 
 def test_all_rows_of_the_gallery_are_there() -> None:
-    assert list(CASES) == list(gallery.names())
-    assert sorted({int(name[:2]) for name in CASES}) == list(range(1, 27))
+    assert [*CASES, *PUBLIC] == list(gallery.names())
+    assert sorted({int(name[:2]) for name in gallery.names()}) == list(range(1, 39))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -159,4 +159,5 @@ def test_what_a_pattern_means_elsewhere_is_told(pattern: str, signs: list[str]) 
 )
 def test_classes_of_unicode(pattern: str) -> None:
     expected = [bool(re.search("[一-龥]" if "reek" not in pattern else "[αж]", t)) for t in "一αжa"]
-    assert TEXT_FUNCTIONS["matches"](list("一αжa"), pattern).tolist() == expected
+    for name in ("matches", "count_matches"):
+        assert TEXT_FUNCTIONS[name](list("一αжa"), pattern).tolist() == expected

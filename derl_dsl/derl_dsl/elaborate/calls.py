@@ -212,6 +212,13 @@ class Calls:
         value, default = below
         if value.kind == default.kind == "text" and not (value.many or default.many):
             return self.at.over(below, node.place, self._default_text)
+        if value.kind == default.kind == "bool":
+            if value.valid is None:
+                return value
+            assert value.node is not None
+            assert default.node is not None
+            either = (value.valid, value.node, default.node)
+            return self.at.operation("bool", "select", either, node.place, [default])
         args = self._numbers("default", node, below)
         if args is None:
             return BROKEN
