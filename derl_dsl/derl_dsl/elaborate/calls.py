@@ -212,24 +212,20 @@ class Calls:
         value, default = below
         if value.kind == default.kind == "text" and not (value.many or default.many):
             return self.at.over(below, node.place, self._default_text)
-        if value.kind == default.kind == "bool":
-            if value.valid is None:
-                return value
-            assert value.node is not None
-            assert default.node is not None
-            either = (value.valid, value.node, default.node)
-            return self.at.operation("bool", "select", either, node.place, [default])
+        kind = "bool" if value.kind == default.kind == "bool" else "number"
         args = self._numbers("default", node, below)
         if args is None:
             return BROKEN
+        if kind == "bool":  # a condition stays one
+            args = [v.node for v in below if v.node is not None]
         applies = value.valid
         if applies is None:
             if not self.graph.inputs([args[1]]):
-                return Value("number", args[0], many=value.many)
+                return Value(kind, args[0], many=value.many)
             # What is written is read: a fault of the default's inputs is one here too.
             applies = self.graph.truth(True, node.place)
         chosen = (applies, args[0], args[1])
-        found = self.at.operation("number", "select", chosen, node.place, [default])
+        found = self.at.operation(kind, "select", chosen, node.place, [default])
         if value.valid is None or default.valid is None or found.node is None:
             return found._replace(valid=None)
         # Where the value applies, a default that does not is not asked for.

@@ -124,9 +124,10 @@ class Leaves:
                     rest = [self._argument(p, 1, False) for p in primitive.params[1:]]
                     self._call(kind, primitive.name, [first, *rest])
             return
-        arguments = [self._argument(p, level, False) for p in primitive.params]
+        returns_list = isinstance(_inner(primitive.returns), List)
+        arguments = [self._argument(p, level, False, returns_list) for p in primitive.params]
         of_steps = any(isinstance(_inner(p.type), List) for p in primitive.params)
-        made = isinstance(_inner(primitive.returns), List) and not of_steps
+        made = returns_list and not of_steps
         self._call(f"made_{kind}" if made else kind, primitive.name, arguments)
         if made:
             return
@@ -152,8 +153,13 @@ class Leaves:
         operands = sum(a.units for a in found)
         self.offer(kind, *symbols, ")", nodes=nodes, operands=operands)
 
-    def _argument(self, parameter: Parameter, level: int, lifted: bool) -> Argument | None:
-        """How an argument is written; None when nothing of the scope fits at this level."""
+    def _argument(
+        self, parameter: Parameter, level: int, lifted: bool, steps: bool = False
+    ) -> Argument | None:
+        """How an argument is written; None when nothing of the scope fits at this level.
+
+        `steps`: only lists of the episode will do, for what is made of them has their length.
+        """
         kind = kind_of(parameter.type)
         if parameter.literal is not None:
             literal = LITERALS.get(parameter.literal) or _candidates(parameter, kind)
@@ -161,7 +167,7 @@ class Leaves:
         if kind == "number":
             return Argument(NUMBER, 1)
         family = f"{kind}s" if lifted and kind == "text" else str(kind)
-        if isinstance(parameter.type, List):
+        if isinstance(parameter.type, List) and not steps:
             family = f"any_{kind}"
         if family == "bool" or level not in self.levels.get(family, ()):
             return None
