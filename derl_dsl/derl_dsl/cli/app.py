@@ -32,6 +32,8 @@ COMMANDS = {
     "bench": "derl_dsl.cli.bench:bench_command",
     "attack": "derl_dsl.cli.attack:attack_command",
     "diff": "derl_dsl.cli.diff:diff_command",
+    "forecast": "derl_dsl.cli.forecast:forecast_command",
+    "replay": "derl_dsl.cli.replay:replay_command",
     "export": "derl_dsl.cli.export:export_command",
     "import": "derl_dsl.cli.imports:import_command",
     "sandbox": "derl_dsl.cli.sandbox:sandbox_command",

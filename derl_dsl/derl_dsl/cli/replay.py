@@ -1,0 +1,131 @@
+"""`derl-dsl replay`: the rollouts that a run stored, scored with other rewards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from derl_dsl.cli.eval import Format, show_errors
+from derl_dsl.cli.inputs import (
+    Columns,
+    Outcome,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
+    say,
+    show_no_logs,
+)
+from derl_dsl.score.reward import RewardError, columns_of, compile
+from derl_dsl.tools.audit.context import likely_group
+from derl_dsl.tools.evaluate.evaluation import finite
+from derl_dsl.tools.evaluate.summary import group_codes
+from derl_dsl.tools.replay import Replay, replay
+from derl_grammar.limits import WIDE
+from derl_grammar.spans import Source
+from derl_runtime.data import DataError, read_logs
+from derl_runtime.reading import ColumnError
+
+_SHOWN = 12
+
+
+def replay_command(
+    run: Annotated[Path, typer.Option(help="Dumped rollouts with steps: a file, or a folder.")],
+    rewards: Annotated[list[str] | None, typer.Argument(help="Reward files.")] = None,
+    expression: Annotated[
+        list[str] | None, typer.Option("--expression", "-e", help="A reward as text.")
+    ] = None,
+    suite: Suite = None,
+    column: Columns = None,
+    outcome: Outcome = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+) -> None:
+    """Score the stored rollouts of a run again and show each reward over the steps.
+
+    Reads what TRL (log_completions) and verl (rollout_data_dir) dump.
+
+    Exits 0, 1 when a reward rises where the outcome does not or has errors, 2 when an input could
+    not be read.
+    """
+    show_no_logs()
+    sources = read_sources(rewards or [], None) if rewards else []
+    sources += [Source(text, f"-e #{k}") for k, text in enumerate(expression or [], 1)]
+    if not sources:
+        fail("name reward files, or give rewards with -e TEXT")
+    try:
+        rows = read_logs(run, say)
+        steps = _steps(run, rows)
+        found = _replay(sources, rows, steps, group, (suite, column, outcome), format)
+    except ColumnError as error:
+        fail(f"{run}: {error}")
+    except (DataError, ValueError) as error:
+        fail(str(error))
+    if format is Format.json:
+        typer.echo(json.dumps(finite(asdict(found))))
+    else:
+        _print(found)
+    raise typer.Exit(1 if any(s is not None for s in found.onset.values()) else 0)
+
+
+def _steps(run: Path, rows: dict[str, list[Any]]) -> list[int]:
+    if "step" not in rows:
+        fail(f"{run}: no column says the step; it has: {', '.join(rows)}")
+    try:
+        return [int(step) for step in rows["step"]]
+    except (TypeError, ValueError):
+        fail(f"{run}: the column 'step' holds what is no whole number")
+
+
+def _replay(
+    sources: list[Source], rows: dict[str, list[Any]], steps: list[int], group: str | None,
+    settings: tuple[Any, Any, Any], format: Format,
+) -> Replay:  # fmt: skip
+    name = group or likely_group(rows) or ("prompt" if "prompt" in rows else None)
+    keys = [f"{s}\0{k}" for s, k in zip(steps, rows[name] if name else steps, strict=True)]
+    codes = np.asarray(group_codes(keys))
+    values: dict[str, Any] = {}
+    right = None
+    for source in sources:
+        given = read_settings(source, *settings)
+        try:
+            reward = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
+        except RewardError as error:
+            show_errors(error, source, format)
+            raise typer.Exit(1) from None
+        needed = {n: rows[n] for n in columns_of(reward) if n in rows}
+        scores = reward.score(needed, group=keys)
+        values[source.path] = scores.values
+        right = scores.inputs.get(reward.outcome or "") if right is None else right
+    return replay(values, steps, codes, right)
+
+
+def _print(found: Replay) -> None:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    names = [c.name for c in found.curves]
+    columns = [*found.curves, *([found.outcome] if found.outcome else [])]
+    table = Table("step", *names, *(["outcome"] if found.outcome else []))
+    stride = max(1, len(found.steps) // _SHOWN)
+    for k in range(0, len(found.steps), stride):
+        table.add_row(str(found.steps[k]), *(f"{c.means[k]:.4g}" for c in columns))
+    with console.capture() as shown:
+        console.print(table, soft_wrap=False)
+    typer.echo(f"{found.rollouts} rollouts of {len(found.steps)} steps")
+    typer.echo(shown.get(), nl=False)
+    for name, step in found.apart.items():
+        where = "never" if step is None else f"from step {step}"
+        typer.echo(f"{name} would have trained another way than {names[0]}: {where}")
+    for name, step in found.onset.items():
+        if step is not None:
+            typer.echo(f"{name} rises from step {step} while the outcome does not")
+    if found.outcome is None:
+        typer.echo("no outcome is known: name it with --outcome to see where reward and it part")

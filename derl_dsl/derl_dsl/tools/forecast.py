@@ -1,0 +1,240 @@
+"""forecast: what logged groups say of the gradient before a policy is trained on them.
+
+A group whose rewards are all equal trains nothing. How often that happens with G rollouts a prompt
+follows from how often each value occurs among the rollouts logged for it; what of the rest carries
+the advantage is a sum over the reward's terms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+SIZES = (2, 4, 8, 16, 32, 64)
+_BOOTSTRAPS = 400
+_RATES = (0.5, 0.75, 0.9, 0.97)
+_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The share of groups of `size` without a gradient, with a 95 % interval over prompts.
+
+    `exact`: no group is larger than what was logged for its prompt; else values are drawn again.
+    """
+
+    size: int
+    share: float
+    low: float
+    high: float
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A term of the reward: its share of the variance of rewards within groups (negative: it works
+    against the rest), and the term it cancels most, if any."""
+
+    term: str
+    share: float
+    against: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a column moves with the advantage, the mean correlation within groups, and its interval:
+    above 0, training makes it grow."""
+
+    column: str
+    correlation: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to be expected; `single`: no prompt has two rollouts, so that nothing is known."""
+
+    prompts: int
+    rollouts: int
+    single: bool
+    dead: tuple[Dead, ...]
+    effective: float
+    carried: tuple[Carried, ...]
+    drift: tuple[Drift, ...]
+    later: tuple[tuple[float, float], ...]
+
+
+def forecast(
+    values: Array,
+    groups: NDArray[np.int64],
+    terms: Mapping[str, Array],
+    columns: Mapping[str, Array],
+    outcome: Array | None,
+    sizes: Sequence[int],
+    size: int,
+    seed: int = 0,
+) -> Forecast:
+    """Forecast from (B,) rewards of logged rollouts whose groups are numbered from 0.
+
+    `terms` add up to the reward but for a constant; `columns` are what may drift; `size` is how many
+    rollouts a prompt has in training. Rollouts without a reward (NaN) count as not there.
+    """
+    rows = [m[~np.isnan(values[m])] for m in _members(groups)]
+    rows = [m for m in rows if len(m)]
+    many = [m for m in rows if len(m) > 1]
+    rng = np.random.default_rng(seed)
+    dead = tuple(_dead(values, many, one, rng) for one in sizes) if many else ()
+    centred = np.full(len(values), np.nan)
+    for m in many:
+        centred[m] = values[m] - values[m].mean()
+    return Forecast(
+        prompts=len(rows),
+        rollouts=int(sum(map(len, rows))),
+        single=not many,
+        dead=dead,
+        effective=_effective(values, many),
+        carried=_carried(terms, centred, many),
+        drift=tuple(_drift(n, c, values, many, rng) for n, c in columns.items()) if many else (),
+        later=() if outcome is None else _later(values, outcome, many, size),
+    )
+
+
+def smallest(found: Sequence[Dead], most: float) -> int | None:
+    """The smallest size whose share of dead groups is at most `most`; None when none is."""
+    return next((d.size for d in found if d.share <= most), None)
+
+
+def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    if not len(groups):
+        return []
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+
+
+def _dead(
+    values: Array, members: Sequence[NDArray[np.int64]], size: int, rng: np.random.Generator
+) -> Dead:
+    shares = np.array([flat(np.round(values[m], _DIGITS).tolist(), size) for m in members])
+    means = [rng.choice(shares, len(shares)).mean() for _ in range(_BOOTSTRAPS)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    exact = all(len(m) >= size for m in members)
+    return Dead(size, float(shares.mean()), float(low), float(high), exact)
+
+
+def flat(values: Sequence[float], size: int) -> float:
+    """The chance that `size` of the values, drawn at random, are all equal.
+
+    Without replacement (hypergeometric) while there are as many, else with replacement.
+
+    >>> flat([1, 1, 0, 0], 2), flat([1, 0], 4)
+    (0.3333333333333333, 0.125)
+    """
+    counts = Counter(values).values()
+    total = len(values)
+    if size <= total:
+        return sum(math.comb(c, size) for c in counts) / math.comb(total, size)
+    return float(sum((c / total) ** size for c in counts))
+
+
+def _advantages(values: Array, members: Sequence[NDArray[np.int64]]) -> Array:
+    """TRL's: (R - mean) / (std + 1e-4), std with one degree of freedom less."""
+    found = [(values[m] - values[m].mean()) / (values[m].std(ddof=1) + 1e-4) for m in members]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def _effective(values: Array, members: Sequence[NDArray[np.int64]]) -> float:
+    """The share of rollouts that count, as (sum |A|)^2 / (N sum A^2)."""
+    a = np.abs(_advantages(values, members))
+    return float(a.sum() ** 2 / (len(a) * (a**2).sum())) if (a**2).sum() > 0 else 0.0
+
+
+def _carried(
+    terms: Mapping[str, Array], centred: Array, members: Sequence[NDArray[np.int64]]
+) -> tuple[Carried, ...]:
+    """Cov(term, reward) / Var(reward) within groups: the shares add up to 1."""
+    if not members:
+        return ()
+    kept = np.concatenate(list(members))
+    own: dict[str, Array] = {}
+    for name, column in terms.items():
+        within = np.zeros(len(column))
+        for m in members:
+            within[m] = column[m] - np.nanmean(column[m])
+        own[name] = np.nan_to_num(within[kept])
+    reward = centred[kept]
+    variance = float((reward**2).mean())
+    if variance == 0:
+        return ()
+    found = []
+    for name, column in own.items():
+        with_others = {n: float((column * c).mean()) for n, c in own.items() if n != name}
+        worst = min(with_others, key=with_others.__getitem__, default=None)
+        cancels = worst is not None and with_others[worst] < -0.5 * float((column**2).mean()) < 0
+        share = float((column * reward).mean()) / variance
+        found.append(Carried(name, share, worst if cancels else None))
+    return tuple(sorted(found, key=lambda c: -abs(c.share)))
+
+
+def _drift(
+    name: str,
+    column: Array,
+    values: Array,
+    members: Sequence[NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> Drift:
+    found = []
+    for m in members:
+        x, y = column[m], values[m]
+        known = ~np.isnan(x)
+        if known.sum() > 1 and x[known].std() > 0 and y[known].std() > 0:
+            found.append(float(np.corrcoef(x[known], y[known])[0, 1]))
+    if not found:
+        return Drift(name, 0.0, 0.0, 0.0)
+    each = np.array(found)
+    means = [rng.choice(each, len(each)).mean() for _ in range(_BOOTSTRAPS)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Drift(name, float(each.mean()), float(low), float(high))
+
+
+def _later(
+    values: Array, outcome: Array, members: Sequence[NDArray[np.int64]], size: int
+) -> tuple[tuple[float, float], ...]:
+    """The share of dead groups once the mean rate of right answers has risen to some values.
+
+    The odds of a right answer rise by one factor for all prompts; right and wrong rollouts are paid
+    as the logged ones, of which there are few, so that the shares are upper bounds.
+    """
+    rates = np.array([float((outcome[m] > 0.5).mean()) for m in members])
+    now = float(rates.mean())
+    found = []
+    for goal in _RATES:
+        if goal <= now or not 0 < now < 1:
+            continue
+        factor = _factor(rates, goal)
+        total = 0.0
+        for m, rate in zip(members, rates, strict=True):
+            new = rate * factor / (1 + rate * (factor - 1))
+            weights: Counter[float] = Counter()
+            for k in m:
+                right = outcome[k] > 0.5
+                count = (outcome[m] > 0.5).sum() if right else (outcome[m] <= 0.5).sum()
+                weights[round(float(values[k]), _DIGITS)] += (new if right else 1 - new) / count
+            total += sum(w**size for w in weights.values())
+        found.append((goal, total / len(members)))
+    return tuple(found)
+
+
+def _factor(rates: Array, goal: float) -> float:
+    low, high = 1.0, 1e9
+    for _ in range(100):
+        middle = math.sqrt(low * high)
+        mean = float((rates * middle / (1 + rates * (middle - 1))).mean())
+        low, high = (middle, high) if mean < goal else (low, middle)
+    return low

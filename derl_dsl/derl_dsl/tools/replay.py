@@ -1,0 +1,90 @@
+"""replay: the stored rollouts of a run, scored again: what each reward would have paid.
+
+Where a reward rises and the outcome does not, the policy has found something else to be paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_WINDOW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The mean of a reward at each step (NaN: it applied to no rollout)."""
+
+    name: str
+    means: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The steps in order, a curve a reward, the outcome's where it is known; `apart` is the first
+    step at which an advantage of a reward and of the first one have other signs, by reward; `onset`
+    the first step from which a reward rises while the outcome does not."""
+
+    steps: tuple[int, ...]
+    rollouts: int
+    curves: tuple[Curve, ...]
+    outcome: Curve | None
+    apart: Mapping[str, int | None]
+    onset: Mapping[str, int | None]
+
+
+def replay(
+    rewards: Mapping[str, Array],
+    steps: Sequence[int],
+    groups: NDArray[np.int64],
+    outcome: Array | None,
+) -> Replay:
+    """Curves of (B,) rewards over the steps of a run; groups are those of one step."""
+    at = np.asarray(steps, dtype=np.int64)
+    order = tuple(int(s) for s in np.unique(at))
+    curves = tuple(Curve(name, _means(values, at, order)) for name, values in rewards.items())
+    told = None if outcome is None else Curve("outcome", _means(outcome, at, order))
+    first = next(iter(rewards.values()))
+    apart = {
+        name: _apart(first, values, at, groups, order) for name, values in list(rewards.items())[1:]
+    }
+    onset = {c.name: None if told is None else _onset(c.means, told.means, order) for c in curves}
+    return Replay(order, len(at), curves, told, apart, onset)
+
+
+def _means(values: Array, at: NDArray[np.int64], order: Sequence[int]) -> tuple[float, ...]:
+    found = []
+    for step in order:
+        here = values[at == step]
+        here = here[~np.isnan(here)]
+        found.append(float(here.mean()) if len(here) else float("nan"))
+    return tuple(found)
+
+
+def _apart(
+    a: Array, b: Array, at: NDArray[np.int64], groups: NDArray[np.int64], order: Sequence[int]
+) -> int | None:
+    for step in order:
+        rows = np.flatnonzero(at == step)
+        for g in np.unique(groups[rows]):
+            m = rows[groups[rows] == g]
+            x, y = a[m] - np.nanmean(a[m]), b[m] - np.nanmean(b[m])
+            if (np.sign(np.round(x, 9)) * np.sign(np.round(y, 9)) < 0).any():
+                return step
+    return None
+
+
+def _onset(reward: Sequence[float], outcome: Sequence[float], order: Sequence[int]) -> int | None:
+    """The first step from which, over a window, the reward gains a tenth of its whole rise while
+    the outcome does not gain; None when there is none."""
+    r, o = np.asarray(reward), np.asarray(outcome)
+    rise = np.nanmax(r) - np.nanmin(r) if len(r) else 0.0
+    for k in range(len(r) - _WINDOW):
+        gained = r[k + _WINDOW] - r[k]
+        if rise > 0 and gained > 0.1 * rise and o[k + _WINDOW] - o[k] <= 0:
+            return order[k]
+    return None
