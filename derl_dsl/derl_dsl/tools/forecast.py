@@ -83,8 +83,8 @@ def forecast(
 ) -> Forecast:
     """Forecast from (B,) rewards of logged rollouts whose groups are numbered from 0.
 
-    `terms` add up to the reward but for a constant; `columns` are what may drift; `size` is how many
-    rollouts a prompt has in training. Rollouts without a reward (NaN) count as not there.
+    `terms` add up to the reward but for a constant, `columns` are what may drift, `size` is the
+    number of rollouts a prompt in training. Rollouts without a reward (NaN) count as not there.
     """
     rows = [m[~np.isnan(values[m])] for m in _members(groups)]
     rows = [m for m in rows if len(m)]
