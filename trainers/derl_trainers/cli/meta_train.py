@@ -26,6 +26,7 @@ from derl_trainers.cli.shared import (
 from derl_trainers.outer.proposers.endpoint import EndpointError
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.executors import prepare
+from derl_trainers.runs.executors.devices import take_one, visible
 from derl_trainers.runs.runner import JobFailed
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.view import WIDTH, View
@@ -61,9 +62,20 @@ def meta_train_command(
             show_default=False,
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Begin nothing: print counts, tokens, minutes, memory, and what would be refused.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show the final table alone.")] = False,
 ) -> None:
-    """Let a language model learn to write rewards that train a policy well."""
+    """Let a language model learn to write rewards that train a policy well.
+
+    Exits 0; 1 when a dry run finds what would be refused; 2 when an input cannot be used; 130 when
+    it was interrupted.
+    """
     try:
         if resume is not None:
             if config is not None or run_dir is not None or seed is not None or set_:
@@ -72,12 +84,32 @@ def meta_train_command(
         else:
             settings = _given(config or "demo", seed, set_ or [])
             folder = run_dir or RUNS / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-            check_writable(folder)
+            if not dry_run:
+                check_writable(folder)
     except ConfigError as error:
         fail(str(error))
     check_extras("meta-train")
+    if dry_run:
+        _plan(settings)
+        return
     check_task(settings)
     _run(settings, folder, quiet, resume is not None, shared)
+
+
+def _plan(settings: Any) -> None:
+    """Print what a run would do and cost."""
+    from derl_trainers.outer.plan import plan  # torch, when it is wanted
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    found = plan(settings)
+    for line in found.lines:
+        typer.echo(line)
+    for line in found.refused:
+        typer.echo(f"refused: {line}")
+    if found.refused:
+        raise typer.Exit(1)
+    typer.echo("nothing would be refused")
 
 
 def _given(config: str, seed: int | None, flags: list[str]) -> Any:
@@ -106,6 +138,8 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not wants_hub(settings):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    devices = settings.executor.devices or visible()
+    take_one(devices)
     prepare(settings.executor)
     from derl_trainers.outer.meta import meta_train
     from derl_trainers.policy.loading import ModelMissing
@@ -114,7 +148,7 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     again = f"go on with it: derl-dsl meta-train --resume {folder}"
     try:
         with ended_as_by_ctrl_c():
-            meta_train(settings, folder, View(console, quiet), resume, shared)
+            meta_train(settings, folder, View(console, quiet), resume, shared, devices)
     except (ConfigError, StoreError, ModelMissing) as error:
         fail(str(error))
     except (JobFailed, EndpointError) as error:

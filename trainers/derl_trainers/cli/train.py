@@ -25,6 +25,7 @@ from derl_grammar.diagnostics import render
 from derl_trainers.cli.shared import ended_as_by_ctrl_c
 from derl_trainers.cli.train_view import TrainView
 from derl_trainers.inner.reward import Diverged, RewardFault
+from derl_trainers.runs.executors.devices import take_one, visible
 from derl_trainers.settings.run import ConfigError
 from derl_trainers.settings.train import load_train_config, parse_set
 from derl_trainers.tasks.base import TaskError
@@ -150,6 +151,7 @@ def _check_folder(folder: Path) -> None:
 def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None:
     # Forked tokenizers have nothing to say about it.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    take_one(visible())
     from derl_trainers.inner.alone import prepare, train
     from derl_trainers.policy.loading import ModelMissing
 

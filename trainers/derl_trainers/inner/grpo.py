@@ -89,20 +89,22 @@ def grpo_config(
 
     Logs come every `log_every` optimizer steps. `trl` is passed on as it is.
     """
+    cuda = torch.cuda.is_available()
     shared: dict[str, Any] = {
         "output_dir": str(output_dir),
         "seed": seed,
         "data_seed": seed,
         "lr_scheduler_type": "constant",
-        # On by default, and it garbles `generate` on a small model left in train mode.
-        "gradient_checkpointing": False,
+        # On by default, and it garbles `generate` on a small model left in train mode; on a GPU it
+        # is what large ones need, as is bf16.
+        "gradient_checkpointing": cuda,
         "logging_strategy": "steps",
         "logging_steps": log_every,
         "save_strategy": "no",
         "report_to": "none",
         "disable_tqdm": True,
-        "bf16": False,
-        "use_cpu": not torch.cuda.is_available(),
+        "bf16": cuda,
+        "use_cpu": not cuda,
         "dataloader_pin_memory": False,
     }
     return GRPOConfig(**{**shared, **settings, **trl})

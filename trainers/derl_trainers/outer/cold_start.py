@@ -103,7 +103,7 @@ def _depends(run: Run) -> str:
     meta = asdict(run.config.meta)
     found = {name: value for name, value in meta.items() if name not in _LATER}
     found["model"] = fingerprint(run.config.meta.model)
-    found["cold_file"] = content(Path(run.config.meta.cold_file)) if meta["cold_file"] else None
+    found["cold_file"] = content(run.config.meta.cold_file)
     sources = [source_of(origin) for origin in run.primitives]
     text = json.dumps([found, run.config.suite, run.config.seed, sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

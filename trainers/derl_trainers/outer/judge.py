@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import derl_dsl
+from derl_dsl.key.exact import TABULAR, corners, exact_values, grid
+from derl_dsl.prove.codes import CONSTANT
 from derl_dsl.score.reward import Reward
-from derl_grammar.diagnostics import CODES, Diagnostic
+from derl_grammar.diagnostics import CODES, Diagnostic, Report
+from derl_grammar.spans import Source
 from derl_trainers.inner.grpo import Invariance
 
 # The earliest stage first. Too long or too deep a text is as far from usable as one that does not
@@ -22,6 +26,7 @@ GRADED = {
     "degenerate": -0.2,
 }
 FLAT = -1.0
+_NEAR = 1e-9  # a spread that rounding could make, beside numbers of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,22 @@ def run_key(reward: Reward, invariance: Invariance = "group") -> str:
     return reward.key
 
 
+def _rounding_alone(reward: Reward) -> bool:
+    """Whether a reward differs by rounding alone, its exact value being one and the same."""
+    certificate, graph = reward.certificate, reward.graph
+    root = graph.outputs["reward"]
+    near = certificate.hi - certificate.lo <= _NEAR * max(1.0, abs(certificate.hi))
+    used = graph.used([root])
+    if not near or "reward" in graph.valids or not {graph.nodes[i].op for i in used} <= TABULAR:
+        return False
+    inputs = graph.inputs([root])
+    domains = corners(graph, inputs)
+    if domains is None:
+        return False
+    exact = exact_values(graph, root, grid(inputs, domains), math.prod(map(len, domains)))
+    return exact is not None and len(set(exact[0])) == 1
+
+
 def penalty_of(stage: str, penalty: str = "graded") -> float:
     """The meta-reward of a formula that fails at a stage."""
     return GRADED[stage] if penalty == "graded" else FLAT
@@ -85,6 +106,14 @@ def judge(
         stages = {CODES[d.code].stage for d in error.diagnostics if d.severity == "error"}
         stage = next(s for s in GRADED if s in stages)
         return Verdict(formula, error.diagnostics, stage, penalty_of(stage, penalty))
+    if _rounding_alone(reward):
+        report = Report(Source(formula))
+        place = reward.graph.places[reward.graph.outputs["reward"]]
+        what = "the reward is constant, but for what float64 rounds"
+        report.add(CONSTANT, place, what, "equal rewards teach nothing")
+        stage = CODES[CONSTANT.code].stage
+        found = tuple(report.sorted())
+        return Verdict(formula, found, stage, penalty_of(stage, penalty))
     certificate = reward.certificate.to_json()
     key = run_key(reward, invariance)
     return Verdict(formula, reward.diagnostics, key=key, certificate=certificate)

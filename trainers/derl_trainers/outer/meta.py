@@ -13,6 +13,7 @@ killed.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,9 +48,11 @@ def meta_train(
     view: View,
     resume: bool = False,
     shared: Path | None = None,
+    devices: Sequence[str] = (),
 ) -> None:
     """A whole run in `run_dir`, new or, with `resume`, one that ended early; results in its store.
 
+    `devices` are the GPUs that local workers get in turn, where the config names none.
     Runs of one comparison keep start policies, cold starts and results of inner runs in `shared`.
     Raises ConfigError when the config's primitives or data cannot be used, StoreError when the
     folder cannot be written or resumed, ModelMissing without the meta-optimizer's weights,
@@ -70,7 +73,7 @@ def meta_train(
         with store.running(), view:
             # Read once: what is edited from here on changes nothing.
             primitives = load_custom(config, folder / KEPT)
-            executor = make_executor(config.executor)
+            executor = make_executor(config.executor, devices)
             try:
                 if config.meta.built:
                     # Two threads on small matrices are slower than one, and fight the workers.
@@ -87,13 +90,14 @@ def meta_train(
             memo.close()
 
 
-def check(config: RunConfig, kept: Path | None = None) -> None:
+def check(config: RunConfig, kept: Path | None = None, remote: bool = False) -> None:
     """Raise ConfigError for what cannot be used, before anything is written.
 
-    `kept` is where a run that goes on has its copies of the primitives.
+    `kept` is where a run that goes on has its copies of the primitives; with `remote`, problems
+    that are on the hub are not read now.
     """
     load_custom(config, kept)
-    check_task(config)
+    check_task(config, remote)
     proposer_class(config).check(config)
     check_trl(
         config.meta.trl,

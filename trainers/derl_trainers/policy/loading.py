@@ -148,7 +148,7 @@ def unpacked(name: str, out_dir: str | Path) -> str:
 
 def fingerprint(name: str) -> str:
     """What a policy is: the content of its folder or file; of a hub id the id."""
-    return content(Path(name)) or name
+    return content(name) or name
 
 
 def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import derl_dsl
 from derl_dsl.elaborate.custom import Origin, SourceFile
+from derl_dsl.score.reward import columns_of
+from derl_primitives.suites import find_suite
 from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.settings.sections import PolicySection, Training
-from derl_trainers.tasks.base import TaskError
+from derl_trainers.tasks.base import Example, TaskError
 from derl_trainers.tasks.load import Split, examples, load_task, task_columns
 from derl_trainers.tasks.table import TaskSection
 
@@ -105,7 +107,7 @@ class ScoreJob:
         right = greedy_right(
             model, tokenizer, scored, scorer_for(task, self.suite), self.training
         ).tolist()
-        return _scores(right)
+        return _scores(right, scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class InnerJob:
         found = asdict(result)
         for name in ("policy_path", "right", "right_before", "pass_at_1_before"):
             found.pop(name)
-        return {**found, **_scores(list(result.right)), "sandbox": _levels(self.primitives)}
+        return {**found, **_scores(list(result.right), scored), "sandbox": _levels(self.primitives)}
 
 
 def inner_job(
@@ -210,10 +212,20 @@ def source_of(origin: Origin) -> list[str]:
     return [str(origin)]
 
 
-def _scores(right: list[bool]) -> dict[str, Any]:
-    """pass@1, the number of problems, and of each whether it was answered right (1) or not (0)."""
+def _scores(right: list[bool], scored: Sequence[Example]) -> dict[str, Any]:
+    """pass@1, the number of problems, and of each whether it was answered right (1) or not (0).
+
+    `apart` has the pass@1 of each part of a task that has parts; pass@1 is then the mean of theirs.
+    """
     bits = "".join("1" if one else "0" for one in right)
-    return {"pass_at_1": sum(right) / len(right), "problems": len(right), "right": bits}
+    found: dict[str, Any] = {"problems": len(right), "right": bits}
+    parts: dict[str, list[bool]] = {}
+    for one, example in zip(right, scored, strict=True):
+        parts.setdefault(example.source, []).append(one)
+    apart = {name: sum(each) / len(each) for name, each in parts.items()}
+    if len(apart) > 1:
+        found["apart"] = apart
+    return {"pass_at_1": sum(apart.values()) / len(apart), **found}
 
 
 def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
@@ -224,10 +236,16 @@ def _levels(origins: tuple[Origin, ...]) -> dict[str, str]:
     return {file.path: f"{file.settings.engine}, {sandbox(file.settings).level}" for file in files}
 
 
-def check_task(config: RunConfig) -> None:
-    """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used."""
+def check_task(config: RunConfig, remote: bool = False) -> None:
+    """Raise ConfigError when the data of a run, or what TRL is told of it, cannot be used.
+
+    With `remote`, problems on the hub are not read.
+    """
     if config.trl:
         _check_trl(config)
+    _check_outcome(config)
+    if remote and config.task.remote:
+        return
     try:
         task = load_task(config.task, task_columns(config.suite))
     except TaskError as error:
@@ -238,6 +256,17 @@ def check_task(config: RunConfig) -> None:
         raise ConfigError(
             f"[inner] prompts: a step takes {config.inner.prompts} problems, and the task has "
             f"{len(task.train)} to train on"
+        )
+
+
+def _check_outcome(config: RunConfig) -> None:
+    """Raise ConfigError for an outcome that no completion changes: rows of data cannot know it."""
+    outcome = find_suite(config.suite).outcome
+    reads = columns_of(derl_dsl.compile(f"1 * {outcome}", suite=config.suite))
+    if config.task.own is None and not {"completion", "completion_ids"} & set(reads):
+        raise ConfigError(
+            f"suite: the outcome of {config.suite!r}, {outcome}, is what came of a rollout in an "
+            f"environment; rows of {config.task.name!r} would say the same whatever the policy does"
         )
 
 

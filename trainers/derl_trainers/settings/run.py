@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,13 @@ def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             file = folder / Path(name).expanduser()
             if file.exists() or file.suffix in _FILES or name.startswith("."):
                 part[key] = str(file)
+    task = table.get("task")
+    for part in task.get("gsm8k_math", {}).values() if isinstance(task, dict) else ():
+        for key in ("data", "test"):
+            if isinstance(part, dict) and isinstance(part.get(key), str) and part[key]:
+                file = folder / Path(part[key]).expanduser()
+                if file.exists() or file.suffix in _FILES:
+                    part[key] = str(file)
     files, meta = table.get("primitives"), table.get("meta")
     if isinstance(files, list) and all(isinstance(file, str) for file in files):
         table["primitives"] = [str(folder / file) for file in files]
@@ -180,7 +187,10 @@ def load_custom(config: RunConfig, kept: Path | None = None) -> tuple[Origin, ..
     the others are copied there, so that a run goes on with what it began with. Raises ConfigError
     for a file that cannot be used, and when the machine lacks the walls.
     """
+    own = config.task.own
     try:
+        for module in own.primitives if own is not None else ():
+            import_module(module)
         for number, path in enumerate(config.primitives):
             copy = None if kept is None else kept / f"{number}-{Path(path).name}"
             if copy is not None and not copy.exists():

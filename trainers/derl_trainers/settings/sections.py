@@ -242,6 +242,12 @@ class ExecutorSection:
     retries: int = setting(
         1, "how often a run whose worker died is tried again; one that raised is not", least=0
     )
+    devices: tuple[str, ...] = setting(
+        (), "`workers`: GPUs, by number, that they get in turn, one each; empty = all visible ones"
+    )
+    timeout: float = setting(
+        0.0, "`workers`: seconds after which a job counts as hung, and is ended; 0 = never", least=0
+    )
     cpus: float = setting(
         1.0, "`ray`: CPUs of each worker, and its torch threads", least=0.01, most=1024
     )

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from derl_grammar.settings import setting
-from derl_trainers.tasks.base import Example, Task, TaskError
+from derl_trainers.tasks.base import Example, OwnTask, Task, TaskError
 
 _TERM = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class ArithmeticSection:
+class ArithmeticSection(OwnTask):
     """Sums and differences of one-digit numbers, e.g. `7+9-3+2=?`, as reasoning-gym draws them."""
 
-    gives: ClassVar[tuple[str, ...]] = ()
     teaches: ClassVar[bool] = True
 
     seed: int = setting(0, "which problems are drawn", least=0)

@@ -7,8 +7,8 @@ in a file of its own, and one line of the table in `table.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,15 @@ class TaskError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One problem: what the policy reads, the gold answer, and what else its reward reads."""
+    """One problem: what the policy reads, the gold answer, and what else its reward reads.
+
+    `source` names the part of a task that is scored apart.
+    """
 
     prompt: str
     answer: str
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    source: str = ""
 
 
 # Which completions are right, (B,), each the answer to its example.
@@ -53,13 +57,30 @@ class Task:
     scorer: Scorer | None = None
 
 
-class OwnTask(Protocol):
-    """A task that is no rows of data: a frozen section of its settings that can make it."""
+class OwnTask:
+    """A task that is no rows of data: a frozen section of its settings that can make it.
 
-    # Columns its examples give a reward beside those of every task.
-    gives: ClassVar[tuple[str, ...]]
-    # Whether its `warmup` teaches the policy `tiny`.
-    teaches: ClassVar[bool]
+    `gives` are the columns its examples give a reward beside those of every task, `teaches` says
+    whether its `warmup` teaches the policy `tiny`, and `primitives` are modules with primitives of
+    its own.
+    """
+
+    __slots__ = ()
+
+    gives: ClassVar[tuple[str, ...]] = ()
+    teaches: ClassVar[bool] = False
+    primitives: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def remote(self) -> bool:
+        """Whether its problems are read from the hub."""
+        return False
+
+    def depends(self) -> dict[str, Any]:
+        """All that its problems depend on, as plain values."""
+        found: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return found
 
     def load(self) -> Task:
         """The problems, the same for the same settings; raises TaskError."""
+        raise NotImplementedError

@@ -10,11 +10,16 @@ _PART = 1 << 20  # bytes of each end of a large file that count
 _LARGE = 64 << 20
 
 
-def content(path: Path) -> str | None:
+def content(name: str) -> str | None:
     """The digest of a file, or of all files of a folder with their names; None where nothing lies.
+
+    An empty name names nothing.
 
     Of a file above 64 MB its size and both ends count: weights of gigabytes differ there, too.
     """
+    path = Path(name).expanduser()
+    if not name:
+        return None
     if path.is_file():
         return _digest(((path.name, path),))
     if path.is_dir():

@@ -120,7 +120,7 @@ def load_data_task(name: str, spec: DataSection, columns: Sequence[str] = ()) ->
         raise TaskError("the task has no data: name a .jsonl or .parquet file, or a hub id")
     pool = _examples(_rows(source, "train", spec, form), spec, form, columns)
     test: list[Example] = []
-    if spec.test or not _is_local(source):
+    if spec.test or not is_local(source):
         test = _examples(_rows(spec.test or source, "test", spec, form), spec, form, columns)
     seen: set[str] = set()
     test = _cut(_distinct(test, seen), spec.test_size, spec.seed)
@@ -140,14 +140,15 @@ def load_data_task(name: str, spec: DataSection, columns: Sequence[str] = ()) ->
     )
 
 
-def _is_local(source: str) -> bool:
+def is_local(source: str) -> bool:
+    """Whether a source is a file or a folder rather than an id of the hub."""
     path = Path(source).expanduser()
     local = source.startswith(("/", ".", "~")) or source.count("/") != 1
     return path.exists() or local or path.suffix in _SUFFIXES
 
 
 def _rows(source: str, split: str, spec: DataSection, form: Format) -> _Rows:
-    if not _is_local(source):
+    if not is_local(source):
         return hub_rows(source, split, spec.hub_config or form.config)
     path = Path(source).expanduser()
     if not path.exists():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from derl_grammar.settings import setting
 from derl_trainers.tasks.arithmetic import ArithmeticSection
 from derl_trainers.tasks.base import OwnTask, Task, TaskError
 from derl_trainers.tasks.contents import content
-from derl_trainers.tasks.data import FORMATS, DataSection, load_data_task
+from derl_trainers.tasks.data import FORMATS, DataSection, is_local, load_data_task
+from derl_trainers.tasks.gym import GymSection
+from derl_trainers.tasks.mixed import MixedSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class OwnTasks(DataSection):
     """The tasks that are no rows of data, each with a section of its own: one line a task."""
 
     arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
+    gsm8k_math: MixedSection = field(default_factory=MixedSection)
+    reasoning_gym: GymSection = field(default_factory=GymSection)
 
 
 _DATA = frozenset(f.name for f in fields(DataSection))
@@ -33,7 +36,8 @@ class TaskSection(OwnTasks):
 
     name: str = setting(
         "arithmetic",
-        "`arithmetic` is embedded, with settings of its own; `gsm8k` has `question` and `answer` "
+        "`arithmetic` is embedded, `reasoning-gym` any family of it, `gsm8k-math` both of them "
+        "trained together; each has settings of its own. `gsm8k` has `question` and `answer` "
         "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
         "any prompts and answers",
         choices=(*OWN, *FORMATS),
@@ -43,6 +47,14 @@ class TaskSection(OwnTasks):
     def own(self) -> OwnTask | None:
         """The section of the task itself, None for rows of data."""
         return getattr(self, OWN[self.name]) if self.name in OWN else None
+
+    @property
+    def remote(self) -> bool:
+        """Whether its problems are read from the hub."""
+        if self.own is not None:
+            return self.own.remote
+        source = self.data or FORMATS[self.name].hub
+        return any(name and not is_local(name) for name in (source, self.test))
 
     @property
     def teaches(self) -> bool:
@@ -67,9 +79,9 @@ class TaskSection(OwnTasks):
         """All that its problems depend on: settings, and of files what is in them."""
         own = self.own
         if own is not None:
-            return {"name": self.name, **asdict(own)}  # type: ignore[call-overload]
+            return {"name": self.name, **own.depends()}
         rows = {f.name: getattr(self, f.name) for f in fields(DataSection)}
-        files = {key: content(Path(rows[key]).expanduser()) for key in ("data", "test")}
+        files = {key: content(rows[key]) for key in ("data", "test")}
         return {"name": self.name, **rows, **{k: v for k, v in files.items() if v is not None}}
 
     def misplaced(self) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -15,6 +18,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
 from derl_trainers.runs.executors.base import Event, Listener, Queue, Task, compute, warm_up
+from derl_trainers.runs.executors.devices import VARIABLE, of_worker
 from derl_trainers.runs.jobs import Job
 from derl_trainers.settings.run import ExecutorSection
 
@@ -48,6 +52,9 @@ class _Worker:
 
     process: BaseProcess
     pipe: Connection
+    number: int = 0
+    began: float = math.inf  # when the job itself started, its worker being ready
+    hung: bool = False
     task: Task | None = None
     since: float = 0.0
 
@@ -66,19 +73,25 @@ class Workers:
     their memory is shared, and one that takes a dead one's place is there at once.
     """
 
-    def __init__(self, count: int, retries: int = 0) -> None:
+    def __init__(
+        self, count: int, retries: int = 0, devices: Sequence[str] = (), timeout: float = 0.0
+    ) -> None:
+        self.devices = devices
+        self.timeout = timeout
         self.context = _context()
         self.context.set_forkserver_preload([_PRELOAD])
         self.queue = Queue(retries)
-        self.workers = [self._start() for _ in range(count)]
+        self.workers = [self._start(number) for number in range(count)]
 
-    def _start(self) -> _Worker:
+    def _start(self, number: int) -> _Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_work, args=(theirs,), daemon=True)
+        process = self.context.Process(
+            target=_work, args=(theirs, of_worker(self.devices, number)), daemon=True
+        )
         process.start()
         # With our copy closed, the worker's death is the end of the pipe.
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, number)
 
     def submit(self, name: int, job: Job) -> None:
         """Queue a job and hand it to a worker as soon as one is free."""
@@ -99,21 +112,39 @@ class Workers:
     def _replace(self, worker: _Worker) -> _Worker:
         worker.pipe.close()
         worker.process.join()
-        return self._start()
+        return self._start(worker.number)
 
     def poll(self, listener: Listener, block: bool) -> None:
         """Hand over the events there are; a worker's death concerns its job and no other."""
         busy = {w.pipe: w for w in self.workers if w.task is not None}
-        for pipe in wait(list(busy), None if block and busy else 0):
+        for pipe in wait(list(busy), self._patience(block)):
             worker = busy[pipe]  # type: ignore[index]
             try:
                 event: Event = worker.pipe.recv()
             except (EOFError, ConnectionError):
                 event = self._death(worker)
+            if event.kind == "started":
+                worker.began = time.monotonic()
             if event.kind in ("done", "failed"):
-                worker.task = None
+                worker.task, worker.began = None, math.inf
             listener(event)
+        self._end_hung()
         self._dispatch()
+
+    def _patience(self, block: bool) -> float | None:
+        """How long to wait for news: until the next job would count as hung."""
+        busy = [worker.began for worker in self.workers if worker.task is not None]
+        if not block or not busy:
+            return 0
+        ends = min(busy) + self.timeout - time.monotonic()
+        return max(0.0, ends) if self.timeout and ends < math.inf else None
+
+    def _end_hung(self) -> None:
+        """Kill the workers of hung jobs; their death is news as any other."""
+        for worker in self.workers:
+            if worker.task is not None and 0 < self.timeout < time.monotonic() - worker.began:
+                worker.hung = True
+                worker.process.kill()
 
     def _death(self, worker: _Worker) -> Event:
         worker.process.join(_GRACE)
@@ -121,6 +152,8 @@ class Workers:
         how = f"exit status {code}"
         if code is not None and code < 0:
             how = f"killed by {signal.Signals(-code).name}"
+        if worker.hung:
+            how = f"its job was ended after [executor] timeout = {self.timeout:g} seconds"
         self.workers[self.workers.index(worker)] = self._replace(worker)
         assert worker.task is not None
         seconds = time.monotonic() - worker.since
@@ -146,10 +179,12 @@ def prepare(config: ExecutorSection) -> None:
         forkserver.ensure_running()
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, device: str | None) -> None:
     """A worker's life: take a job, compute it, again; it ends with its owner."""
     # Ctrl-C reaches the whole group; the owner decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if device is not None:
+        os.environ[VARIABLE] = device
     warm_up(threads=1)
     from derl_trainers.policy.quiet import quiet
 

@@ -1,0 +1,260 @@
+"""What a search would do and cost, before it begins: counts, tokens, minutes, memory, refusals.
+
+Two inner steps of the start policy's shape are timed here. Where the policy is not at hand, its
+step is arithmetic: sampling by the tokens of a completion, updates by the operations of weights
+and tokens; what it takes for the device's speed is said beside it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+import derl_dsl
+from derl_trainers.inner.loop import train_inner
+from derl_trainers.outer.baselines import baselines
+from derl_trainers.outer.cold_start import cold_start_formulas
+from derl_trainers.outer.final import final_steps
+from derl_trainers.outer.meta import check
+from derl_trainers.outer.proposers.base import proposer_class
+from derl_trainers.policy.loading import ModelMissing, load_policy
+from derl_trainers.policy.start import start_policy
+from derl_trainers.reading import ConfigError
+from derl_trainers.runs.store.comparison import OUTCOME_ONLY
+from derl_trainers.settings.run import RunConfig
+from derl_trainers.tasks.base import Example, Task, TaskError
+from derl_trainers.tasks.load import load_task, task_columns
+
+_STEPS = 2
+_DECODE = 0.06  # seconds a token of one batch of `generate`, a 3B model in bf16 on an H100
+_SPEED = 0.4 * 989e12  # operations a second: 40 % of an H100's bf16 peak
+_UPDATE = 8  # operations a weight and token: 2 forward, 4 back, 2 forward again for checkpointing
+_LOGITS = 4  # bytes a logit, in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The lines of a plan, and what would be refused; empty where the run can begin."""
+
+    lines: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Inner runs of each phase at most, and inner steps of them all."""
+
+    baselines: int
+    search: int
+    confirmation: int
+    final: int
+    steps: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> _Counts:
+        rewards = len(baselines(config.suite))
+        confirmed = config.final.confirm - 1 if config.meta.start == "base" else 0
+        search = config.meta.steps * config.meta.formulas
+        final = (rewards + 1) * config.final.seeds
+        # What leads is confirmed; as a rule two or three come to lead.
+        early = rewards + search + 3 * confirmed
+        steps = early * config.inner.steps + final * final_steps(config)
+        return cls(rewards, search, 3 * confirmed, final, steps)
+
+    @property
+    def runs(self) -> int:
+        """All of them."""
+        return self.baselines + self.search + self.confirmation + self.final
+
+
+def plan(config: RunConfig) -> Plan:
+    """The plan of a config; nothing is written where runs lie, and nothing is downloaded."""
+    refused: list[str] = []
+    with _refusals(refused):
+        check(config, remote=True)
+    task = None
+    if not config.task.remote:
+        with _refusals(refused):
+            task = load_task(config.task, task_columns(config.suite))
+    counts = _Counts.of(config)
+    lines = [*_counted(config, counts), *_problems(config, task)]
+    step = None
+    if not refused:
+        with _refusals(refused):
+            lines += _formulas(config)
+            step, said = _step(config, task, refused)
+            lines += said
+    if step is not None:
+        lines += _minutes(config, counts, step)
+    return Plan(tuple(lines), tuple(dict.fromkeys(refused)))
+
+
+@contextmanager
+def _refusals(refused: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, TaskError, ModelMissing) as error:
+        refused.append(str(error))
+    except (ValueError, ImportError, RuntimeError) as error:
+        # What TRL or the device says of the steps that were tried.
+        refused.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+
+
+def _counted(config: RunConfig, counts: _Counts) -> list[str]:
+    inner, completions = config.inner, config.inner.completions
+    tokens = counts.steps * completions * inner.max_completion_length
+    return [
+        f"{config.meta.steps} outer steps x {config.meta.formulas} formulas by "
+        f"{config.proposer.kind} over {config.suite}; policy {config.policy.model}",
+        f"at most {counts.runs} inner runs: {counts.baselines} baselines, {counts.search} "
+        f"formulas, about {counts.confirmation} to confirm, {counts.final} in the final "
+        "comparison; formulas that fail or equal another cost none",
+        f"an inner run: {inner.steps} steps of {inner.prompts} problems x {inner.num_generations} "
+        f"completions of at most {inner.max_completion_length} tokens",
+        f"at most {tokens:,} tokens sampled in {counts.steps:,} inner steps",
+    ]
+
+
+def _problems(config: RunConfig, task: Task | None) -> list[str]:
+    if task is None:
+        return [f"problems of {config.task.name}: read from the hub when the run begins, not now"]
+    shares = config.inner.steps * config.inner.prompts / len(task.train)
+    return [
+        f"problems: {len(task.train):,} to train on ({shares:.2f} epochs a run), "
+        f"{len(task.validation):,} validation, {len(task.test):,} test"
+    ]
+
+
+def _formulas(config: RunConfig) -> list[str]:
+    """Cold-start formulas that `max_tokens` would cut off, where a token is a character."""
+    if not (config.meta.built and proposer_class(config).cold) or config.meta.cold_file:
+        return []
+    found = cold_start_formulas(config.suite, min(200, config.meta.cold_formulas), config.seed)
+    long = sum(len(text) + 1 > config.meta.max_tokens for text in found)
+    return [
+        f"{long / len(found):.0%} of cold-start formulas are longer than [meta] max_tokens = "
+        f"{config.meta.max_tokens}, and left out"
+    ]
+
+
+def _step(
+    config: RunConfig, task: Task | None, refused: list[str]
+) -> tuple[float | None, list[str]]:
+    """Seconds of an inner step, and how that is known."""
+    if task is None or not (config.policy.built or _is_here(config.policy.model)):
+        return _reckoned(config)
+    with TemporaryDirectory(prefix="derl-plan-") as folder:
+        policy = config.policy
+        if policy.built:  # Its shape is what counts; what it has learnt is not.
+            policy = replace(policy, tiny=replace(policy.tiny, steps=1))
+            torch.set_num_threads(1)
+        path = start_policy(config.task, policy, Path(folder), config.seed)
+        model, tokenizer = load_policy(path, policy)
+        long = _too_long(model, tokenizer, task, config.inner.max_completion_length)
+        if long:
+            refused.append(long)
+            return None, []
+        size = sum(weights.numel() for weights in model.parameters())
+        words = int(model.config.get_text_config().vocab_size)
+        del model
+        seconds = _timed(config, path, task)
+    return seconds, [
+        f"an inner step takes {seconds:.1f} s here, by {_STEPS} timed ones with one worker",
+        *_memory(config, size, words),
+    ]
+
+
+def _timed(config: RunConfig, path: str, task: Task) -> float:
+    """Seconds of a step by some with the outcome alone, the first of which loads and warms up."""
+    reward = derl_dsl.compile(baselines(config.suite)[OUTCOME_ONLY], suite=config.suite)
+    times: list[float] = []
+    inner = replace(config.inner, steps=_STEPS)
+    budget = replace(config.budget, flat_steps=0, tokens=0, seconds=0.0)
+    train_inner(
+        reward, path, task.train, task.validation[:1],
+        replace(config.training, inner=inner, budget=budget),
+        seed=config.seed, on_step=lambda _: times.append(time.perf_counter()),
+    )  # fmt: skip
+    return times[-1] - times[-2]
+
+
+def _reckoned(config: RunConfig) -> tuple[float | None, list[str]]:
+    """A step by arithmetic, for a model that is not here and says its size in its name."""
+    found = re.search(r"(\d+(?:\.\d+)?)[Bb](?![a-z])", config.policy.model)
+    if found is None:
+        return None, [f"policy {config.policy.model}: not here, so no step was timed"]
+    size, inner = float(found[1]) * 1e9, config.inner
+    sampling = inner.max_completion_length * _DECODE * max(1.0, size / 3e9)
+    tokens = inner.completions * inner.max_completion_length
+    updates = tokens * size * _UPDATE / _SPEED
+    dominant = "sampling" if sampling > updates else "updates"
+    return sampling + updates, [
+        f"policy {config.policy.model}: not here; by arithmetic an inner step takes at most "
+        f"{sampling + updates:.0f} s on one H100 in bf16: sampling {sampling:.0f} s "
+        f"({_DECODE * 1000:.0f} ms a token of a batch), updates {updates:.0f} s (40 % of its "
+        f"peak), so mostly {dominant}",
+        *_memory(config, int(size), 152_000),
+    ]
+
+
+def _memory(config: RunConfig, size: int, words: int) -> list[str]:
+    """Memory of a worker at the least: weights, gradients, Adam, the reference, a micro-batch."""
+    wide = 2 if config.policy.dtype != "float32" else 4
+    trained = size if not config.policy.lora_rank else size // 50
+    fixed = size * wide + trained * (wide + 2 * wide) + (size * wide if config.inner.beta else 0)
+    rows = config.inner.completions // config.inner.updates
+    rows //= int(config.trl.get("gradient_accumulation_steps", 1))
+    logits = rows * config.inner.max_completion_length * words * _LOGITS
+    there, what = _there()
+    each = f"{fixed / 1e9:.1f} GB of weights, gradients and Adam, {logits / 1e9:.1f} GB of logits"
+    said = f"memory of a worker: about {each}; {what} has {there / 1e9:.0f} GB"
+    if fixed + logits > there:
+        said += ": more than there is here; a larger device, LoRA, or gradient accumulation"
+    return [said]
+
+
+def _there() -> tuple[float, str]:
+    if torch.cuda.is_available():
+        return float(torch.cuda.get_device_properties(0).total_memory), "the device"
+    pages = Path("/proc/meminfo").read_text("utf-8") if Path("/proc/meminfo").exists() else ""
+    found = re.search(r"MemTotal:\s+(\d+) kB", pages)
+    return (float(found[1]) * 1024 if found else float("inf")), "this machine"
+
+
+def _minutes(config: RunConfig, counts: _Counts, step: float) -> list[str]:
+    at_once = 1 if config.executor.kind == "inprocess" else config.executor.workers
+    hours = counts.steps * step / 3600
+    spans = hours / at_once
+    shown = f"{spans * 60:.0f} minutes" if spans < 3 else f"{spans:.0f} hours"
+    return [
+        f"at most {hours:.1f} worker hours of inner steps, {shown} with {at_once} at once; warm "
+        "starts and scoring not counted"
+    ]
+
+
+def _too_long(model: Any, tokenizer: Any, task: Task, longest: int) -> str | None:
+    """What to say of prompts that leave no room for a completion in the model's context."""
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if context is None:
+        return None
+    every: Sequence[Example] = (*task.train, *task.validation, *task.test)
+    ids = tokenizer([e.prompt for e in every])["input_ids"]
+    long = sum(len(one) + longest > context for one in ids)
+    if not long:
+        return None
+    return (
+        f"[inner] max_completion_length: {long} of {len(every)} prompts and {longest} tokens of an "
+        f"answer are longer than the policy's context of {context}"
+    )
+
+
+def _is_here(name: str) -> bool:
+    return Path(name).expanduser().exists() or "/" not in name
