@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_grammar.settings import setting
 from derl_primitives.answers import marked_answer
-from derl_trainers.reading import setting
 from derl_trainers.tasks.base import Example, OwnTask, Task, TaskError
 
 _ASK = "{question}\n\nPut the final answer in \\boxed{}."
