@@ -71,6 +71,7 @@ LATE = {
     "derl_dsl.tools.catalogue": "loads every file of codes, for a mistake in settings",
     "derl_dsl.tools.lsp": "pygls, an extra",
     "derl_trainers.outer.meta": "torch",
+    "derl_trainers.outer.plan": "torch",
     "derl_trainers.inner": "torch",
     "derl_trainers.policy": "torch, transformers",
     "derl_trainers.runs.executors.ray": "an extra",
