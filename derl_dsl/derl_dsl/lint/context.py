@@ -13,6 +13,7 @@ from derl_dsl.graph.ir import Node
 from derl_dsl.graph.leaves import is_whole
 from derl_dsl.graph.ops import GROUP
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove.analyse import Analysis
 from derl_dsl.prove.witness import Witness, at_rows, leaf_name
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
@@ -30,6 +31,7 @@ NOTHING = 1e-3
 _MOST_TERMS = 64
 _PLAIN_SIZE = 1e4
 _TRIED = 16
+_HOLDING = frozenset({"min", "max", "tanh", "sigmoid", "sign"})
 
 
 class Term(NamedTuple):
@@ -194,14 +196,23 @@ class Context:
 
     def fixed(self, node: int | None) -> bool:
         """Whether a node is proven to be one and the same number always."""
-        if node is not None and self.prover.analysis is None:
+        if node is not None and self.prover.analysis is None and self._unasked is None:
             values = self.prover.points.values.get(node) or [math.nan]
             return values[0] == values[0] and values.count(values[0]) == len(values)
         known = self.range(node)
         return known is not None and not known.nan and known.lo == known.hi
 
+    @cached_property
+    def _unasked(self) -> Analysis | None:
+        """Ranges of all rollouts, where the reward applies to some: a proof is of those alone."""
+        graph = self.graph
+        if "reward" not in graph.valids:
+            return None
+        return Analysis(graph, graph.roots_of("reward"))
+
     def _range(self, node: int) -> Range | None:
         analysis, values = self.prover.analysis, self.prover.points.values.get(node)
+        analysis = self._unasked or analysis
         if analysis is not None:
             found: Range | None = analysis.ranges.get(node)
             return found
@@ -305,6 +316,18 @@ class Context:
         found = at_rows(self.graph, [self.checked.reward], self.samples.leaves, rows)
         return found[node]
 
+    def held(self, node: int, most: float = 1e2) -> bool:
+        """Whether all that a node does to the reward goes through what holds it within `most`."""
+        reached = {node}
+        for i in self.used:
+            if i == node or reached.isdisjoint(self.graph.nodes[i].args):
+                continue
+            bounds = self.range(i)
+            tight = bounds is not None and -most <= bounds.lo and bounds.hi <= most
+            if not (self.graph.nodes[i].op in _HOLDING and tight):
+                reached.add(i)
+        return self.checked.reward not in reached
+
     def holding(self, *sources: int) -> Place:
         """The place of the first summand that depends on all of these inputs, or the reward."""
         behind = [self.depending(source) for source in sources]
@@ -320,9 +343,18 @@ class Context:
     def example(self, row: tuple[float, ...], but: int | None = None) -> str:
         """An input combination as text, one input left out if asked for."""
         named = zip(self._named_leaves, row, strict=True)
-        return ", ".join([f"{name} = {v:.6g}" for (leaf, name), v in named if leaf != but])
+        return ", ".join(
+            [f"{name} = {_shown_value(v)}" for (leaf, name), v in named if leaf != but]
+        )
 
 
-def plain(row: tuple[float, ...]) -> bool:
+def plain(row: tuple[Any, ...]) -> bool:
     """Whether a sampled row has only sizes that occur, no ends of open ranges."""
-    return all(math.isfinite(v) and abs(v) <= _PLAIN_SIZE for v in row)
+    steps = (x for v in row for x in (v if isinstance(v, list) else (v,)))
+    return all(math.isfinite(x) and abs(x) <= _PLAIN_SIZE for x in steps)
+
+
+def _shown_value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(f"{x:.6g}" for x in value) + "]"
+    return f"{value:.6g}"

@@ -21,7 +21,7 @@ EPSILON = 1e-3
 
 
 def look(ctx: Context, node: n.Binary) -> None:
-    """Looks for a sum with a tiny constant below the line."""
+    """Looks for a sum with a tiny constant below the line; what min or clip holds cannot jump."""
     below = node.right
     if not (isinstance(below, n.Binary) and below.op == "+"):
         return
@@ -37,7 +37,7 @@ def look(ctx: Context, node: n.Binary) -> None:
             message = f"the epsilon is not needed: `{ctx.shown(rest.place)}` is never near 0"
             fix = ctx.replaced("leave the epsilon out", below.place, ctx.operand(rest))
             ctx.add(CODE, below.place, message, fix=fix)
-        else:
+        elif not ctx.held(ctx.node(node) or 0):
             message = f"where `{ctx.shown(rest.place)}` is 0 this divides by {value:g}"
             hint = "divide by max(…, 1), or say what holds there: guard(… / …, 0)"
             ctx.add(CODE, node.place, message, hint, fix=_guarded(ctx, node, rest))

@@ -13,8 +13,8 @@ CODE = define(
     severity="warning",
     why="A component that falls when the outcome rises works against the rest of the reward: "
     "being right pays less, and for some rollouts it may cost.",
-    bad="2 * g1 + g2 * (1 - g1)",
-    good="2 * g1 + g1 * g2",
+    bad="g1 + g2 - 0.8 * g1 * g3",
+    good="2 * g1 + 0.2 * g3 * (1 - g1)",
 )
 
 
@@ -22,6 +22,9 @@ def look(ctx: Context, program: Program) -> None:
     """Finds summands that fall; when the whole reward can fall, DRL305 has said so."""
     if not ctx.uses_outcome or "DRL305" in ctx.reported or len(ctx.terms) < 2:
         return
+    proven = ctx.certificate
+    if proven.outcome_monotone and proven.margin is not None and proven.margin > 0:
+        return  # consolation for wrong rollouts, less than what being right pays
     for term in ctx.terms:
         if term.atom != ctx.outcome and _falls(ctx, term):
             assert ctx.outcome is not None

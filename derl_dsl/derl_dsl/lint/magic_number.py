@@ -17,10 +17,13 @@ CODE = define(
     good="form = 0.15\nreward = g1 + form * g2 + form * g3",
 )
 _PLAIN = frozenset({0.0, 0.5, 1.0, 2.0})
+_TOLD = frozenset({"DRL507", "DRL514", "DRL515"})
 
 
 def look(ctx: Context, program: n.Program) -> None:
-    """Counts the literals that multiply or divide."""
+    """Counts the literals that multiply or divide; of what is written twice itself, others tell."""
+    if _TOLD & ctx.reported:
+        return
     found: dict[float, list[n.NumberLiteral]] = {}
     for node in ctx.expressions:
         if type(node) is n.Binary and node.op in "*/":

@@ -28,7 +28,7 @@ def look(ctx: Context, program: Program) -> None:
     total = sum(t.width for t in ctx.terms)
     for term in ctx.terms:
         size = max(abs(term.range.lo), abs(term.range.hi))
-        if size <= LARGE:
+        if size <= LARGE or _z_score(ctx, term.atom):
             continue
         divisors = _small_divisors(ctx, term)
         # A lone summand may have any scale, unless a quotient blows it up.
@@ -37,6 +37,23 @@ def look(ctx: Context, program: Program) -> None:
             hint = "hold it: clip(…), ramp(…), or divide by a known maximum"
             message = f"`{ctx.shown(term.place)}` {_how(ctx, size)}"
             ctx.add(CODE, term.place, message, hint, *divisors)
+
+
+def _z_score(ctx: Context, i: int) -> bool:
+    """Whether a summand is how many deviations a value lies from its group's mean.
+
+    Of n rollouts that is sqrt(n - 1) at most, whatever the deviation's range says.
+    """
+    nodes = ctx.graph.nodes
+    while nodes[i].op == "guard":
+        i = nodes[i].args[0]
+    if nodes[i].op != "div":
+        return False
+    above, below = (nodes[a] for a in nodes[i].args)
+    if above.op != "sub" or below.op != "group_std":
+        return False
+    x, mean = above.args[0], nodes[above.args[1]]
+    return mean.op == "group_mean" and mean.args == below.args and x == mean.args[0]
 
 
 def _how(ctx: Context, size: float) -> str:
