@@ -84,8 +84,8 @@ def _example(ctx: Context, at: int) -> tuple[_Case, _Case, float] | None:
                     row[i] = points.rows[group][i]
                 row[at] = outcome
                 rows.append(tuple(row))
-                # Ends of open ranges are left out, but not the sizes that texts have.
-                rows += [(*row[:i], _USUAL, *row[i + 1 :]) for i in wide]
+        # Ends of open ranges are left out, but not the sizes that texts have.
+        rows += [(*row[:i], _USUAL, *row[i + 1 :]) for row in rows for i in wide]
         scores = at_rows(ctx.graph, [root], points.leaves, rows)[root]
         found = _apart([_Case(s, r) for s, r in zip(scores, rows, strict=True)], at)
         if found and (
