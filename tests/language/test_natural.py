@@ -227,3 +227,35 @@ def test_what_a_group_shares_is_constant_to_grpo(text: str) -> None:
 @pytest.mark.parametrize("text", ["group_rank(a)", "a - group_mean(a)", "a * progress"])
 def test_what_tells_rollouts_apart_is_not(text: str) -> None:
     assert errors(text) == []
+
+
+@pytest.mark.parametrize(("text", "vetoes"), [
+    ("ok * all(fl)", ("fl",)),
+    ("ok * any(fl)", ("fl",)),
+    ("ok * mean(xs)", ("xs",)),
+    ("ok if all(xs > 0.2) else 0", ("xs",)),
+    ("(ok + a) * all(fl)", ("fl",)),
+    ("ok * (group_mean(b) > 0.5)", ("group_mean",)),
+    ("ok * a", ("a",)),
+    ("ok * (0.1 + a)", ()),
+    ("ok + 0.3 * all(fl) * well", ()),
+    ("ok + b * any(fl)", ()),
+])  # fmt: skip
+def test_vetoes_by_lists_and_groups(text: str, vetoes: tuple[str, ...]) -> None:
+    certificate = proven(text).certificate
+    assert certificate is not None
+    assert certificate.vetoes == vetoes
+
+
+@pytest.mark.parametrize(("text", "vetoes"), [
+    ("o * a", ("a",)),
+    ("o + 100 * a", ()),
+    ("o * (0.01 + a)", ()),
+    ("o + 2000 * (a - a * o) * b - 2000 * (a - a * o) * b", ()),
+])  # fmt: skip
+def test_vetoes_of_a_number_as_outcome(text: str, vetoes: tuple[str, ...]) -> None:
+    """What the outcome moves is measured where it moves something, not by wide bounds."""
+    columns = {**natural.COLUMNS, "o": "number[0, 1]"}
+    certificate = prove_source(Source(text), build_scope(None, columns, outcome="o")).certificate
+    assert certificate is not None
+    assert certificate.vetoes == vetoes

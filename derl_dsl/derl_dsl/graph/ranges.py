@@ -376,8 +376,8 @@ FILLED: dict[str, Callable[[Range], Range]] = {
     "list_first": same,
     "list_last": same,
     "list_count": filled_count,
-    "list_any": truth,
-    "list_all": truth,
+    "list_any": same,
+    "list_all": same,
 }
 
 OPS: dict[str, Callable[..., Range]] = {

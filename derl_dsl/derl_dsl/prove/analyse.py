@@ -40,7 +40,8 @@ class Analysis:
     """The ranges of all nodes below `roots`.
 
     `facts` fixes nodes to ranges known from elsewhere; `given` is a condition known to hold.
-    `plain`, an analysis of the same roots without either, spares what no fact touches.
+    `filled` are lists known to have steps. `plain`, an analysis of the same roots without either,
+    spares what no fact touches.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Analysis:
         given: int | None = None,
         plain: Analysis | None = None,
         budget: Budget | None = None,
+        filled: frozenset[int] = frozenset(),
     ) -> None:
         self.graph = graph
         self.budget = budget or Budget(_BUDGET)
@@ -58,7 +60,7 @@ class Analysis:
         self.groups: dict[int, Range] = {}
         # The arguments of operations that stayed undefined or infinite, as far as they were known.
         self.open: dict[int, list[Range]] = {}
-        path = Path(dict(facts or {}))
+        path = Path(dict(facts or {}), filled=filled)
         self.ranges: dict[int, Range]
         if plain is not None and facts and given is None:
             self.groups = plain.groups

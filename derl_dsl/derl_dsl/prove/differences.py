@@ -35,11 +35,17 @@ class Differences:
         budget: Budget | None = None,
     ) -> None:
         self.graph = graph
-        self.low = Analysis(graph, [root], {**(facts or {}), outcome: before}, given, plain, budget)
+        # A list whose steps are fixed has some.
+        filled = frozenset(i for i in facts or {} if graph.nodes[i].is_list)
+        self.low = Analysis(
+            graph, [root], {**(facts or {}), outcome: before}, given, plain, budget, filled
+        )
         self.high = (
             self.low
             if after == before
-            else Analysis(graph, [root], {**(facts or {}), outcome: after}, given, plain, budget)
+            else Analysis(
+                graph, [root], {**(facts or {}), outcome: after}, given, plain, budget, filled
+            )
         )
         self.change: dict[int, Range] = {}
         for i in graph.used([root]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.leaves import domain, input_range, source_range
@@ -27,6 +28,8 @@ from derl_runtime.sources import Apply
 _WORK = 20_000
 # A veto leaves less than this share of the outcome's effect (the 1e-6 shift of derl-math is none).
 _VETO_SHARE = 1e-3
+# At how many sampled points it is looked for what the outcome moves.
+_VETO_ROWS = 6
 _COST = {"constant": 1, "scan": 100, "parse": 1000, "process": 10000}
 
 
@@ -265,19 +268,70 @@ class Prover:
         ]
 
     def _interval_vetoes(self) -> list[int]:
-        whole = self._whole_change
-        largest = max(abs(whole.lo), abs(whole.hi))
-        found = []
-        for i in self.inputs:
-            if i == self.outcome or self.graph.nodes[i].is_list:
+        """Inputs, lists and statistics at whose ends the outcome is proven to move nothing.
+
+        What the outcome moves elsewhere is what it moved at a sampled point; without one, only an
+        end at which it moves nothing at all counts.
+        """
+        assert self.outcome is not None
+        ends = [(i, end) for i in self._held() for end in self._ends(i)]
+        moved, live = self._moved(ends)
+        found: dict[int, None] = {}
+        for i, end in ends:
+            if i in found or (i, end) in live:
                 continue
-            bounds = source_range(self.graph, i)
-            for end in dict.fromkeys((bounds.lo, bounds.hi)):
-                change = self._change({i: Range(end, end)})
-                if max(abs(change.lo), abs(change.hi)) <= _VETO_SHARE * largest:
-                    found.append(i)
-                    break
-        return found
+            change = self._change({i: Range(end, end)})
+            if max(abs(change.lo), abs(change.hi)) <= _VETO_SHARE * moved:
+                found[i] = None
+        return list(found)
+
+    def _held(self) -> list[int]:
+        """What may veto: inputs, and statistics that do not see the outcome."""
+        nodes = self.graph.nodes
+        groups = [i for i in self.points.leaves if nodes[i].op in GROUP]
+        blind = [i for i in groups if self.outcome not in self.graph.used([i])]
+        return [i for i in self.inputs if i != self.outcome] + blind
+
+    def _ends(self, i: int) -> tuple[float, ...]:
+        grouped = self.graph.nodes[i].op in GROUP and self.analysis is not None
+        bounds = self.analysis[i] if grouped and self.analysis else source_range(self.graph, i)
+        return tuple(dict.fromkeys((bounds.lo, bounds.hi)))
+
+    def _moved(self, ends: list[tuple[int, float]]) -> tuple[float, set[tuple[int, float]]]:
+        """The most that the outcome moves at sampled points, and the ends where it moves a lot."""
+        leaves, at = self.points.leaves, self._place_of_outcome()
+        if at is None or self.outcome is None:
+            return 0.0, set()
+        values = self._outcome_values()
+        bounds = input_range(self.graph.source(self.outcome))
+        pair = (values[0], values[-1]) if values else (bounds.lo, bounds.hi)
+        base = list(self.points.rows[:_VETO_ROWS])
+        cases: list[tuple[int, float] | None] = [None, *(e for e in ends if e[0] in leaves)]
+        rows = []
+        for case in cases:
+            for row in base:
+                fixed = row if case is None else self._with_end(row, *case)
+                rows += [(*fixed[:at], v, *fixed[at + 1 :]) for v in pair]
+        roots = [self.root] if self.valid is None else [self.root, self.valid]
+        found = at_rows(self.graph, roots, leaves, rows)
+        scores = found[self.root]
+        counted = found[self.valid] if self.valid is not None else [True] * len(scores)
+        gaps = [
+            abs(scores[k + 1] - scores[k]) if counted[k] and counted[k + 1] else 0.0
+            for k in range(0, len(scores), 2)
+        ]
+        most = max(gaps, default=0.0)
+        n = len(base)
+        return most, {
+            case
+            for k, case in enumerate(cases)
+            if case is not None and max(gaps[k * n : (k + 1) * n], default=0) > _VETO_SHARE * most
+        }
+
+    def _with_end(self, row: tuple[Any, ...], leaf: int, end: float) -> tuple[Any, ...]:
+        k = self.points.leaves.index(leaf)
+        value: Any = [end] * max(len(row[k]), 1) if self.graph.nodes[leaf].is_list else end
+        return (*row[:k], value, *row[k + 1 :])
 
     def _cost(self) -> int:
         """Operations per rollout; each primitive counts by its cost class, once."""
