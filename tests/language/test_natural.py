@@ -259,3 +259,12 @@ def test_vetoes_of_a_number_as_outcome(text: str, vetoes: tuple[str, ...]) -> No
     certificate = prove_source(Source(text), build_scope(None, columns, outcome="o")).certificate
     assert certificate is not None
     assert certificate.vetoes == vetoes
+
+
+def test_conditions_about_each_other_are_read_to_a_depth() -> None:
+    """Facts are handed from a condition to numbers and from them to conditions: it ends."""
+    wrong, _ = climbed(60, seed=77)
+    assert wrong == {}
+    both = " or ".join(f"max(a, n - {k}) < min(b, k * {k})" for k in range(12))
+    text = f"x = max(a, min(b, k))\ny = min(x, max(k, n))\nreward = x / (y + 9) if {both} else ok"
+    assert proven(text).certificate is not None

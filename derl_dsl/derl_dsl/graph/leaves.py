@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph, Input, Param
-from derl_dsl.graph.ops import OPERATIONS
+from derl_dsl.graph.ops import OPERATIONS, SLICES
 from derl_dsl.graph.ranges import LARGEST, Range
 from derl_grammar.types import Bool, List, Number, Type
 from derl_primitives.primitive import Primitive
@@ -81,3 +81,12 @@ def _whole(graph: Graph, node: int, before: list[bool]) -> bool:
 # Sums of whole numbers, and functions that take one of their values.
 _OF_WHOLE = frozenset({"list_sum", "list_min", "list_max", "list_first", "list_last",
                        "group_min", "group_max"})  # fmt: skip
+
+
+def steps_of(graph: Graph, node: int) -> int:
+    """The plainest list that has the same number of steps."""
+    at = graph.nodes[node]
+    while at.args and at.op not in SLICES:
+        node = next(a for a in at.args if graph.nodes[a].is_list)
+        at = graph.nodes[node]
+    return node

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derl_dsl.graph.ir import Graph, Node
-from derl_dsl.graph.leaves import domain
-from derl_dsl.graph.ops import GROUP, OPERATIONS, SLICES
+from derl_dsl.graph.leaves import domain, steps_of
+from derl_dsl.graph.ops import GROUP, OPERATIONS
 from derl_dsl.graph.ranges import Range
 from derl_dsl.graph.shared import BATCH
 from derl_dsl.key.sums import Monomial, Sum, one, short, size_of
@@ -154,7 +154,4 @@ class Atoms:
 
     def base(self, i: int) -> int:
         """The plainest list with the same number of steps."""
-        at = self.graph.nodes[i]
-        if not at.args or at.op in SLICES:
-            return i
-        return self.base(next(a for a in at.args if self.graph.nodes[a].is_list))
+        return steps_of(self.graph, i)

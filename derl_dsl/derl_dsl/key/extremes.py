@@ -81,10 +81,17 @@ def _held(r: Atoms, op: str, args: Sequence[int]) -> _Held:
 def _flat(r: Atoms, op: str, args: Sequence[int]) -> list[int]:
     """The arguments of extremes inside extremes, each once."""
     found: dict[int, None] = {}
-    for a in args:
-        below = _opened(r, a)
-        inside = _flat(r, op, below[1]) if below[0] == op else [a]
-        found.update(dict.fromkeys(inside))
+    seen: set[int] = set()
+    stack = list(args[::-1])
+    while stack:
+        a = stack.pop()
+        if a not in seen:
+            seen.add(a)
+            below = _opened(r, a)
+            if below[0] == op:
+                stack += below[1][::-1]
+            else:
+                found[a] = None
     return list(found)
 
 

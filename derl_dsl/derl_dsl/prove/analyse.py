@@ -16,16 +16,18 @@ from dataclasses import replace
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph
-from derl_dsl.graph.leaves import domain, is_whole, source_range
+from derl_dsl.graph.leaves import domain, is_whole, source_range, steps_of
 from derl_dsl.graph.ops import GROUP, REDUCTIONS
 from derl_dsl.graph.ranges import MOST_ROLLOUTS, Range
-from derl_dsl.prove.path import Budget, Learner, Path, hull, steps_of
+from derl_dsl.prove.path import Budget, Learner, Path, hull
 from derl_dsl.prove.relations import Relations
 
 # The work of one analysis where no budget is given, in nodes looked at.
 _BUDGET = 4000
 # How often cases are told apart inside each other, how many are tried, and of how many values.
 _SPLITS, _TRIED, _VALUES = 3, 4, 6
+# How many branches are analysed inside each other.
+_NESTED = 20
 # A quotient beyond this is compared with what it is made of.
 _LARGE = 100.0
 
@@ -56,6 +58,7 @@ class Analysis:
     ) -> None:
         self.graph = graph
         self.budget = budget or Budget(_BUDGET)
+        self.nested = 0
         # Facts are of one rollout; a group function sees the others too, of which nothing is known.
         self.groups: dict[int, Range] = {}
         # The arguments of operations that stayed undefined or infinite, as far as they were known.
@@ -214,15 +217,17 @@ class Analysis:
         self, root: int, test: int, truth: bool, known: dict[int, Range], path: Path
     ) -> Range | None:
         """The range of a branch, knowing what its condition says; None when it is never taken."""
-        if self.budget.left <= 0:
+        if self.budget.left <= 0 or self.nested >= _NESTED:
             return known[root]
         if self.graph.nodes[test].is_list:
             path = replace(path, step=True)
         cases = []
+        self.nested += 1
         for way in Learner(self.graph, known, self.budget).learn(test, truth, path):
             inside = self.renewed([root], known, way, path)
             if inside is not None:
                 cases.append(inside[root])
+        self.nested -= 1
         return hull(cases) if cases else None
 
     # What intervals leave open

@@ -17,15 +17,16 @@ from functools import reduce
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph
-from derl_dsl.graph.ops import REDUCTIONS, SLICES
+from derl_dsl.graph.leaves import steps_of
+from derl_dsl.graph.ops import REDUCTIONS
 from derl_dsl.graph.ranges import MOST_STEPS, Range
 from derl_dsl.prove.least import TINY, least, rounded_in
 
 INF = math.inf
 # A condition with more ways to hold says nothing.
 _WAYS = 8
-# How far a fact is handed down, and how many conditions are read inside each other.
-_DEPTH, _NESTED = 8, 12
+# How far a fact is handed down, and how much is read inside each other in all.
+_DEPTH, _NESTED = 8, 24
 _SLACK = 4e-16
 # Below this size a product may lose digits, or all.
 _SUBNORMAL = 1e-290
@@ -61,14 +62,6 @@ class Path:
         for a, b, _ in self.below - before.below:
             found |= {i for i in (a, b) if graph.nodes[i].op != "const"}
         return found
-
-
-def steps_of(graph: Graph, node: int) -> int:
-    """The plainest list that has the same number of steps."""
-    at = graph.nodes[node]
-    if not at.args or at.op in SLICES:
-        return node
-    return steps_of(graph, next(a for a in at.args if graph.nodes[a].is_list))
 
 
 class Learner:
@@ -162,9 +155,17 @@ class Learner:
             lo, hi = (max(lo, near), hi) if lo > 0 else (lo, min(hi, -near))
         if lo > hi:
             return [path] if known.nan else []
-        if (lo, hi) == (known.lo, known.hi) or depth == 0 or self.budget.left <= 0:
+        spent = depth == 0 or self.budget.left <= 0 or self.level >= _NESTED
+        if (lo, hi) == (known.lo, known.hi) or spent:
             return [path]
-        path = self._with(path, node, Range(lo, hi, known.nan))
+        self.level += 1
+        paths = self._handed_down(node, Range(lo, hi, known.nan), path, depth)
+        self.level -= 1
+        return paths
+
+    def _handed_down(self, node: int, found: Range, path: Path, depth: int) -> list[Path]:
+        lo, hi, _ = found
+        path = self._with(path, node, found)
         paths = self._arguments(node, lo, hi, path, depth - 1)
         for a, b, _ in sorted(path.below):
             if node == a:

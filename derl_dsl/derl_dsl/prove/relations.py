@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping
 
 from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph, Payload
-from derl_dsl.graph.leaves import is_whole
+from derl_dsl.graph.leaves import is_whole, steps_of
 from derl_dsl.graph.ops import GROUP, OPERATIONS, REDUCTIONS, SLICES
 from derl_dsl.graph.ranges import Range
 from derl_dsl.prove.least import TINY
-from derl_dsl.prove.path import Budget, Path, steps_of
+from derl_dsl.prove.path import Budget, Path
 
 INF = math.inf
 _DEPTH = 7
