@@ -13,6 +13,10 @@ import typer
 from derl_dsl.tools.project import Settings, settings_of
 from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
+from derl_runtime.files import read_regular
+
+# Bytes of a file that a command reads: far more than any program may have.
+_LARGEST_TEXT = 64 << 20
 
 Suite = Annotated[
     str | None,
@@ -44,7 +48,7 @@ def read_text(path: str) -> str:
             fail(f"standard input is not UTF-8 (byte {error.start})")
     file = Path(path)
     try:
-        return file.read_bytes().decode("utf-8")
+        return read_regular(file, _LARGEST_TEXT).decode("utf-8")
     except UnicodeDecodeError as error:
         fail(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8")
     except IsADirectoryError:

@@ -22,6 +22,7 @@ from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
 from derl_primitives.text import TEXT_FUNCTIONS
+from derl_runtime.files import read_regular
 from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
@@ -263,10 +264,7 @@ def load_with(
 
 def _read(path: Path) -> str:
     try:
-        content = path.read_bytes()
-        if len(content) > _LARGEST_SOURCE:
-            raise PrimitiveError(f"{path}: more than {_LARGEST_SOURCE:,} bytes; split the file")
-        return content.decode()
+        return read_regular(path, _LARGEST_SOURCE).decode()
     except OSError as error:
         raise PrimitiveError(f"cannot read {path}: {error.strerror}; check the path") from None
     except UnicodeDecodeError as error:

@@ -16,7 +16,11 @@ from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
 from derl_grammar.near import did_you_mean
 from derl_grammar.settings import read_values, setting
+from derl_runtime.files import read_regular
 from derl_runtime.sandbox_settings import SandboxSettings
+
+# Bytes of a pyproject.toml.
+_LARGEST = 4 << 20
 
 _TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
 _HEADER = re.compile(
@@ -209,7 +213,7 @@ def _header(text: str) -> tuple[dict[str, str], dict[str, str]]:
 def _read(file: Path, stamp: int) -> Project | None:
     """The project of a pyproject.toml; `stamp` is its time, so that edits are seen."""
     try:
-        content = file.read_bytes()
+        content = read_regular(file, _LARGEST)
     except OSError as error:
         raise ProjectError(f"cannot read {file}: {error.strerror}") from None
     if b"derl" not in content:
@@ -220,6 +224,8 @@ def _read(file: Path, stamp: int) -> Project | None:
         table = tomllib.loads(content.decode()).get("tool", {}).get("derl")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProjectError(f"{file}: {error}") from None
+    except RecursionError:
+        raise ProjectError(f"{file}: it is nested too deeply") from None
     if table is None:
         return None
     if not isinstance(table, dict):

@@ -19,7 +19,7 @@ from derl_dsl.version import __version__
 
 # Objects are a few kB: room for some thousands.
 LARGEST_BYTES = 64 * 2**20
-_MAGIC = b"derl-dsl object 1\n"
+_MAGIC = b"derl-dsl object 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _WRITES_BETWEEN_SWEEPS = 64
 _writes = 0
@@ -38,14 +38,12 @@ def _folder(wanted: str) -> Path | None:
     folder = Path(wanted).expanduser()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
+        safe = _alone(folder.stat()) and all(
+            _safe_parent(p.stat()) for p in folder.resolve().parents
+        )
     except OSError:
         return None
-    if hasattr(os, "getuid"):
-        others = stat.S_IWGRP | stat.S_IWOTH
-        if found.st_uid != os.getuid() or found.st_mode & others:
-            return None
-    return folder
+    return folder if safe else None
 
 
 def folder() -> Path | None:
@@ -54,19 +52,50 @@ def folder() -> Path | None:
     return _folder(os.environ.get("DERL_CACHE", f"{default}/derl-dsl/objects"))
 
 
+def _digest(name: str, code: bytes) -> bytes:
+    """The digest of an entry with its name: the entry of another program is none of this one."""
+    return hashlib.sha256(name.encode() + b"\n" + code).digest()
+
+
+def _own_file(path: Path) -> bytes:
+    """The bytes of a regular file that is the user's alone; raises OSError for any other."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_BYTES or not _alone(found):
+            raise PermissionError
+        return file.read(LARGEST_BYTES)
+
+
+def _alone(found: os.stat_result) -> bool:
+    """Whether a file or folder is this user's, and no other's to write."""
+    if not hasattr(os, "getuid"):
+        return True
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return found.st_uid == os.getuid() and not found.st_mode & others
+
+
+def _safe_parent(found: os.stat_result) -> bool:
+    """Whether nobody else can put another folder in the place of one below this."""
+    if not hasattr(os, "getuid"):
+        return True
+    others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return found.st_uid in (0, os.getuid()) and (not others or bool(found.st_mode & stat.S_ISVTX))
+
+
 def read(name: str) -> bytes | None:
     """The code of an entry, or None; a broken one is removed."""
     where = folder()
     if where is None:
         return None
     try:
-        data = (where / name).read_bytes()
+        data = _own_file(where / name)
     except OSError:
         return None
     start = len(_MAGIC) + _DIGEST
     code = data[start:]
     whole = data.startswith(_MAGIC) and len(data) > start
-    if whole and hashlib.sha256(code).digest() == data[len(_MAGIC) : start]:
+    if whole and _digest(name, code) == data[len(_MAGIC) : start]:
         return code
     drop(name)
     return None
@@ -81,7 +110,7 @@ def write(name: str, code: bytes) -> None:
         handle, path = tempfile.mkstemp(dir=where, prefix="new-")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + hashlib.sha256(code).digest() + code)
+                file.write(_MAGIC + _digest(name, code) + code)
             os.replace(path, where / name)
         except OSError:
             Path(path).unlink(missing_ok=True)

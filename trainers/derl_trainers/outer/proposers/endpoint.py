@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from derl_runtime.faults import visible
 
 _LARGEST = 4_000_000  # bytes of a reply
 _LONGEST_PAUSE = 60.0
+_DIGITS = 10
+_READ = 1 << 16
 
 
 class EndpointError(RuntimeError):
@@ -69,8 +72,7 @@ class Endpoint:
             last = k == self.tries - 1
             try:
                 with opener.open(request, timeout=self.timeout) as reply:
-                    found: bytes = reply.read(_LARGEST)
-                    return found
+                    return self._read(reply)
             except urllib.error.HTTPError as error:
                 if last or not (error.code == 429 or error.code >= 500):
                     raise self._refused(error) from None
@@ -82,8 +84,24 @@ class Endpoint:
             time.sleep(min(_LONGEST_PAUSE, self.pause * 2**k if wait is None else wait))
         raise AssertionError("there is a last try")
 
+    def _read(self, reply: Any) -> bytes:
+        """The body of a reply; one that drips has the time of a whole request, and no more."""
+        end = time.monotonic() + self.timeout
+        found = bytearray()
+        while piece := reply.read1(_READ):
+            found += piece
+            if len(found) > _LARGEST:
+                raise EndpointError(f"{self.url} sends more than {_LARGEST:,} bytes")
+            if time.monotonic() > end:
+                raise TimeoutError(f"its reply is not whole after {self.timeout:g} s")
+        return bytes(found)
+
+    def _hidden(self, text: str) -> str:
+        """A text of the server without the key, which it may send back."""
+        return text.replace(self.key, "***") if self.key else text
+
     def _refused(self, error: urllib.error.HTTPError) -> EndpointError:
-        said = _error_message(error.read(_LARGEST))
+        said = self._hidden(_error_message(error.read(_LARGEST)))
         hints = {
             401: "set the variable that [proposer.prompted] key_variable names to a valid key",
             403: "the key is not allowed to use this model",
@@ -94,9 +112,12 @@ class Endpoint:
         if error.code >= 500:
             hint = f"it still fails after {self.tries} tries"
         elif 300 <= error.code < 400:
-            hint = f"it redirects to {error.headers.get('Location')}: use that as url"
+            hint = f"it redirects to {self._moved(error)}: use that as url"
         words = [f"{self.url} answers {error.code}", said, hint]
         return EndpointError("; ".join(w for w in words if w))
+
+    def _moved(self, error: urllib.error.HTTPError) -> str:
+        return visible(self._hidden(str(error.headers.get("Location"))), 200)
 
     def _unreachable(self, error: Exception) -> EndpointError:
         reason = getattr(error, "reason", None) or error
@@ -110,26 +131,35 @@ class Endpoint:
     def _text(self, reply: bytes) -> str:
         try:
             content = json.loads(reply)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             content = None
         if not isinstance(content, str):
-            start = visible(reply[:80].decode(errors="replace"), 80)
+            start = visible(self._hidden(reply.decode(errors="replace"))[:80], 80)
             raise EndpointError(
                 f"{self.url} is no OpenAI-compatible endpoint: expected "
                 f"choices[0].message.content, not {start!r}"
             )
-        return content
+        return _plain(self._hidden(content))
+
+
+def _plain(text: str) -> str:
+    """A text that can be stored and shown: no lone surrogates, no control characters but breaks."""
+    odd = ("Cc", "Cs")
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in odd and c not in "\n\t\r" else c for c in text
+    )
 
 
 def _seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After header, None for a date or none."""
-    return float(text) if text is not None and text.strip().isdigit() else None
+    """The seconds of a Retry-After header, None for a date, odd digits or none."""
+    told = (text or "").strip()
+    return float(told) if told.isascii() and told.isdigit() and len(told) < _DIGITS else None
 
 
 def _error_message(body: bytes) -> str:
     """What the server says, by OpenAI's form of errors; empty for any other."""
     try:
         said = json.loads(body)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return visible(str(said), 200)

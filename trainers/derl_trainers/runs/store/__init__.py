@@ -49,7 +49,7 @@ class Store(StoreQueries):
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
-        self.lock: IO[str] | None = None
+        self.lock: IO[bytes] | None = None
 
     @classmethod
     def create(
@@ -301,9 +301,15 @@ class Store(StoreQueries):
             )
 
 
-def _lock(run_dir: Path) -> IO[str]:
+def _lock(run_dir: Path) -> IO[bytes]:
     """The right to write a run, which ends with the process; raises StoreError when taken."""
-    file = (run_dir / "run.lock").open("w")
+    # A link would have another file opened; nothing is ever written to this one.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(run_dir / "run.lock", flags, 0o600)
+    except OSError as error:
+        raise StoreError(f"{run_dir}: cannot open run.lock: {error.strerror}") from None
+    file = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
