@@ -54,6 +54,8 @@ def _primitive(heading: str, primitive: Primitive) -> Iterator[str]:
     text, _, example = primitive.doc.partition(">>> ")
     yield f"### `{heading}`\n\n{text.strip()}\n"
     yield f"Cost: {primitive.cost}. Source: {primitive.source}.\n"
+    if primitive.measured is not None:
+        yield f"Measured on hard cases: {primitive.measured} (95% intervals).\n"
     for column, companion in primitive.beside.items():
         yield f"Of `{column}` the column `{companion.name}: {companion.type}` is read.\n"
     yield f"```python\n>>> {example.strip()}\n```\n"

@@ -1,4 +1,8 @@
-"""The judged answers of `data/judged.txt`: completions, golds, and whether a grader says right."""
+"""Judged answers: completions, golds, and whether a careful grader says right.
+
+`data/judged.txt` is what the verdicts were made with, `data/judged_held.txt` what nothing was tuned
+on: the error that verdicts declare is measured on it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-PATH = Path(__file__).parent / "data" / "judged.txt"
+DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,10 @@ def _meant(text: str) -> str:
     return re.sub(r"⟨([0-9a-f]+)⟩", lambda m: chr(int(m[1], 16)), text)
 
 
-def judged() -> list[Judged]:
-    """All cases of the file, in order."""
+def judged(file: str = "judged.txt") -> list[Judged]:
+    """All cases of a file, in order."""
     rows, kind, family = [], "", ""
-    for number, line in enumerate(PATH.read_text("utf-8").split("\n"), 1):
+    for number, line in enumerate((DATA / file).read_text("utf-8").split("\n"), 1):
         if line.startswith("== "):
             kind, _, family = line[3:].partition(" / ")
         elif line[:2] in ("+ ", "- "):

@@ -14,6 +14,8 @@ from derl_primitives import verdict
 from derl_primitives.correct import correct
 from derl_primitives.verdict import judge
 from tests.primitives.judged import judged
+from tests.primitives.measure import VERDICTS, measured
+from tests.primitives.measure import verdict as verdict_named
 
 MODULES = [m.name for m in pkgutil.walk_packages(verdict.__path__, "derl_primitives.verdict.")]
 
@@ -42,3 +44,8 @@ def test_labels_of_gsm8k(shared_data):
     verdicts = correct([r["completion"] for r in rows], [r["answer"] for r in rows])
     agree = sum(bool(v) == r["is_correct"] for v, r in zip(verdicts, rows, strict=True))
     assert agree >= 0.999 * len(rows)
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_declared_error_is_the_measured_one(name: str):
+    assert verdict_named(name).measured == measured(name, judged("judged_held.txt"))

@@ -102,7 +102,13 @@ def _certificate(found: Explanation) -> list[str]:
         f"outcome      {_MONOTONE[certificate.outcome_monotone]} when the outcome rises",
     ]
     if certificate.margin is not None:
-        lines.append(f"margin       {certificate.margin:.6g} between right and wrong")
+        between, errs = "between right and wrong", ""
+        if found.measured is not None:
+            between = f"between what {found.outcome} calls right and wrong"
+            errs = f"it errs in {found.measured.errs} of hard cases"
+        lines.append(f"margin       {certificate.margin:.6g} {between}")
+        if errs:
+            lines.append(f"             {errs}")
     lines.append(f"vetoes       {', '.join(certificate.vetoes) or 'none'}")
     if certificate.steps is not None:
         steps = certificate.steps

@@ -64,4 +64,6 @@ def _document(suite: str, primitive: Primitive) -> None:
     typer.echo(
         f"{primitive.signature}\n  suite {suite}, cost {primitive.cost}, {primitive.source}\n"
     )
+    if primitive.measured is not None:
+        typer.echo(f"Of hard cases it {primitive.measured} (95% intervals).\n")
     typer.echo(primitive.doc + "\n")

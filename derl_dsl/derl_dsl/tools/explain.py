@@ -17,6 +17,9 @@ from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.differences import Differences
 from derl_dsl.prove.witness import leaf_name
+from derl_primitives.measured import Measured
+from derl_primitives.primitive import Primitive
+from derl_runtime.sources import Apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,15 @@ class Influence:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A checked reward, explained."""
+    """A checked reward, explained; `measured` is how its `outcome`, a primitive, errs."""
 
     parts: tuple[Part, ...]
     influences: tuple[Influence, ...]
     certificate: Certificate
     key: str
     graph: str
+    outcome: str | None = None
+    measured: Measured | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record of the JSON output."""
@@ -58,6 +63,8 @@ class Explanation:
             "parts": [asdict(p) for p in self.parts],
             "influences": [asdict(i) for i in self.influences],
             "certificate": self.certificate.to_json(),
+            "outcome": self.outcome,
+            "measured": None if self.measured is None else asdict(self.measured),
             "key": self.key,
             "graph": self.graph.splitlines(),
         }
@@ -88,7 +95,13 @@ def explain(checked: Checked) -> Explanation:
         for i in graph.inputs([root])
         if graph.nodes[i].op == "input"
     ]
-    return Explanation(tuple(parts), tuple(influences), certificate, key(graph, root), graph.text())
+    outcome = None if checked.outcome is None else graph.source(checked.outcome)
+    primitive = outcome.primitive if isinstance(outcome, Apply) else None
+    return Explanation(
+        tuple(parts), tuple(influences), certificate, key(graph, root), graph.text(),
+        None if primitive is None else primitive.name,
+        primitive.measured if isinstance(primitive, Primitive) else None,
+    )  # fmt: skip
 
 
 def _type(value: Value) -> str:

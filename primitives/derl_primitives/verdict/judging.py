@@ -195,6 +195,10 @@ def _same_refusal(bare: str, gold: Gold) -> bool:
     return bool(REFUSAL().search(gold.bare.lower())) and bool(REFUSAL().search(bare.lower()))
 
 
+_SO = pattern(
+    r":\s*(?=[^:]{1,40}$)|[,;]?\s+(?:so|hence|thus|therefore|leaving|which leaves|that leaves)\s+",
+    re.I,
+)
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
 _UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
 
@@ -210,7 +214,7 @@ def _denied(bare: str, gold: Gold) -> str | None:
     if match is None:
         behind = NEGATED_AFTER().search(lower)
         return "" if behind is not None and gold.kind.name != "text" else None
-    instead = INSTEAD().search(bare, match.end()) or _COLON().search(bare, match.end())
+    instead = INSTEAD().search(bare, match.end()) or _SO().search(bare, match.end())
     return bare[instead.end() :].strip() if instead else ""
 
 

@@ -92,6 +92,22 @@ _RATED = pattern(
 )
 
 
+_JUDGED = pattern(
+    r"(?P<list>(?<![A-Za-z])[\[(]?[A-J][\])]?(?:\s*(?:,\s*and|,|and|&)\s*[\[(]?[A-J][\])]?)*)"
+    r"\s+(?:is|are)\s+(?:both |all |the |also |only )*"
+    r"(?P<r>true|correct|right|false|wrong|incorrect|not)(?!\w)"
+)
+
+
+def _judged(text: str) -> Choice | None:
+    """`A and D are true, B and C are false`."""
+    right: set[str] = set()
+    for match in _JUDGED().finditer(text):
+        if match["r"] in ("true", "correct", "right"):
+            right |= {c for c in match["list"] if "A" <= c <= "J"}
+    return Choice(frozenset(right)) if right else None
+
+
 def _rated(text: str) -> Choice | None:
     """`A: wrong. B: right. C: wrong.`"""
     found = list(_RATED().finditer(text))
@@ -155,6 +171,9 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         return found
     named = list(_NAMED().finditer(text))
     letters = [next(g for g in m.groups() if g).upper() for m in named]
+    judged = _judged(text)
+    if judged is not None:
+        return judged
     if len(gold.letters) > 1:
         at = named[0].start() if named else 0
         listed = [m["l"] for m in _ALONE_ANY().finditer(text, at)]

@@ -198,16 +198,34 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         return Words(gold.words, gold.whole)
     wanted = forms(gold.whole)
     for match in _STATES().finditer(text):
-        if forms(text[match.end() :]) & wanted or forms(text[: match.start()]) & wanted:
+        after = text[match.end() :]
+        if _DENIED().match(after):
+            continue
+        if forms(after) & wanted or forms(text[: match.start()]) & wanted:
             return Words(gold.words, gold.whole)
-    return (
-        Words(gold.words, gold.whole)
-        if _named_last(text, gold.words)
-        else Words(plain_words(text), text)
-    )
+    if _named_first(text, gold.words) or _named_last(text, gold.words):
+        return Words(gold.words, gold.whole)
+    return Words(plain_words(text), text)
 
 
 _TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
+
+
+_DENIED = pattern(r"\s*(?:not|n't|never|nicht|pas|no longer|hardly|neither)(?!\w)", re.I)
+_ASIDE = frozenset(
+    ("not", "or", "and", "nor", "but", "never", "cannot", "also")
+    + ("isn't", "wasn't", "can't", "didn't", "doesn't")
+)
+
+
+def _named_first(text: str, wanted: str) -> bool:
+    """Whether a sentence opens with the name that gold is, of which it then says something."""
+    tokens = _TOKENS().findall(text)
+    size = len(wanted.split())
+    if len(tokens) <= size + 1 or plain_words(" ".join(tokens[:size])) != wanted:
+        return False
+    after = tokens[size : size + 2]
+    return tokens[0][:1].isupper() and all(w.islower() and w not in _ASIDE for w in after)
 
 
 def _named_last(text: str, wanted: str) -> bool:
