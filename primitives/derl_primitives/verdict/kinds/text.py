@@ -212,10 +212,8 @@ _TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
 _DENIED = pattern(r"\s*(?:not|n't|never|nicht|pas|no longer|hardly|neither)(?!\w)", re.I)
-_ASIDE = frozenset(
-    ("not", "or", "and", "nor", "but", "never", "cannot", "also")
-    + ("isn't", "wasn't", "can't", "didn't", "doesn't")
-)
+_NOT = ("isn't", "wasn't", "can't", "didn't", "doesn't", "not", "never", "cannot")
+_ASIDE = frozenset((*_NOT, "or", "and", "nor", "but", "also"))
 
 
 def _named_first(text: str, wanted: str) -> bool:
