@@ -28,7 +28,7 @@ Value = Decimal | Fraction
 LONGEST_ANSWER = 300
 """Longer answers are compared as they stand: no number or formula is that long."""
 
-LONGEST_BOX = 20_000
+LONGEST_BOX = 10_000
 
 _BOX = "\\boxed{"
 _HASHES = "####"
@@ -107,7 +107,8 @@ def without_end(text: str) -> str:
     >>> without_end("42<|im_end|>")
     '42'
     """
-    end = _END_TOKEN().search(text) if "<" in text else None
+    short = len(text) <= 4 * LONGEST_ANSWER
+    end = _END_TOKEN().search(text) if short and "<" in text else None
     return text[: end.start()].rstrip() if end else text
 
 
@@ -133,7 +134,7 @@ def _without_lead_in(answer: str) -> str:
 def _last_box(text: str, last: int) -> tuple[str | None, int]:
     """The content and start of the last complete box; `last` is where the last box opens.
 
-    A box closes within 20,000 characters, and of longer texts the end is searched for others: a
+    A box closes within 10,000 characters, and of longer texts the end is searched for others: a
     megabyte of braces is no answer.
     """
     depth = 1
@@ -251,7 +252,7 @@ def last_number(text: str) -> Value | None:
     start = max(0, stop - LONGEST_ANSWER)
     start += len(text[start:stop].rstrip(_NUMBER_CHARS))
     if start + LONGEST_ANSWER <= stop:
-        start = 0  # the run is longer than that
+        start = max(0, stop - 4 * LONGEST_ANSWER)  # the run is longer than a number
     found = _NUMBER_IN_TEXT().findall(text, max(0, start - 1), stop)
     if not found or len(found[-1]) > LONGEST_ANSWER:
         return None
