@@ -77,6 +77,7 @@ REPORTED = [
     (correct, r"\boxed{7}. Wait, that misses one, so it is \boxed{8", "7", False),
     (exact, r"\boxed{7}. Wait, no, that is wrong: \boxed{8", "7", False),
     (exact, "The answer is not 42", "42", False),
+    (correct, "I could not do it. It is surely not 42, I fear.", "42", False),
     (exact, "I cannot solve this, sorry. It is not 42", "42", False),
     (exact, r"\boxed{18 \text{ euros}}", "$18", False),
 ]

@@ -144,6 +144,8 @@ def _scanned(text: str, comma: bool) -> Stated | None:
     matches = list(NUMBER().finditer(text))[:40]
     if not matches:
         return _worded(unhedged(text), comma)
+    if any(_DENIED().search(text, max(0, m.start() - 40), m.start()) for m in matches[-1:]):
+        return None
     first, last = matches[0], matches[-1]
     between = text[first.start() : last.end()].lower()
     equals = text.rfind("=")
@@ -168,6 +170,11 @@ def _scanned(text: str, comma: bool) -> Stated | None:
     return _after_verb(text, main, [q for q in quantities if q])
 
 
+_DENIED = pattern(
+    r"(?<!\w)(?:not|isn't|wasn't|aren't|never|nicht|keine?|pas|kein|не|ikke|inte)\s+(?:[a-z]+\s+)?[*$]{0,3}$"
+    r"|(?:不是|并非|не)\s*$",
+    re.I,
+)
 _ASIDE_NUMBER = pattern(
     r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its"
     r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|to (?!about"
