@@ -97,6 +97,18 @@ def math_equal(path: Path) -> tuple[Contender, ...]:
     )
 
 
+def correct(path: Path) -> tuple[Contender, ...]:
+    """The verdict as a careful grader gives it, beside math-verify on the same completions."""
+    from derl_primitives.correct import correct as ours
+
+    completions, answers = rows(path)
+    (_, theirs) = math_equal(path)
+    return (
+        Contender("derl-dsl", lambda: ours(completions, unseen(answers)), "correct"),
+        theirs,
+    )
+
+
 def _each() -> Iterator[tuple[str, Path]]:
     yield "", _EXAMPLES
     if _SOLUTIONS.is_file():
@@ -126,6 +138,15 @@ def benchmarks() -> list[Benchmark]:
                 unit="completions/s",
                 amount=ROWS,
                 same=True,
+                quick=False,
+            ),
+            Benchmark(
+                f"primitives-correct{suffix}",
+                f"The verdict correct: {of} (target: 20 times math-verify)",
+                lambda path=path: correct(path),  # type: ignore[misc]
+                rounds=3,
+                unit="completions/s",
+                amount=ROWS,
                 quick=False,
             ),
         ]
