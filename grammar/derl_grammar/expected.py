@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 
 from derl_grammar import syntax_codes as codes
@@ -49,8 +50,8 @@ _CHARACTERS = {
     "&": "write `and`",
     "|": "write `or`",
     "!": "write `not` or `!=`",
-    "[": "the language has no indexing",
-    "]": "the language has no indexing",
+    "[": "the language has no lists of its own and no indexing: min(a, b, c), first(xs), last(xs)",
+    "]": "the language has no lists of its own and no indexing: min(a, b, c), first(xs), last(xs)",
     ".": "the language has no attributes",
     ":": "the language has no statements but name = expression",
     ";": "put each statement on its own line",
@@ -74,7 +75,50 @@ _KEYWORDS = {
     "while": "the language has no loops",
     "return": "the result is named: reward = …",
     "elif": "nest conditionals: a if p else b if q else c",
+    "in": 'write contains(text, "…"), any(xs == x) of a list, or x == 1 or x == 2',
+    "is": "numbers are compared with ==; of an optional: default(x, …)",
+    "None": "what does not apply is skip: … if condition else skip",
+    "assert": "the language has no statements but name = expression",
+    "class": "the language has no classes",
+    "from": "the language has no imports",
+    "try": "guard(x, default) stands for a value that is not finite",
+    "with": "the language has no statements but name = expression",
 }
+_OWN = frozenset({"if", "else", "and", "or", "not", "True", "False"})
+# Python's words that are no names: the syntax is a subset of Python's.
+RESERVED = frozenset(keyword.kwlist) - _OWN
+# Modules whose functions the language has without a prefix.
+_MODULES = frozenset({"math", "np", "numpy", "torch", "statistics", "re", "random"})
+
+
+def keyword_hint(word: str) -> tuple[str, ...]:
+    """What to write instead of a word of Python that is no name here."""
+    hint = _KEYWORDS.get(word)
+    return () if hint is None else (hint,)
+
+
+def _slip(tokens: list[Token], index: int) -> str | None:
+    """What is written otherwise in Python, or in mathematics."""
+    before, token = tokens[index - 1] if index else None, tokens[index]
+    if before is None:
+        return "conditionals are expressions: name = a if c else b" if token.type == "IF" else None
+    pair, near = f"{before}{token}", before.end_pos == token.start_pos
+    if pair == "//":
+        return "quotients without a rest are floor(a / b)"
+    if pair == "<>":
+        return "inequality is written !="
+    if near and token.type == "EQUAL" and pair in ("+=", "-=", "*=", "/="):
+        return "each name is given once: total = part + more"
+    if near and before.type == "NUMBER" and token.startswith("_"):
+        digits = "".join([before, token]).replace("_", "")
+        return f"write the number without _: {digits}"
+    if near and token.type == "STRING" and before.lower() in ("f", "b", "u", "rf", "fr", "br"):
+        return 'texts are plain: "…", or r"…" for patterns'
+    if before.type == "NUMBER" and token.type == "COMMA":
+        return "numbers have a point: 0.5"
+    if token == "." and before in _MODULES:
+        return "functions have no prefix: exp(x), log(x), clip(x, lo, hi), mean(xs)"
+    return None
 
 
 def mend(tokens: list[Token], index: int) -> tuple[Code, str | None]:
@@ -83,6 +127,9 @@ def mend(tokens: list[Token], index: int) -> tuple[Code, str | None]:
     if index >= len(tokens):
         return codes.SYNTAX, None
     token = tokens[index]
+    slip = _slip(tokens, index)
+    if slip is not None:
+        return codes.CHARACTER if token.type == "UNKNOWN" else codes.SYNTAX, slip
     if token.type == "UNKNOWN":
         if str(token) in "\"'":
             return codes.BRACKET, "close the string with the same quote on its line"

@@ -11,7 +11,7 @@ from typing import Any
 from derl_grammar import nodes as n
 from derl_grammar import syntax_codes as codes
 from derl_grammar.diagnostics import Report
-from derl_grammar.expected import expectation, mend
+from derl_grammar.expected import RESERVED, expectation, keyword_hint, mend
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.machine import END, Machine, Token, Unexpected, load
 from derl_grammar.nodes import Place
@@ -147,15 +147,20 @@ def tokens(text: str) -> list[Token]:
     return _machine().lex(text)
 
 
+# A text may be so many times its limit in all, spaces and line breaks included.
+_WHITE = 4
+
+
 def _check_text(text: str, limits: Limits, report: Report) -> bool:
-    encoded = len(text.encode("utf-8", "surrogatepass"))
-    if encoded > limits.bytes:
+    # Spaces and line breaks do not count, which `fmt` puts in; but not without end.
+    whole = len(text.encode("utf-8", "surrogatepass"))
+    inked = whole
+    if limits.bytes < whole <= _WHITE * limits.bytes:
+        inked = len("".join(text.split()).encode("utf-8", "surrogatepass"))
+    if inked > limits.bytes:
         end = min(len(text), limits.bytes)
-        report.add(
-            codes.TOO_LONG,
-            (end, end),
-            f"the program has {encoded} bytes, {limits.bytes} are allowed",
-        )
+        message = f"the program has {inked} bytes, {limits.bytes} are allowed"
+        report.add(codes.TOO_LONG, (end, end), message)
         return False
     if "\0" in text:
         at = text.index("\0")
@@ -212,6 +217,11 @@ def _literals_fit(tokens: Iterable[Token], report: Report) -> bool:
     fine = True
     for token in tokens:
         problem = None
+        if token.type == "NAME" and token in RESERVED:
+            # One is enough: what stands round it is meant for Python as well.
+            told = keyword_hint(token)
+            report.add(codes.SYNTAX, place_of(token), f"{str(token)!r} is a word of Python", *told)
+            return False
         if token.type == "NUMBER":
             if token[0] == "0" and token.isdigit() and token.strip("0"):
                 problem = (f"{token} starts with 0", f"write {token.lstrip('0')}")

@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import typer
@@ -283,3 +284,39 @@ def test_unreadable_input_is_exit_2(tmp_path, content):
     assert result.exit_code == 2
     assert str(path) in result.stderr
     assert run().exit_code == 2
+
+
+def test_a_file_that_cannot_be_replaced_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.derl"
+    path.write_text("a+b")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    result = run(str(path))
+    assert result.exit_code == 2
+    assert "No space left" in result.stderr
+    assert path.read_text() == "a+b"
+    assert [p.name for p in tmp_path.iterdir()] == ["r.derl"]
+
+
+def test_what_is_written_has_the_rights_of_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "r.derl"
+    path.write_text("a+b")
+    path.chmod(0o640)
+    assert run(str(path)).exit_code == 0
+    assert path.read_text() == "a + b\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_fmt_writes_is_within_the_limits() -> None:
+    text = "+".join(["a"] * 255)
+    wide = format_source(Source(f"min({text},b)")).text
+    assert wide is not None
+    for found in (text, wide, wide.replace("\n    ", "\n" + " " * 40)):
+        report = Report(Source(found))
+        parse(found, report)
+        assert [d.code for d in report.found if d.code == "DRL401"] == []

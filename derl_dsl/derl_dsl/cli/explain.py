@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +23,9 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.tools.catalogue import load_codes
 from derl_dsl.tools.explain import Explanation, explain
-from derl_grammar.diagnostics import render
+from derl_grammar.diagnostics import CODES, render
 from derl_grammar.limits import WIDE
 
 
@@ -38,7 +41,9 @@ _MONOTONE = {True: "never falls", False: "can fall", None: "not decided"}
 
 
 def explain_command(
-    file: Annotated[str | None, typer.Argument(help="A reward file; - reads from stdin.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(help="A reward file; - reads from stdin. Or a code: DRL301.")
+    ] = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
@@ -48,8 +53,13 @@ def explain_command(
 ) -> None:
     """Explain a reward: typed parts with ranges, influence of each input, certificate, operations.
 
+    Of a code it says why the finding exists, with a program that has it and one that has not.
+
     Exits 1 when the program has errors, which are shown, and 2 when an input could not be read.
     """
+    if file is not None and re.fullmatch(r"DRL\d{3}", file):
+        typer.echo(_page(file))
+        return
     source = read_sources([file] if file else [], expression)[0]
     try:
         settings = read_settings(source, suite, column, outcome)
@@ -64,6 +74,19 @@ def explain_command(
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
         _print(found, graph)
+
+
+def _page(code: str) -> str:
+    """What is known of a code: the page of grammar/CODES.md as text."""
+    load_codes()
+    known = CODES.get(code)
+    if known is None:
+        fail(
+            f"no code {code}; the codes are in grammar/CODES.md, from {min(CODES)} to {max(CODES)}"
+        )
+    parts = [("instead of", known.bad), ("write", known.good)]
+    shown = [f"{title}\n{indent(text, '    ')}" for title, text in parts]
+    return "\n\n".join([f"{code} ({known.severity}): {known.title}", known.why, *shown])
 
 
 def _print(found: Explanation, with_graph: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -56,8 +58,16 @@ def fmt_command(
 
 
 def _write(path: str, text: str) -> None:
+    """Beside the file first: a full disk or a crash leaves the file as it was."""
+    target = Path(path).resolve()
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
-        Path(path).write_bytes(text.encode())
+        try:
+            unfinished.write_bytes(text.encode())
+            shutil.copymode(target, unfinished)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror}")
     typer.echo(f"reformatted {path}", err=True)

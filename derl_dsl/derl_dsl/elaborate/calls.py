@@ -6,7 +6,7 @@ from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.choices import Chooser
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
 from derl_dsl.elaborate.texts import OF_LISTS, filled
-from derl_dsl.elaborate.values import BROKEN, Value, closest
+from derl_dsl.elaborate.values import BROKEN, HABITS, Value, closest
 from derl_dsl.graph.ir import Param
 from derl_grammar import nodes as n
 from derl_grammar.nodes import Place
@@ -51,7 +51,9 @@ class Calls:
             hints: tuple[str, ...] = (mend,)
         else:
             message = f"unknown function {name!r}"
-            hints = closest(name, [*FUNCTIONS, *self.scope.primitives])
+            told = HABITS.get(name)
+            known = [*FUNCTIONS, *self.scope.primitives]
+            hints = closest(name, known) if told is None else (told,)
         self.report.add(codes.UNKNOWN_FUNCTION, node.name_place, message, *hints)
 
     def _fits(self, node: n.Call, least: int, variadic: bool, known: tuple[str, ...],
@@ -59,6 +61,11 @@ class Calls:
         """Whether the number of arguments and the keywords fit; what does not is reported."""
         fine = True
         for keyword in node.keywords:
+            if keyword.name not in known and len(node.args) < least:
+                # One mistake, not one for each name and one for what is missing.
+                message = f"{node.name} takes its arguments by their places, not by name"
+                self.report.add(codes.KEYWORD, keyword.place, message, f"write {signature}")
+                return False
             if keyword.name not in known:
                 message = f"{node.name} takes no argument named {keyword.name!r}"
                 hints = closest(keyword.name, known)

@@ -11,7 +11,7 @@ from derl_dsl.elaborate.choices import Chooser
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.texts import same_text
-from derl_dsl.elaborate.values import BROKEN, SKIP, Value, closest
+from derl_dsl.elaborate.values import BROKEN, SKIP, WORDS, Value, closest
 from derl_dsl.graph.ir import Graph
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
@@ -134,6 +134,10 @@ class Elaborator(Chooser):
         shown = [k for k in known if k != "progress"]
         have = ", ".join(shown) or "none; give a suite or columns"
         message, hints = f"unknown name {name!r}", closest(name, known)
+        if name in WORDS:
+            hints = (f"write {WORDS[name]}",)
+        elif name == "reward":
+            hints = ("what the trainer receives is given, not read: reward = …",)
         self.report.add(codes.UNKNOWN_NAME, place, message, *hints, f"names: {have}")
         return BROKEN
 

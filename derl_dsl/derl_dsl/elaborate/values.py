@@ -54,3 +54,29 @@ def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A did-you-mean hint, when a known name is near."""
     near = nearest(name, known)
     return () if near is None else (f"did you mean {near!r}?",)
+
+
+# What Python calls otherwise, by the name that it is looked for under.
+HABITS = {
+    "len": "write count(xs) of a list, chars(text) or words(text) of a text",
+    "float": "numbers are float64 already; a condition counts as 1 or 0",
+    "int": "write floor(x) or round(x)",
+    "bool": "compare: x > 0",
+    "str": "texts and numbers do not become one another",
+    "pow": "write x ** y",
+    "avg": "write mean(xs), or (a + b) / 2",
+    "average": "write mean(xs), or (a + b) / 2",
+    "sorted": "the language has no sorting: min, max, group_rank, group_quantile",
+    "range": "the language has no loops; functions work on whole lists",
+    "zip": "lists go step by step: xs * ys",
+    "isinstance": "types are known before a program runs",
+    "print": "each named part is logged",
+    "where": "write a if condition else b",
+    "relu": "write max(x, 0)",
+    "ceil": "write -floor(-x)",
+    "log10": "write log(x) / 2.302585",
+    "log2": "write log(x) / 0.693147",
+    "std": "over the rollouts of a group: group_std(x)",
+    "median": "over the rollouts of a group: group_quantile(x, 0.5)",
+}
+WORDS = {"true": "True", "false": "False", "null": "skip", "none": "skip", "nan": "skip"}

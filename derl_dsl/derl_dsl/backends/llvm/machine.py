@@ -20,6 +20,9 @@ from derl_dsl.backends.llvm import cache
 LIBM = ("exp", "log", "tanh", "cos", "pow", "fmod")
 _names = itertools.count()
 _lock = threading.Lock()
+_LIBRARIES = 256
+_linker: Any = None
+_linked = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,17 @@ def target() -> tuple[Any, str]:
     return machine, f"{triple.triple} {cpu} {features} llvm {version} llvmlite {_llvmlite}"
 
 
-@lru_cache(maxsize=1)
 def _jit() -> Any:
-    return llvm.create_lljit_compiler(target()[0], use_jit_link=False)
+    """The linker in use; a new one from time to time, under the lock.
+
+    One keeps some kB of every library until it goes itself, which it does with the last of its
+    libraries: dropped rewards give their room back by the hundred.
+    """
+    global _linker, _linked
+    if _linker is None or _linked >= _LIBRARIES:
+        _linker, _linked = llvm.create_lljit_compiler(target()[0], use_jit_link=False), 0
+    _linked += 1
+    return _linker
 
 
 @lru_cache(maxsize=1)
