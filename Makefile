@@ -36,6 +36,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m derl_dsl.cli.pages --check
+	$(BIN)/python -m derl_trainers.settings.page --check
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -48,6 +49,7 @@ golden: $(READY)
 docs: $(READY)
 	$(BIN)/python -m derl_grammar.tables
 	$(BIN)/python -m derl_dsl.cli.pages
+	$(BIN)/python -m derl_trainers.settings.page
 
 # All benchmarks, about eight minutes on two cores; benchmarks/README.md is written anew.
 bench: $(READY)

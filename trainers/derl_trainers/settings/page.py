@@ -6,6 +6,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import getdoc
 from typing import Any, get_type_hints
 
+from derl_dsl.cli.pages import main
 from derl_trainers.settings.run import RunConfig, builtin_configs
 from derl_trainers.settings.train import TrainConfig
 
@@ -84,3 +85,9 @@ def _expected(limits: Any, kind: type[Any]) -> str:
     if limits["most"] is not None:
         words.append(f"at most {limits['most']:g}")
     return ", ".join(words)
+
+
+PAGES = {"trainers/CONFIG.md": page, "trainers/TRAIN.md": train_page}
+
+if __name__ == "__main__":
+    main(PAGES)
