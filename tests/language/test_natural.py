@@ -268,3 +268,16 @@ def test_conditions_about_each_other_are_read_to_a_depth() -> None:
     both = " or ".join(f"max(a, n - {k}) < min(b, k * {k})" for k in range(12))
     text = f"x = max(a, min(b, k))\ny = min(x, max(k, n))\nreward = x / (y + 9) if {both} else ok"
     assert proven(text).certificate is not None
+
+
+@pytest.mark.parametrize("text", [
+    "1 / (loss + group_size(where=ok)) if group_size(where=ok) > 0 else -1",
+    "1 / (loss + group_size(where=ok) / 0.5) if loss < group_size(where=ok) / 0.5 else -1",
+    "words(completion) + a if ok else words(completion) + 1.0005 * a",
+])  # fmt: skip
+def test_wide_bounds_prove_no_order(text: str) -> None:
+    """Rounding is no share of a bound that no value comes near, nor of none."""
+    certificate = proven(text).certificate
+    assert certificate is not None
+    assert certificate.finite
+    assert not certificate.outcome_monotone

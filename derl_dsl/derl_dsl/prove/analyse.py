@@ -282,6 +282,12 @@ class Analysis:
         self, roots: list[int], known: Mapping[int, Range], path: Path, before: Path
     ) -> dict[int, Range] | None:
         """The ranges on a path that knows more than `before`; None when it cannot be taken."""
+        relations = Relations(self.graph, known, before, self.budget)
+        for a, b, strict in path.below - before.below:
+            # What is known to be no less cannot be less.
+            fixed = "const" in (self.graph.nodes[a].op, self.graph.nodes[b].op)
+            if strict and not fixed and relations.rise(b, a) >= 0:
+                return None
         try:
             return self._renewed(roots, known, path, path.news(before, self.graph))
         except _Impossible:

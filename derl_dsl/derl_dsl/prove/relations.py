@@ -117,7 +117,12 @@ class Relations:
         for a, b, strict in self.path.below:
             if a == x:
                 yield b, TINY if strict else 0.0
-        op, args, payload, _, _ = self.graph.nodes[x]
+        op, args, payload, _, is_list = self.graph.nodes[x]
+        if is_list:
+            # A step is no more than the largest, nor than the sum of steps that are 0 or more.
+            yield from self._found("list_max", (x,))
+            if self.known[x].lo >= 0:
+                yield from self._found("list_sum", (x,))
         if op in REDUCTIONS or op in GROUP:
             yield from self._among(op, args, payload, up=True)
             return
@@ -153,7 +158,9 @@ class Relations:
         for a, b, strict in self.path.below:
             if b == y:
                 yield a, TINY if strict else 0.0
-        op, args, payload, _, _ = self.graph.nodes[y]
+        op, args, payload, _, is_list = self.graph.nodes[y]
+        if is_list:
+            yield from self._found("list_min", (y,))
         if op in REDUCTIONS or op in GROUP:
             yield from self._among(op, args, payload, up=False)
             return

@@ -25,7 +25,7 @@ from derl_dsl.prove.relations import Relations
 
 # How many conditions are told apart inside each other.
 _CASES = 5
-# What rounding may take from an order, as a share of the numbers that are compared.
+# What rounding may take from an order of numbers of size 1, and its share of smaller ones.
 _ROUNDING = 1e-12
 
 
@@ -183,10 +183,11 @@ class _Proofs:
         if self.budget.left <= 0:
             return False
         relations = Relations(self.graph, known, path, self.budget, rough=True)
-        size = max(abs(v) for i in (x, y) for v in known[i][:2])
-        if relations.rise(x, y) >= -_ROUNDING * size:
+        # No share of wide bounds: the rewards compared may be small.
+        slack = -_ROUNDING * min(1.0, *(max(abs(v) for v in known[i][:2]) for i in (x, y)))
+        if relations.rise(x, y) >= slack:
             return True
-        if Polynomials(relations).least_rise(x, y) >= -_ROUNDING * size:
+        if Polynomials(relations).least_rise(x, y) >= slack:
             return True
         if cases == 0:
             return False
