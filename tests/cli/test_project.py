@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from derl_dsl.checker import check
 from derl_dsl.cli.check import check_command
+from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.tools.project import ProjectError, Settings, find_project, settings_of
 
 APP = typer.Typer()
@@ -208,3 +209,33 @@ def test_settings_cost_no_numpy_and_little_time(project):
         "assert not {'numpy', 'torch', 'pygls', 'yaml'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_module_named_as_trusted_is_known_to_commands(project, monkeypatch):
+    folder = project(
+        '[tool.derl]\nsuite = "math"\nprimitives = ["trusted:polite_words"]\n',
+        a="exact(completion, answer) + 0.1 * pleases(completion)",
+    )
+    (folder / "polite_words.py").write_text(
+        "import derl_dsl\n\n\n"
+        '@derl_dsl.primitive("(completion: text) -> number[0, 1]")\n'
+        "def pleases(completion):\n"
+        '    """Whether it says please."""\n'
+        '    return ["please" in text for text in completion]\n'
+    )
+    monkeypatch.syspath_prepend(folder)
+    try:
+        assert codes("a.derl") == [[]]
+    finally:
+        REGISTRY.clear()
+        sys.modules.pop("polite_words", None)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"), [("no_such_module", "cannot be imported"), ("json", "no primitive")]
+)
+def test_a_trusted_module_that_cannot_be_used_is_told(project, module, message):
+    project(f'[tool.derl]\nprimitives = ["trusted:{module}"]\n', a="1.0 * progress")
+    result = run("a.derl")
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -243,6 +243,18 @@ def load_primitives(
     return load_with(path, settings)
 
 
+def load_trusted(module: str) -> None:
+    """Import a module that declares trusted primitives; PrimitiveError when it cannot be."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - a module may raise anything; it is told
+        told = f"{type(error).__name__}: {error}"
+        raise PrimitiveError(f"trusted module {module!r} cannot be imported: {told}") from error
+    if not any(str(entry.origin) == f"module {module}" for entry in REGISTRY.values()):
+        mend = "decorate a function with @derl_dsl.primitive"
+        raise PrimitiveError(f"trusted module {module!r} declares no primitive; {mend}")
+
+
 def load_with(
     path: str | PathLike[str], settings: SandboxSettings, copy: Path | None = None
 ) -> tuple[Primitive, ...]:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from derl_dsl.elaborate.custom import REGISTRY, load_with
+from derl_dsl.elaborate.custom import REGISTRY, load_trusted, load_with
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
@@ -32,6 +32,8 @@ _HEADER = re.compile(
 
 # What holds for all files of a project: no pattern sets it.
 _WHOLE = ("primitives", "sandbox")
+# Before the name of a module whose primitives are trusted: importing it runs its code.
+TRUSTED = "trusted:"
 
 
 class ProjectError(ValueError):
@@ -59,7 +61,8 @@ class Settings:
     primitives: tuple[str, ...] = setting(
         (),
         "Files of untrusted primitives, relative to the folder of `pyproject.toml`: "
-        '`["politeness.py"]`. They run in the sandbox; only in `[tool.derl]` itself.',
+        '`["politeness.py"]`. They run in the sandbox. `"trusted:package.module"` imports an '
+        "installed module, which is code that runs here. Only in `[tool.derl]` itself.",
         example='["mine.py"]',
     )
     sandbox: SandboxSettings = setting(
@@ -100,7 +103,10 @@ class Settings:
         cannot be used.
         """
         for path in self.primitives:
-            load_with(path, self.sandbox)
+            if path.startswith(TRUSTED):
+                load_trusted(path.removeprefix(TRUSTED))
+            else:
+                load_with(path, self.sandbox)
         return _scope(self.suite, tuple(self.columns.items()), self.outcome, REGISTRY.version)
 
     def shown(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -233,7 +239,9 @@ def _read(file: Path, stamp: int) -> Project | None:
     patterns = table.pop("files", {})
     given = _settings(table, file, "tool.derl", ["files"])
     if "primitives" in given:
-        given["primitives"] = tuple(str(file.parent / f) for f in given["primitives"])
+        given["primitives"] = tuple(
+            f if f.startswith(TRUSTED) else str(file.parent / f) for f in given["primitives"]
+        )
     if not isinstance(patterns, dict):
         raise ProjectError(f"{file}: [tool.derl] files: expected a table of patterns")
     files = []
