@@ -247,7 +247,7 @@ def load_trusted(module: str) -> None:
     """Import a module that declares trusted primitives; PrimitiveError when it cannot be."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001 - a module may raise anything; it is told
+    except Exception as error:  # a module may raise anything; it is told
         told = f"{type(error).__name__}: {error}"
         raise PrimitiveError(f"trusted module {module!r} cannot be imported: {told}") from error
     if not any(str(entry.origin) == f"module {module}" for entry in REGISTRY.values()):
