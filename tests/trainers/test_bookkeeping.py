@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import weakref
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -380,3 +383,46 @@ def test_the_t_quantile_is_that_of_its_degrees_of_freedom() -> None:
     stats = pytest.importorskip("scipy.stats")
     for freedom in (1, 7, 30, 31, 32, 60, 300):
         assert quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=6e-4)
+
+
+@pytest.mark.slow
+def test_a_token_budget_ends_all_processes_of_torchrun_alike(tmp_path: Path) -> None:
+    sets = [
+        "inner.prompts=2", "inner.num_generations=4", "inner.updates=1",
+        "inner.max_completion_length=12", "task.arithmetic.size=40",
+        "task.arithmetic.test_size=10", "task.arithmetic.terms=3",
+        "task.arithmetic.warmup_size=200", "policy.tiny.steps=20",
+        "policy.tiny.hidden_size=32", "policy.tiny.heads=2", "budget.tokens=150",
+    ]  # fmt: skip
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "derl_dsl",
+        "train", "-e", "g1 + 0.1*g4", "-s", "derl-math", "--steps", "4", "--out", "out",
+        *(part for one in sets for part in ("--set", one)),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("budget of 150 tokens reached") == 1
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    # Four completions a process and step, and both count.
+    assert found["tokens"] >= 150
+    assert found["steps"] == 2
+
+
+def test_a_run_gives_back_its_memory(
+    task: Task, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import derl_trainers.inner.loop as module
+
+    seen: list[Any] = []
+    real = module._trainer
+
+    def kept(*arguments: Any) -> Any:
+        trainer = real(*arguments)
+        seen.extend(map(weakref.ref, (trainer, trainer.model)))
+        return trainer
+
+    monkeypatch.setattr(module, "_trainer", kept)
+    train_inner(
+        math_reward("g3 + chars(completion) / 100"), policy, task.train, task.validation, GROUP
+    )
+    assert [ref() for ref in seen] == [None, None]
