@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: dev demo test test-slow check format golden docs bench conformance conformance-quick clean
+.PHONY: agents agents-policy dev demo test test-slow check format golden docs bench conformance conformance-quick clean
 
 dev: $(READY)
 
@@ -25,6 +25,14 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The start policies of the agents' benchmark, kept in .benchmarks/agents.
+agents-policy: $(READY)
+	$(BIN)/python -m benchmarks.agents --policy-only
+
+# Four rewards on generated ALFWorld, L0 to L2, three seeds: hours on two cores, no part of the tests.
+agents: $(READY)
+	$(BIN)/python -m benchmarks.agents --out .benchmarks/agents.json
 
 # The long differential, soundness and training tests.
 test-slow: $(READY)
