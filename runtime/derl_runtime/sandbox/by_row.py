@@ -27,7 +27,7 @@ from derl_runtime.sandbox.zygotes import Zygote
 _LARGEST_RUN, _SMALLEST_RUN = 512, 64
 _LOAD = 0.5
 # The least that a row has in seconds, and of how many parts of the time left it has one at first.
-_LEAST, _PARTS = 0.005, 24
+_LEAST, _PARTS = 0.005, 64
 
 
 @dataclass(frozen=True, slots=True)
