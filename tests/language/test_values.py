@@ -50,9 +50,9 @@ def alike(found: list[float], expected: list[float]) -> None:
 def test_default_takes_what_applies(backend: str) -> None:
     found = scored("default(default(o, q), 0)", backend, o=[0.5, None, None], q=[None, 0.25, None])
     assert found == [0.5, 0.25, 0]
-    text = "default(default(group_mean(a, where=ok), group_mean(a, where=not ok)), 0)"
-    data = {"a": [0.5, 0.7, 0.1, 0.3], "ok": [True, True, False, False]}
-    alike(scored(text, backend, 2, **data), [0.6, 0.6, 0.2, 0.2])
+    text = "w + default(default(group_mean(a, where=ok), group_mean(a, where=not ok)), 0)"
+    data = {"a": [0.5, 0.7, 0.1, 0.3], "ok": [True, True, False, False], "w": [1, 2, 1, 2]}
+    alike(scored(text, backend, 2, **data), [1.6, 2.6, 1.2, 2.2])
     found = scored("default(default(a if ok else skip, o), 0)", backend,
                    a=[0.5, 0.5], ok=[True, False], o=[None, None])  # fmt: skip
     assert found == [0.5, 0]
@@ -64,7 +64,7 @@ def test_default_takes_what_applies(backend: str) -> None:
 def test_what_is_only_logged_cannot_touch_the_reward(backend: str) -> None:
     data = {"ok": [True, False], "w": [2.0, 40.0], "b": [None, 0.5]}
     alike(scored("_log = b\nreward = ok + 0.01 * group_min(w)", backend, 2, **data), [1.02, 0.02])
-    alike(scored("_log = b\nreward = 1 / group_min(w)", backend, 2, **data), [0.5, 0.5])
+    alike(scored("_log = b\nreward = w / group_min(w)", backend, 2, **data), [1, 20])
     lists = {"ok": [True, False], "xs": [[1.0], [1.0]], "ys": [[1.0], [2.0, 3.0]]}
     text = "_log = sum(xs + ys)\nreward = ok + sum(ys)"
     assert scored(text, backend, **lists) == [2, 5]
@@ -113,7 +113,9 @@ def test_a_fault_in_a_list_stays_with_what_reads_it(backend: str) -> None:
 def test_nan_under_a_guard_does_not_depend_on_order(backend: str, text: str) -> None:
     one = {"a": [0.0, 0.5], "b": [0.0, 0.5], "xs": [[0, 1], [0, 1]], "ys": [[0, 1], [0, 1]]}
     other = {"a": [0.5, 0.0], "b": [0.5, 0.0], "xs": [[1, 0], [1, 0]], "ys": [[1, 0], [1, 0]]}
-    assert scored(text, backend, 2, **one) == scored(text, backend, 2, **other) == [-1, -1]
+    one, other = one | {"w": [3.0, 4.0]}, other | {"w": [3.0, 4.0]}
+    text = f"w + {text}"
+    assert scored(text, backend, 2, **one) == scored(text, backend, 2, **other) == [2, 3]
 
 
 def test_score_many_takes_programs_whose_unused_part_joins_lists() -> None:
