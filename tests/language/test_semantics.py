@@ -76,12 +76,15 @@ def test_groups(backend: str) -> None:
         "group_size(where=ok) + 0 * a": [2.0] * 4 + [0.0] * 4,
     }
     for text, expected in cases.items():
-        assert score(text, backend, group_size=4, a=a, ok=ok) == expected, text
+        # A reward that is the same for a whole group is refused: b tells its rollouts apart.
+        found = score(f"{text} + b", backend, group_size=4, a=a, ok=ok, b=[0.0] * 8)
+        assert found == expected, text
 
 
 @both
 def test_a_group_function_of_nobody_is_not_applicable(backend: str) -> None:
-    found = score("group_mean(a, where=ok)", backend, group_size=2, a=[1, 2, 3, 4], ok=[1, 0, 0, 0])
+    data = {"a": [1, 2, 3, 4], "ok": [1, 0, 0, 0], "b": [0, 0, 0, 0]}
+    found = score("group_mean(a, where=ok) + b", backend, group_size=2, **data)
     assert found[:2] == [1, 1]
     assert all(math.isnan(v) for v in found[2:])
 
@@ -159,8 +162,8 @@ def test_groups_by_key_need_not_be_neighbours() -> None:
 
 
 def test_a_faulty_rollout_does_not_enter_its_group() -> None:
-    reward = derl_dsl.compile("group_mean(a)", columns=COLUMNS)
-    scores = reward.score({"a": [1.0, 99.0, 3.0]}, group_size=3)
+    reward = derl_dsl.compile("group_mean(a) + b", columns=COLUMNS)
+    scores = reward.score({"a": [1.0, 99.0, 3.0], "b": [0.0, 0.0, 0.0]}, group_size=3)
     assert scores.values[[0, 2]].tolist() == [2.0, 2.0]
     assert np.isnan(scores.values[1])
     assert [(f.kind, f.rows) for f in scores.faults] == [("out_of_range", (1,))]
