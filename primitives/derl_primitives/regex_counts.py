@@ -17,6 +17,11 @@ from derl_primitives.regex import parsed, regex_problem
 _REPEATS = {"MAX_REPEAT", "MIN_REPEAT"}
 _ALL = frozenset(range(129))  # ASCII, and one for all other characters
 _OTHER = 128
+_CATEGORIES = {
+    "CATEGORY_DIGIT": frozenset(map(ord, "0123456789")),
+    "CATEGORY_SPACE": frozenset(map(ord, " \t\n\r\f\v")),
+    "CATEGORY_WORD": frozenset(c for c in range(128) if chr(c).isalnum() or chr(c) == "_"),
+}
 
 
 def counting_problem(pattern: str) -> str | None:
@@ -72,9 +77,28 @@ def _compete(branches: list[list[Any]], rest: list[Any]) -> bool:
             continue
         for other in branches[:k] + branches[k + 1 :]:
             behind = [*other, *rest]
-            if _nullable(behind) or _first([*one, *rest]) & _first(behind):
+            if _nullable(behind) or _alike([*one, *rest], behind):
                 return True
     return False
+
+
+def _alike(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether some text can begin both: no character of their fixed beginnings keeps them apart."""
+    if not _first(one) & _first(other):
+        return False
+    return all(a & b for a, b in zip(_beginning(one), _beginning(other), strict=False))
+
+
+def _beginning(items: Sequence[Any]) -> list[frozenset[int]]:
+    """The characters of each place up to the first item that is not one character long."""
+    places = []
+    for op, argument in items:
+        if str(op) == "SUBPATTERN" and not places:
+            return _beginning([*argument[-1], *items[1:]])
+        if str(op) not in ("LITERAL", "IN", "NOT_LITERAL", "ANY"):
+            break
+        places.append(_first([(op, argument)]))
+    return places
 
 
 def _pending(items: Sequence[Any], *, followed: bool) -> bool:
@@ -142,7 +166,9 @@ def _class(argument: Sequence[Any]) -> frozenset[int]:
                 codes.add(min(code, _OTHER))
             case "RANGE", (low, high):
                 codes |= set(range(min(low, _OTHER), min(high, _OTHER) + 1))
+            case "CATEGORY", category if str(category) in _CATEGORIES:
+                codes |= _CATEGORIES[str(category)]
             case _:
-                return _ALL  # negated, or a category
+                return _ALL  # negated
     letters = {ord(chr(c).swapcase()) for c in codes if c < _OTHER and chr(c).isalpha()}
     return frozenset(codes | letters)
