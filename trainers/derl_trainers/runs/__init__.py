@@ -1,0 +1,1 @@
+"""What a run is made of: jobs, the store, executors, the live view."""
