@@ -91,7 +91,7 @@ def _alike(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 def _beginning(items: Sequence[Any]) -> list[frozenset[int]]:
     """The characters of each place up to the first item that is not one character long."""
-    places = []
+    places: list[frozenset[int]] = []
     for op, argument in items:
         if str(op) == "SUBPATTERN" and not places:
             return _beginning([*argument[-1], *items[1:]])
