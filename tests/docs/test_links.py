@@ -18,7 +18,16 @@ ROOMS = {
     "derl_dsl": "derl_dsl",
     "trainers": "derl_trainers",
 }
-SKIPPED = {".venv", ".git", ".pytest_cache", ".hypothesis", "runs", "node_modules", "data"}
+SKIPPED = {
+    ".pytest_cache",
+    ".venv",
+    ".git",
+    ".conformance",
+    ".benchmarks",
+    ".hypothesis",
+    "runs",
+    "data",
+}
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 # A path of this project: our code or pages, and data in a named folder; other data is a reader's.
