@@ -91,12 +91,11 @@ def test_rows_of_values_outside_their_range_and_the_range_they_need():
     assert d.hints == ("the data spans number[-3, 12]: declare that, or mend the rows",)
 
 
-def test_one_wrong_column_is_told_once():
+def test_a_row_that_is_no_text_is_told():
     text = "boxed(completion) + exact(completion, answer)"
-    found = on(text, {"completion": ["x", 5], "answer": ["1", "2"]}, "math")
-    (d,) = of_data(found)
-    assert d.code == "DRL702"
-    assert "must be text, but row 1 holds int: 5" in d.message
+    found = on(text, {"completion": ["x", {"a": 5}], "answer": ["1", "2"]}, "math")
+    (d,) = (d for d in of_data(found) if d.code == "DRL704")
+    assert "row 1 holds dict: {'a': 5}, which is no text" in d.message
 
 
 def test_a_bound_name_may_stand_in_the_data():

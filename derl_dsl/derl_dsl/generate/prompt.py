@@ -92,5 +92,7 @@ def _example(scope: Scope) -> str:
     if scope.outcome and scope.outcome not in numbers:
         return f"{scope.outcome} + 0.1 * progress"
     terms = [n for n in numbers if n != scope.outcome]
+    if not scope.outcome and not terms and "completion" in scope.names:
+        return "1 - 0.2 * min(chars(completion) / 1000, 1)"  # progress alone is one for a group
     first = scope.outcome or (terms.pop(0) if terms else "progress")
     return f"{first} + 0.2 * {terms[0]}" if terms else f"1 + 0.2 * {first}"
