@@ -83,7 +83,7 @@ def test_random_rows_keep_the_declared_types():
 def test_rows_of_a_file_are_repeated(tmp_path):
     path = tmp_path / "rows.jsonl"
     write_rows(path, {"n": [1.0, 2.0, 4.0], "unused": ["x", "y", "z"]})
-    found = record("-e", "group_mean(n)", "--data", path, "--rows", 8, "--group-size", 2,
+    found = record("-e", "n - group_mean(n)", "--data", path, "--rows", 8, "--group-size", 2,
                    "--backend", "reference")  # fmt: skip
     assert (found["rows"], found["group_size"]) == (8, 2)
     assert found["data"] == str(path)
@@ -107,7 +107,7 @@ BAD = [
     (("-e", "b", "--data", "rows.jsonl"), 1, "unknown name 'b'"),
     (("-e", "exact(completion, answer)", "-s", "math", "--data", "rows.jsonl"), 2,
      "rows.jsonl: the column 'completion' (text) is missing"),
-    (("-e", "group_mean(a)", "--data", "rows.jsonl"), 2,
+    (("-e", "a / (1 + group_mean(a))", "--data", "rows.jsonl"), 2,
      "3 rows are no whole number of groups of 8; set --rows or --group-size"),
     (("nowhere.derl",), 2, "cannot read nowhere.derl"),
 ]  # fmt: skip

@@ -30,7 +30,7 @@ TEXTS = [
     "a - group_mean(a) + 0.1 * group_rank(b)",
     "default(o, 0.5) + a",
     "o + a",
-    "group_quantile(b, 0.25, where=ok)",
+    "a + group_quantile(b, 0.25, where=ok)",
     "mean(third(xs, 2)) + mean(part(ys, 0.2, 0.9))",
 ]
 ROWS = 64

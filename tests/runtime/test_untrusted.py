@@ -132,7 +132,7 @@ def test_files_that_cannot_be_used_are_refused_with_their_name(tmp_path, source,
     path.write_text(source)
     with pytest.raises(derl_dsl.PrimitiveError) as error:
         derl_dsl.load_primitives(path, deadline=0.3)
-    assert str(error.value).startswith(str(path))
+    assert str(path) in str(error.value)
     assert said in str(error.value)
     assert len(REGISTRY) == 0
 
@@ -296,7 +296,7 @@ def test_a_project_names_them_and_all_commands_know_them(good, tmp_path, monkeyp
     found = json.loads(result.stdout)["components"]
     assert {c["name"]: c["mean"] for c in found}["p"] == 0.5
     (tmp_path / "r.test.derl").write_text(
-        '[[case]]\nname = "polite"\nrow = { completion = "please 5", answer = "5" }\nreward = 1.5\n'
+        '[[case]]\nname = "p"\nrow = { completion = "please: 5.", answer = "5" }\nreward = 1.5\n'
     )
     assert run("test", reward).exit_code == 0
     document = Document(str(reward), "polit(completion)")

@@ -127,7 +127,10 @@ def test_the_cap_counts_tokens_of_a_run_with_the_outcome_alone(policy: str) -> N
 
 
 def test_flat_rewards_end_a_job_early(policy: str) -> None:
-    job = inner(policy, formula="progress", inner=replace(INNER, steps=5))
+    job = inner(
+        policy, formula="1 * matches(completion, \"[a-f]{9}\")", suite="math",
+        inner=replace(INNER, steps=5),
+    )  # fmt: skip
     found = run(toys.changed(job, budget=c.BudgetSection(flat_steps=2)))
     assert (found["steps"], found["stopped"][:17]) == (2, "no group's reward")
 

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("torch")
 
 from derl_trainers.outer.judge import judge
-from derl_trainers.outer.proposers import Context, Past, make_proposer
+from derl_trainers.outer.proposers.base import Context, Past, make_proposer
 from derl_trainers.outer.proposers.endpoint import Endpoint, EndpointError
 from derl_trainers.settings.run import parse_config
 

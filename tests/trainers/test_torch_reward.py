@@ -179,8 +179,8 @@ SMOOTH = [
     "tanh(b) + sigmoid(3 * b) * cos(a)", "(a + 5) % (b + 3)", "min(a, b) + max(a, b * b) * 2",
     "clip(b, -1, 1) * ramp(a, 0.2, 0.8)", "mean(xs) * sum(ys) - min(xs) * max(ys)",
     "first(xs) * last(ys)", "mean(part(xs, 0.3, 0.9)) + a * sum(third(ys, 3) * b)",
-    "group_mean(a * b) * a", "group_std(a + b) * b", "group_min(a) + group_max(b * b)",
-    "group_quantile(b, 0.3)", "default(group_mean(b, where=d), a)",
+    "group_mean(a * b) * a", "group_std(a + b) * b", "a + group_min(a) + group_max(b * b)",
+    "a + group_quantile(b, 0.3)", "default(group_mean(b, where=d), a)",
     "default(group_std(a, where=b < 1), a)",
 ]  # fmt: skip
 

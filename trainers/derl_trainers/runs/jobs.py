@@ -261,6 +261,8 @@ def check_task(config: RunConfig, remote: bool = False) -> None:
 def _check_outcome(config: RunConfig) -> None:
     """Raise ConfigError for an outcome that no completion changes: rows of data cannot know it."""
     outcome = find_suite(config.suite).outcome
+    if outcome is None:  # pass@1 is then of the task's own answers
+        return
     reads = columns_of(derl_dsl.compile(f"1 * {outcome}", suite=config.suite))
     if config.task.own is None and not {"completion", "completion_ids"} & set(reads):
         raise ConfigError(
