@@ -16,9 +16,10 @@ import pytest
 pytest.importorskip("torch")
 
 from derl_trainers.outer.judge import judge
-from derl_trainers.outer.proposers.base import Context, Past, make_proposer
+from derl_trainers.outer.proposers.base import Past, make_proposer
 from derl_trainers.outer.proposers.endpoint import Endpoint, EndpointError
 from derl_trainers.settings.run import parse_config
+from tests.trainers.test_proposers import context
 
 Reply = tuple[int, dict[str, str], bytes]
 MESSAGES = [{"role": "user", "content": "write a formula"}]
@@ -88,8 +89,8 @@ def test_a_group_of_formulas(server: Server, monkeypatch: pytest.MonkeyPatch) ->
         Past(1, "g1 + g2", judge("g1 + g2", "derl-math").key, 0.625),
         Past(1, "g1 + (", None, -1.0, "not closed"),
     ]
-    asked = make_proposer(config, Context("", pytest.fail, "derl-math"))
-    assert asked.propose(2, past) == ["g1 + 0.1*g3", "0.7*g1 + 0.3*g4", ""]
+    asked = make_proposer(context(config))
+    assert asked.write(2, past) == ["g1 + 0.1*g3", "0.7*g1 + 0.3*g4", ""]
     assert {path for path, _, _ in server.requests} == {"/v1/chat/completions"}
     for _, headers, body in server.requests:
         assert headers["Authorization"] == "Bearer secret"
@@ -100,7 +101,7 @@ def test_a_group_of_formulas(server: Server, monkeypatch: pytest.MonkeyPatch) ->
         assert "-1.000: g1 + (" in prompt
     seeds = [body["seed"] for _, _, body in server.requests]
     assert len(set(seeds)) == 3
-    make_proposer(config, Context("", pytest.fail, "derl-math")).propose(2, past)
+    make_proposer(context(config)).write(2, past)
     assert [body["seed"] for _, _, body in server.requests[3:]] == seeds
 
 
