@@ -14,6 +14,7 @@ from derl_dsl import gallery
 from derl_dsl.adapters.export import Export, export, problems
 from derl_dsl.adapters.targets import Target
 from derl_grammar.limits import WIDE
+from tests.gallery.public import PUBLIC
 from tests.gallery.test_gallery import CASES
 
 SIZE, GROUPS = 4, 3
@@ -49,7 +50,7 @@ def gallery_jobs(target: Target, folder: Path) -> tuple[list[Job], int]:
         if problems(reward, target):
             refused += 1
             continue
-        make = CASES[name][0]
+        make = {**CASES, **PUBLIC}[name][0]
         rng = random.Random(name)
         rows = [make(rng) for _ in range(SIZE * GROUPS)]
         rows = [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows]

@@ -48,7 +48,7 @@ def page(results: list[Result], date: str) -> str:
         "<!-- Written by `make conformance`. -->\n",
         "Each target is run with every reward of the gallery that it can carry, on the rows of the "
         "gallery's own tests, and with rewards that fail, are NaN or hang; its numbers are held "
-        "against `reward.score`. *equal*: all of them, in the precision of the target. What is "
+        "against `reward.score`. *equal*: all of them, as exactly as its protocol allows. What is "
         "refused is refused by `derl-dsl export` with a diagnostic.\n",
         f"Run on {date}.\n",
         "| target | version | what ran | rewards | refused | "

@@ -200,21 +200,23 @@ class Scorer:
         return self._reward
 
     def row(self, *places: Any) -> dict[str, Any]:
-        """One rollout's columns, each from the first of the places (mappings) that has it."""
+        """One rollout's columns, each from the first of the places (mappings) that has it.
+
+        A column that none has is read out of a conversation, where one is there.
+        """
         known = [place for place in places if isinstance(place, Mapping)]
         row: dict[str, Any] = {}
         for name in columns_of(self.reward):
-            for place in known:
-                if name in place:
-                    row[name] = place[name]
-                    break
-                given = conversations.column(name, {key: [value] for key, value in place.items()})
-                if given is not None:
-                    row[name] = given[0]
-                    break
-            else:
+            own = next((place for place in known if name in place), None)
+            if own is not None:
+                row[name] = own[name]
+                continue
+            told = (conversations.column(name, {k: [v] for k, v in p.items()}) for p in known)
+            given = next((values for values in told if values is not None), None)
+            if given is None:
                 have = ", ".join(sorted({str(k) for place in known for k in place})) or "nothing"
                 raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+            row[name] = given[0]
         return row
 
     def score_rows(
