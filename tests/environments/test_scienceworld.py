@@ -123,7 +123,7 @@ def test_a_call_that_does_not_answer_ends_the_process_and_is_told(process: Machi
     with pytest.raises(EnvironmentFault, match="died or gave no answer in"):
         environment.step("look around")
     assert process.pid is None
-    assert environment.reset("find-plant/0").score == 0
+    assert environment.reset("find-plant/0").score < 1  # a fresh process; where it starts may pay
 
 
 @pytest.mark.java
