@@ -63,7 +63,7 @@ def test_a_hit_is_cut_down_to_what_it_needs():
     assert len(hit.decorations) <= 2
 
 
-def test_nothing_is_found_where_no_wrong_answer_can_outscore_a_right_one():
+def test_only_the_parts_can_be_bent_where_the_outcome_is_a_column():
     """The outcome is a column: what the texts say cannot bend it."""
     reward = derl_dsl.compile(
         "1 + 0.2 * boxed(completion) if ok else 0.1 * boxed(completion)",
