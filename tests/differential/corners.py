@@ -7,6 +7,7 @@ them pass the checker; under a guard NaN is as common as numbers are.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 COLUMNS = {
@@ -220,12 +221,14 @@ def program(rng: random.Random) -> str:
     return Writer(rng).program()
 
 
-def joined(rng: random.Random, count: int) -> str:
-    """Many programs as parts of one, so that one compilation serves them all."""
-    lines = []
+def joined(rng: random.Random, count: int, taken: Callable[[str], bool]) -> str:
+    """Many programs as parts of one, each `taken` alone, so that one compilation serves all."""
+    lines: list[str] = []
     for k in range(count):
-        writer = Writer(rng, f"p{k}_")
-        *parts, reward = writer.program().splitlines()
+        text = Writer(rng, f"p{k}_").program()
+        while not taken(text):
+            text = Writer(rng, f"p{k}_").program()
+        *parts, reward = text.splitlines()
         lines += [*parts, f"r{k} = {reward.removeprefix('reward = ')}"]
     return "\n".join([*lines, "reward = a + b"])
 
