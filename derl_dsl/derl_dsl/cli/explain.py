@@ -132,7 +132,10 @@ def _certificate(found: Explanation) -> list[str]:
         lines.append(f"margin       {certificate.margin:.6g} {between}")
         if errs:
             lines.append(f"             {errs}")
-    lines.append(f"vetoes       {', '.join(certificate.vetoes) or 'none'}")
+    vetoes = ", ".join(certificate.vetoes) or "none"
+    if certificate.undecided_vetoes:
+        vetoes += f"; not decided: {', '.join(certificate.undecided_vetoes)}"
+    lines.append(f"vetoes       {vetoes}")
     if certificate.steps is not None:
         steps = certificate.steps
         same = "telescope; " if steps.telescopes else ""

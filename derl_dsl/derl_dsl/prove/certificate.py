@@ -18,7 +18,8 @@ class Certificate:
     up to rounding (True), falls somewhere (False), or not decided (None; also without an
     outcome). `margin`: the least reward of a right rollout minus the largest of a wrong one (a
     lower bound unless `exact`); above 0 no wrong answer outscores a right one. `vetoes`: inputs
-    that at one of their values switch the outcome off. `cost`: operations per rollout,
+    that at one of their values switch the outcome off; `undecided_vetoes`: those of which neither
+    that nor its opposite was found. `cost`: operations per rollout,
     primitives weighted by their class. `exact`: by enumeration of all input values rather than
     by intervals. `steps`: the proof of the step rewards, None without `steps = …`.
     """
@@ -32,6 +33,7 @@ class Certificate:
     vetoes: tuple[str, ...]
     cost: int
     exact: bool
+    undecided_vetoes: tuple[str, ...] = ()
     steps: StepProof | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -44,4 +46,5 @@ class Certificate:
             steps = record["steps"]
             ends = {k: v for k, v in steps.items() if isinstance(v, float) and not math.isfinite(v)}
             record["steps"] = {**steps, **dict.fromkeys(ends)}
-        return {**record, "vetoes": list(self.vetoes)}
+        lists = {"vetoes": list(self.vetoes), "undecided_vetoes": list(self.undecided_vetoes)}
+        return {**record, **lists}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -69,6 +69,7 @@ class Prover:
             self.report.add(codes.CONSTANT, place, message, hint)
         else:
             self._report_outcome(monotone)
+        vetoes, undecided = self._vetoes() if finite and not constant else ((), ())
         return Certificate(
             finite=finite,
             lo=found.lo,
@@ -76,7 +77,8 @@ class Prover:
             constant=constant,
             outcome_monotone=monotone,
             margin=self._margin() if finite else None,
-            vetoes=self._vetoes() if finite and not constant else (),
+            vetoes=vetoes,
+            undecided_vetoes=undecided,
             cost=self._cost(),
             exact=self.points.exact,
         )
@@ -246,13 +248,17 @@ class Prover:
             self.root
         ]
 
-    def _vetoes(self) -> tuple[str, ...]:
-        """Inputs that, at one of their values, leave nothing of the outcome's effect."""
+    def _vetoes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Inputs that, at one of their values, leave nothing of the outcome's effect.
+
+        And those of which it is neither proven nor refuted by a sampled point.
+        """
         if not self._effect:
-            return ()
+            return (), ()
         exact = self.points.exact and self._place_of_outcome() is not None
-        found = self._exact_vetoes() if exact else self._interval_vetoes()
-        return tuple(leaf_name(self.graph, i) for i in found)
+        found, undecided = (self._exact_vetoes(), []) if exact else self._interval_vetoes()
+        names = partial(leaf_name, self.graph)
+        return tuple(map(names, found)), tuple(map(names, undecided))
 
     def _exact_vetoes(self) -> list[int]:
         assert self.outcome is not None
@@ -267,23 +273,24 @@ class Prover:
             if i != self.outcome and {row[k] for row in rows} > {row[k] for row in live}
         ]
 
-    def _interval_vetoes(self) -> list[int]:
+    def _interval_vetoes(self) -> tuple[list[int], list[int]]:
         """Inputs, lists and statistics at whose ends the outcome is proven to move nothing.
 
         What the outcome moves elsewhere is what it moved at a sampled point; without one, only an
-        end at which it moves nothing at all counts.
+        end at which it moves nothing at all counts. Second, those with an end that is not decided.
         """
         assert self.outcome is not None
         ends = [(i, end) for i in self._held() for end in self._ends(i)]
         moved, live = self._moved(ends)
         found: dict[int, None] = {}
+        undecided: dict[int, None] = {}
         for i, end in ends:
             if i in found or (i, end) in live:
                 continue
             change = self._change({i: Range(end, end)})
-            if max(abs(change.lo), abs(change.hi)) <= _VETO_SHARE * moved:
-                found[i] = None
-        return list(found)
+            proven = max(abs(change.lo), abs(change.hi)) <= _VETO_SHARE * moved
+            (found if proven else undecided)[i] = None
+        return list(found), [i for i in undecided if i not in found]
 
     def _held(self) -> list[int]:
         """What may veto: inputs, and statistics that do not see the outcome."""
