@@ -27,7 +27,7 @@ def main() -> None:
     given = arguments.parse_args()
     rollouts = given.rollouts or Path(str(files("derl_dsl") / "examples" / "gsm8k.jsonl"))
 
-    reward = derl_dsl.compile((HERE / "reward.derl").read_text("utf-8"), suite="math")
+    reward = derl_dsl.load(HERE / "reward.derl")
     columns = read_rows(rollouts)
     scores = reward.score(columns)
     write_rows(given.out, {**columns, "reward": scores.values, **scores.parts})

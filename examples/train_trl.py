@@ -50,7 +50,7 @@ def main() -> None:
     given = arguments.parse_args()
 
     # A compiled reward is a TRL reward function: columns of the dataset arrive by name.
-    reward = derl_dsl.compile((HERE / "reward.derl").read_text("utf-8"), suite="math")
+    reward = derl_dsl.load(HERE / "reward.derl")
     print(f"margin between right and wrong: {reward.certificate.margin:g}, proven")
     rows = sums(64) if given.data is None else read_rows(given.data)
     model, tokenizer = policy(given.model)

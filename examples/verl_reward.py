@@ -24,7 +24,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=Path("reward_for_verl.py"))
     given = arguments.parse_args()
 
-    reward = derl_dsl.compile((HERE / "reward.derl").read_text("utf-8"), suite="math")
+    reward = derl_dsl.load(HERE / "reward.derl")
     verl = TARGETS["verl"]
     for problem in problems(reward, verl):
         raise SystemExit(f"verl cannot score with this reward: {problem.message}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from derl_dsl.score.kernels import BoundReward
     from derl_dsl.score.many import score_many
     from derl_dsl.score.reward import Reward, RewardError, Scores, compile
+    from derl_dsl.tools.loading import load
 
 # What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
 _LAZY = {
@@ -28,6 +29,7 @@ _LAZY = {
     "RewardError": "score.reward",
     "Scores": "score.reward",
     "compile": "score.reward",
+    "load": "tools.loading",
     "score_many": "score.many",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "Scores",
     "check",
     "compile",
+    "load",
     "load_primitives",
     "primitive",
     "score_many",
@@ -50,3 +53,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(f"derl_dsl.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'derl_dsl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from derl_dsl.elaborate.convert import input_value
 from derl_dsl.elaborate.expressions import Elaborator
-from derl_dsl.elaborate.scope import Scope, build_scope
+from derl_dsl.elaborate.header import scope_of
+from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.values import Value
 from derl_dsl.graph.ir import Graph
 from derl_dsl.lint.suppress import suppressed
@@ -37,7 +38,11 @@ def outcome_node(scope: Scope, graph: Graph) -> int | None:
     """The node of the scope's outcome expression, added to the graph when it is new."""
     if scope.outcome is None:
         return None
-    used = {str(graph.source(i)): i for i, node in enumerate(graph.nodes) if node.op == "input"}
+    used = {
+        scope.spelled(graph.source(i)): i
+        for i, node in enumerate(graph.nodes)
+        if node.op == "input"
+    }
     stated = next((name for name in (scope.outcome, *scope.outcomes) if name in used), None)
     if stated is not None and stated != scope.outcome:
         return used[stated]
@@ -108,9 +113,11 @@ def check(
     """All findings about a reward program, in the order of the text.
 
     `suite` names what the program may use; `columns` types further inputs by hand
-    (`{"g1": "number[0, 1]"}`). Raises ValueError for an unknown suite or type.
+    (`{"g1": "number[0, 1]"}`) or says what the data calls one (`{"solution": "answer"}`). What is
+    not given is read from the header (`# suite: math`). Raises ValueError for an unknown suite or
+    type.
 
     >>> [d.code for d in check("g1 / (g3 - g4)", suite="derl-math")]
     ['DRL301']
     """
-    return list(check_source(Source(text), build_scope(suite, columns, outcome)).diagnostics)
+    return list(check_source(Source(text), scope_of(text, suite, columns, outcome)).diagnostics)

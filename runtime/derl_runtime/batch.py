@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from derl_runtime.applying import apply_primitive
 from derl_runtime.cache import CACHE, Cache
 from derl_runtime.faults import FaultLog
+from derl_runtime.golds import apply_to_golds
 from derl_runtime.reading import Reader
 from derl_runtime.sources import Apply, Column, Literal, Source
 from derl_runtime.values import Values
@@ -38,4 +38,4 @@ class Batch(Reader):
         if source.name is not None and source.name in self.columns:
             return self.read(source.name, source.type)
         inputs = [a.value if isinstance(a, Literal) else self.values(a) for a in source.args]
-        return apply_primitive(self, source, inputs)
+        return apply_to_golds(self, source, inputs)

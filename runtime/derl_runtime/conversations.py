@@ -20,6 +20,7 @@ import numpy as np
 SOURCES = ("completion", "messages")
 _TOOLS = ("tool", "function")
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
+_GOLDS = (str, int, float, np.number)
 _PLAIN_PARTS = ("text", "output_text", "input_text")
 _THOUGHTS = ("thinking", "reasoning")
 
@@ -242,6 +243,22 @@ def text_of(name: str, value: Any) -> str | None:
             return _content(value)[0]
         return text_of(name, value[0]) if len(value) == 1 else None
     return None
+
+
+def golds_of(name: str, data: Sequence[Any]) -> dict[int, list[str]]:
+    """The rows that hold several texts or numbers, of which any is right, each as texts.
+
+    A list in a column of what was said is a conversation, and none of those.
+    """
+    if name in (*SOURCES, "prompt") or all(type(v) is str for v in data):
+        return {}
+    found = {}
+    for row, value in enumerate(data):
+        if isinstance(value, list | tuple | np.ndarray) and len(value) > 1:
+            texts = [text_of(name, v) if isinstance(v, _GOLDS) else None for v in value]
+            if all(text is not None for text in texts):
+                found[row] = [text for text in texts if text is not None]
+    return found
 
 
 def texts_of(name: str, value: Any) -> list[str] | None:

@@ -142,6 +142,9 @@ class Reader:
     def _objects(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
         """Texts, or lists of steps; None is a missing value."""
         data = data if isinstance(data, Rows | list) else list(data)
+        golds = conversations.golds_of(name, data) if kind == Text() else {}
+        if golds:
+            data = [golds[k][0] if k in golds else v for k, v in enumerate(data)]
         if kind == Text():
             data = self._texts(name, data, conversations.text_of, kind)
         elif kind == List(Text()):
@@ -150,7 +153,8 @@ class Reader:
         if missing and not optional:
             self.faults.append(fault("missing", name, missing, "no value"))
         flat, bad = self.steps(name, data, kind) if isinstance(kind, List) else (None, [])
-        return Values(data, self._all_but([*missing, *bad]), flat)
+        several = [golds.get(k, [v]) for k, v in enumerate(data)] if golds else None
+        return Values(data, self._all_but([*missing, *bad]), flat, several)
 
     def _texts(
         self, name: str, data: Sequence[Any], read: Callable[[str, Any], Any], kind: Type

@@ -75,12 +75,14 @@ class Values:
     """B values of one input and which of them are valid (None: all).
 
     Numbers and conditions are float64 arrays; texts and lists are sequences. `flat` has lists of
-    numbers as one array, once that was made.
+    numbers as one array, once that was made. `golds` has the texts of every row where some rows
+    hold several of which any is right; `data` has the first.
     """
 
     data: Any
     valid: Mask | None
     flat: Ragged | None = None
+    golds: Sequence[Sequence[str]] | None = None
 
     def ragged(self) -> Ragged:
         """Lists of numbers or conditions as one array with offsets; invalid rows are empty."""

@@ -26,10 +26,9 @@ from derl_dsl.adapters.export import Export, export
 from derl_dsl.adapters.targets import TARGETS
 from derl_trainers.policy.loading import small_llama
 from tests.adapters.test_export import load
-from tests.adapters.trl_processes import REWARD
+from tests.adapters.trl_processes import COLUMNS, NAMED, REWARD
 
 ROOT = Path(__file__).resolve().parents[2]
-COLUMNS = {"completion": "text", "digit": "number[0, 9]"}
 TEMPLATE = (
     "{% for m in messages %}{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}{% endif %}"
 )
@@ -82,6 +81,12 @@ def test_two_processes_score_as_one(policy: Path, tmp_path: Path) -> None:
         expected = reward.score(whole, group_size=8).values.tolist()
         assert first["said"] + second["said"] == expected
         assert len({round(v, 6) for v in expected}) > 2
+    logged = json.loads((tmp_path / "two" / "log0.json").read_text())
+    for line in logged:
+        assert {f"rewards/{name}/mean" for name in NAMED} <= line.keys()
+        assert line["parts/short/w"] == pytest.approx(line["rewards/short/mean"])
+        assert line["parts/digits/w"] == pytest.approx(10 * line["rewards/digits/mean"])
+    assert logged
 
 
 def test_rloo_says_its_groups_too(policy: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from trl import GRPOConfig, GRPOTrainer
 import derl_dsl
 
 # The group's mean moves with every row of it; a group of eight is cut by two processes of four.
+# Two more, named: two lines of each process's log.
+NAMED = {
+    "short": "w = 1 - ramp(chars(completion), 2, 8)\nreward = w",
+    "digits": "w = digit\nreward = 0.1 * w",
+}
+COLUMNS = {"completion": "text", "digit": "number[0, 9]"}
 REWARD = "chars(completion) - group_mean(chars(completion)) + 0.001 * group_rank(digit)"
 
 
@@ -35,14 +42,18 @@ class Recorded:
 
 def main(policy: str, folder: str) -> None:
     """Two steps of two groups of eight; two processes hold four completions of each."""
-    reward = derl_dsl.compile(REWARD, columns={"completion": "text", "digit": "number[0, 9]"})
+    reward = derl_dsl.compile(REWARD, columns=COLUMNS)
+    named = [derl_dsl.compile(text, columns=COLUMNS, name=name) for name, text in NAMED.items()]
     rank = os.environ.get("RANK", "0")
     rows = [{"prompt": f"{k}+{k}=", "digit": k % 10} for k in range(16)]
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     trainer = GRPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(policy),
         processing_class=AutoTokenizer.from_pretrained(policy, padding_side="left"),
-        reward_funcs=[Recorded(reward, Path(folder) / f"rank{rank}.jsonl")],
+        reward_funcs=[
+            Recorded(reward, Path(folder) / f"rank{rank}.jsonl"),
+            *pickle.loads(pickle.dumps(named)),
+        ],
         train_dataset=Dataset.from_list(rows),
         args=GRPOConfig(
             output_dir=folder, use_cpu=True, report_to=[], num_generations=8, max_steps=2,

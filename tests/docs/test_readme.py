@@ -52,11 +52,14 @@ def test_tutorial(tmp_path: Path) -> None:
     assert commands >= 6
 
 
-def test_python_of_the_first_page_compiles() -> None:
+def test_python_of_the_first_page_loads(tmp_path: Path) -> None:
     import derl_dsl
 
     page = (ROOT / "README.md").read_text("utf-8")
-    text = page.split('compile(\n    """')[1].split('"""')[0]
-    certificate = derl_dsl.compile(text, suite="math").certificate
+    (tmp_path / "short.derl").write_text(
+        page.split("`short.derl`:\n```python\n")[1].split("```")[0]
+    )
+    assert 'derl_dsl.load("short.derl")' in page
+    certificate = derl_dsl.load(tmp_path / "short.derl").certificate
     assert certificate.outcome_monotone is True
     assert certificate.margin == 0.9

@@ -113,7 +113,7 @@ def test_unknown_arguments() -> None:
         derl_dsl.compile("g1", suite="derl-mth")
     with pytest.raises(ValueError, match="unknown backend"):
         derl_dsl.compile("g1", suite="derl-math", backend="cuda")
-    with pytest.raises(ValueError, match="unknown type"):
+    with pytest.raises(ValueError, match="cannot read type 'int'"):
         derl_dsl.check("x", columns={"x": "int"})
 
 

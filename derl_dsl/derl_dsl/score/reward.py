@@ -16,7 +16,7 @@ from derl_dsl.backends import BACKENDS, DTYPES
 from derl_dsl.backends.kernel import Offsets
 from derl_dsl.checker import linted, prove_source
 from derl_dsl.elaborate.custom import Origin, origins_of
-from derl_dsl.elaborate.scope import build_scope
+from derl_dsl.elaborate.header import scope_of
 from derl_dsl.graph.ir import Param
 from derl_dsl.graph.needs import Needs
 from derl_dsl.prove.certificate import Certificate
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from derl_dsl.score.tensors import TorchReward
 
 Array = NDArray[np.float64]
+# The name of a reward that was given none.
+NAME = "reward"
 
 
 class RewardError(ValueError):
@@ -97,7 +99,12 @@ class Reward:
     """
 
     def __init__(
-        self, checked: Checked, backend: str, dtype: str, arguments: tuple[Any, ...]
+        self,
+        checked: Checked,
+        backend: str,
+        dtype: str,
+        arguments: tuple[Any, ...],
+        name: str = NAME,
     ) -> None:
         assert checked.graph is not None
         assert checked.certificate is not None
@@ -110,7 +117,7 @@ class Reward:
         self._arguments = arguments
         self.faults = FaultLog()
         self.groups: Groups = None
-        self.__name__ = "reward"
+        self.__name__ = name
 
     def __reduce__(self) -> tuple[Any, ...]:
         sources = map(self.graph.source, self._needs.inputs)
@@ -150,9 +157,8 @@ class Reward:
 
     @property
     def suite(self) -> str | None:
-        """The suite whose names the program may use, as it was given."""
-        found: str | None = self._arguments[1]
-        return found
+        """The suite whose names the program may use, as it was given or as its header says."""
+        return self._checked.scope.suite
 
     @property
     def outcome(self) -> str | None:
@@ -293,13 +299,15 @@ class Reward:
         `prompts` and `completions` become the columns `prompt` and `completion`; of messages, what
         the assistant said last. Groups are what the trainer says, or `with_groups`; where a group
         straddles processes their rows are gathered. `progress` is read from the trainer's state.
-        Named parts are logged through `log_metric`. Raises ColumnError when groups are not known.
+        Named parts are logged through `log_metric` as `parts/PART`, or `parts/NAME/PART` where the
+        reward has a name of its own. Raises ColumnError when groups are not known.
         """
         given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
         scores = self.score_call(given, trainer_of(log_metric))
         if log_metric is not None:
+            own = "" if self.__name__ == NAME else f"{self.__name__}/"
             for name, mean in scores.part_means().items():
-                log_metric(f"parts/{name}", mean)
+                log_metric(f"parts/{own}{name}", mean)
         return [None if v != v else v for v in scores.values.tolist()]
 
     def with_groups(self, groups: Groups) -> Reward:
@@ -377,10 +385,12 @@ def compile(
     backend: str = "auto",
     limits: Limits = MODEL,
     dtype: str = "float64",
+    name: str = NAME,
 ) -> Reward:
     """Compile a reward program.
 
-    `suite`, `columns` and `outcome` say what the program may name, as in `check`. `backend` is
+    `suite`, `columns` and `outcome` say what the program may name, as in `check`; what is not given
+    is read from its header. `name` is what trainers log it as, `__name__`. `backend` is
     `auto` (the virtual machine, then compiled code for a reward that is much used), `vm`, `native`,
     `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
     RewardError with all diagnostics when the program has errors, ValueError for an unknown suite,
@@ -396,13 +406,13 @@ def compile(
         raise ValueError(f"unknown backend {backend!r}; one of {', '.join(BACKENDS)}")
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; one of {', '.join(DTYPES)}")
-    checked = prove_source(Source(text), build_scope(suite, columns, outcome), limits)
+    checked = prove_source(Source(text), scope_of(text, suite, columns, outcome), limits)
     if not checked.ok:
         raise RewardError(checked.diagnostics, checked.source)
     if dtype == "float32":
         _warn_of_float32(checked)
-    arguments = (text, suite, columns, outcome, backend, limits, dtype)
-    return Reward(checked, backend, dtype, arguments)
+    arguments = (text, suite, columns, outcome, backend, limits, dtype, name)
+    return Reward(checked, backend, dtype, arguments, name)
 
 
 def _warn_of_float32(checked: Checked) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from derl_dsl.elaborate.custom import REGISTRY, load_trusted, load_with
+from derl_dsl.elaborate.header import Header, header_of
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
@@ -21,14 +21,6 @@ from derl_runtime.sandbox_settings import SandboxSettings
 
 # Bytes of a pyproject.toml.
 _LARGEST = 4 << 20
-
-_TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
-_HEADER = re.compile(
-    r"^[ \t]*#[ \t]*(?:suite:[ \t]*(?P<suite>\S+)|outcome:[ \t]*(?P<outcome>\S.*?)"
-    r"|column:[ \t]*(?P<column>[A-Za-z_]\w*)[ \t]*:[ \t]*(?P<type>\S.*?))[ \t\r]*$",
-    re.M,
-)
-
 
 # What holds for all files of a project: no pattern sets it.
 _WHOLE = ("primitives", "sandbox")
@@ -189,30 +181,17 @@ def settings_of(path: str, text: str = "") -> Settings:
 def header_settings(path: str, text: str, settings: Settings | None = None) -> Settings:
     """Settings with those of a reward's header over them. Raises ProjectError."""
     settings = settings or Settings()
-    given, columns = _header(text)
-    if not given and not columns:
+    header = header_of(text)
+    if header == Header():
         return settings
-    settings = settings.over(given)
-    settings = replace(settings, columns={**settings.columns, **columns})
+    given = {"suite": header.suite, "outcome": header.outcome}
+    settings = settings.over({key: value for key, value in given.items() if value is not None})
+    settings = replace(settings, columns={**settings.columns, **header.columns})
     try:
         settings.scope()
     except ValueError as error:
         raise ProjectError(f"{path}: {error}") from None
     return settings
-
-
-def _header(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Suite and outcome, and columns, of the comments above the first statement; the first wins."""
-    given: dict[str, str] = {}
-    columns: dict[str, str] = {}
-    top = _TOP.match(text)
-    for line in _HEADER.finditer(text, 0, top.end() if top else 0):
-        if line["column"]:
-            columns[line["column"]] = line["type"]
-        else:
-            kind = str(line.lastgroup)
-            given.setdefault(kind, line[kind])
-    return given, columns
 
 
 @cache
