@@ -79,10 +79,10 @@ def test_columns_are_renamed_at_load() -> None:
     [
         (
             {"solution": "answr"},
-            "neither a type nor a column of the program; did you mean 'answer'",
+            "neither a column of the program; did you mean 'answer'",
         ),
         ({"a": "answer", "b": "answer"}, "'a' and 'b' both stand for 'answer'"),
-        ({"a": "boxed"}, "neither a type nor a column"),
+        ({"a": "boxed"}, "neither a column of the program"),
     ],
 )
 def test_bad_renamings(columns: dict[str, str], message: str) -> None:

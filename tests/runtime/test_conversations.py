@@ -94,7 +94,8 @@ def test_a_tools_text_is_never_paid() -> None:
 @pytest.mark.parametrize(
     ("gold", "value"),
     [(4, 1.0), (4.0, 1.0), ("4", 1.0), (["4"], 1.0), ([4], 1.0), (np.int64(4), 1.0), (4.5, 0.0),
-     (None, None), ({"a": 4}, None), (["4", "5"], 1.0), (["3", 5], 0.0), (["4", None], None), ([], None), (float("nan"), None)],
+     (None, None), ({"a": 4}, None), (["4", "5"], 1.0), (["3", 5], 0.0), (["4", None], None),
+     ([], None), (float("nan"), None)],
 )  # fmt: skip
 def test_golds_of_any_kind_are_read_and_the_rest_is_a_fault(gold: Any, value: Any) -> None:
     reward = derl_dsl.compile("1 * exact(completion, answer)", suite="math")
