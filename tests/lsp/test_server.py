@@ -319,6 +319,18 @@ async def test_the_fix_of_a_lint_is_a_quick_fix(file):
     assert await file.change(ignored) == []
 
 
+async def test_one_action_makes_all_safe_fixes(file):
+    await file.open("# suite: derl-math\n2 * (g1 - -g2 + guard(0.5 * g3, 0)) + 1")
+    context = lsp.CodeActionContext(diagnostics=[], only=[lsp.CodeActionKind.SourceFixAll])
+    where = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
+    params = lsp.CodeActionParams(lsp.TextDocumentIdentifier(file.uri), where, context)
+    (action,) = await file.client.text_document_code_action_async(params)
+    mended = file.applied(action.edit.changes[file.uri])
+    assert mended == "# suite: derl-math\n2 * (g1 + g2 + (0.5 * g3)) + 1"
+    await file.change(mended)
+    assert not await file.client.text_document_code_action_async(params)
+
+
 async def test_settings_of_the_project(file, tmp_path):
     config = tmp_path / "pyproject.toml"
     config.write_text('[tool.derl]\nsuite = "derl-math"\nignore = ["DRL306"]\n')

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from derl_dsl.version import __version__
+from derl_grammar.near import suggestion
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+class _Commands(TyperGroup):
+    """The commands; a name that is none of them is answered with the nearest one, once."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            ctx.fail(f"no command {args[0]!r}{suggestion(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+# What shells set when they ask for what could come next.
+_COMPLETE = "_DERL_DSL_COMPLETE"
 
 # A command's module is imported when it is called, so that `check` starts without NumPy.
 # Extensions add theirs.
 COMMANDS = {
+    "new": "derl_dsl.cli.new:new_command",
     "check": "derl_dsl.cli.check:check_command",
     "fmt": "derl_dsl.cli.fmt:fmt_command",
     "explain": "derl_dsl.cli.explain:explain_command",
@@ -37,6 +54,7 @@ COMMANDS = {
     "export": "derl_dsl.cli.export:export_command",
     "import": "derl_dsl.cli.imports:import_command",
     "sandbox": "derl_dsl.cli.sandbox:sandbox_command",
+    "doctor": "derl_dsl.cli.doctor:doctor_command",
     "lsp": "derl_dsl.cli.lsp:lsp_command",
 }
 
@@ -89,9 +107,17 @@ def _list_commands() -> None:
         app.command(name, help=ast.get_docstring(next(found)))(lambda: None)
 
 
+def _words() -> list[str]:
+    """The words of the command line: of this one, or of the one that a shell completes."""
+    if _COMPLETE not in os.environ:
+        return sys.argv[1:]
+    typed = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return typed.split()[1:]
+
+
 def main() -> None:
     """Run `derl-dsl`; Ctrl-C ends it with exit code 130."""
-    called = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    called = next((word for word in _words() if not word.startswith("-")), "")
     if called not in COMMANDS:
         find_extensions()
     if called in COMMANDS:

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from derl_dsl.checker import OutcomeError, check_source
-from derl_dsl.cli.formats import Format, github, sarif
-from derl_dsl.cli.inputs import (
-    Columns,
-    Expression,
-    Outcome,
-    Suite,
-    by_line,
-    fail,
-    read_settings,
-    read_sources,
-    say,
-)
-from derl_dsl.prove.checked import Checked
-from derl_dsl.tools.project import Settings
+from derl_dsl.cli.checking import Finding, Flags, More, check_file, check_text
+from derl_dsl.cli.formats import Format, github, github_problem, sarif
+from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, say
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
+
+# So many files are checked before anything more is loaded.
+_FEW = 100
 
 
 def check_command(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Reward files; - reads from stdin.")
+        list[str] | None,
+        typer.Argument(help="Reward files, and folders with all below them; - reads from stdin."),
     ] = None,
     expression: Expression = None,
     suite: Suite = None,
@@ -38,6 +31,13 @@ def check_command(
     outcome: Outcome = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="Each line is a program of its own.")
+    ] = False,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Make the fixes that are proven to leave the reward as it is."),
+    ] = False,
+    watched: Annotated[
+        bool, typer.Option("--watch", help="Check again whatever is saved, until Ctrl-C.")
     ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Also check that these rows have what the rewards need.")
@@ -51,86 +51,119 @@ def check_command(
 ) -> None:
     """Check rewards: syntax, names, types, and proofs that they are finite, bounded, not constant.
 
-    Exits 0 when no error was found, 1 when one was, 2 when an input could not be read.
+    Of a folder all .derl files are checked, but for tests and what .gitignore leaves out.
+
+    Exits 0 when no error was found, 1 when one was, 2 when an input could not be read; the others
+    are checked all the same.
     """
-    found = []
-    for whole in read_sources(files or [], expression):
-        settings = read_settings(whole, suite, column, outcome, limits)
-        found += [_checked(source, settings) for source in (by_line(whole) if lines else [whole])]
+    names = files or []
+    flags = Flags(suite, tuple(column or ()), outcome, limits, lines, fix)
+    _refuse(names, expression, flags, watched, data, format)
+    more = None
     if data is not None:
-        found = _on_data(found, data)
+        from derl_dsl.cli.against import against
+
+        more = against(data)
+    found = _of_files(flags, names, watched, more)
+    if expression is not None:
+        found += check_text(flags, Source(expression, "<expression>"), more)
     _show(found, format)
-    raise typer.Exit(0 if all(c.ok for c in found) else 1)
+    unread = any(one.problem is not None for one in found)
+    raise typer.Exit(2 if unread else 0 if all(one.ok for one in found) else 1)
 
 
-def _checked(source: Source, settings: Settings) -> Checked:
-    try:
-        checked = check_source(source, settings.scope(), settings.sizes)
-    except OutcomeError as error:
-        fail(f"{source.path}: {error}")
-    return replace(checked, diagnostics=settings.shown(checked.diagnostics))
+def _of_files(
+    flags: Flags, names: Sequence[str], watched: bool, more: More | None
+) -> list[Finding]:
+    """What is found in files and folders; a few plain files need no help."""
+    if not watched and not any(map(os.path.isdir, names)) and len(names) < _FEW:
+        files = [name for name in dict.fromkeys(names) if not name.endswith(".test.derl")]
+        return [found for name in files for found in check_file(flags, name, more)]
+    from derl_dsl.cli.folders import check_files, expand, watch
+
+    if watched:
+        watch(flags, names, lambda found: _print(found, many=True))
+    listed = list(expand(names))
+    if names and not listed:
+        fail(f"no reward below {', '.join(names)}; write one: derl-dsl new my_reward")
+    unread = [one for one in listed if isinstance(one, Finding)]
+    return unread + check_files(flags, [one for one in listed if isinstance(one, str)], more)
 
 
-def _on_data(found: list[Checked], data: Path) -> list[Checked]:
-    """The programs with what the rows of a data file lack added to their diagnostics."""
-    from derl_dsl.tools.audit.faults import check_data
-    from derl_runtime.data import DataError, read_logs
-    from derl_runtime.reading import ColumnError
+def _refuse(
+    names: Sequence[str],
+    expression: str | None,
+    flags: Flags,
+    watched: bool,
+    data: Path | None,
+    format: Format,
+) -> None:
+    """End the command when what it was given does not go together."""
+    if names and all(name.endswith(".test.derl") for name in names):
+        fail(f"{names[0]} holds tests, no reward; run them: derl-dsl test {names[0]}")
+    if not names and expression is None:
+        fail("name a reward file or folder, - for standard input, or give the text with -e")
+    if flags.fix and (flags.lines or expression is not None or "-" in names):
+        fail("--fix writes reward files: name files or folders, without -, -e and --lines")
+    if watched and (flags.fix or data is not None or expression is not None or "-" in names):
+        fail("--watch checks files and folders, without -, -e, --fix and --data")
+    if watched and format is not Format.text:
+        fail("--watch prints text: leave --format out")
 
-    try:
-        rows = read_logs(data, say)
-        return [check_data(checked, rows) for checked in found]
-    except DataError as error:
-        fail(str(error))
-    except ColumnError as error:
-        fail(f"{data}: {error}")
 
-
-def _show(found: list[Checked], format: Format) -> None:
-    findings = [(c.source, c.diagnostics) for c in found]
+def _show(found: list[Finding], format: Format) -> None:
+    read = [one for one in found if one.problem is None]
+    problems = [(one.source.path, one.problem) for one in found if one.problem is not None]
+    findings = [(one.source, one.diagnostics) for one in read]
+    if format is not Format.github:
+        for _, problem in problems:
+            say(problem)
     match format:
         case Format.text:
-            _print(found)
+            _print(read, many=len(found) > 1)
         case Format.json:
-            typer.echo(json.dumps({"files": [_record(c) for c in found]}, ensure_ascii=False))
+            record: dict[str, object] = {"files": [one.to_json() for one in read]}
+            if problems:
+                record["unread"] = [{"path": path, "message": why} for path, why in problems]
+            typer.echo(json.dumps(record, ensure_ascii=False))
         case Format.github:
-            typer.echo(github(findings), nl=any(diagnostics for _, diagnostics in findings))
+            lines = [github_problem(path, why) for path, why in problems]
+            text = "\n".join(filter(None, [*lines, github(findings)]))
+            typer.echo(text, nl=bool(text))
         case Format.sarif:
-            typer.echo(json.dumps(sarif(findings), ensure_ascii=False, indent=2))
+            unread = [why for _, why in problems]
+            typer.echo(json.dumps(sarif(findings, unread), ensure_ascii=False, indent=2))
 
 
-def _record(checked: Checked) -> dict[str, Any]:
-    certificate = checked.certificate
-    return {
-        "path": checked.source.path,
-        "ok": checked.ok,
-        "diagnostics": [d.to_json() for d in checked.diagnostics],
-        "certificate": certificate.to_json() if certificate is not None else None,
-    }
+def _print(found: list[Finding], many: bool) -> None:
+    for one in found:
+        for made in one.fixed:
+            assert made.fix is not None
+            place = f"{one.source.path}:{made.line}:{made.column}"
+            typer.echo(f"{place}: fixed {made.code}: {made.fix.message or made.message}")
+        if one.problem is not None:
+            say(one.problem)
+        if one.diagnostics:
+            typer.echo(render(one.diagnostics, one.source) + "\n")
+        if one.ok and not many:
+            typer.echo(f"{one.source.path}: ok, {_summary(one)}")
+    every = [d for one in found for d in one.diagnostics]
+    errors = sum(d.severity == "error" for d in every)
+    warnings = sum(d.severity == "warning" for d in every)
+    fixed = sum(len(one.fixed) for one in found)
+    if many or errors or fixed:
+        good = sum(one.ok for one in found)
+        counts = [f"{good} ok", _count(errors, "error"), _count(warnings, "warning")]
+        counts += [f"{fixed} fixed"] if fixed else []
+        typer.echo(f"{_count(len(found), 'program')} checked: {', '.join(counts)}")
 
 
-def _print(found: list[Checked]) -> None:
-    for checked in found:
-        if checked.diagnostics:
-            typer.echo(render(checked.diagnostics, checked.source) + "\n")
-        if checked.ok and len(found) == 1:
-            typer.echo(f"{checked.source.path}: ok, {_summary(checked)}")
-    errors = sum(d.severity == "error" for c in found for d in c.diagnostics)
-    warnings = sum(d.severity == "warning" for c in found for d in c.diagnostics)
-    if len(found) > 1 or errors:
-        good = sum(c.ok for c in found)
-        typer.echo(
-            f"{_count(len(found), 'program')} checked: {good} ok, "
-            f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
-        )
-
-
-def _summary(checked: Checked) -> str:
-    certificate = checked.certificate
+def _summary(one: Finding) -> str:
+    certificate = one.certificate
     assert certificate is not None
     told = {True: "never falls", False: "can fall", None: "not known to fall or rise"}
     said = [f"finite, between {certificate.lo:.6g} and {certificate.hi:.6g}"]
-    if checked.outcome is not None:
+    if one.outcome:
         said.append(f"{told[certificate.outcome_monotone]} when the outcome rises")
     if certificate.margin is not None:
         said.append(f"margin between right and wrong {certificate.margin:.6g}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import fail, read_sources
+from derl_dsl.cli.inputs import fail, read_sources, replace_file
+from derl_dsl.tools.files import rewards_below
 from derl_dsl.tools.fmt.fmt import format_source
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
@@ -18,7 +18,8 @@ from derl_grammar.spans import Source
 
 def fmt_command(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Reward files; - formats stdin to stdout.")
+        list[str] | None,
+        typer.Argument(help="Reward files and folders; - formats stdin to stdout."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if a file would change.")
@@ -35,7 +36,10 @@ def fmt_command(
     input could not be read.
     """
     changed, broken = 0, 0
-    sources = read_sources(files or [], None)
+    named = [one for name in files or [] for one in _files(name)]
+    if files and not named:
+        fail(f"no reward below {', '.join(files)}")
+    sources = read_sources(named, None)
     for source in sources:
         found = format_source(source)
         if found.text is None:
@@ -52,25 +56,15 @@ def fmt_command(
         elif source.path == "<stdin>":
             typer.echo(found.text.encode(), nl=False)
         elif differs:
-            _write(source.path, found.text)
+            replace_file(source.path, found.text)
+            typer.echo(f"reformatted {source.path}", err=True)
     _summary(len(sources), changed, broken, check or diff)
     raise typer.Exit(1 if broken or (changed and (check or diff)) else 0)
 
 
-def _write(path: str, text: str) -> None:
-    """Beside the file first: a full disk or a crash leaves the file as it was."""
-    target = Path(path).resolve()
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    try:
-        try:
-            unfinished.write_bytes(text.encode())
-            shutil.copymode(target, unfinished)
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}")
-    typer.echo(f"reformatted {path}", err=True)
+def _files(name: str) -> list[str]:
+    """A file itself, or the rewards of a folder and all below it."""
+    return [str(p) for p in rewards_below(Path(name))] if os.path.isdir(name) else [name]
 
 
 def _diff(source: Source, text: str) -> str:

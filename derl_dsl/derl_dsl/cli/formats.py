@@ -58,6 +58,11 @@ def github(findings: Iterable[Findings]) -> str:
     return "\n".join(lines)
 
 
+def github_problem(path: str, problem: str) -> str:
+    """A workflow command for a file that could not be checked."""
+    return f"::error file={_escaped(path, ':,')},title=not checked::{_escaped(problem)}"
+
+
 def _uri(path: str) -> str:
     """A path as a URI reference: relative ones stay so, against the root of the checkout."""
     pure = PurePath(path)
@@ -113,8 +118,16 @@ def _result(found: Diagnostic, source: Source, rules: dict[str, int]) -> dict[st
     }
 
 
-def sarif(findings: Iterable[Findings]) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run: the rules that were broken, and each finding."""
+def _failed(unread: Sequence[str]) -> dict[str, Any]:
+    told = [{"level": "error", "message": {"text": why}} for why in unread]
+    return {"executionSuccessful": False, "toolExecutionNotifications": told}
+
+
+def sarif(findings: Iterable[Findings], unread: Sequence[str] = ()) -> dict[str, Any]:
+    """A SARIF 2.1.0 log with one run: the rules that were broken, and each finding.
+
+    `unread` says of each file that could not be checked why.
+    """
     found = [(source, d) for source, diagnostics in findings for d in diagnostics]
     codes = sorted({d.code for _, d in found})
     rules = {code: i for i, code in enumerate(codes)}
@@ -131,6 +144,7 @@ def sarif(findings: Iterable[Findings]) -> dict[str, Any]:
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(d, source, rules) for source, d in found],
+                **({"invocations": [_failed(unread)]} if unread else {}),
             }
         ],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -39,22 +41,49 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def read_text(path: str) -> str:
-    """The text of a file, or of the standard input for `-`."""
+class InputError(ValueError):
+    """An input that cannot be used; the message names it and what to do."""
+
+
+def load_text(path: str) -> str:
+    """The text of a file, or of the standard input for `-`; raises InputError."""
     if path == "-":
         try:
-            return sys.stdin.buffer.read().decode("utf-8")
+            return sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            fail(f"standard input is not UTF-8 (byte {error.start})")
-    file = Path(path)
+            raise InputError(f"standard input is not UTF-8 (byte {error.start})") from None
     try:
-        return read_regular(file, _LARGEST_TEXT).decode("utf-8")
+        return read_regular(Path(path), _LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        fail(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8")
+        wrong = f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"
+        raise InputError(wrong) from None
     except IsADirectoryError:
-        fail(f"{path} is a directory; name the files in it")
+        raise InputError(f"{path} is a directory; name the files in it") from None
     except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}")
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of the standard input for `-`; ends the command when it cannot."""
+    try:
+        return load_text(path)
+    except InputError as error:
+        fail(str(error))
+
+
+def replace_file(path: str, text: str) -> None:
+    """Write a file anew: beside it first, so that a full disk or a crash leaves it as it was."""
+    target = Path(path).resolve()
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    try:
+        try:
+            unfinished.write_bytes(text.encode())
+            shutil.copymode(target, unfinished)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")
 
 
 def read_sources(files: Iterable[str], expression: str | None) -> list[Source]:
@@ -106,6 +135,28 @@ def read_columns(columns: list[str] | None) -> dict[str, str]:
     return typed
 
 
+def load_settings(
+    source: Source,
+    suite: str | None = None,
+    columns: list[str] | None = None,
+    outcome: str | None = None,
+    limits: str | None = None,
+) -> Settings:
+    """The settings of one source: flags over the file's header over the project's.
+
+    Raises ValueError for a mistake in a file.
+    """
+    typed = read_columns(columns)
+    if limits is not None and limits not in LIMITS:
+        fail(f"unknown limits {limits!r}; one of {', '.join(LIMITS)}")
+    flags = {"suite": suite, "outcome": outcome, "limits": limits}
+    found = settings_of(source.path, source.text)
+    found = found.over({k: v for k, v in flags.items() if v is not None})
+    found = replace(found, columns={**found.columns, **typed}) if typed else found
+    found.scope()
+    return found
+
+
 def read_settings(
     source: Source,
     suite: str | None = None,
@@ -113,16 +164,8 @@ def read_settings(
     outcome: str | None = None,
     limits: str | None = None,
 ) -> Settings:
-    """The settings of one source: flags over the file's header over the project's."""
-    typed = read_columns(columns)
-    if limits is not None and limits not in LIMITS:
-        fail(f"unknown limits {limits!r}; one of {', '.join(LIMITS)}")
-    flags = {"suite": suite, "outcome": outcome, "limits": limits}
+    """The settings as `load_settings` finds them; a mistake ends the command."""
     try:
-        found = settings_of(source.path, source.text)
-        found = found.over({k: v for k, v in flags.items() if v is not None})
-        found = replace(found, columns={**found.columns, **typed}) if typed else found
-        found.scope()
+        return load_settings(source, suite, columns, outcome, limits)
     except ValueError as error:
         fail(str(error))
-    return found

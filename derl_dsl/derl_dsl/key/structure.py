@@ -67,6 +67,28 @@ def structure(graph: Graph, root: int, valid: int | None) -> str:
     return shown if valid is None else f"{reader.at.exact[valid]} ? {shown}"
 
 
+def same_value(one: Graph, two: Graph, name: str) -> bool:
+    """Whether an output of both graphs is proven to have the same value in every row.
+
+    Nothing is dropped here, no scale and no offset; it has to apply in the same rows. Parameters
+    have to be the same ones. False is no proof that the values differ.
+    """
+    return _values(one, name) == _values(two, name)
+
+
+def _values(graph: Graph, name: str) -> tuple[str, str | None]:
+    """The output as a sum of atoms and the condition under which it applies, both as texts."""
+    root, *valids = graph.roots_of(name)
+    alone = Graph(graph.nodes, graph.places, {name: root})
+    if valids:
+        alone.valids[name] = valids[0]
+    lowered = lower(alone, plain_ranges(alone))
+    reader = _Reader(lowered, plain_ranges(lowered))
+    i, valid = lowered.outputs[name], lowered.valids.get(name)
+    text = reader.at.sums[i].text()
+    return text, None if valid is None else reader.at.exact[valid]
+
+
 def _fixed(nodes: list[Node]) -> list[Node]:
     """The nodes with the value of each parameter in its place."""
     return [

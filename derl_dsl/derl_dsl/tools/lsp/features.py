@@ -9,6 +9,7 @@ from lsprotocol import types as lsp
 
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
 from derl_dsl.elaborate.scope import PROGRESS
+from derl_dsl.tools.fixes import fix_safely
 from derl_dsl.tools.fmt.fmt import format_source
 from derl_dsl.tools.lsp.document import Document
 from derl_dsl.tools.lsp.positions import Positions
@@ -24,6 +25,8 @@ _SEVERITIES = {
     "warning": lsp.DiagnosticSeverity.Warning,
     "info": lsp.DiagnosticSeverity.Information,
 }
+# The kinds of code actions.
+KINDS = (lsp.CodeActionKind.QuickFix, lsp.CodeActionKind.SourceFixAll)
 _WORDS = ("if", "else", "and", "or", "not", "True", "False")
 _DID_YOU_MEAN = re.compile(r"did you mean '([A-Za-z_]\w*)'\?")
 Edits = tuple[tuple[int, int, str], ...]
@@ -247,6 +250,22 @@ def actions(
                 edit=lsp.WorkspaceEdit({uri: changes}),
                 is_preferred=not title.startswith("ignore"),
             )
+
+
+def fix_all(document: Document, at: Positions, uri: str) -> Iterator[lsp.CodeAction]:
+    """One action for all fixes that are proven to leave the reward as it is, as `check --fix`."""
+    checked = document.checked
+    if checked is None or not document.diagnostics:
+        return
+    mended, made = fix_safely(checked, document.settings)
+    if not made:
+        return
+    whole = lsp.TextEdit(at.range((0, len(document.text))), mended.source.text)
+    yield lsp.CodeAction(
+        "fix all that leaves the reward as it is",
+        kind=lsp.CodeActionKind.SourceFixAll,
+        edit=lsp.WorkspaceEdit({uri: [whole]}),
+    )
 
 
 def _fixes(found: Diagnostic) -> Iterator[tuple[str, Edits]]:

@@ -148,10 +148,17 @@ def formatting(ls: Server, params: lsp.DocumentFormattingParams) -> list[lsp.Tex
 
 @server.feature(
     lsp.TEXT_DOCUMENT_CODE_ACTION,
-    lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix]),
+    lsp.CodeActionOptions(code_action_kinds=[*features.KINDS]),
 )
 def code_action(ls: Server, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
-    """Quick fixes of findings."""
+    """Quick fixes of findings, and all safe ones at once."""
     uri = params.text_document.uri
     document = ls.document(uri)
-    return list(features.actions(document, ls.positions(document), uri, params.range))
+    at = ls.positions(document)
+    wanted = params.context.only or features.KINDS
+    found: list[lsp.CodeAction] = []
+    if lsp.CodeActionKind.QuickFix in wanted:
+        found += features.actions(document, at, uri, params.range)
+    if lsp.CodeActionKind.SourceFixAll in wanted:
+        found += features.fix_all(document, at, uri)
+    return found
