@@ -65,18 +65,17 @@ class Calls:
         reply, status = self.zygote.start(
             order.kind, order.walls, int(order.cpu), order.memory, order.pieces
         )
-        # The source is loaded before the first row; that is none of the row's time.
-        return Run(task, reply, (status,), time.monotonic() + _LOAD)
+        return Run(task, reply, (status,))
 
-    def seconds(self, run: Run) -> float:
+    def seconds(self, run: Run, left: float) -> float:
         """How long a row may take: a part of the time that is left, so that all have their turn.
 
         In the first round it is the less the more rows were late, in the second the rows that are
         left share what is left.
         """
-        left = max(self.end - time.monotonic(), 0.0) * self.workers
         parts = _PARTS * (1 + self.late) if run.task.round == 0 else 1 + self.waiting
-        return max(_LEAST, left / parts)
+        # The source is loaded before the first row; that is none of the row's time.
+        return max(_LEAST, left * self.workers / parts) + (0.0 if run.data[:1] == frames.READY else _LOAD)
 
     def read(self, run: Run) -> bool:
         """Take in the values that have come."""
@@ -91,7 +90,7 @@ class Calls:
         for value in values:
             self._take(run.task.items[run.known], value)
             run.known += 1
-        run.since = time.monotonic()
+        run.next()
         return True
 
     def _records(self, run: Run) -> tuple[bytes, bytes | None]:

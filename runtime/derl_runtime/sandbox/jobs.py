@@ -145,7 +145,7 @@ def _read_status(job: _Running) -> bool:
         data = job.status.recv(ENDED.size)
     except BlockingIOError:
         return True
-    if data == STARTED:
+    if len(data) == STARTED.size and data != NOT_STARTED:
         job.started = True
         return True
     if len(data) == ENDED.size:

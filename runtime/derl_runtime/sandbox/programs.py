@@ -32,10 +32,10 @@ _LONGEST_PROGRAM = 1 << 16
 class ProgramLimits:
     """Seconds for a test in each round, for a batch and on top for each row of it; bytes.
 
-    A row whose tests are late `late` times in the last round has failed those that are left.
+    Those of a test are of the processor, or of the clock where the program sleeps. A row whose tests are late `late` times in the last round has failed those that are left.
     """
 
-    rounds: tuple[float, ...] = (0.1, 0.5, 2.0)
+    rounds: tuple[float, ...] = (0.05, 0.25, 2.0)
     batch: float = 10.0
     row: float = 0.01
     late: int = 2
@@ -78,7 +78,7 @@ class _Row:
     source: str
     tests: Sequence[str]
     verdicts: list[bool | None]
-    started: bool = False
+    open: int = 0  # jobs of it that have not had their first turn
     late: int = 0
     problem: Failure | None = None
 
@@ -104,7 +104,7 @@ def run(
 def _result(row: _Row) -> list[bool] | Failure:
     if row.problem is not None:
         return row.problem
-    if not row.started and None in row.verdicts:
+    if row.open and None in row.verdicts:
         return Failure("timeout", "the batch's deadline came before its turn")
     return [verdict is True for verdict in row.verdicts]
 
@@ -126,13 +126,14 @@ class _Batch:
             return []
         scripts = [k for k, test in enumerate(tests) if Script.read(test) is not None]
         code = [first + k for k in range(len(tests)) if k not in scripts]
-        return [*([Task(code)] if code else []), *(Task([first + k]) for k in scripts)]
+        tasks = [*([Task(code)] if code else []), *(Task([first + k]) for k in scripts)]
+        row.open = len(tasks)
+        return tasks
 
     def start(self, task: Task) -> Run:
         """Start a program with its tests beside it, or as a script."""
         number, test = self.items[task.items[0]]
         row = self.rows[number]
-        row.started = True
         script = Script.read(row.tests[test])
         if script is not None:
             given = [encode_column([script.given])]
@@ -158,7 +159,7 @@ class _Batch:
         given = () if channel is None else (channel.fileno(),)
         return self.zygote.start(kind, self.walls, cpu, self.limits.memory, pieces, given)
 
-    def seconds(self, run: Run) -> float:
+    def seconds(self, run: Run, left: float) -> float:
         """How long a test of this run may take."""
         return self.limits.rounds[run.task.round]
 
@@ -178,11 +179,17 @@ class _Batch:
                 row.problem = row.problem or Failure("compile_error", said)
             row.verdicts[test] = verdict == PASSED
             run.known += 1
-        run.since = time.monotonic()
+        run.next()
         return True
 
     def judge(self, run: Run, *, late: bool) -> Sequence[Task]:
         """What a run left undecided has failed, or is tried again."""
+        row = self.rows[self.items[run.task.items[0]][0]]
+        tasks = self._undecided(run, row, late=late)
+        row.open += sum(t.round == 0 for t in tasks) - (run.task.round == 0)
+        return tasks
+
+    def _undecided(self, run: Run, row: _Row, *, late: bool) -> Sequence[Task]:
         left = run.task.items[run.known :]
         if late and run.task.round + 1 < len(self.limits.rounds):
             return [Task(left, run.task.round + 1)]
@@ -191,7 +198,6 @@ class _Batch:
             whole = not late and len(run.data) <= self.limits.output
             self._decide(left, whole and _ended_well(run.sockets[0]) and script.fits(run.data))
             return []
-        row = self.rows[self.items[run.task.items[0]][0]]
         if not late and not run.data:
             row.problem = Failure("crash", "the tests' own process ended before it began")
         elif run.data[:1] == LOADED and left:

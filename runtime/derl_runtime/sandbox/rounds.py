@@ -1,8 +1,10 @@
 """Many jobs in rounds: as many at once as there are cores, quick ones first, one deadline for all.
 
 A job decides a few things one after the other, such as rows or tests, and says so as it goes. Each
-has a moment in the first round; a job that is late with one is ended, and that one waits until all
-others had their turn. So what hangs costs what is left when the others are done.
+has a moment of the processor in the first round; a job that is late with one is ended, and that one
+waits until all others had their turn. So what hangs costs what is left when the others are done.
+A machine that is busy elsewhere takes time from all: what the jobs have waited for a processor is
+added to the deadline for as long as some have not had their first turn.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from derl_runtime.sandbox.turns import Turn, waited
+from derl_runtime.sandbox.worker.zygote import NOT_STARTED, STARTED
+from derl_runtime.sandbox.zygotes import Zygote
+
 _READ = 1 << 18
+# The most that a busy machine puts a deadline off, in times of what it was.
+_BUSY = 8
 
 
 @dataclass(slots=True)
@@ -31,15 +39,33 @@ class Task:
 
 @dataclass(slots=True)
 class Run:
-    """A job at work: what was read of it, and since when it has said nothing new."""
+    """A job at work: what was read of it, and the turn of the item that it is at."""
 
     task: Task
     reply: int
     sockets: Sequence[socket.socket]
-    since: float = field(default_factory=time.monotonic)
+    turn: Turn = field(default_factory=Turn)
     data: bytearray = field(default_factory=bytearray)
     known: int = 0  # items that are decided
-    status: tuple[int, float] | None = None
+    pids: dict[socket.socket, int] = field(default_factory=dict)
+
+    def next(self) -> None:
+        """The turn of the next item begins."""
+        self.turn = Turn(self.started())
+
+    def late(self, seconds: float) -> bool:
+        """Whether it has used a turn of this length, at the time that the turn said."""
+        return self.turn.over(seconds, self.started())
+
+    def started(self) -> Sequence[int]:
+        """The process ids that are known; the zygote tells each before anything else."""
+        for each in self.sockets:
+            if each not in self.pids:
+                with contextlib.suppress(OSError):
+                    told = each.recv(STARTED.size, socket.MSG_DONTWAIT)
+                    if len(told) == STARTED.size and told != NOT_STARTED:
+                        (self.pids[each],) = STARTED.unpack(told)
+        return list(self.pids.values())
 
     def end(self) -> None:
         """Have its processes killed and let go of it."""
@@ -51,11 +77,13 @@ class Run:
 class Work(Protocol):
     """What the jobs of a batch are about."""
 
+    zygote: Zygote
+
     def start(self, task: Task) -> Run:
         """Start the job of a task; raises ZygoteGone."""
 
-    def seconds(self, run: Run) -> float:
-        """How long the item that a job is at may take."""
+    def seconds(self, run: Run, left: float) -> float:
+        """How long a turn is of the item that a job is at; the batch has `left` seconds."""
 
     def read(self, run: Run) -> bool:
         """Take in what has come of it; False has it ended."""
@@ -73,30 +101,46 @@ class Rounds:
         self.waiting[0].extend(tasks)
         self.live: dict[int, Run] = {}
         self.poll = select.poll()
+        self.lost = 0.0  # seconds that jobs which are over have waited for a processor
+        self.before = _waited(work)
+        self.start = self.end = 0.0
 
     def run(self, end: float) -> None:
         """Run them all, or until `end` on the monotonic clock. No process is left running."""
+        self.start, self.end = time.monotonic(), end
         try:
-            while (now := time.monotonic()) < end:
+            while (left := self._left()) > 0:
                 while len(self.live) < self.at_once and (task := self._next()) is not None:
                     run = self.work.start(task)
                     self.live[run.reply] = run
                     self.poll.register(run.reply, select.POLLIN)
                 if not self.live:
                     return
-                self._wait(min([end, *map(self._ends, self.live.values())]) - now)
-                now = time.monotonic()
-                for run in [r for r in self.live.values() if now >= self._ends(r)]:
-                    self._over(run, late=True)
+                ends = [self._ends(run, left) for run in self.live.values()]
+                self._wait(min(left, min(ends) - time.monotonic()))
+                left, now = self._left(), time.monotonic()
+                for run in [r for r in self.live.values() if now >= self._ends(r, left)]:
+                    if run.late(self.work.seconds(run, left)):
+                        self._over(run, late=True)
         finally:
             for run in self.live.values():
                 run.end()
 
+    def _left(self) -> float:
+        """Seconds until the deadline, which a busy machine puts off for those without a turn."""
+        left = self.end - time.monotonic()
+        first = self.waiting[0] or any(run.task.round == 0 for run in self.live.values())
+        if left > 0 or not first:
+            return left
+        jobs = self.lost + sum(run.turn.waited for run in self.live.values())
+        lost = jobs / self.at_once + _waited(self.work) - self.before
+        return left + min(lost, _BUSY * (self.end - self.start))
+
     def _next(self) -> Task | None:
         return next((queue.popleft() for queue in self.waiting if queue), None)
 
-    def _ends(self, run: Run) -> float:
-        return run.since + self.work.seconds(run)
+    def _ends(self, run: Run, left: float) -> float:
+        return run.turn.ends(self.work.seconds(run, left))
 
     def _wait(self, seconds: float) -> None:
         for descriptor, _ in self.poll.poll(max(0, math.ceil(seconds * 1000))):
@@ -111,11 +155,17 @@ class Rounds:
     def _over(self, run: Run, *, late: bool) -> None:
         self.poll.unregister(run.reply)
         del self.live[run.reply]
+        self.lost += run.turn.waited
         try:
             for task in self.work.judge(run, late=late):
                 self.waiting[task.round].append(task)
         finally:
             run.end()
+
+
+def _waited(work: Work) -> float:
+    """Seconds for which this thread and the zygote have waited for a processor."""
+    return waited("thread-self") + waited(work.zygote.process.pid)
 
 
 def at_once() -> int:

@@ -92,9 +92,19 @@ class _Reader:
         out.frombytes(self.take(count * 8))
         return out
 
+    def text(self, size: int) -> str:
+        return _decoded(self.take(size))
+
     def end(self) -> None:
         if self.at != len(self.view):
             raise Malformed("a frame has surplus bytes")
+
+
+def _decoded(data: memoryview) -> str:
+    try:
+        return str(data, "utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise Malformed("a text is no UTF-8") from None
 
 
 def decode_job(data: bytes) -> Job:
@@ -103,8 +113,7 @@ def decode_job(data: bytes) -> Job:
     magic, kind, source, function, rows, columns, memory = reader.unpack(_JOB)
     if magic != _MAGIC:
         raise Malformed("no job")
-    text = str(reader.take(source), "utf-8", "surrogatepass")
-    name = str(reader.take(function), "utf-8")
+    text, name = reader.text(source), reader.text(function)
     decoded = tuple(_column(reader, rows) for _ in range(columns))
     reader.end()
     return Job(kind, text, name, rows, decoded, memory)
@@ -135,7 +144,7 @@ def _texts(reader: _Reader, rows: int) -> list[str | None]:
         if length < 0:
             out.append(None)
         else:
-            out.append(str(data[at : at + length], "utf-8", "surrogatepass"))
+            out.append(_decoded(data[at : at + length]))
             at += length
     return out
 

@@ -24,8 +24,9 @@ from collections.abc import Callable, Sequence
 REQUEST = struct.Struct("<BBIQ")
 # wait status, CPU seconds
 ENDED = struct.Struct("<id")
-# Before that: whether there is a child at all.
-STARTED, NOT_STARTED = b"\x01", b"\x02"
+# Before that: the process id of the child, 0 where none could be started.
+STARTED = struct.Struct("<i")
+NOT_STARTED = STARTED.pack(0)
 # The job, the reply, the status; where two jobs talk, their channel.
 _DESCRIPTORS = 4
 _LOOK_FOR_HOST = 5000
@@ -87,7 +88,7 @@ class _Zygote:
             os.setpgid(pid, pid)
         own.setblocking(False)
         with contextlib.suppress(OSError):
-            own.send(STARTED)
+            own.send(STARTED.pack(pid))
         self.jobs[pid] = own
         self.poll.register(own, select.POLLIN)
         return True

@@ -1,0 +1,1 @@
+"""A coverage-guided fuzzer (atheris) for everything that reads what somebody else wrote."""
