@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: agents agents-policy dev demo test test-slow check format golden docs bench conformance conformance-quick clean
+.PHONY: agents agents-policy dev demo fuzz test test-slow check format golden docs bench conformance conformance-quick clean
 
 dev: $(READY)
 
@@ -37,6 +37,12 @@ agents: $(READY)
 # The long differential, soundness and training tests.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Six readers of what somebody else wrote, guided by coverage; FUZZ_SECONDS for all together.
+FUZZ_SECONDS ?= 3600
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.coverage --seconds $(FUZZ_SECONDS)
 
 check: $(READY)
 	$(BIN)/ruff check .

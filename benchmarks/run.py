@@ -32,7 +32,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # What serves the benchmarks or is run by hand.
-_SUPPORT = ("agents", "run", "report", "plots", "targets", "executors", "shaping")
+_SUPPORT = ("agents", "hostile_rows", "run", "report", "plots", "targets", "executors", "shaping")
 _FEWEST = 3
 
 

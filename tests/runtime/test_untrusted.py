@@ -19,6 +19,7 @@ from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.tools.lsp.document import Document
 from derl_grammar.types import Bool, Number, Optional
 from derl_runtime.sandbox.by_row import chunks
+from derl_runtime.sandbox.rounds import BUSY
 from derl_runtime.sandbox_settings import SandboxSettings
 from derl_runtime.untrusted import PrimitiveFailed, Untrusted
 
@@ -183,15 +184,16 @@ def test_a_hanging_row_costs_itself_and_the_deadline(good):
     r = derl_dsl.compile("1 * slow(completion)", columns={"completion": "text"})
     texts = ["fine"] * 1024
     texts[700] = "hang"
+    most = 0.5 * (1 + BUSY) + 3  # what a busy machine may take
     start = time.monotonic()
     s = r.score({"completion": texts})
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < most
     assert np.flatnonzero(np.isnan(s.values)).tolist() == [700]
     assert (s.values[~np.isnan(s.values)] == 1).all()
     assert [(f.kind, f.count, f.rows) for f in s.faults] == [("timeout", 1, (700,))]
     start = time.monotonic()
     s = r.score({"completion": ["hang"] * 1024})
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < most
     assert [(f.kind, f.count) for f in s.faults] == [("timeout", 1024)]
     with pytest.raises(PrimitiveFailed, match=r"no answer within 0\.5 s"):
         REGISTRY["slow"].primitive(["hang"])

@@ -8,7 +8,6 @@ it go to a fresh worker.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +74,9 @@ class Calls:
         """
         parts = _PARTS * (1 + self.late) if run.task.round == 0 else 1 + self.waiting
         # The source is loaded before the first row; that is none of the row's time.
-        return max(_LEAST, left * self.workers / parts) + (0.0 if run.data[:1] == frames.READY else _LOAD)
+        return max(_LEAST, left * self.workers / parts) + (
+            0.0 if run.data[:1] == frames.READY else _LOAD
+        )
 
     def read(self, run: Run) -> bool:
         """Take in the values that have come."""

@@ -32,7 +32,8 @@ _LONGEST_PROGRAM = 1 << 16
 class ProgramLimits:
     """Seconds for a test in each round, for a batch and on top for each row of it; bytes.
 
-    Those of a test are of the processor, or of the clock where the program sleeps. A row whose tests are late `late` times in the last round has failed those that are left.
+    Those of a test are of the processor, or of the clock where the program sleeps. A row whose
+    tests are late `late` times in the last round has failed those that are left.
     """
 
     rounds: tuple[float, ...] = (0.05, 0.25, 2.0)

@@ -26,7 +26,7 @@ from derl_runtime.sandbox.zygotes import Zygote
 
 _READ = 1 << 18
 # The most that a busy machine puts a deadline off, in times of what it was.
-_BUSY = 8
+BUSY = 8
 
 
 @dataclass(slots=True)
@@ -55,7 +55,8 @@ class Run:
 
     def late(self, seconds: float) -> bool:
         """Whether it has used a turn of this length, at the time that the turn said."""
-        return self.turn.over(seconds, self.started())
+        pids = self.started()
+        return self.turn.over(seconds, pids if len(pids) == len(self.sockets) else ())
 
     def started(self) -> Sequence[int]:
         """The process ids that are known; the zygote tells each before anything else."""
@@ -134,7 +135,7 @@ class Rounds:
             return left
         jobs = self.lost + sum(run.turn.waited for run in self.live.values())
         lost = jobs / self.at_once + _waited(self.work) - self.before
-        return left + min(lost, _BUSY * (self.end - self.start))
+        return left + min(lost, BUSY * (self.end - self.start))
 
     def _next(self) -> Task | None:
         return next((queue.popleft() for queue in self.waiting if queue), None)

@@ -2,7 +2,7 @@
 
 A turn of some seconds is over when its processes have used the processor for as long, with all
 their threads, or when as long has passed without their waiting for a processor: what sleeps uses
-its turn as well. Where the kernel tells less, seconds are seconds of the clock.
+its turn as well. Where the kernel tells nothing, seconds are those of the clock.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ _LOOK, _PATIENCE = 0.005, 20
 _SCHEDULED = 2
 
 
-def processor(pid: int) -> float | None:
-    """Seconds of the processor that a process has used with all its threads; None: not told."""
+def processor(pid: int) -> float:
+    """Seconds of the processor that a process has used with all its threads; 0 of one that ended.
+
+    Of all that is 0 where the kernel does not tell.
+    """
     try:
         return time.clock_gettime(~pid << 3 | _SCHEDULED)
     except OSError:
-        return None
+        return 0.0
 
 
 def waited(pid: int | str) -> float:
@@ -32,9 +35,13 @@ def waited(pid: int | str) -> float:
     return int(told[1]) * 1e-9 if len(told) > 1 else 0.0
 
 
-def runs(pid: int) -> bool:
-    """Whether a process runs, or would if it had a processor."""
-    return _told(pid, "stat").rpartition(b") ")[2][:1] in (b"R", b"D")
+def sleeps(pid: int) -> bool:
+    """Whether a process neither runs nor would if it had a processor; not said of one that ended.
+
+    Where the kernel tells nothing of processes all of them sleep.
+    """
+    state = _told(pid, "stat").rpartition(b") ")[2][:1]
+    return state == b"S" or not (state or _told("self", "stat"))
 
 
 def _told(pid: int | str, name: str) -> bytes:
@@ -55,24 +62,23 @@ class Turn:
         self.since = time.monotonic()
         self.granted = 0.0
         self.waited = self._before = sum(map(waited, pids))
-        self._used = sum(processor(pid) or 0.0 for pid in pids)
+        self._used = sum(map(processor, pids))
 
     def ends(self, seconds: float) -> float:
         """When to look whether a turn of this length is over, on the monotonic clock."""
         return self.since + seconds + self.granted
 
     def over(self, seconds: float, pids: Sequence[int]) -> bool:
-        """Whether it is, at that time; else it is granted more."""
-        if not pids:  # nothing has started
+        """Whether it is, at that time, else it is granted more; no `pids` before the start."""
+        if not pids:
             self.granted += _LOOK
             return False
         self.waited = sum(map(waited, pids))
-        told = [processor(pid) for pid in pids]
-        used = sum(t or 0.0 for t in told) - self._used
-        if None in told or used >= seconds or self.granted > _PATIENCE * seconds + 1:
+        used = sum(map(processor, pids)) - self._used
+        if used >= seconds or self.granted > _PATIENCE * seconds + 1:
             return True
         own = used
-        if not any(map(runs, pids)):  # how long one waits is told when it runs again
+        if all(map(sleeps, pids)):  # how long one waits is told when it runs again
             own = time.monotonic() - self.since - (self.waited - self._before)
         self.granted += max(seconds - own, _LOOK)
         return own >= seconds

@@ -2,7 +2,7 @@
 
 Each turn runs in a process of its own. What a reader raises is a finding: the input and the
 traceback lie in `.fuzz/NAME/findings`, one for each place that raises. The corpus and the number
-of executions stay in `.fuzz/NAME`, so that a later run goes on. Exit code 1 when there are findings.
+of executions stay in `.fuzz/NAME`, so that a later run goes on. Exit code 1 with findings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _DONE = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 def main() -> int:
     """Run the turns; the exit code."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(t.name for t in TARGETS))
+    options.add_argument(
+        "names", nargs="*", metavar="NAME", help=", ".join(t.name for t in TARGETS)
+    )
     options.add_argument("--seconds", type=float, default=600, help="for all targets together")
     options.add_argument("--turn", type=float, default=60, help="seconds of one turn")
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -90,9 +92,13 @@ def _fuzz(target: Target, seconds: float) -> None:
         fuzzed = target.make()
     home = HOME / target.name
     flags = [
-        f"-max_total_time={max(int(seconds), 1)}", f"-max_len={target.largest}", "-rss_limit_mb=4096",
-        f"-timeout={HANGS}", "-print_final_stats=1", f"-artifact_prefix={home / 'findings'}/",
-    ]  # fmt: skip
+        f"-max_total_time={max(int(seconds), 1)}",
+        f"-max_len={target.largest}",
+        "-rss_limit_mb=4096",
+        f"-timeout={HANGS}",
+        "-print_final_stats=1",
+        f"-artifact_prefix={home / 'findings'}/",
+    ]
     atheris.Setup([sys.argv[0], *flags, str(home / "corpus")], _told(fuzzed, home / "findings"))
     atheris.Fuzz()
 
@@ -104,7 +110,7 @@ def _told(fuzzed: Fuzzed, folder: Path) -> Fuzzed:
         start = time.thread_time()
         try:
             fuzzed(data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             place = traceback.extract_tb(error.__traceback__)[-1]
             name = f"{type(error).__name__}-{Path(place.filename).stem}-{place.lineno}"
             _keep(folder / name, data, traceback.format_exc())

@@ -183,7 +183,7 @@ def _verl() -> Fuzzed:
     from derl_dsl.adapters.targets import TARGETS
     from derl_runtime.reading import ColumnError
 
-    text = 'n = words(completion)\nreward = correct(completion, answer) + 0.1 * ramp(n, 1, 9)\n'
+    text = "n = words(completion)\nreward = correct(completion, answer) + 0.1 * ramp(n, 1, 9)\n"
     reward = derl_dsl.compile(text, suite="math")
     file = _file(".py")
     file.write_text(export(reward, TARGETS["verl"], Export("reward.derl", suite="math")), "utf-8")
@@ -219,10 +219,11 @@ def _samples() -> Iterable[bytes]:
 def _lsp() -> Fuzzed:
     import logging
 
-    from derl_dsl.tools.lsp.server import Server
-    from derl_dsl.tools.lsp.server import server as ours
     from pygls.exceptions import JsonRpcException
     from pygls.workspace import Workspace
+
+    from derl_dsl.tools.lsp.server import Server
+    from derl_dsl.tools.lsp.server import server as ours
 
     logging.disable(logging.CRITICAL)
     protocol: Any = ours.protocol
@@ -354,4 +355,3 @@ TARGETS = (
         2048,
     ),
 )
-

@@ -1,0 +1,205 @@
+"""Every tenth row of 1,024 is the worst that is known: how long a batch takes, and what it costs.
+
+    python -m benchmarks.hostile_rows [NAME …]
+
+A row of the table is a primitive, or an engine for untrusted ones, with one kind of hostile row:
+the batch's deadline, what it took, how many of the innocent rows have another value than alone, and
+how many hostile ones have not failed. The machine's load stands above it; no part of `make bench`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from derl_primitives.suites import SUITES
+from derl_runtime.sandbox import Failure, Sandbox
+from derl_runtime.sandbox.programs import ProgramLimits
+
+ROWS, EVERY = 1024, 10
+_DEADLINE = 2.0
+_LONG = 1 << 20
+# What a function does in a hostile row.
+_LOOPS = {
+    "an endless loop": "while True:\n            pass",
+    "a loop that swallows all": (
+        "while True:\n            try:\n                1 / 0\n"
+        "            except Exception:\n                pass"
+    ),
+    "a power": "return 9 ** 9 ** 9 ** 9",
+    "memory by doubling": "x = [0]\n        while True:\n            x = x + x",
+    "a pattern that backtracks": (
+        'import re\n        return len(re.findall("(a|aa)+b", "a" * 80))'
+    ),
+    "recursion": "return f(c)",
+}
+_PROGRAMS = {
+    "an endless loop": "def add(a, b):\n    while True: pass\n",
+    "sleep": "import time\ndef add(a, b):\n    time.sleep(1000)\n",
+    "short sleeps": "import time\ndef add(a, b):\n    while True: time.sleep(0.001)\n",
+    "threads": (
+        "import threading\ndef add(a, b):\n    def spin():\n        while True: pass\n"
+        "    ts = [threading.Thread(target=spin) for _ in range(8)]\n"
+        "    [t.start() for t in ts]; [t.join() for t in ts]\n"
+    ),
+    "memory": "def add(a, b):\n    x = [0]\n    while True: x += x\n",
+    "output": "def add(a, b):\n    while True: print('x' * 10000)\n",
+    "a crash": "import os\ndef add(a, b):\n    os._exit(3)\n",
+}
+_HONEST = "def add(a, b):\n    return a + b\n"
+_FORMULAS = {
+    "a power tower": r"\boxed{9^{9^{9^{9}}}}",
+    "nested fractions": r"\boxed{" + r"\frac{1}{" * 150 + "x" + "}" * 150 + "}",
+    "a factorial": r"\boxed{(10^{9})!}",
+    "a long sum": r"\boxed{" + "x+" * 400 + "x}",
+    "1 MB of brackets": r"\boxed{" * (_LONG // 7),
+}
+# Texts of 1 MB that some reader has been slow on.
+_TEXTS = {
+    "digits": "1" * _LONG, "white space": " \n" * (_LONG // 2), "brackets": "({[" * (_LONG // 3),
+    "boxes": r"\boxed{" * (_LONG // 7), "tags": "<answer>" * (_LONG // 8),
+    "fractions": r"\frac{1}{" * (_LONG // 9), "words": "a " * (_LONG // 2),
+    "JSON": '{"a":[' * (_LONG // 6), "fences": "```python\n" * (_LONG // 10),
+    "numbers": "1,000.5 " * (_LONG // 8), "answers": "the answer is " * (_LONG // 14),
+    "marks": "#### **" * (_LONG // 7),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a batch came to; `None` as deadline: the primitive runs in this process."""
+
+    what: str
+    hostile: str
+    deadline: float | None
+    seconds: float
+    wrong: int  # innocent rows with another value than alone, or none
+    passed: int  # hostile rows that have not failed
+
+
+def main() -> None:
+    """Measure and print the table."""
+    wanted = sys.argv[1:]
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    print("| what | every tenth row | deadline | took | innocent rows wrong | hostile not failed |")
+    print("|---|---|---|---|---|---|")
+    for name, measured in _MEASURED.items():
+        if wanted and name not in wanted:
+            continue
+        for f in measured():
+            end = "" if f.deadline is None else f"{f.deadline:g} s"
+            cells = (f.what, f.hostile, end, f"{f.seconds:.2f} s", str(f.wrong), str(f.passed))
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _hostile(row: int) -> bool:
+    return row % EVERY == 3
+
+
+def _untrusted(engine: str) -> Iterator[Found]:
+    texts = ["hostile" if _hostile(k) else "x" * (k % 7) for k in range(ROWS)]
+    with Sandbox(engine=engine) as sandbox:
+        for name, body in _LOOPS.items():
+            source = (
+                'def f(c: text) -> number:\n    if c == "hostile":\n'
+                f"        {body}\n    return len(c)\n"
+            )
+            start = time.monotonic()
+            values, _ = sandbox.call_rows(source, "f", [texts], ROWS, _DEADLINE)
+            took = time.monotonic() - start
+            right = [len(t) for t in texts]
+            wrong = sum(not _hostile(k) and values[k] != right[k] for k in range(ROWS))
+            passed = sum(_hostile(k) and not np.isnan(values[k]) for k in range(ROWS))
+            yield Found(f"untrusted, {engine}", name, _DEADLINE, took, wrong, passed)
+
+
+def _programs() -> Iterator[Found]:
+    limits = ProgramLimits()
+    test = ["assert add(1, 2) == 3"]
+    with Sandbox() as sandbox:
+        for name, program in _PROGRAMS.items():
+            rows = [(program if _hostile(k) else _HONEST, test) for k in range(ROWS)]
+            start = time.monotonic()
+            found = sandbox.run_programs(rows, limits)
+            took = time.monotonic() - start
+            wrong = sum(not _hostile(k) and found[k] != [True] for k in range(ROWS))
+            passed = sum(
+                _hostile(k) and (isinstance(found[k], Failure) or found[k] == [True])
+                for k in range(ROWS)
+            )
+            end = limits.batch + limits.row * ROWS
+            yield Found("passes_tests", name, end, took, wrong, passed)
+
+
+def _equality(name: str) -> Callable[[], Iterator[Found]]:
+    def run() -> Iterator[Found]:
+        from derl_primitives.verification.pool import Limits, shared
+
+        primitive = _named(name)
+        honest = r"so \boxed{\frac{1}{%d}}"
+        for hostile, text in _FORMULAS.items():
+            # Texts that differ: what was judged once is known.
+            rows = [
+                text.replace("x", f"x_{{{k}}}").replace("9}", f"9}}+{k}") if _hostile(k)
+                else honest % (k + 2)
+                for k in range(ROWS)
+            ]  # fmt: skip
+            golds = [f"1/{k + 2}" for k in range(ROWS)]
+            shared().forget()
+            start = time.monotonic()
+            values = np.asarray(primitive(rows, golds), dtype=np.float64)
+            took = time.monotonic() - start
+            wrong = sum(not _hostile(k) and values[k] != 1 for k in range(ROWS))
+            passed = sum(_hostile(k) and values[k] == 1 for k in range(ROWS))
+            asked, limits = sum(map(_hostile, range(ROWS))), Limits()
+            yield Found(name, hostile, limits.call + limits.request * asked, took, wrong, passed)
+
+    return run
+
+
+def _named(name: str) -> Callable[..., object]:
+    return next(s.primitives[name] for s in SUITES.values() if name in s.primitives)
+
+
+def _texts() -> Iterator[Found]:
+    """All that reads one text, in this process: the slowest text of each."""
+    primitives = {n: p for s in SUITES.values() for n, p in s.primitives.items()}
+    for _, primitive in sorted(primitives.items()):
+        types = [str(t) for _, t in primitive.params]
+        if primitive.cost == "process" or any(t != "text" for t in types) or primitive.literals:
+            continue
+        slowest = max((_one_long(primitive, len(types), t) for t in _TEXTS.items()),
+                      key=lambda f: f.seconds)  # fmt: skip
+        yield slowest
+
+
+def _one_long(primitive: Callable[..., object], count: int, text: tuple[str, str]) -> Found:
+    """Two long rows among short ones: 100 of them would measure the same fifty times."""
+    name, long = text
+    short = r"The answer is \boxed{4}."
+    rows: Sequence[str] = [long if k in (3, 13) else short for k in range(20)]
+    alone = np.asarray(primitive(*[[short]] * count), dtype=np.float64)[0]
+    start = time.thread_time()
+    values = np.asarray(primitive(*[rows] * count), dtype=np.float64)
+    took = (time.thread_time() - start) / 2
+    wrong = sum(k not in (3, 13) and values[k] != alone for k in range(20))
+    what = getattr(primitive, "name", "?")
+    return Found(what, f"1 MB of {name}, a row", None, took, wrong, 0)
+
+
+_MEASURED: dict[str, Callable[[], Iterator[Found]]] = {
+    "restricted": lambda: _untrusted("restricted"),
+    "monty": lambda: _untrusted("monty"),
+    "passes_tests": _programs,
+    "math_equal": _equality("math_equal"),
+    "correct": _equality("correct"),
+    "texts": _texts,
+}
+
+if __name__ == "__main__":
+    main()
