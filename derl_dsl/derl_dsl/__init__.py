@@ -17,12 +17,14 @@ from derl_dsl.prove.certificate import Certificate
 from derl_dsl.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from derl_dsl.adapters.watching import watch
     from derl_dsl.score.kernels import BoundReward
     from derl_dsl.score.many import score_many
     from derl_dsl.score.reward import Reward, RewardError, Scores, compile
     from derl_dsl.tools.loading import load
 
-# What needs NumPy is imported when it is first named, so that `derl-dsl check` starts at once.
+# What needs NumPy (and `watch`, transformers) is imported when it is first named, so that
+# `derl-dsl check` starts at once.
 _LAZY = {
     "BoundReward": "score.kernels",
     "Reward": "score.reward",
@@ -31,6 +33,7 @@ _LAZY = {
     "compile": "score.reward",
     "load": "tools.loading",
     "score_many": "score.many",
+    "watch": "adapters.watching",
 }
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "load_primitives",
     "primitive",
     "score_many",
+    "watch",
 ]
 
 

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner, Result
 
 from derl_dsl.cli.app import register
+from derl_runtime.data import read_logs
 from derl_trainers.cli.commands import COMMANDS
 from derl_trainers.inner.alone import Share
 from derl_trainers.inner.loop import train_inner
@@ -111,6 +112,10 @@ def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
     assert found["settings"]["seed"] == 1
     assert set(found["history"][0]["components"]) == {"right", "long", "spread"}
     assert (out / "reward.derl").read_text() == (tmp_path / "mine.derl").read_text()
+    rollouts = read_logs(out / "rollouts")
+    assert rollouts["step"] == [step for step in (1, 2, 3) for _ in range(8)]
+    assert set(rollouts) >= {"group", "prompt", "completion", "answer", "progress", "reward"}
+    assert len(set(rollouts["group"])) == 6
     start = next((out / "start").iterdir())
     before = AutoModelForCausalLM.from_pretrained(start).state_dict()
     assert any(not torch.equal(before[name], w) for name, w in model.state_dict().items())

@@ -25,6 +25,7 @@ from derl_dsl.prove.single import finite_in_float32
 from derl_dsl.score.binding import UNGROUPED, Reading, group_offsets, grouped, read_inputs
 from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
+from derl_dsl.score.observing import Observer, observe
 from derl_dsl.score.outputs import compute
 from derl_dsl.score.steps import Steps, step_rewards
 from derl_grammar.diagnostics import Diagnostic, render
@@ -117,6 +118,7 @@ class Reward:
         self._arguments = arguments
         self.faults = FaultLog()
         self.groups: Groups = None
+        self.observers: list[Observer] = []  # told of the calls that a trainer makes
         self.__name__ = name
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -303,7 +305,11 @@ class Reward:
         reward has a name of its own. Raises ColumnError when groups are not known.
         """
         given = trl_columns(prompts, completions, completion_ids, trainer_state, columns)
-        scores = self.score_call(given, trainer_of(log_metric))
+        trainer = trainer_of(log_metric)
+        scores = self.score_call(given, trainer)
+        if self.observers:
+            told = (given, scores, self.groups, trainer, trainer_state, log_metric)
+            observe(self.observers, *told)
         if log_metric is not None:
             own = "" if self.__name__ == NAME else f"{self.__name__}/"
             for name, mean in scores.part_means().items():

@@ -163,7 +163,9 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
         prepared = prepare(reward, config)
         view.begin(reward, prepared, config)
         with ended_as_by_ctrl_c(), view:
-            trained = train(prepared, config, folder, view.warm, view.progress, view.step)
+            trained = train(
+                prepared, config, folder, view.warm, view.progress, view.step, view.alarm
+            )
         if first:
             view.finish(reward, trained, folder)
     except (ConfigError, TaskError, ModelMissing) as error:

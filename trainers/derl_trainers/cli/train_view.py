@@ -15,6 +15,7 @@ from derl_trainers.settings.train import METRICS, TrainConfig
 
 if TYPE_CHECKING:
     from derl_dsl.score.reward import Reward
+    from derl_dsl.tools.watch import Alarm
     from derl_trainers.inner.alone import Prepared, Trained
     from derl_trainers.inner.loop import StepRecord
 
@@ -100,6 +101,11 @@ class TrainView:
             f"step {record.step:>{len(str(self.total))}}/{self.total}  reward {reward}"
             f"  flat {record.zero_std_share:.0%}  tokens {record.completion_length:.0f}{parts}"
         )
+
+    def alarm(self, alarm: Alarm) -> None:
+        """What the watch has to say; its rollouts are in metrics.json."""
+        if not self.quiet:
+            self.console.print(f"watch  {alarm}")
 
     def finish(self, reward: Reward, trained: Trained, folder: Path) -> None:
         """The result: pass@1 before and after, why it ended early, faults, where it lies."""

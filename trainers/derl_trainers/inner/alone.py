@@ -13,6 +13,7 @@ import torch
 
 import derl_dsl
 from derl_dsl.score.reward import Reward, columns_of
+from derl_dsl.tools.watch import Alarm
 from derl_runtime.reading import ColumnError
 from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
@@ -24,6 +25,7 @@ from derl_trainers.inner.loop import (
     trainer_settings,
 )
 from derl_trainers.inner.outcome import scorer_for
+from derl_trainers.inner.rollouts import FOLDER, keeping
 from derl_trainers.policy.start import start_policy
 from derl_trainers.settings.train import METRICS, TrainConfig
 from derl_trainers.tasks.base import Example, Scorer, Task, TaskError
@@ -63,11 +65,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished run: the inner result, and pass@1 before and after."""
+    """A finished run: the inner result, pass@1 before and after, what the watch has told."""
 
     result: InnerResult
     before: Share
     after: Share
+    alarms: tuple[Alarm, ...]
 
 
 def prepare(reward: Reward, config: TrainConfig) -> Prepared:
@@ -116,9 +119,11 @@ def train(
     warm: Progress | None = None,
     progress: Progress | None = None,
     on_step: OnStep | None = None,
+    on_alarm: Callable[[Alarm], None] | None = None,
 ) -> Trained:
     """Train, score before and after, and save policy and metrics to `out`.
 
+    Rollouts go to `out/rollouts`, a file a step; `on_alarm` hears what `watch` tells of the reward.
     `warm` reports the warm start of the policy `tiny`. Raises RewardFault and ModelMissing as
     `train_inner` does.
     """
@@ -129,24 +134,27 @@ def train(
     if config.policy.built or (config.inner.beta and not config.policy.lora_rank):
         # TRL reads a policy again as the reference of the KL term, and cannot read GGUF.
         policy = start_policy(config.task, config.policy, out / "start", config.seed, warm)
-    result = train_inner(
-        prepared.reward,
-        policy,
-        prepared.trained,
-        prepared.scored,
-        config.training,
-        seed=config.seed,
-        scorer=prepared.scorer,
-        output_dir=out,
-        progress=progress,
-        on_step=on_step,
-        logs_dir=out / "logs",
-        score_before=True,
-    )
+    watching = derl_dsl.watch(prepared.reward, told=on_alarm)
+    with keeping(prepared.reward, out / FOLDER, config.rollouts, config.inner.steps):
+        result = train_inner(
+            prepared.reward,
+            policy,
+            prepared.trained,
+            prepared.scored,
+            config.training,
+            seed=config.seed,
+            scorer=prepared.scorer,
+            output_dir=out,
+            progress=progress,
+            on_step=on_step,
+            logs_dir=out / "logs",
+            score_before=True,
+            callbacks=[watching],
+        )
     assert result.pass_at_1_before is not None
     count = len(prepared.scored)
     before, after = Share.of(result.pass_at_1_before, count), Share.of(result.pass_at_1, count)
-    trained = Trained(result, before, after)
+    trained = Trained(result, before, after, tuple(watching.alarms))
     if os.environ.get("RANK", "0") != "0":
         return trained  # the first process writes for all
     (out / "reward.derl").write_text(prepared.reward.text, encoding="utf-8")
@@ -182,6 +190,7 @@ def metrics(prepared: Prepared, config: TrainConfig, trained: Trained) -> dict[s
             "overhead": result.overhead_seconds,
         },
         "faults": [asdict(total) for total in result.faults],
+        "alarms": [asdict(alarm) for alarm in trained.alarms],
         "history": [asdict(record) for record in result.history],
         "settings": config.to_json(),
     }

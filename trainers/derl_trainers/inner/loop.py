@@ -110,6 +110,7 @@ def train_inner(
     logs_dir: str | Path | None = None,
     score_before: bool = False,
     load: Loader = load_model,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> InnerResult:
     """Train the policy at `policy_path` with `reward` and report greedy pass@1 on `validation`.
 
@@ -118,10 +119,11 @@ def train_inner(
     certificate reaches TRL as `[inner] rewards` says. `scorer` says which answers are right. The
     policy (see `load_model`) is saved, in transformers' format, only to a given `output_dir`;
     `logs_dir` is for what TRL itself writes; `load` is `load_model`, or `pristine` to keep the
-    model in memory for the next run. Raises RewardFault when the reward raises, gives a wrong
-    number of scores, a score that is not finite, or nothing but None, Diverged when the policy's
-    weights are no numbers any more; ModelMissing for a policy that cannot be loaded or asked as
-    the settings say, ValueError for fewer training problems than a step takes.
+    model in memory for the next run; `callbacks` are TRL's trainer's too. Raises RewardFault when
+    the reward raises, gives a wrong number of scores, a score that is not finite, or nothing but
+    None, Diverged when the policy's weights are no numbers any more; ModelMissing for a policy that
+    cannot be loaded or asked as the settings say, ValueError for fewer training problems than a
+    step takes.
     """
     check_rows(len(train), training.inner.prompts)
     timer = TimedReward(reward, unit_of(reward) if training.inner.rewards == "unit" else None)
@@ -132,6 +134,8 @@ def train_inner(
         """All that holds the model, which is gone when it returns."""
         model, tokenizer = load(policy_path, getattr(torch, training.policy.dtype))
         trainer = _trainer(model, tokenizer, timer, train, training, seed, scratch, recorder)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         asked = (tokenizer, validation, scorer, training)
         evaluating = time.perf_counter()
         before = _right(trainer, *asked) if score_before else ()

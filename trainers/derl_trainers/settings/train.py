@@ -54,6 +54,11 @@ class TrainConfig:
     policy: PolicySection = field(default_factory=PolicySection)
     inner: InnerSection = field(default_factory=InnerSection)
     eval_batch: int = setting(64, "problems scored at once", least=1)
+    rollouts: int = setting(
+        20_000,
+        "rollouts kept in the folder `rollouts`, for `derl-dsl replay`; 0 keeps none",
+        least=0,
+    )
     budget: TrainBudgetSection = field(default_factory=TrainBudgetSection)
     trl: Mapping[str, Any] = field(default_factory=dict)
 

@@ -1,0 +1,1 @@
+"""What `attack`, `diff`, `forecast` and `watch` claim, measured; see README.md here."""
