@@ -253,11 +253,6 @@ def one_group(pattern: str, name: str) -> str:
     return f"{pattern[: found.start()]}(?P<{name}>{pattern[found.end() :]}"
 
 
-def any_literal(_: str) -> str | None:
-    """Accepts every literal."""
-    return None
-
-
 def non_empty(value: str) -> str | None:
     """Refuses the empty literal, which every text contains."""
     return "the text to look for is empty" if not value else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from derl_grammar.settings import setting
 
 ENGINES = ("restricted", "monty")
-LEVELS = ("strict", "standard", "reduced", "none")
+# From the weakest; a level includes those before it.
+LEVELS = ("none", "reduced", "standard", "strict")
 
 
 @dataclass(frozen=True, slots=True)

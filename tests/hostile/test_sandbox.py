@@ -12,7 +12,8 @@ import threading
 import numpy as np
 import pytest
 
-from derl_runtime.sandbox import Declaration, Failure, Refused, Sandbox, SandboxLimits, host
+from derl_runtime.declaration import Declaration
+from derl_runtime.sandbox import Failure, Refused, Sandbox, SandboxLimits, host
 from derl_runtime.sandbox.levels import level_of
 
 ENGINES = ("restricted", "monty")
@@ -50,7 +51,7 @@ SOURCE = textwrap.dedent(
 
 @pytest.fixture(params=ENGINES)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    return Sandbox("standard", request.param)
+    return Sandbox("standard", request.param, SandboxLimits(deadline=60))
 
 
 def test_declares(sandbox: Sandbox) -> None:
@@ -94,7 +95,8 @@ def test_lists_and_absent_values(sandbox: Sandbox) -> None:
 
 def test_restricted_and_monty_agree_on_real_work() -> None:
     texts = [("please thank " * (i % 7) + "x" * i) for i in range(200)]
-    both = [Sandbox("standard", e).call(SOURCE, "politeness", [texts], 200) for e in ENGINES]
+    long = SandboxLimits(deadline=60)
+    both = [Sandbox("standard", e, long).call(SOURCE, "politeness", [texts], 200) for e in ENGINES]
     assert np.array_equal(both[0], both[1])
 
 

@@ -200,9 +200,10 @@ def settings(reward: Reward, target: Target, what: Export, file: str) -> str:
 def _imports(origins: Sequence[Origin]) -> str:
     names = set()
     for origin in origins:
-        names |= {"Declared", "SourceFile"} if isinstance(origin, SourceFile) else {"Module"}
+        names.add("SourceFile" if isinstance(origin, SourceFile) else "Module")
     found = f"from derl_dsl.elaborate.custom import {', '.join(sorted(names))}\n" if names else ""
     if "SourceFile" in names:
+        found += "from derl_runtime.declaration import Declaration\n"
         found += "from derl_runtime.sandbox_settings import SandboxSettings\n"
     return found
 

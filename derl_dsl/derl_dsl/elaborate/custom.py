@@ -22,6 +22,7 @@ from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
 from derl_primitives.primitive import primitive as declare
 from derl_primitives.text import TEXT_FUNCTIONS
+from derl_runtime.declaration import Declaration
 from derl_runtime.files import read_regular
 from derl_runtime.sandbox_settings import SandboxSettings
 
@@ -73,7 +74,7 @@ class SourceFile:
 
     path: str
     source: str = field(repr=False)
-    declared: tuple[Declared, ...]
+    declared: tuple[Declaration, ...]
     settings: SandboxSettings
 
     def load(self) -> None:
@@ -83,16 +84,6 @@ class SourceFile:
 
     def __str__(self) -> str:
         return self.path
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """One function of an untrusted file, its types as they were written."""
-
-    name: str
-    parameters: tuple[tuple[str, str], ...]
-    returns: str
-    doc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +287,7 @@ def _walls(path: str, settings: SandboxSettings) -> Sandbox:
         raise PrimitiveError(f"{path}: {error}") from None
 
 
-def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Declared, ...]:
+def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Declaration, ...]:
     """What the source declares, found out inside the sandbox."""
     from derl_runtime.sandbox import Failure
 
@@ -315,7 +306,7 @@ def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Decla
         tried = walls.call(source, one.name, samples, 1, left)
         if isinstance(tried, Failure) and tried.cls in ("compile_error", "violation"):
             raise PrimitiveError(f"{path}: {one.name}: {tried.message}")
-    return tuple(Declared(d.name, tuple(d.parameters), d.returns, d.doc or "") for d in found)
+    return found
 
 
 def _sample(kind: str) -> Any:
@@ -340,7 +331,7 @@ _TRIAL = 0.25
 _DEFAULT = re.compile(r"^[ \t]*default:[ \t]*(\S+)[ \t]*$", re.M)
 
 
-def _sandboxed(origin: SourceFile, declared: Declared) -> Primitive:
+def _sandboxed(origin: SourceFile, declared: Declaration) -> Primitive:
     import hashlib  # 2 ms that only sandboxed primitives should cost
 
     from derl_runtime.untrusted import Untrusted

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import PROGRESS, Scope
+from derl_dsl.generate.leaves import kind_of
 from derl_dsl.generate.unparse import program_text
 from derl_grammar import nodes as n
-from derl_grammar.types import Bool, List, Number, Optional, Text, Type
+from derl_grammar.types import Type
 
 _NOWHERE = (0, 0)
 _NUMBERS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0)
@@ -74,9 +75,9 @@ class Sampler:
         for primitive in scope.primitives.values():
             if any(p.literal is not None for p in primitive.params):
                 continue
-            wanted = [_kind(p.type) for p in primitive.params]
+            wanted = [_family(p.type) for p in primitive.params]
             columns = [
-                [k for k, s in scope.names.items() if _kind(s.type) == kind] for kind in wanted
+                [k for k, s in scope.names.items() if _family(s.type) == kind] for kind in wanted
             ]
             if primitive.beside:
                 columns[0] = [k for k in columns[0] if k in primitive.beside]
@@ -85,7 +86,7 @@ class Sampler:
                 self._offer(primitive.returns, lambda names=names: self._call(*names))  # type: ignore[misc]
 
     def _offer(self, kind: Type, leaf: Callable[[], n.Expr]) -> None:
-        self.leaves.setdefault(_kind(kind), []).append(leaf)
+        self.leaves.setdefault(_family(kind), []).append(leaf)
 
     def _call(self, name: str, columns: tuple[list[str], ...]) -> n.Expr:
         # A column each, in the declared order where the signature repeats a type.
@@ -255,19 +256,8 @@ def _call(name: str, args: tuple[n.Expr, ...], keywords: tuple[n.Keyword, ...] =
     return n.Call(name, args, keywords, _NOWHERE, _NOWHERE)
 
 
-def _kind(kind: Type) -> str:
-    match kind:
-        case Number():
-            return "number"
-        case Bool():
-            return "bool"
-        case Text():
-            return "text"
-        case Optional(item=item):
-            return _kind(item)
-        case List(item=Number() | Bool() as item):
-            return f"{_kind(item)}s"
-    return str(kind)
+def _family(kind: Type) -> str:
+    return kind_of(kind) or str(kind)
 
 
 def sample_program(scope: Scope, rng: random.Random, profile: Profile = FORMULAS) -> str:

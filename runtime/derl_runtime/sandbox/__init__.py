@@ -2,14 +2,13 @@
 
 from derl_runtime.sandbox.host import Sandbox, Survey, survey
 from derl_runtime.sandbox.levels import DOES as LEVEL_MEANS
-from derl_runtime.sandbox.levels import LEVELS
-from derl_runtime.sandbox.outcome import CLASSES, Declaration, Failure, Refused, SandboxLimits
+from derl_runtime.sandbox.outcome import FAILURES, Failure, Refused, SandboxLimits
+from derl_runtime.sandbox_settings import LEVELS
 
 __all__ = [
-    "CLASSES",
+    "FAILURES",
     "LEVELS",
     "LEVEL_MEANS",
-    "Declaration",
     "Failure",
     "Refused",
     "Sandbox",

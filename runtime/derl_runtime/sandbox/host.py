@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import Bool, Number, Optional, parse_type
+from derl_runtime.declaration import Declaration
 from derl_runtime.sandbox import by_row, levels, programs, rounds, zygotes
 from derl_runtime.sandbox.by_row import RowFailure
 from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import NotStarted, Order, run
-from derl_runtime.sandbox.outcome import Declaration, Failure, Refused, SandboxLimits
+from derl_runtime.sandbox.outcome import Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.programs import ProgramLimits
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
+from derl_runtime.sandbox_settings import ENGINES, LEVELS
 
 _LONGEST_NAME, _LONGEST_TYPE = 200, 1000
 _TRIVIAL = "def trial(completion: text) -> number:\n    return 0\n"
-ENGINES = ("restricted", "monty")
 _PROGRAMS = "programs"
 Columns = Sequence[Sequence[Any] | NDArray[Any]]
 Values = NDArray[np.float64]
@@ -62,8 +63,8 @@ class Sandbox:
         engine: str = "restricted",
         limits: SandboxLimits | None = None,
     ) -> None:
-        if level not in levels.LEVELS:
-            raise ValueError(f"unknown level {level!r}; one of {', '.join(levels.LEVELS)}")
+        if level not in LEVELS:
+            raise ValueError(f"unknown level {level!r}; one of {', '.join(LEVELS)}")
         if engine not in ENGINES:
             raise ValueError(f"unknown engine {engine!r}; one of {', '.join(ENGINES)}")
         if level == "none":

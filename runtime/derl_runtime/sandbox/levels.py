@@ -13,9 +13,8 @@ from derl_runtime.sandbox.outcome import Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.worker.frames import PROBE
 from derl_runtime.sandbox.worker.walls import LANDLOCK, RLIMITS, SECCOMP
 from derl_runtime.sandbox.zygotes import Zygote
+from derl_runtime.sandbox_settings import LEVELS
 
-# From the weakest; a level includes those before it.
-LEVELS = ("none", "reduced", "standard", "strict")
 DOES = {
     "strict": "seccomp, Landlock and rlimits",
     "standard": "seccomp and rlimits",

@@ -1,4 +1,4 @@
-"""What the sandbox gives back: declarations, or failures by class."""
+"""What the sandbox gives back when it gives no values: failures by class of fault."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ from dataclasses import dataclass
 
 from derl_runtime.sandbox.worker.frames import escaped
 
-CLASSES = {
-    "timeout": "it did not answer within its deadline",
-    "cpu": "it used more CPU time than it may",
-    "oom": "it wanted more memory than it may",
-    "violation": "a wall or a guard refused what it tried",
-    "crash": "it raised an exception, or its process died",
-    "protocol": "it gave something else than one value a row",
-    "nonfinite": "it gave NaN or an infinite number",
-    "compile_error": "its source does not compile, or declares no such primitive",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """A primitive that untrusted source declares.
-
-    `parameters` are (name, type) pairs and `returns` is a type, all as text that
-    `derl_grammar.types.parse_type` reads; `doc` is the docstring.
-    """
-
-    name: str
-    parameters: tuple[tuple[str, str], ...]
-    returns: str
-    doc: str
+FAILURES = ("timeout", "cpu", "oom", "violation", "crash", "protocol", "nonfinite", "compile_error")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A job that gave no values: its class (one of `CLASSES`) and what is known.
+    """A job that gave no values: its class (one of `FAILURES`) and what is known.
 
     The message is one line of printable characters, capped, for its text may be hostile.
     """
@@ -43,7 +20,7 @@ class Failure:
     message: str
 
     def __post_init__(self) -> None:
-        if self.cls not in CLASSES:
+        if self.cls not in FAILURES:
             raise ValueError(f"unknown class of failure {self.cls!r}")
         object.__setattr__(self, "message", escaped(self.message))
 

@@ -6,7 +6,6 @@ import ctypes
 import mmap
 import os
 import resource
-import signal
 import socket
 from collections.abc import Callable
 
@@ -101,8 +100,3 @@ def run(job: bytes, chosen: int, cpu: int, memory: int) -> bytes:
     except (OSError, MemoryError):
         return REFUSED
     return OPEN
-
-
-def killed_by_wall(status: int) -> bool:
-    """Whether a wait status says that seccomp ended the child."""
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS

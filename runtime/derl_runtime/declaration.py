@@ -1,0 +1,19 @@
+"""What untrusted source declares, free of heavy imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A primitive that untrusted source declares.
+
+    `parameters` are (name, type) pairs and `returns` is a type, all as text that
+    `derl_grammar.types.parse_type` reads; `doc` is the docstring.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    returns: str
+    doc: str
