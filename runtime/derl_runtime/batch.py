@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from derl_runtime.cache import CACHE, Cache
 from derl_runtime.faults import FaultLog
+from derl_runtime.frames import as_columns
 from derl_runtime.golds import apply_to_golds
 from derl_runtime.reading import Reader
 from derl_runtime.sources import Apply, Column, Literal, Source
@@ -14,16 +14,19 @@ from derl_runtime.values import Values
 
 
 class Batch(Reader):
-    """One batch of rollouts: evaluates each input once and collects the faults."""
+    """One batch of rollouts: evaluates each input once and collects the faults.
+
+    `columns` is a mapping from names to columns, or what `as_columns` makes one of.
+    """
 
     def __init__(
         self,
-        columns: Mapping[str, Any],
+        columns: Any,
         rows: int | None = None,
         log: FaultLog | None = None,
         cache: Cache = CACHE,
     ) -> None:
-        super().__init__(columns, rows, log, cache)
+        super().__init__(as_columns(columns), rows, log, cache)
         self._done: dict[Source, Values] = {}
 
     def values(self, source: Column | Apply) -> Values:

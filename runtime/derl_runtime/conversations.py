@@ -166,15 +166,19 @@ COLUMNS: dict[str, Callable[[Sequence[Message]], Any]] = {
 }
 
 
-def column(name: str, columns: Mapping[str, Any]) -> list[Any] | None:
-    """A column that is not in the data, out of the conversations that are; None without any."""
+def column(name: str, columns: Mapping[str, Any], sources: Sequence[str] = ()) -> list[Any] | None:
+    """A column that is not in the data, out of the conversations that are; None without any.
+
+    `sources` are the columns that are known to hold conversations, if these rows do not say.
+    """
     if name == "truncated" and "eos_token_id" in columns and "completion_ids" in columns:
         return _cut_off(columns["completion_ids"], columns["eos_token_id"])
     there = [s for s in SOURCES if s in columns and s != name]
     if name not in COLUMNS or not there:
         return None
     # A trainer that passes the completion as text may pass the messages beside it.
-    source = next((s for s in there if any(map(is_conversation, _rows(columns[s])))), there[0])
+    known = (s for s in there if s in sources or any(map(is_conversation, _rows(columns[s]))))
+    source = next(known, there[0])
     read = COLUMNS[name]
     rows = [None if v is None else read(messages_of(v)) for v in _rows(columns[source])]
     return None if name == "truncated" and all(r is None for r in rows) else rows
@@ -188,14 +192,21 @@ def filled(columns: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any
     return {**columns, **more} if more else columns
 
 
-def read_logs(columns: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The columns of a log with all that its conversations give; its completion becomes a text."""
-    there = [s for s in SOURCES if any(map(is_conversation, columns.get(s, ())))]
-    if not there:
-        return columns
-    source = "completion" if "completion" in columns else there[0]
-    said = [None if v is None else text_of("completion", v) for v in columns[source]]
-    return {**filled(columns, COLUMNS), "completion": said}
+def told(
+    columns: Mapping[str, Any], sources: Sequence[str], names: Iterable[str], text: bool
+) -> dict[str, Any]:
+    """The columns of a log with those of `names` that its conversations give; with `text` its
+    completion becomes a text. `sources` are the columns that hold conversations in any row."""
+    source = "completion" if "completion" in columns else sources[0]
+    found = dict(columns)
+    for name in names:
+        given = column(name, columns, sources)
+        found[name] = [None] * len(columns[source]) if given is None else given
+    if text:
+        found["completion"] = [
+            None if v is None else text_of("completion", v) for v in columns[source]
+        ]
+    return found
 
 
 def _rows(data: Any) -> Sequence[Any]:

@@ -10,7 +10,7 @@ the note says what became of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,20 @@ class Dump:
     marks: tuple[frozenset[str], ...]
     read: Callable[[Columns], Columns]
 
+    def note(self, columns: Columns) -> str:
+        """What became of the columns of a dump."""
+        after = self.read({n: list(values) for n, values in columns.items()})
+        renamed = [(a, b) for a, b in _VERL.items() if a in columns and a not in after]
+        if renamed:
+            own, ours = zip(*renamed, strict=True)
+            return f"{self.name}: {', '.join(own)} read as {', '.join(ours)}"
+        return f"{self.name}: read as {', '.join(after)}"
+
+
+def find_dump(names: Collection[str]) -> Dump | None:
+    """The kind of dump whose columns these are, if any."""
+    return next((d for d in DUMPS if any(marks <= set(names) for marks in d.marks)), None)
+
 
 def recognise(columns: Columns) -> tuple[Columns, str | None]:
     """The columns under our names, and a note of what was taken for what; None for no dump.
@@ -33,19 +47,8 @@ def recognise(columns: Columns) -> tuple[Columns, str | None]:
     >>> recognise(rows)[1]
     'verl rollouts: input, output, gts read as prompt, completion, answer'
     """
-    for dump in DUMPS:
-        if any(marks <= columns.keys() for marks in dump.marks):
-            found = dump.read(columns)
-            return found, _note(dump.name, columns, found)
-    return columns, None
-
-
-def _note(name: str, before: Columns, after: Columns) -> str:
-    renamed = [(a, b) for a, b in _VERL.items() if a in before and a not in after]
-    if renamed:
-        own, ours = zip(*renamed, strict=True)
-        return f"{name}: {', '.join(own)} read as {', '.join(ours)}"
-    return f"{name}: read as {', '.join(after)}"
+    dump = find_dump(columns.keys())
+    return (columns, None) if dump is None else (dump.read(columns), dump.note(columns))
 
 
 _VERL = {"input": "prompt", "output": "completion", "gts": "answer"}

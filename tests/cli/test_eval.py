@@ -142,7 +142,7 @@ def test_parquet_and_step_lists(tmp_path):
 
 def test_reward_file_and_standard_input(data, tmp_path):
     file = tmp_path / "good.derl"
-    file.write_text("# right?\nreward = exact(completion, answer)\n")
+    file.write_text("# right?\nreward = exact(completion, answer)\n", "utf-8-sig")
     args = ("--suite", "math", "--data", data)
     assert component(record(file, *args), "reward")["mean"] == 0.75
     result = run("-", *args, "--format", "json", stdin="exact(completion, answer)")
@@ -167,7 +167,8 @@ EXACT = ("-e", "exact(completion, answer)", "--suite", "math")
 BAD_INPUT = [
     ((*EXACT, "--data", "none.jsonl"), "none.jsonl: no such file"),
     ((*EXACT, "--data", "."), "broken.jsonl:2: not valid JSON"),
-    ((*EXACT, "--data", "rows.csv"), "unknown kind of data file '.csv'"),
+    ((*EXACT, "--data", "rows.txt"), "unknown kind of data file '.txt'"),
+    ((*EXACT, "--data", "rows.csv"), "rows.csv: no such file"),
     ((*EXACT, "--data", "broken.jsonl"), "broken.jsonl:2: not valid JSON"),
     ((*EXACT, "--data", "empty.jsonl"), "empty.jsonl: holds no rows"),
     ((*EXACT, "--data", "other.jsonl"), "other.jsonl: the column 'completion' (text) is missing"),

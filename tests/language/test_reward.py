@@ -125,3 +125,27 @@ def test_a_rank_inside_a_group_function_moves_the_others() -> None:
 
     assert monotone("group_rank(g) + group_mean(g)") is True
     assert monotone("0.001 * g + group_quantile(group_rank(g), 0)") is None
+
+
+def test_rows_come_as_tables_and_frames() -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    reward = derl_dsl.compile(
+        "reward = exact(completion, answer) + 0.1 * mean(s) + 0.01 * default(k, 0)",
+        suite="math",
+        columns={"s": "list[number[0, 9]]", "k": "number[0, 9]?"},
+    )
+    rows = [
+        {"completion": "#### 5", "answer": "5", "s": [1.0, 2.0], "k": 1, "id": "a"},
+        {"completion": "#### 6", "answer": "5", "s": [0.0], "k": None, "id": "a"},
+    ]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    expected = reward.score(columns).values.tolist()
+    table, frame = pa.Table.from_pylist(rows), pd.DataFrame(rows)
+    for data in (rows, table, table.to_batches()[0], frame, frame.convert_dtypes()):
+        assert reward.score(data).values.tolist() == expected
+        assert reward.score(data, group="id").values.tolist() == expected
+        assert derl_dsl.score_many([reward], data).tolist() == [expected]
+    with pytest.raises(ColumnError, match="expected a mapping of columns"):
+        reward.score("rows.jsonl")

@@ -76,8 +76,8 @@ def test_files_that_are_none(tmp_path):
         read_rows(tmp_path / "none.parquet")
     with pytest.raises(DataError, match=r"is a directory; use a \.jsonl file"):
         read_rows(tmp_path)
-    with pytest.raises(DataError, match=r"unknown kind of data file '\.csv'; use a \.jsonl file"):
-        read_rows(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"unknown kind of data file '\.txt'; use a \.jsonl file"):
+        read_rows(tmp_path / "rows.txt")
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
@@ -85,6 +85,7 @@ def test_no_right_to_read(tmp_path, monkeypatch, name):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / name).write_bytes(b"{}")
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match="permission denied; check that the file can be read"):
         read_rows(tmp_path / name)

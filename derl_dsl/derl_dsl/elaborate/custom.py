@@ -267,7 +267,7 @@ def load_with(
 
 def _read(path: Path) -> str:
     try:
-        return read_regular(path, _LARGEST_SOURCE).decode()
+        return read_regular(path, _LARGEST_SOURCE).decode("utf-8-sig")
     except OSError as error:
         raise PrimitiveError(f"cannot read {path}: {error.strerror}; check the path") from None
     except UnicodeDecodeError as error:

@@ -196,6 +196,8 @@ class Reward:
     ) -> Scores:
         """Score a batch: `columns` maps names to B values each (texts, numbers, lists of steps).
 
+        An Arrow table, a frame of pandas or polars and a list of rows are columns as well.
+
         Groups are `group_size` consecutive rollouts, or the rows with equal values of `group` (a
         column's name, or B keys; 1, 1.0 and True are one). Groups of different sizes are an error
         unless `uneven` says that they are meant, as in logged data. A number stands for a column of
@@ -207,7 +209,8 @@ class Reward:
         batch = Batch(columns, log=self.faults)
         if group is not None:
             uneven = uneven or not self._needs.grouped
-            return self.score_batch(batch, *grouped(columns, batch.rows, group, group_size, uneven))
+            found = grouped(batch.columns, batch.rows, group, group_size, uneven)
+            return self.score_batch(batch, *found)
         if self._needs.grouped and group_size is None:
             raise ColumnError(UNGROUPED)
         return self.score_batch(batch, group_offsets(batch.rows, group_size))

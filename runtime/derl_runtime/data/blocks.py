@@ -1,0 +1,29 @@
+"""A block: some rows of one file as columns, as they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+# How much of a file is read at once. A block's rows are Python values for a moment, which takes a
+# few times as much.
+BLOCK_BYTES = 4 << 20
+BLOCK_ROWS = 8192
+
+Wanted = Collection[str] | None
+"""The names of the columns to read; None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows as columns of equal length, lists or Arrow arrays.
+
+    `names` are the columns that the rows have, in the order in which they first occur, wanted or
+    not; `share` is how much of the file is read by then.
+    """
+
+    columns: dict[str, Any]
+    rows: int
+    names: tuple[str, ...]
+    share: float = 1.0
