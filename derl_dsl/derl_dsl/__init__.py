@@ -11,27 +11,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from derl_dsl.checker import check
-from derl_dsl.elaborate.custom import PrimitiveError, load_primitives, primitive
-from derl_dsl.prove.certificate import Certificate
 from derl_dsl.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from derl_dsl.adapters.watching import watch
+    from derl_dsl.checker import check
+    from derl_dsl.elaborate.custom import PrimitiveError, load_primitives, primitive
+    from derl_dsl.prove.certificate import Certificate
     from derl_dsl.score.kernels import BoundReward
     from derl_dsl.score.many import score_many
     from derl_dsl.score.reward import Reward, RewardError, Scores, compile
     from derl_dsl.tools.loading import load
 
-# What needs NumPy (and `watch`, transformers) is imported when it is first named, so that
-# `derl-dsl check` starts at once.
+# A name is imported when it is first used: `derl-dsl check` starts without NumPy and without lints.
 _LAZY = {
     "BoundReward": "score.kernels",
+    "Certificate": "prove.certificate",
+    "PrimitiveError": "elaborate.custom",
     "Reward": "score.reward",
     "RewardError": "score.reward",
     "Scores": "score.reward",
+    "check": "checker",
     "compile": "score.reward",
     "load": "tools.loading",
+    "load_primitives": "elaborate.custom",
+    "primitive": "elaborate.custom",
     "score_many": "score.many",
     "watch": "adapters.watching",
 }

@@ -12,7 +12,6 @@ from derl_dsl.elaborate.header import scope_of
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.values import Value
 from derl_dsl.graph.ir import Graph
-from derl_dsl.lint.suppress import suppressed
 from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.prover import Prover
 from derl_dsl.prove.steps import prove_steps
@@ -76,9 +75,7 @@ def linted(checked: Checked) -> Checked:
 
     if checked.prover is None:
         return checked
-    found = [] if not checked.ok else lint.run(checked)
-    silenced = suppressed([*checked.diagnostics, *found], checked.source)
-    return replace(checked, diagnostics=silenced)
+    return replace(checked, diagnostics=lint.findings(checked))
 
 
 def prove_source(source: Source, scope: Scope, limits: Limits = MODEL) -> Checked:

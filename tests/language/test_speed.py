@@ -20,6 +20,21 @@ def test_check_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_package_loads_nothing_before_a_name_is_used() -> None:
+    code = "import sys, derl_dsl\nprint(sorted(m for m in sys.modules if m.startswith('derl')))\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['derl_dsl', 'derl_dsl.version']"
+
+
+def test_compiling_needs_no_lints() -> None:
+    code = (
+        "import sys, derl_dsl\nderl_dsl.compile('2 * a', columns={'a': 'bool'})\n"
+        "print([m for m in sys.modules if m.startswith('derl_dsl.lint')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_formula_takes_at_most_two_milliseconds() -> None:
     """Four times the target, in processor time: other work on the machine does not count."""
     scope, texts = build_scope("derl-math"), formulas()

@@ -45,7 +45,7 @@ from derl_dsl.lint import (
     veto,
 )
 from derl_dsl.lint.context import Context, Rule
-from derl_dsl.lint.suppress import named_target
+from derl_dsl.lint.suppress import named_target, suppressed
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Diagnostic
 
@@ -101,6 +101,12 @@ _WRITTEN: dict[type, Callable[[Any], str]] = {
     n.Conditional: lambda _: "if",
     n.Call: lambda node: f"{node.name}()",
 }
+
+
+def findings(checked: Checked) -> tuple[Diagnostic, ...]:
+    """All diagnostics of a program, its lints among them, but for those that it silences."""
+    found = run(checked) if checked.ok else []
+    return suppressed([*checked.diagnostics, *found], checked.source)
 
 
 def run(checked: Checked, target: str | None = None) -> list[Diagnostic]:
