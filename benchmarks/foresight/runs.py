@@ -31,7 +31,7 @@ from derl_trainers.settings.sections import InnerSection, PolicySection, Trainin
 from derl_trainers.tasks.load import load_task
 
 WHERE = Path(".benchmarks/foresight")
-STEPS = 60
+STEPS = 50
 INNER = InnerSection(
     steps=STEPS, prompts=8, num_generations=8, updates=2, learning_rate=1e-4,
     max_completion_length=32,
@@ -42,8 +42,9 @@ START = "start.parquet"
 
 
 def runs(seeds: Iterable[int]) -> list[tuple[Trained, int]]:
-    """Every reward with every seed, seeds outermost."""
-    return [(reward, seed) for seed in seeds for reward in (*HACKED, *CLEAN)]
+    """Every reward with every seed, seeds outermost, clean and hacked ones in turns."""
+    turns = [reward for pair in zip(CLEAN, HACKED, strict=True) for reward in pair]
+    return [(reward, seed) for seed in seeds for reward in turns]
 
 
 def folder_of(where: Path, reward: Trained, seed: int) -> Path:
@@ -58,7 +59,7 @@ def train(reward: Trained, seed: int, policy: str, where: Path) -> dict[str, Any
     compiled = derl_dsl.compile(reward.text, suite=SUITE)
     with keeping(compiled, folder / FOLDER, STEPS * INNER.completions, STEPS):
         result = train_inner(
-            compiled, policy, task.train, task.validation[:128], TRAINING, seed=seed,
+            compiled, policy, task.train, task.validation[:64], TRAINING, seed=seed,
             score_before=True,
         )  # fmt: skip
     record = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from derl_dsl.score.reward import RewardError, columns_of, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.evaluate.evaluation import finite
 from derl_dsl.tools.evaluate.summary import group_codes
-from derl_dsl.tools.replay import Replay, replay
+from derl_dsl.tools.replay import Replay, Scored, page_of, replay, told
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_runtime.data import DataError, read_logs
@@ -48,11 +49,15 @@ def replay_command(
     group: Annotated[
         str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page: curves, rollouts with what earned them marked."),
+    ] = None,
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
 ) -> None:
     """Score the stored rollouts of a run again and show each reward over the steps.
 
-    Reads what TRL (log_completions) and verl (rollout_data_dir) dump.
+    Reads what TRL (log_completions) and verl (rollout_data_dir) dump, and what `train` keeps.
 
     Exits 0, 1 when a reward rises where the outcome does not or has errors, 2 when an input could
     not be read.
@@ -65,7 +70,11 @@ def replay_command(
     try:
         rows = read_logs(run, say)
         steps = _steps(run, rows)
-        found = _replay(sources, rows, steps, group, (suite, column, outcome), format)
+        found, scored, codes = _replay(
+            sources, rows, steps, group, (suite, column, outcome), format
+        )
+        if html is not None:
+            _write(html, page_of(found, scored, rows, steps, codes, str(run)))
     except ColumnError as error:
         fail(f"{run}: {error}")
     except (DataError, ValueError) as error:
@@ -89,11 +98,11 @@ def _steps(run: Path, rows: dict[str, list[Any]]) -> list[int]:
 def _replay(
     sources: list[Source], rows: dict[str, list[Any]], steps: list[int], group: str | None,
     settings: tuple[Any, Any, Any], format: Format,
-) -> Replay:  # fmt: skip
+) -> tuple[Replay, list[Scored], NDArray[np.int64]]:  # fmt: skip
     name = group or likely_group(rows) or ("prompt" if "prompt" in rows else None)
     keys = [f"{s}\0{k}" for s, k in zip(steps, rows[name] if name else steps, strict=True)]
     codes = np.asarray(group_codes(keys))
-    values: dict[str, Any] = {}
+    scored: list[Scored] = []
     right = None
     for source in sources:
         given = read_settings(source, *settings)
@@ -104,9 +113,21 @@ def _replay(
             raise typer.Exit(1) from None
         needed = {n: rows[n] for n in columns_of(reward) if n in rows}
         scores = reward.score(needed, group=keys)
-        values[source.path] = scores.values
+        scored.append(Scored(source.path, reward, scores))
         right = scores.inputs.get(reward.outcome or "") if right is None else right
-    return replay(values, steps, codes, right)
+    values = {one.name: one.scores.values for one in scored}
+    return replay(values, steps, codes, right), scored, codes
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        fail(f"cannot write {path}: {error.strerror}")
+    say(f"wrote {path}")
 
 
 def _print(found: Replay) -> None:
@@ -121,11 +142,5 @@ def _print(found: Replay) -> None:
         console.print(table, soft_wrap=False)
     typer.echo(f"{found.rollouts} rollouts of {len(found.steps)} steps")
     typer.echo(shown.get(), nl=False)
-    for name, step in found.apart.items():
-        where = "never" if step is None else f"from step {step}"
-        typer.echo(f"{name} would have trained another way than {names[0]}: {where}")
-    for name, step in found.onset.items():
-        if step is not None:
-            typer.echo(f"{name} rises from step {step} while the outcome does not")
-    if found.outcome is None:
-        typer.echo("no outcome is known: name it with --outcome to see where reward and it part")
+    for line in told(found):
+        typer.echo(line)

@@ -102,7 +102,7 @@ def forecast(
         effective=_effective(values, many),
         carried=_carried(terms, centred, many),
         drift=tuple(_drift(n, c, values, many, rng) for n, c in columns.items()) if many else (),
-        later=() if outcome is None else _later(values, outcome, many, size),
+        later=() if outcome is None or not many else _later(values, outcome, many, size),
     )
 
 

@@ -46,14 +46,36 @@ def replay(
     """Curves of (B,) rewards over the steps of a run; groups are those of one step."""
     at = np.asarray(steps, dtype=np.int64)
     order = tuple(int(s) for s in np.unique(at))
-    curves = tuple(Curve(name, _means(values, at, order)) for name, values in rewards.items())
-    told = None if outcome is None else Curve("outcome", _means(outcome, at, order))
+    curves = curves_of(rewards, at, order)
+    right = None if outcome is None else Curve("outcome", _means(outcome, at, order))
     first = next(iter(rewards.values()))
     apart = {
         name: _apart(first, values, at, groups, order) for name, values in list(rewards.items())[1:]
     }
-    onset = {c.name: None if told is None else _onset(c.means, told.means, order) for c in curves}
-    return Replay(order, len(at), curves, told, apart, onset)
+    onset = {c.name: None if right is None else _onset(c.means, right.means, order) for c in curves}
+    return Replay(order, len(at), curves, right, apart, onset)
+
+
+def curves_of(
+    columns: Mapping[str, Array], at: NDArray[np.int64], order: Sequence[int]
+) -> tuple[Curve, ...]:
+    """The mean of each (B,) column at each step of `order`."""
+    return tuple(Curve(name, _means(values, at, order)) for name, values in columns.items())
+
+
+def told(found: Replay) -> list[str]:
+    """What the curves say, a sentence each."""
+    first = found.curves[0].name
+    lines = []
+    for name, step in found.apart.items():
+        where = "never" if step is None else f"from step {step}"
+        lines.append(f"{name} would have trained another way than {first}: {where}")
+    for name, step in found.onset.items():
+        if step is not None:
+            lines.append(f"{name} rises from step {step} while the outcome does not")
+    if found.outcome is None:
+        lines.append("no outcome is known: name it with --outcome to see where reward and it part")
+    return lines
 
 
 def _means(values: Array, at: NDArray[np.int64], order: Sequence[int]) -> tuple[float, ...]:
