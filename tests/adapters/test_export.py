@@ -227,6 +227,34 @@ def test_verl_gets_what_its_filters_read(tmp_path):
     assert (failed["score"], failed["failed"]) == (1.0, 1.0)
 
 
+def by_verifiers(module, samples):
+    found = []
+    for s in samples:
+        said = SimpleNamespace(content=s["completion"])
+        trace = SimpleNamespace(
+            assistant_messages=[said], root_reply=s["completion"], is_truncated=False, info={},
+            record_metric=lambda name, part: None,
+        )  # fmt: skip
+        task = SimpleNamespace(prompt="p", model_dump=lambda s=s: {"answer": s["answer"]})
+        found.append(asyncio.run(module.reward(task, trace)))
+    return found
+
+
+# Rows that cost a worker its time each. Three in a row once put the verdict under quarantine.
+TOWERS = [{"completion": rf"\boxed{{2^{{3^{{{k}}}}}}}", "answer": "42"} for k in (2005, 2006, 2007)]
+
+
+@pytest.mark.parametrize("by", [by_verl, by_verifiers], ids=["verl", "verifiers"])
+def test_a_right_row_after_three_that_time_out_is_right(by, tmp_path):
+    text = "math_equal(completion, answer) - 0.25"
+    what = Export("reward.derl", "verify")
+    reward = derl_dsl.compile(text, suite="verify")
+    module = load(export(reward, TARGETS[by.__name__.removeprefix("by_")], what), tmp_path)
+    right = {"completion": r"so \boxed{\frac{84}{2}}", "answer": "42"}
+    samples = [{**s, "weight": 0} for s in (*TOWERS, right)]
+    assert by(module, samples) == [-0.25, -0.25, -0.25, 0.75]
+
+
 def test_one_file_can_have_each_policy(tmp_path):
     raising = exported("exact(completion, answer)", "verl", tmp_path, on_fault="raise")
     with pytest.raises(FaultError):
