@@ -8,35 +8,15 @@ tiers round alike, and one can take over from the other in the middle of a run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from derl_dsl.backends.kernel import Array, Bound, Kernel
+from derl_dsl.backends.kernel import Kernel
 from derl_dsl.backends.llvm.source import digest
-from derl_dsl.backends.pack import Program, key_of
 from derl_dsl.backends.plan import Plan
-from derl_dsl.backends.vm import Run, Session
+from derl_dsl.backends.vm import Code, kernel_of, outputs_of
 from derl_dsl.graph.ir import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiled graph: what data it needs, and its code."""
-
-    program: Program
-    entry: int
-    library: Any
-
-    def bind(self, session: Session) -> Run:
-        """The code on a batch; call it to compute."""
-        return Run(session, [self.program], None, self.entry, self.library)
-
-
-def build(
-    graph: Graph, roots: Sequence[int], dtype: str = "float64", within: bool = False
-) -> Compiled:
+def build(graph: Graph, roots: Sequence[int], dtype: str = "float64", within: bool = False) -> Code:
     """Compiles the loops that compute `roots`: milliseconds, or less where the cache has them.
 
     `within` says that all data is within its declared types, as bound columns are.
@@ -52,19 +32,15 @@ def build(
 
     key = f"fused {dtype} {digest()} {plan.shape()}"
     library = load(key, write, ("derl_fused",))
-    return Compiled(plan.program(), library.addresses["derl_fused"], library)
+    return Code(plan.program(), library.addresses["derl_fused"], library)
+
+
+def coded(graph: Graph, dtype: str = "float64", within: bool = False) -> Code:
+    """All outputs of a graph as compiled loops."""
+    return build(graph, list(outputs_of(graph).values()), dtype, within)
 
 
 def emit(graph: Graph, dtype: str = "float64", within: bool = False) -> Kernel:
     """A kernel of compiled loops."""
-    outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
-    compiled = build(graph, list(outputs.values()), dtype, within)
-    nodes = {key_of(graph.nodes[i]): i for i in graph.inputs(graph.roots())}
-
-    def kernel(bound: Bound) -> dict[str, Array]:
-        inputs = {key: bound.inputs[i] for key, i in nodes.items()}
-        session = Session(inputs, bound.rows, bound.groups, bound.live, dtype)
-        out = compiled.bind(session)().astype(np.float64, copy=False)
-        return dict(zip(outputs, out, strict=True))
-
-    return kernel
+    code = coded(graph, dtype, within)
+    return kernel_of(graph, dtype, lambda rows: code)

@@ -42,11 +42,14 @@ from derl_dsl.backends.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key, Program, key_of, pack
+from derl_dsl.backends.threads import shares, threads, together
 from derl_dsl.graph.ir import Graph
 
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
 _RECORD = len(PROGRAM)
+_BLOCKS, _BLOCK_GROUPS, _BLOCK_COUNT = map(ARGS.index, ("blocks", "block_groups", "block_count"))
+_OUT = len(ARGS) + PROGRAM.index("out")
 # Rows times programs that take microseconds: giving way to other threads would take as long.
 _SHORT = 4096
 _lock = threading.Lock()
@@ -184,6 +187,15 @@ class Session:
         self.address = address(self._table)
         self.live_address = 0 if self._live is None else address(self._live)
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether some of its data are lists."""
+        return bool(self._lists)
+
+    def put(self, slot: int, at: int) -> None:
+        """A column lies elsewhere from now on: contiguous, of the session's type, of its rows."""
+        self._table[2 * slot] = at
+
     def _addresses(self, value: Array | Ragged) -> tuple[int, int]:
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found later
             return self._address(value)
@@ -219,10 +231,11 @@ class Session:
 class Run:
     """Programs on a batch, ready to run; calling it writes `out`, and is not safe in threads.
 
-    `entry` and `library` are compiled code that stands in for the virtual machine's loop.
+    `entry` and `library` are compiled code that stands in for the virtual machine's loop; `code`
+    has the addresses of what runs and of its argument.
     """
 
-    __slots__ = ("_address", "_entry", "_kept", "out")
+    __slots__ = ("_address", "_blocks", "_cells", "_entry", "_kept", "code", "out")
 
     def __init__(
         self,
@@ -258,9 +271,12 @@ class Run:
         }
         texts = self._fill(cells, at | blocks.fields | own, programs, session.slots)
         self._kept = (session, blocks, cells, scratch, texts, vm, library)
+        self._cells, self._blocks = cells, blocks
         self._address = address(cells)
         short = session.rows * len(programs) <= _SHORT
-        self._entry = _function(vm.entry if entry is None else entry, short)
+        found = vm.entry if entry is None else entry
+        self._entry = _function(found, short)
+        self.code = found, self._address
 
     @staticmethod
     def _room(
@@ -318,6 +334,22 @@ class Run:
         return code, pool
 
     @property
+    def blocks(self) -> NDArray[np.int64]:
+        """Where each block of rows starts, and the end."""
+        return self._blocks.rows
+
+    def part(self, first: int, last: int) -> None:
+        """From now on compute the blocks from `first` to before `last` alone."""
+        fields, cells = self._blocks.fields, self._cells
+        cells[_BLOCKS] = fields["blocks"] + 8 * first
+        cells[_BLOCK_GROUPS] = fields["block_groups"] + 8 * first
+        cells[_BLOCK_COUNT] = last - first
+
+    def write_to(self, at: int) -> None:
+        """From now on write the outputs of the one program to memory at an address."""
+        self._cells[_OUT] = at
+
+    @property
     def call(self) -> Callable[[], object]:
         """Computes all outputs, with nothing between the caller and the code."""
         return partial(self._entry, self._address)
@@ -328,16 +360,68 @@ class Run:
         return self.out
 
 
-def emit(graph: Graph, dtype: str = "float64") -> Kernel:
-    """A kernel that runs on the virtual machine."""
-    outputs = {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
-    program = pack(graph, list(outputs.values()))
-    names = list(outputs)
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A program, and compiled code that stands in for the machine's loop where there is some."""
+
+    program: Program
+    entry: int | None = None
+    library: Any = None
+
+    def bind(self, session: Session, out: NDArray[Any] | None = None) -> Run:
+        """The code on a batch; call it to compute."""
+        return Run(session, [self.program], out, self.entry, self.library)
+
+
+def outputs_of(graph: Graph) -> dict[str, int]:
+    """The outputs of a kernel by name: those of the graph, and where they apply."""
+    return {**graph.outputs, **{f"?{name}": i for name, i in graph.valids.items()}}
+
+
+def coded(graph: Graph) -> Code:
+    """All outputs of a graph for the virtual machine."""
+    return Code(pack(graph, list(outputs_of(graph).values())))
+
+
+class InParts:
+    """A bound program whose blocks are shared out to threads; calling it writes `out`."""
+
+    __slots__ = ("_runs", "out")
+
+    def __init__(self, code: Code, session: Session) -> None:
+        first = code.bind(session)
+        self.out = first.out
+        wanted = shares(
+            len(first.blocks) - 1, threads(session.rows, session.has_lists or code.program.grouped)
+        )
+        self._runs = [first, *(code.bind(session, first.out) for _ in wanted[1:])]
+        if len(wanted) > 1:
+            for run, (start, end) in zip(self._runs, wanted, strict=True):
+                run.part(start, end)
+
+    @property
+    def call(self) -> Callable[[], object]:
+        """Computes all outputs."""
+        calls = [run.call for run in self._runs]
+        return calls[0] if len(calls) == 1 else partial(together, calls)
+
+
+def kernel_of(graph: Graph, dtype: str, code: Callable[[int], Code]) -> Kernel:
+    """A kernel that runs the code that `code` gives for so many rows."""
+    names = list(outputs_of(graph))
     nodes = {key_of(graph.nodes[i]): i for i in graph.inputs(graph.roots())}
 
     def kernel(bound: Bound) -> dict[str, Array]:
         inputs = {key: bound.inputs[i] for key, i in nodes.items()}
         session = Session(inputs, bound.rows, bound.groups, bound.live, dtype)
-        return dict(zip(names, session.run([program]).astype(np.float64, copy=False), strict=True))
+        run = InParts(code(bound.rows), session)
+        run.call()
+        return dict(zip(names, run.out.astype(np.float64, copy=False), strict=True))
 
     return kernel
+
+
+def emit(graph: Graph, dtype: str = "float64") -> Kernel:
+    """A kernel that runs on the virtual machine."""
+    code = coded(graph)
+    return kernel_of(graph, dtype, lambda rows: code)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends import BACKENDS
+from derl_dsl.backends import BACKENDS, native, vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
 from derl_dsl.backends.pack import Key, key_of, pack
-from derl_dsl.backends.vm import Session
+from derl_dsl.backends.vm import Code, Session
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.needs import together
 from derl_dsl.passes import feeds, lower
@@ -86,6 +86,25 @@ class Kernels:
         graph = self.graph if self._as_written else self.lowered
         return BACKENDS[self.backend]()(graph, self.dtype)
 
+    @property
+    def coded(self) -> bool:
+        """Whether all outputs have code of the virtual machine or of its compiled tier."""
+        return self.interpretable
+
+    def code(self, rows: int) -> Code:
+        """The code of all outputs for a batch of so many rows within their declared types."""
+        return self._code(rows)
+
+    @cached_property
+    def _code(self) -> Callable[[int], Code]:
+        if self.backend == "auto":
+            return self._whole.tiers.code  # type: ignore[attr-defined,no-any-return]
+        if self.backend == "vm":
+            found = vm.coded(self.graph)
+        else:
+            found = native.coded(self.lowered, self.dtype, within=True)
+        return lambda rows: found
+
     def outputs(self, bound: Bound) -> dict[str, Array]:
         """All outputs for inputs by node of the graph as written."""
         if self._as_written:
@@ -126,9 +145,7 @@ class Kernels:
         return pack(self.lowered, (root,), (valid,))
 
     @cached_property
-    def _compiled(self) -> Any:
-        from derl_dsl.backends import native
-
+    def _compiled(self) -> Code:
         root, valid = self._root
         if valid is not None:
             place = self.lowered.places[root]
@@ -154,5 +171,5 @@ class Kernels:
             return BoundReward(again, values, broken)
         session = Session(self.data(bound), bound.rows, bound.groups, bound.live, self.dtype)
         hot = self.backend != "vm" and (self.backend != "auto" or bound.rows >= _COMPILED_ROWS)
-        run = self._compiled.bind(session) if hot else session.bind([self.program])
+        run = vm.InParts(self._compiled if hot else vm.Code(self.program), session)
         return BoundReward(run.call, run.out[0], broken, run)

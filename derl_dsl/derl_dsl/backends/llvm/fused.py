@@ -2,7 +2,8 @@
 
 `derl_fused(args)` takes the arguments of the virtual machine's loop, so a `Session` serves both;
 its one program has constants, inputs and outputs, but no code. A plan without group functions is
-one call of one stage for all rows, since nothing has to fit a cache. With them it goes by blocks:
+one call of one stage for the rows of all its blocks, since nothing has to fit a cache. With them it
+goes by blocks:
 
     for each block of rows
         stage 0(columns, offsets, slots, outs, constants, rows)
@@ -239,7 +240,9 @@ class _Whole:
         """The function."""
         c, b, arg = self.c, self.b, self.arg
         if not self.plan.grouped:
-            self._stage(0, NO, arg["rows"])
+            bounds = self.pointer(arg["blocks"])
+            first, after = (c.load(bounds, at, I64) for at in (NO, arg["block_count"]))
+            self._stage(0, first, b.sub(after, first))
             b.ret_void()
             return
         self.block = b.alloca(I64, size=i64(len(BLOCK)))
