@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,24 @@ import torch
 
 import derl_dsl
 from derl_trainers.inner.advantages import gigpo, returns, rlvmr
-from derl_trainers.inner.agents import (
-    AgentConfig,
-    AgentTrainer,
-    agent_trainer,
-    columns_of,
-    step_advantages,
-    success,
-    train_agent,
-)
-from derl_trainers.inner.episodes import Lockstep, Rollout
+from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, step_advantages
+from derl_trainers.inner.episodes import Lockstep
+from derl_trainers.inner.games import Rollout, columns_of
+from derl_trainers.inner.loop import trainer_settings
+from derl_trainers.inner.players import Players, solved
+from derl_trainers.policy.quiet import quiet
 from derl_trainers.policy.words import (
     Transcript,
-    WordPolicy,
     Words,
     build_words,
     expert_transcript,
     warm_start,
 )
-from derl_trainers.tasks.environments.base import EnvironmentFault, Turn
+from derl_trainers.settings.sections import AgentSection, InnerSection, TinySection, Training
+from derl_trainers.tasks.base import Example
+from derl_trainers.tasks.environments.base import Environment, EnvironmentFault, Turn
 from derl_trainers.tasks.environments.episodes import Episode
+from derl_trainers.tasks.environments.played import PlayedTask
 
 ROOMS = ("kitchen", "hall", "cellar", "attic")
 
@@ -79,14 +79,45 @@ def transcripts(words: Words) -> list[Transcript]:
 
 def policy(words: Words, transcripts: list[Transcript], steps: int) -> Any:
     torch.set_num_threads(1)
-    shape = WordPolicy(hidden_size=32, intermediate_size=64, layers=1, heads=2, longest=400,
-                       steps=steps, batch_size=8)  # fmt: skip
+    shape = TinySection(hidden_size=32, intermediate_size=64, layers=1, heads=2, steps=steps,
+                        batch_size=8)  # fmt: skip
     return warm_start(transcripts, words.tokenizer, shape)
 
 
-def config(**more: Any) -> AgentConfig:
-    return AgentConfig(**{"steps": 1, "prompts": 2, "num_generations": 4, "limit": 4,
-                          "longest": 400, **more})  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Doors(PlayedTask):
+    """The corridor as a task."""
+
+    kind: type = Corridor
+    broken: str = ""
+
+    def environment(self) -> Environment:
+        made: Environment = self.kind(self.broken)
+        return made
+
+
+def config(advantage: str = "none", weight: float = 1.0, limit: int = 4, **more: Any) -> Training:
+    agent = AgentSection(limit=limit, longest=400, advantage=advantage, weight=weight)
+    inner = InnerSection(**{"steps": 1, "prompts": 2, "num_generations": 4, "updates": 1,
+                            "learning_rate": 3e-5, "agent": agent, **more})  # fmt: skip
+    return Training(inner=inner, eval_batch=64)
+
+
+def problems(games: Sequence[str]) -> list[Example]:
+    return [Example(game, "", {"kind": "door", "level": "L0"}) for game in games]
+
+
+def made(
+    model: Any, words: Words, task: PlayedTask, games: Sequence[str], training: Training, out: Path
+) -> AgentTrainer:
+    stepped, compiled = Stepped(), reward()
+    compiled.observers.append(stepped)
+    players = Players(task, training, words.tokenizer)
+    with quiet():
+        return agent_trainer(
+            players, stepped, training.inner, problems(games), model=model, reward_funcs=compiled,
+            args=trainer_settings(training, 0, str(out)), processing_class=words.tokenizer,
+        )  # fmt: skip
 
 
 def reward(text: str = "steps = gain(scores)\nreward = solved") -> Any:
@@ -104,8 +135,9 @@ def test_rollouts_are_admissible_and_as_the_model_would_say_without_a_cache(
 ) -> None:
     model = policy(words, transcripts, 2)
     games = ["0", "1", "2", "3", "0"]
-    lockstep = Lockstep(model, words, [Corridor() for _ in games], 4, 400, greedy=True)
-    for rollout in lockstep.play(games, [""] * 5):
+    agent = config().inner.agent
+    lockstep = Lockstep(model, words, [Corridor() for _ in games], agent, greedy=True)
+    for rollout in lockstep.play(games, [""] * 5, [""] * 5):
         episode = rollout.episode
         assert all(episode.valid)
         assert len(rollout.completion) == len(rollout.mask) == len(rollout.step)
@@ -145,9 +177,7 @@ def test_no_gradient_flows_through_what_the_game_said(
 ) -> None:
     model = policy(words, transcripts, 5)
     games = ["0", "1", "2", "3"]
-    trainer = agent_trainer(
-        reward(), model, words, Corridor, games, {}, config(advantage="gigpo"), str(tmp_path)
-    )
+    trainer = made(model, words, Doors(), games, config(advantage="gigpo"), tmp_path)
     inputs, outputs = seen(trainer, model)
     assert len(inputs) == len(outputs) == 1
     mask = inputs[0]["tool_mask"] * inputs[0]["completion_mask"]
@@ -164,10 +194,8 @@ def test_no_gradient_flows_through_what_the_game_said(
 def test_groups_start_from_one_game(
     words: Words, transcripts: list[Transcript], tmp_path: Path
 ) -> None:
-    trainer = agent_trainer(
-        reward(), policy(words, transcripts, 2), words, Corridor, ["0", "1", "2", "3"], {},
-        config(), str(tmp_path),
-    )  # fmt: skip
+    model = policy(words, transcripts, 2)
+    trainer = made(model, words, Doors(), ["0", "1", "2", "3"], config(), tmp_path)
     trainer.train()
     games = [r.episode.game for r in trainer.players.rollouts]
     groups = [games[k : k + 4] for k in range(0, 8, 4)]
@@ -179,11 +207,10 @@ def test_a_lost_episode_is_told_and_takes_no_part(
     words: Words, transcripts: list[Transcript], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = policy(words, transcripts, 2)
-    result = train_agent(
-        reward(), model, words, lambda: Corridor(broken="0"), ["0", "1"], {},
-        config(num_generations=8, steps=2), str(tmp_path),
-    )  # fmt: skip
-    assert sum(result.lost) > 0
+    training = config(num_generations=8, steps=2)
+    trainer = made(model, words, Doors(broken="0"), ["0", "1"], training, tmp_path)
+    trainer.train()
+    assert trainer.told()["lost"] > 0
     assert "episodes were lost: the corridor fell in" in caplog.text
     lost = Rollout(Episode("g", "", "", "", fault="gone"), [1])
     kept = Rollout(Episode("g", "", "", "", solved=True), [1])
@@ -211,9 +238,7 @@ def test_step_advantages_lie_on_the_tokens_of_their_step() -> None:
 
     batch = [rollout(), rollout(), rollout("gone")]
     steps = [np.array([1.0, 0.0]), np.array([0.0, 0.0]), None]
-    found = step_advantages(
-        batch, steps, config(num_generations=3, advantage="gigpo", weight=0.5), width=6
-    )
+    found = step_advantages(batch, steps, config("gigpo", 0.5, num_generations=3).inner, width=6)
     assert found.shape == (3, 6)
     assert torch.allclose(found[:, 1], torch.tensor([0.5, -0.5, 0.0]), atol=1e-4)
     assert float(found[:, [0, 2, 3, 4, 5]].abs().max()) == 0.0
@@ -233,13 +258,41 @@ def test_a_short_run_learns_not_to_wait(
     # Two of the four lessons wait first, which the one step of these episodes has no room for.
     model = policy(words, transcripts, 100)
     games = [str(k) for k in range(16)]
-    made = config(steps=15, prompts=4, num_generations=8, learning_rate=1e-3, advantage="gigpo",
-                  limit=1)  # fmt: skip
-    before, _ = success(model, words, OpenCorridor, games, made)
-    result = train_agent(reward(), model, words, OpenCorridor, games, {}, made, str(tmp_path))
-    after, lost = success(model, words, OpenCorridor, games, made)
-    assert lost == 0
-    assert before <= 0.75
-    assert after == 1.0
-    assert np.mean(result.solved[-3:]) > np.mean(result.solved[:3])
-    assert 0 < result.environment_seconds < result.rollout_seconds < result.seconds
+    training = config("gigpo", limit=1, steps=15, prompts=4, num_generations=8, learning_rate=1e-3)
+    trainer = made(model, words, Doors(OpenCorridor), games, training, tmp_path)
+    before, _ = solved(trainer.players, model, problems(games))
+    trainer.train()
+    after, played = solved(trainer.players, model.eval(), problems(games))
+    assert before.mean() <= 0.75
+    assert after.mean() == 1.0
+    assert {r.episode.level for r in played} == {"L0"}
+    seen = [one.solved for one in trainer.players.history]
+    assert np.mean(seen[-3:]) > np.mean(seen[:3])
+    assert 0 < trainer.players.environment_seconds < trainer.players.seconds
+
+
+def test_a_scored_game_that_breaks_is_played_again_and_then_told(
+    words: Words, transcripts: list[Transcript]
+) -> None:
+    model = policy(words, transcripts, 2)
+    broken = Doors(broken="0")
+    players = Players(broken, config(), words.tokenizer)
+    with pytest.raises(EnvironmentFault, match="0 was lost 3 times: the corridor fell in"):
+        solved(players, model, problems(["1", "0", "2"]))
+    flaky = Players(replace(broken, kind=Flaky), config(), words.tokenizer)
+    right, played = solved(flaky, model, problems(["1", "0", "2"]))
+    assert len(right) == len(played) == 3
+    assert [r.episode.game for r in played] == ["1", "0", "2"]
+
+
+class Flaky(Corridor):
+    """A corridor that falls in once."""
+
+    fell = False
+
+    def step(self, action: str) -> Turn:
+        if self.game == self.broken and not Flaky.fell:
+            Flaky.fell = True
+            raise EnvironmentFault("the corridor fell in")
+        self.broken = ""
+        return super().step(action)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.score.groups import WHOLE_CALL, Groups, Trainer
+from derl_dsl.score.steps import Steps
 
 Array = NDArray[np.float64]
 
@@ -28,6 +29,10 @@ class Scored(Protocol):
     @property
     def inputs(self) -> dict[str, Array]:
         """The numbers that the reward reads, (B,) each."""
+
+    @property
+    def steps(self) -> Steps | None:
+        """The step rewards of each row; None for a program without."""
 
     @property
     def failed(self) -> NDArray[np.bool_]:

@@ -88,18 +88,23 @@ def prepare(reward: Reward, config: TrainConfig) -> Prepared:
         check_rows(len(trained), config.inner.prompts)
     except ValueError as error:
         raise TaskError(str(error)) from None
-    _try(reward, trained, config.inner.num_generations)
+    played = config.task.played
+    trial = None if played is None else played.trial(config.inner.agent.step_scores)
+    _try(reward, trained, config.inner.num_generations, trial)
     return Prepared(reward, task, trained, scored, scorer_for(task, reward.suite))
 
 
-def _try(reward: Reward, rows: Sequence[Example], group: int) -> None:
+def _try(
+    reward: Reward, rows: Sequence[Example], group: int, trial: Mapping[str, Any] | None
+) -> None:
     """Score empty completions of one problem: columns of the wrong type show before a model loads.
 
-    Raises TaskError.
+    `trial` has the columns of an empty episode, for games. Raises TaskError.
     """
     twin = reward.with_groups(group)  # with a log of faults of its own
     row = rows[0]
-    columns = {name: [value] * group for name, value in row.columns.items()}
+    given = row.columns if trial is None else {**row.columns, **trial}
+    columns = {name: [value] * group for name, value in given.items()}
     try:
         twin(
             prompts=[row.prompt] * group,

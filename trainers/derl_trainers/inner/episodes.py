@@ -8,39 +8,19 @@ samples are slightly off-policy (the masked distribution is the sharper one).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from derl_trainers.inner.games import Rollout, Table
 from derl_trainers.policy.words import Words
-from derl_trainers.tasks.environments.base import Environment, EnvironmentFault, Turn
-from derl_trainers.tasks.environments.episodes import Episode, Move, shown
+from derl_trainers.settings.sections import AgentSection
+from derl_trainers.tasks.environments.base import Environment
+from derl_trainers.tasks.environments.episodes import Move, shown
 
 Children = dict[int, Any]
-
-
-@dataclass(slots=True)
-class Rollout:
-    """One episode, and its transcript after the prompt.
-
-    `mask` is 1 at the tokens that the agent wrote; `step` numbers the step of each, -1 elsewhere.
-    """
-
-    episode: Episode
-    prompt: list[int]
-    completion: list[int] = field(default_factory=list)
-    mask: list[int] = field(default_factory=list)
-    step: list[int] = field(default_factory=list)
-
-    def extend(self, tokens: Sequence[int], number: int) -> None:
-        """More of the transcript: of step `number`, or -1 for what the agent did not write."""
-        self.completion += tokens
-        self.mask += [int(number >= 0)] * len(tokens)
-        self.step += [number] * len(tokens)
 
 
 def _trie(commands: Sequence[str], words: Words) -> Children:
@@ -54,38 +34,34 @@ def _trie(commands: Sequence[str], words: Words) -> Children:
 
 
 class Lockstep:
-    """Plays games with a policy; `limit` steps each, at most `longest` tokens in all."""
+    """Plays games with a word-level policy, as many as there are environments at a time."""
 
     def __init__(
         self,
         model: PreTrainedModel,
         words: Words,
         environments: Sequence[Environment],
-        limit: int = 30,
-        longest: int = 1024,
+        agent: AgentSection,
         temperature: float = 1.0,
         greedy: bool = False,
     ) -> None:
-        self.model, self.words, self.environments = model, words, environments
-        self.limit, self.longest = limit, longest
+        self.model, self.words, self.agent = model, words, agent
         self.temperature, self.greedy = temperature, greedy
-        # Seconds that the environments took.
-        self.seconds = 0.0
+        self.table = Table(environments, agent.deadline)
 
     @torch.no_grad()
-    def play(self, games: Sequence[str], kinds: Sequence[str], level: str = "") -> list[Rollout]:
+    def play(
+        self, games: Sequence[str], kinds: Sequence[str], levels: Sequence[str]
+    ) -> list[Rollout]:
         """One episode a game; one that its environment lost has a `fault`, and ends there."""
-        rollouts, turns = [], []
-        for game, kind, environment in zip(games, kinds, self.environments, strict=False):
-            episode = Episode(game, kind, level, "")
-            turn = self._guarded(episode, lambda e=environment, g=game: e.reset(g))
-            episode.first = shown(turn.observation) if turn else ""
-            prompt = self.words(episode.first) or [self.words.end]
-            rollouts.append(Rollout(episode, prompt[: self.longest // 2]))
-            turns.append(turn)
-        cache = _Cache(self.model, len(rollouts), int(self.words.tokenizer.pad_token_id))
+        rollouts = self.table.begun(games, kinds, levels)
+        turns = self.table.turns
+        for rollout in rollouts:
+            prompt = self.words(rollout.episode.first) or [self.words.end]
+            rollout.prompt = prompt[: self.agent.longest // 2]
+        cache = Cache(self.model, len(rollouts), int(self.words.tokenizer.pad_token_id))
         said = [r.prompt for r in rollouts]
-        for number in range(self.limit):
+        for number in range(self.agent.limit):
             live = [t is not None and not t.done and self._room(r)
                     for t, r in zip(turns, rollouts, strict=True)]  # fmt: skip
             if not any(live):
@@ -99,34 +75,16 @@ class Lockstep:
                     first = [] if number == 0 else said[k]
                     rollout.extend([*first, self.words.act], -1)
                     rollout.extend(written[k], number)
-                    turns[k] = self._act(rollout.episode, self.environments[k], chosen[k])
-                    after = turns[k]
+                    after = self.table.act(k, rollout.episode, Move("", chosen[k]))
                     said[k] = self.words(shown(after.observation)) if after else []
         return rollouts
 
     def _room(self, rollout: Rollout) -> bool:
         """Whether another step fits: the longest answers have some 200 words."""
-        return len(rollout.prompt) + len(rollout.completion) + 224 <= self.longest
-
-    def _act(self, episode: Episode, environment: Environment, command: str) -> Turn | None:
-        turn = self._guarded(episode, lambda: environment.step(command))
-        if turn is not None:
-            episode.add(Move("", command), turn)
-        return turn
-
-    def _guarded(self, episode: Episode, call: Any) -> Turn | None:
-        start = time.perf_counter()
-        try:
-            turn: Turn = call()
-        except EnvironmentFault as error:
-            episode.fault = str(error)
-            return None
-        finally:
-            self.seconds += time.perf_counter() - start
-        return turn
+        return len(rollout.prompt) + len(rollout.completion) + 224 <= self.agent.longest
 
     def _write(
-        self, cache: _Cache, logits: torch.Tensor, tries: list[Children | None]
+        self, cache: Cache, logits: torch.Tensor, tries: list[Children | None]
     ) -> tuple[list[list[int]], list[str]]:
         """A command for each game that is on, token by token."""
         at: list[Children | None] = list(tries)
@@ -154,7 +112,7 @@ class Lockstep:
         return int(torch.multinomial(torch.softmax(logits / self.temperature, 0), 1))
 
 
-class _Cache:
+class Cache:
     """What the policy has read so far, row by row; rows that read less are padded and masked."""
 
     def __init__(self, model: PreTrainedModel, rows: int, pad: int) -> None:

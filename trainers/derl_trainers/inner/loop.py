@@ -23,8 +23,10 @@ from transformers import (
 from trl import GRPOConfig, GRPOTrainer
 
 from derl_runtime.faults import FaultLog, FaultTotal
+from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, stepping
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.inner.outcome import exactly
+from derl_trainers.inner.players import Players, solved
 from derl_trainers.inner.reward import Diverged, Reward, TimedReward, unit_of
 from derl_trainers.policy.greedy import Chat, chat_for, greedy_right
 from derl_trainers.policy.loading import load_model
@@ -64,7 +66,8 @@ class InnerResult:
     `pass_at_1` is greedy on the validation examples, `pass_at_1_before` that of the start policy
     where it was asked for. `policy_path` is set when it was saved. `faults` is what went wrong in
     the inputs of the reward, by input and class. `stopped` says why the run ended before its last
-    step, and is empty when it did not. `tokens` counts those sampled.
+    step, and is empty when it did not. `tokens` counts those sampled. Where games are played,
+    `environment_seconds` is the games' part of sampling, and `lost` counts the episodes that broke.
     """
 
     pass_at_1: float
@@ -82,6 +85,8 @@ class InnerResult:
     pass_at_1_before: float | None = None
     right: tuple[bool, ...] = ()
     right_before: tuple[bool, ...] = ()
+    environment_seconds: float = 0.0
+    lost: int = 0
 
     @property
     def training_seconds(self) -> float:
@@ -130,10 +135,12 @@ def train_inner(
     recorder = _Recorder(training, timer, progress, on_step)
     start = time.perf_counter()
 
-    def run(scratch: str) -> InnerResult:
+    def run(scratch: str, stepped: Stepped | None) -> InnerResult:
         """All that holds the model, which is gone when it returns."""
         model, tokenizer = load(policy_path, getattr(torch, training.policy.dtype))
-        trainer = _trainer(model, tokenizer, timer, train, training, seed, scratch, recorder)
+        trainer = _trainer(
+            model, tokenizer, timer, train, training, seed, scratch, recorder, stepped
+        )
         for callback in callbacks:
             trainer.add_callback(callback)
         asked = (tokenizer, validation, scorer, training)
@@ -166,11 +173,12 @@ def train_inner(
             pass_at_1_before=sum(before) / len(before) if before else None,
             right=after,
             right_before=before,
+            **trainer.told(),
         )
 
     try:
-        with quiet(), _folder(logs_dir) as scratch:
-            return run(scratch)
+        with quiet(), _folder(logs_dir) as scratch, stepping(reward) as stepped:
+            return run(scratch, stepped)
     finally:
         recorder.accelerator = None
         free_memory()
@@ -184,6 +192,8 @@ def _right(
     training: Training,
 ) -> tuple[bool, ...]:
     policy = trainer.accelerator.unwrap_model(trainer.model)
+    if isinstance(trainer, AgentTrainer):
+        return tuple(solved(trainer.players, policy, validation)[0].tolist())
     return tuple(greedy_right(policy, tokenizer, validation, scorer, training).tolist())
 
 
@@ -196,19 +206,25 @@ def _trainer(
     seed: int,
     scratch: str,
     recorder: _Recorder,
-) -> _Trainer:
+    stepped: Stepped | None,
+) -> _Trainer | AgentTrainer:
     """TRL's trainer of one run, with the recorder among its callbacks."""
-    policy = training.policy
-    chat = chat_for(tokenizer, policy.chat, policy.system)
-    trainer = _Trainer(
-        model=model,
-        reward_funcs=timer,
-        args=trainer_settings(training, seed, scratch),
-        train_dataset=Dataset.from_list([_row(e, chat) for e in train]),
-        processing_class=tokenizer,
-        callbacks=[recorder],
-        peft_config=lora_config(policy.lora_rank, policy.lora_alpha, policy.lora_targets),
-    )
+    policy, played = training.policy, training.task.played
+    shared: dict[str, Any] = {
+        "model": model,
+        "reward_funcs": timer,
+        "args": trainer_settings(training, seed, scratch),
+        "processing_class": tokenizer,
+        "callbacks": [recorder],
+        "peft_config": lora_config(policy.lora_rank, policy.lora_alpha, policy.lora_targets),
+    }
+    if played is None:
+        chat = chat_for(tokenizer, policy.chat, policy.system)
+        rows = Dataset.from_list([_row(e, chat) for e in train])
+        trainer = _Trainer(train_dataset=rows, **shared)
+    else:
+        players = Players(played, training, tokenizer)
+        trainer = agent_trainer(players, stepped, training.inner, train, **shared)
     trainer.remove_callback(PrinterCallback)
     recorder.accelerator = trainer.accelerator
     return trainer
@@ -299,6 +315,10 @@ class _Trainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer that knows how long it sampled, and passes a reward's fault on unharmed."""
 
     generate_seconds = 0.0
+
+    def told(self) -> dict[str, Any]:
+        """What a result says beside what every trainer's does: nothing."""
+        return {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()

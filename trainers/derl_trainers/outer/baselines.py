@@ -29,7 +29,11 @@ def baselines(suite: str) -> dict[str, str]:
     if suite.partition("[")[0] in _FORMAT:  # An ablation may have left it out.
         boxed = next((n for n in found.bindings if n == _FORMAT[suite.partition("[")[0]]), None)
     both = {} if boxed is None else {"outcome + format": f"({outcome} + {boxed}) / 2"}
-    return {OUTCOME_ONLY: outcome, **both, "mean of primitives": mean}
+    stepped = {}
+    if "step_scores" in found.columns:
+        # RLVMR's hand-made reward: the outcome for the episode, the step scores for the steps.
+        stepped = {"RLVMR": f"steps = step_scores\nreward = {outcome}"}
+    return {OUTCOME_ONLY: outcome, **both, "mean of primitives": mean, **stepped}
 
 
 def train_baselines(run: Run, start: Policy) -> None:

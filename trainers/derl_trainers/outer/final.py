@@ -7,6 +7,7 @@ alone; the test problems are seen here for the first time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from derl_trainers.outer.run import Run
@@ -92,4 +93,6 @@ def _copy(store: Store, label: str, formula: str, seed: int, twin: int) -> None:
     if store.find_job("final", label, seed, formula, row["context"]) is not None:
         return  # A resumed run has it already.
     name = store.add_job("final", label, seed, formula, row["key"], row["context"])
-    store.finish_job(name, row["pass_at_1"], 0.0, {"same_as_job": twin})
+    apart = json.loads(row["result"]).get("apart")
+    found = {"same_as_job": twin} | ({"apart": apart} if apart else {})
+    store.finish_job(name, row["pass_at_1"], 0.0, found)

@@ -63,7 +63,9 @@ def run_key(reward: Reward, invariance: Invariance = "group") -> str:
     >>> [run_key(a, of) == run_key(b, of) for of in ("group", "affine", "text")]
     [True, True, False]
     """
-    if invariance == "text" or (invariance == "affine" and reward.uses_groups):
+    # What rewards single steps is no part of the reward's own key.
+    stepped = reward.graph.steps is not None
+    if stepped or invariance == "text" or (invariance == "affine" and reward.uses_groups):
         written = " ".join(reward.text.split())
         return "text-" + hashlib.sha256(written.encode()).hexdigest()[:24]
     return reward.key

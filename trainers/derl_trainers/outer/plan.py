@@ -35,6 +35,7 @@ from derl_trainers.tasks.load import load_task, task_columns
 
 _STEPS = 2
 _DECODE = 0.06  # seconds a token of one batch of `generate`, a 3B model in bf16 on an H100
+_VLLM = 0.01  # the same in vLLM, whose step takes no longer for a hundred more sequences
 _SPEED = 0.4 * 989e12  # operations a second: 40 % of an H100's bf16 peak
 _UPDATE = 8  # operations a weight and token: 2 forward, 4 back, 2 forward again for checkpointing
 _LOGITS = 4  # bytes a logit, in float32
@@ -87,6 +88,10 @@ def plan(config: RunConfig) -> Plan:
     counts = _Counts.of(config)
     lines = [*_counted(config, counts), *_problems(config, task)]
     step = None
+    if refused and not _is_here(config.policy.model):
+        # What this machine lacks is no part of the arithmetic.
+        step, said = _reckoned(config)
+        lines += said
     if not refused:
         with _refusals(refused):
             lines += _formulas(config)
@@ -110,20 +115,40 @@ def _refusals(refused: list[str]) -> Iterator[None]:
 
 def _counted(config: RunConfig, counts: _Counts) -> list[str]:
     inner, completions = config.inner, config.inner.completions
-    tokens = counts.steps * completions * inner.max_completion_length
+    tokens = counts.steps * completions * _longest(config)
     return [
         f"{config.meta.steps} outer steps x {config.meta.formulas} formulas by "
         f"{config.proposer.kind} over {config.suite}; policy {config.policy.model}",
         f"at most {counts.runs} inner runs: {counts.baselines} baselines, {counts.search} "
         f"formulas, about {counts.confirmation} to confirm, {counts.final} in the final "
         "comparison; formulas that fail or equal another cost none",
-        f"an inner run: {inner.steps} steps of {inner.prompts} problems x {inner.num_generations} "
-        f"completions of at most {inner.max_completion_length} tokens",
+        f"an inner run: {inner.steps} steps of {inner.prompts} {_sampled(config)}",
         f"at most {tokens:,} tokens sampled in {counts.steps:,} inner steps",
     ]
 
 
+def _sampled(config: RunConfig) -> str:
+    inner = config.inner
+    if config.task.played is None:
+        return (
+            f"problems x {inner.num_generations} completions of at most "
+            f"{inner.max_completion_length} tokens"
+        )
+    return (
+        f"games x {inner.num_generations} episodes of at most {inner.agent.limit} steps and "
+        f"{inner.agent.longest:,} tokens"
+    )
+
+
+def _longest(config: RunConfig) -> int:
+    """Tokens of a completion, or of an episode, at most."""
+    inner = config.inner
+    return inner.max_completion_length if config.task.played is None else inner.agent.longest
+
+
 def _problems(config: RunConfig, task: Task | None) -> list[str]:
+    if task is None and not config.task.remote:
+        return []  # it was refused
     if task is None:
         return [f"problems of {config.task.name}: read from the hub when the run begins, not now"]
     shares = config.inner.steps * config.inner.prompts / len(task.train)
@@ -192,14 +217,15 @@ def _reckoned(config: RunConfig) -> tuple[float | None, list[str]]:
     if found is None:
         return None, [f"policy {config.policy.model}: not here, so no step was timed"]
     size, inner = float(found[1]) * 1e9, config.inner
-    sampling = inner.max_completion_length * _DECODE * max(1.0, size / 3e9)
-    tokens = inner.completions * inner.max_completion_length
+    decode = _VLLM if config.trl.get("use_vllm") else _DECODE
+    sampling = _longest(config) * decode * max(1.0, size / 3e9)
+    tokens = inner.completions * _longest(config)
     updates = tokens * size * _UPDATE / _SPEED
     dominant = "sampling" if sampling > updates else "updates"
     return sampling + updates, [
         f"policy {config.policy.model}: not here; by arithmetic an inner step takes at most "
         f"{sampling + updates:.0f} s on one H100 in bf16: sampling {sampling:.0f} s "
-        f"({_DECODE * 1000:.0f} ms a token of a batch), updates {updates:.0f} s (40 % of its "
+        f"({decode * 1000:.0f} ms a token of a batch), updates {updates:.0f} s (40 % of its "
         f"peak), so mostly {dominant}",
         *_memory(config, int(size), 152_000),
     ]
@@ -212,7 +238,7 @@ def _memory(config: RunConfig, size: int, words: int) -> list[str]:
     fixed = size * wide + trained * (wide + 2 * wide) + (size * wide if config.inner.beta else 0)
     rows = config.inner.completions // config.inner.updates
     rows //= int(config.trl.get("gradient_accumulation_steps", 1))
-    logits = rows * config.inner.max_completion_length * words * _LOGITS
+    logits = rows * _longest(config) * words * _LOGITS
     there, what = _there()
     each = f"{fixed / 1e9:.1f} GB of weights, gradients and Adam, {logits / 1e9:.1f} GB of logits"
     said = f"memory of a worker: about {each}; {what} has {there / 1e9:.0f} GB"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from derl_trainers.policy.greedy import chat_for
 from derl_trainers.policy.loading import load_policy, unpacked
+from derl_trainers.policy.player import build_player
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.settings.sections import PolicySection
@@ -30,6 +31,9 @@ def start_policy(
     ModelMissing where it cannot.
     """
     with quiet():
+        if policy.built and task.played is not None:
+            games = load_task(task)
+            return str(build_player(task.played, games, policy.tiny, out_dir, seed, progress))
         if policy.built:
             return str(build_policy(load_task(task), policy.tiny, out_dir, seed, progress))
         name = unpacked(policy.model, out_dir)

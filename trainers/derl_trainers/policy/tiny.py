@@ -110,7 +110,7 @@ def _warm_start(
         model = build_model(config, tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _warm_then_cosine(step, config.steps)
+        optimizer, lambda step: warm_then_cosine(step, config.steps)
     )
     model.train()
     for step in range(config.steps):
@@ -126,7 +126,7 @@ def _warm_start(
     return model.eval()
 
 
-def _warm_then_cosine(step: int, steps: int) -> float:
+def warm_then_cosine(step: int, steps: int) -> float:
     """Learning-rate factor: linear over the first 5 %, then cosine to a tenth."""
     warm = max(1, steps // 20)
     if step < warm:

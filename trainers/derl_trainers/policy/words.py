@@ -10,32 +10,20 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from derl_trainers.policy.loading import fixed_tokenizer, small_llama
+from derl_trainers.policy.tiny import warm_then_cosine
+from derl_trainers.settings.sections import TinySection
 from derl_trainers.tasks.environments.base import Environment
 from derl_trainers.tasks.environments.episodes import shown
 
+_LONGEST = 1024
 ACT, END = "<act>", "<end>"
 _WORD = re.compile(r"[a-z']+|\d+|[^\sa-z\d]")
 Progress = Callable[[int, int, dict[str, float]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class WordPolicy:
-    """Shape of the policy and length of its warm start; `longest` is a transcript's tokens."""
-
-    hidden_size: int = 128
-    intermediate_size: int = 256
-    layers: int = 2
-    heads: int = 4
-    longest: int = 1024
-    steps: int = 300
-    batch_size: int = 16
-    learning_rate: float = 3e-3
 
 
 # A transcript: its tokens, and which of them the agent wrote (1).
@@ -87,26 +75,29 @@ def expert_transcript(
 def warm_start(
     transcripts: Sequence[Transcript],
     tokenizer: PreTrainedTokenizerFast,
-    config: WordPolicy,
+    config: TinySection,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LlamaForCausalLM:
-    """A policy that was trained to continue the transcripts with the expert's commands."""
+    """A policy that was trained to continue the transcripts with the expert's commands.
+
+    Transcripts are cut at 1,024 tokens; positions are relative, so the policy reads longer ones.
+    """
     rng = random.Random(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = small_llama(
             tokenizer, config.hidden_size, config.intermediate_size, config.layers, config.heads,
-            positions=config.longest,
+            positions=8 * _LONGEST,
         )  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warm_then_cosine(step, config.steps)
     )
     model.train()
     for step in range(config.steps):
         batch = rng.choices(transcripts, k=config.batch_size)
-        loss = model(**_padded(batch, tokenizer, config.longest)).loss
+        loss = model(**_padded(batch, tokenizer, _LONGEST)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

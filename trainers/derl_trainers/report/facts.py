@@ -14,7 +14,7 @@ from derl_runtime.faults import FaultTotal
 from derl_trainers.report.classes import structure_class
 from derl_trainers.report.effects import effects
 from derl_trainers.runs.store import Confirmed, StepRow, Store
-from derl_trainers.runs.store.comparison import ComparisonRow, comparison
+from derl_trainers.runs.store.comparison import ComparisonRow, comparison, parts
 from derl_trainers.settings.run import ConfigError, load_custom, parse_config
 
 Row = dict[str, Any]
@@ -55,6 +55,7 @@ class Facts:
     probes: list[Row]
     yards: list[Row]
     comparison: list[ComparisonRow]
+    apart: dict[str, list[ComparisonRow]]
     best: Row | None
     confirmed: list[Confirmed]
     jobs: list[Row]
@@ -107,6 +108,7 @@ def read_facts(store: Store) -> Facts:
                 " WHERE kind IN ('start', 'baseline') ORDER BY id"
             ),
             comparison(store),
+            {part: comparison(store, part) for part in parts(store)},
             store.best(),
             store.confirmed(),
             store.rows(_JOBS),

@@ -173,11 +173,18 @@ def _comparison(facts: Facts) -> list[str]:
         "paired by seed. The formula was chosen by validation alone.</p>"
     )
     out += _confirmed(facts)
-    scale = _scale(facts.comparison)
-    rows = [_comparison_row(row, seeds, scale) for row in facts.comparison]
+    out.append(_compared("comparison", facts.comparison, seeds))
+    for number, (part, rows) in enumerate(facts.apart.items()):
+        out += [f"<h3>On {text(part)} alone</h3>", _compared(f"part-{number}", rows, seeds)]
+    return out
+
+
+def _compared(name: str, found: list[ComparisonRow], seeds: int) -> str:
+    scale = _scale(found)
+    rows = [_comparison_row(row, seeds, scale) for row in found]
     rows.append(f"<tr class=ruler aria-hidden=true><td><td><td><td>{ruler(scale)}<td></tr>")
     head = ["Reward", "Formula", "#Pass@1", "", "#Against outcome only"]
-    return [*out, table("comparison", head, rows, sortable=False)]
+    return table(name, head, rows, sortable=False)
 
 
 def _confirmed(facts: Facts) -> list[str]:

@@ -24,6 +24,7 @@ from derl_trainers.settings.run import RunConfig
 from derl_trainers.settings.sections import PolicySection, Training
 from derl_trainers.tasks.base import Example, TaskError
 from derl_trainers.tasks.contents import content
+from derl_trainers.tasks.environments.played import PLAYED_COLUMNS
 from derl_trainers.tasks.load import Split, examples, load_task, task_columns
 from derl_trainers.tasks.table import TaskSection
 
@@ -98,13 +99,13 @@ class ScoreJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
-        from derl_trainers.policy.greedy import greedy_right
+        from derl_trainers.inner.players import right_of
         from derl_trainers.policy.loading import load_policy
 
         model, tokenizer = load_policy(self.policy.path, self.training.policy)
         task = load_task(self.training.task, task_columns(self.suite))
         _, scored = examples(task, self.split)
-        right = greedy_right(
+        right = right_of(
             model, tokenizer, scored, scorer_for(task, self.suite), self.training
         ).tolist()
         return _scores(right, scored)
@@ -264,6 +265,11 @@ def _check_outcome(config: RunConfig) -> None:
     if outcome is None:  # pass@1 is then of the task's own answers
         return
     reads = columns_of(derl_dsl.compile(f"1 * {outcome}", suite=config.suite))
+    if config.task.played is not None and not set(PLAYED_COLUMNS) & set(reads):
+        raise ConfigError(
+            f"suite: the outcome of {config.suite!r} is of an answer, and games have none; "
+            "derl-agent and agent fit"
+        )
     if config.task.own is None and not {"completion", "completion_ids"} & set(reads):
         raise ConfigError(
             f"suite: the outcome of {config.suite!r}, {outcome}, is what came of a rollout in an "

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from derl_trainers.runs.executors import Event
 from derl_trainers.runs.store import FILE, StepRow, Store
-from derl_trainers.runs.store.comparison import BEST, comparison
+from derl_trainers.runs.store.comparison import BEST, comparison, parts
 from derl_trainers.settings.run import RunConfig
 
 WIDTH = 100
@@ -185,7 +185,8 @@ class View:
         self.say()
         self.say(steps_table(self.rows))
         self.console.print()
-        self.console.print(comparison_table(store))
+        for table in comparison_tables(store):
+            self.console.print(table)
         for line in fault_lines(store):
             self.console.print(Text(line))
         where = escape(str(store.path.parent))
@@ -313,12 +314,16 @@ def steps_table(rows: list[StepRow]) -> Table:
     return table
 
 
-def comparison_table(store: Store) -> Table:
-    """The table of the final comparison."""
-    rows = comparison(store)
+def comparison_tables(store: Store) -> list[Table]:
+    """The table of the final comparison, and one of each part that is scored apart."""
+    return [_comparison(store, part) for part in (None, *parts(store))]
+
+
+def _comparison(store: Store, part: str | None) -> Table:
+    rows = comparison(store, part)
     seeds = max((len(row.scores) for row in rows), default=0)
-    problems = _problems(store)
-    table = plain_table(f"Test pass@1 on {problems} problems, {seeds} seeds, 95 % t-intervals")
+    on = f"on {part}" if part is not None else f"on {_problems(store)} problems"
+    table = plain_table(f"Test pass@1 {on}, {seeds} seeds, 95 % t-intervals")
     table.add_column("reward", no_wrap=True)
     table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("pass@1", justify="right", no_wrap=True)

@@ -247,8 +247,8 @@ def check_training(
     if policy.built:
         if not task.teaches:
             raise ConfigError(
-                f"{source}: [policy] model: 'tiny' can do arithmetic alone; for {task.name!r} "
-                "name another: smollm2, a folder, a .gguf file or a Hugging Face id"
+                f"{source}: [policy] model: 'tiny' can do arithmetic and games alone; "
+                f"for {task.name!r} name another: smollm2, a folder, a .gguf file or a hub id"
             )
         check_heads(policy.tiny, "policy.tiny", source)
         if not sum(asdict(policy.tiny.styles).values()):

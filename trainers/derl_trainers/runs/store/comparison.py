@@ -30,11 +30,19 @@ class ComparisonRow:
     difference_half: float | None = None
 
 
-def comparison(store: StoreQueries) -> list[ComparisonRow]:
-    """The table of the final comparison, from the store alone; the start policy comes last."""
+def comparison(store: StoreQueries, part: str | None = None) -> list[ComparisonRow]:
+    """The table of the final comparison, from the store alone; the start policy comes last.
+
+    With `part`, on that part of the test problems alone, such as a level of games.
+    """
+    score: str = "pass_at_1"
+    values: tuple[str, ...] = ()
+    if part is not None:
+        score, values = "json_extract(result, '$.apart.' || json_quote(?)) AS pass_at_1", (part,)
     jobs = store.rows(
-        "SELECT label, formula, seed, pass_at_1 FROM jobs"
-        " WHERE kind = 'final' AND status = 'done' ORDER BY seed, id"
+        f"SELECT label, formula, seed, {score} FROM jobs"
+        " WHERE kind = 'final' AND status = 'done' ORDER BY seed, id",
+        values,
     )
     groups: dict[str, list[dict[str, Any]]] = {}
     for job in jobs:
@@ -43,6 +51,15 @@ def comparison(store: StoreQueries) -> list[ComparisonRow]:
     rows = [_row(label, group, yard) for label, group in groups.items()]
     order = {BEST: 0, POPULATION: 2, START: 3}
     return sorted(rows, key=lambda row: order.get(row.label, 1))
+
+
+def parts(store: StoreQueries) -> list[str]:
+    """The parts of the test problems that are scored apart; none where there is one alone."""
+    rows = store.rows(
+        "SELECT DISTINCT p.key AS name FROM jobs, json_each(jobs.result, '$.apart') AS p"
+        " WHERE kind = 'final' AND status = 'done' ORDER BY jobs.id, p.id"
+    )
+    return list(dict.fromkeys(row["name"] for row in rows))
 
 
 def _row(label: str, group: list[dict[str, Any]], yard: Mapping[int, float]) -> ComparisonRow:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from derl_trainers.tasks.environments.base import Turn
 
-Source = Literal["tags", "environment"]
 TAGS = ("planning", "explore", "reflection", "monitor")
 LONGEST_ACTION = 256
 LONGEST_OBSERVATION = 4000
@@ -92,14 +91,14 @@ class Episode:
         self.scores.append(turn.score)
         self.solved = turn.won
 
-    def step_scores(self, source: Source) -> list[float]:
+    def step_scores(self, source: str) -> list[float]:
         """A score in [0, 1] for each step, from tags or from the environment."""
         if source == "tags":
             return list(_by_tags(self))
         before = [0.0, *self.scores]
         return [max(0.0, b - a) for a, b in zip(before, self.scores, strict=False)]
 
-    def columns(self, source: Source) -> dict[str, Any]:
+    def columns(self, source: str) -> dict[str, Any]:
         """What the suites `derl-agent` and `agent` read of an episode."""
         return {
             "solved": self.solved,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
-from derl_trainers.tasks.environments.base import EnvironmentFault, Games, Turn
+from derl_grammar.settings import setting
+from derl_trainers.tasks.base import Task
+from derl_trainers.tasks.environments.base import LEVELS, Environment, EnvironmentFault, Games, Turn
+from derl_trainers.tasks.environments.played import PlayedTask, whole
 
 MOVES = {"move up": "U", "move down": "D", "move left": "L", "move right": "R"}
 _COMMANDS = tuple(sorted(MOVES))
@@ -86,3 +90,37 @@ def games(level: str, train: int, test: int) -> Games:
     found = tuple(f"{size}/{train + k}" for k in range(test))
     kinds = {game: game.split("/")[0] for game in (*pool, *found)}
     return Games(pool[: train * 8 // 10], pool[train * 8 // 10 :], found, kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class SokobanSection(PlayedTask):
+    """Boards with boxes to push onto goals."""
+
+    together: ClassVar[tuple[str, ...]] = LEVELS
+
+    levels: tuple[str, ...] = setting(
+        LEVELS, "what the final comparison tests: `L0` small boards, `L1` middle, `L2` large ones"
+    )
+    seed: int = setting(0, "of the order of the boards", least=0)
+    size: int = setting(600, "boards of the search, split 8:2 for validation", least=10)
+    test_size: int = setting(200, "boards of the final comparison, at each level", least=1)
+    warmup_size: int = setting(
+        300, "boards whose solution is shown to the policy `tiny`, and no reward sees", least=1
+    )
+
+    def environment(self) -> Environment:
+        """A board at a time."""
+        return Sokoban()
+
+    def lesson(self, game: str, number: int) -> Sequence[str]:
+        """The generator's own solution."""
+        return Sokoban().plan(game)
+
+    def load(self) -> Task:
+        """The boards."""
+        count = self.warmup_size + self.size + 2
+        found = {
+            level: games(level, (count * 10 + 7) // 8, self.test_size)
+            for level in self.checked(self.levels)
+        }
+        return whole("Sokoban", found, self.warmup_size, self.size, self.test_size, self.seed)
