@@ -40,7 +40,7 @@ def _why(completion: str, answer: str) -> list[tuple[str, str]]:
 
 @primitive(
     "(completion: text, answer: text) -> bool",
-    cost="process",
+    cost="parse",
     source="judging rules of `derl_primitives.verdict`",
     good=True,
     explains=_why,

@@ -160,9 +160,9 @@ def test_hostile_texts_take_linear_time(name):
     primitive = text_primitives()[name]
     texts = [piece * (30_000 // len(piece)) for piece in HOSTILE]
     texts += ["#### " + text for text in texts[:16]] + ["5" + text for text in texts[:16]]
-    start = time.perf_counter()
+    start = time.process_time()
     for text in texts:
         primitive(*arguments(primitive, [text], [text[:200]]))
         primitive(*arguments(primitive, [text[:200]], [text]))
     # 67 texts of 30 kB: one step that takes quadratic time would cost minutes.
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8

@@ -186,18 +186,18 @@ HOSTILE = [
 def test_hostile_texts_take_linear_time(name):
     texts = [piece * (100_000 // len(piece)) for piece in HOSTILE]
     texts += ["[" + text for text in texts]
-    start = time.perf_counter()
+    start = time.process_time()
     for text in texts:
         TEXT[name]([text])
     # 44 texts of 100 kB: a quadratic step would take minutes.
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_long_token_lists_take_linear_time():
     ids = random.Random(0).choices(range(3), k=300_000)
-    start = time.perf_counter()
+    start = time.process_time()
     tokens.token_repetition([ids, [7] * 300_000], 16)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("name", ["math+length", "math+format", "agent+length", "agent+derl-agent"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
 from derl_primitives.verdict.clean import plain
+from derl_primitives.verdict.denial import denied_after, denied_before
 from derl_primitives.verdict.marks import Mark
 from derl_primitives.verdict.sentences import is_remark, sentences
 from derl_primitives.verdict.statement import without_doubts
@@ -21,6 +22,7 @@ from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
     CONFIRMED,
     DOUBT,
+    GIVES_UP,
     INTENT,
     REFUSAL,
     RETRACTION,
@@ -133,6 +135,7 @@ def _all_marks(text: str) -> list[Mark]:
 
 def _marked(text: str, stopped: bool) -> Iterator[Final]:
     found = joined(text, _all_marks(text))
+    denied: list[str] = []
     while found:
         mark = found.pop()
         before = found[-1] if found else None
@@ -162,6 +165,15 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         if not mark.text:
             yield Final(None, "the answer is empty")
             return
+        if _is_denied(text, mark):
+            new = _restated(text[mark.end : mark.end + 400])
+            if new is not None:
+                yield Final(new, "what is said instead of the denied answer", spoken=True)
+                return
+            denied.append("".join(mark.text.split()))
+            continue
+        if "".join(mark.text.split()) in denied:
+            break
         after = _taken_back(text, mark)
         if after is not None:
             yield after
@@ -169,7 +181,24 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(mark.text, mark.how, spoken=mark.how != "box", weak=mark.how == "phrase")
         if mark.how != "phrase":
             return
-    return
+    if denied:
+        yield Final(None, "the answer is denied")
+
+
+_SENTENCE_START = pattern(r"[.!?\u3002](?:\s|$)|\n")
+
+
+def _is_denied(text: str, mark: Mark) -> bool:
+    """Whether the sentence around a mark denies it."""
+    if mark.how in ("hashes", "answer tag", "bold line"):
+        return False
+    before = text[max(0, mark.start - 160) : mark.start].lower()
+    start = max((m.end() for m in _SENTENCE_START().finditer(before)), default=0)
+    if mark.how == "phrase":  # the noun may be a verb: `it would be wrong to answer 42`
+        before += text[mark.start : mark.start + 6].lower()
+    if denied_before(before[start:]):
+        return True
+    return mark.how == "box" and denied_after(text[mark.end : mark.end + 160].lower())
 
 
 def _tail_after(text: str, mark: Mark) -> bool:
@@ -243,6 +272,8 @@ def _taken_back(text: str, mark: Mark) -> Final | None:
         if new is not None:
             return Final(new, "a correction after the marked answer", spoken=True)
         return Final(None, "the answer is taken back")
+    if GIVES_UP().search(lower[:400]):
+        return Final(None, "the text gives up after the marked answer")
     doubt = DOUBT().search(lower)
     if doubt is not None:
         new = _restated(rest[doubt.end() :], strict=True)
@@ -253,10 +284,12 @@ def _taken_back(text: str, mark: Mark) -> Final | None:
 
 _RESTATED = pattern(
     r"(?:(?<![a-z])(?:it|that|this|answer|result|value|total|count|number|sum|the correct "
-    r"one|which|there)(?:'s| is| are| should be| should have been| must be| has to be| "
+    r"one|which|there|the (?:new|real|right|actual|true|current|corrected) \w+)(?:'s| is| are| "
+    r"should be| should have been| must be| has to be| "
     r"equals| comes to| would be| becomes)(?: really| actually| in fact| instead| then| "
     r"now| rather)?|(?<![a-z])(?:es (?:ist|sind)|richtig ist|c'est|es|il s'agit de|è|é|это"
-    r"|получается|будет|правильно)|(?<![a-z])(?:gives|makes|i get|we get|so|=|correction"
+    r"|получается|будет|правильно)|(?<![a-z])(?:gives|makes|leaves|leaving|means|i get|we get|so"
+    r"|=|correction"
     r"|rather|make (?:it|that)|i mean|i meant|instead|not \S{1,12}(?:,)? but)"
     r"|应该是|應該是|正しくは|是|为)\s*[:,]?\s*(?P<new>[^.!?\n\u3002]*\d[^!?\n\u3002]{0,80}"
     r"|[^.!?\n\u3002]{1,60})"
@@ -300,6 +333,12 @@ _REACHES = pattern(
 )
 
 
+_PICKS = pattern(
+    r"\W*(?:let me|let's|i will|i'll|we can) (?:just )?(?:go with|say|pick|choose|answer|settle "
+    r"on)(?!\w)"
+)
+
+
 def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     """What the text as a whole or its concluding sentence states."""
     whole, text = text, text[-LAST_SENTENCES:]
@@ -310,6 +349,9 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "no sentence states an answer")
         return
     start, end = spans[-1]
+    if len(spans) > 1 and REFUSAL().search(text[slice(*spans[-2])].lower()[-300:]):
+        yield Final(text[slice(*spans[-2])].strip(), "refusal", spoken=True)
+        return
     last = without_doubts(text[start:end].strip())
     if len(spans) == 1 or len(whole) < 60:
         yield Final(whole, "the whole text", spoken=False)
@@ -330,7 +372,11 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if retracted and not _restated(last[retracted.end() :]):
         yield Final(None, "the answer is taken back")
         return
-    if INTENT().match(lower.lstrip("*_> ")) and not _REACHES().search(lower):
+    if (
+        INTENT().match(lower.lstrip("*_> "))
+        and not _REACHES().search(lower)
+        and not _PICKS().match(lower)
+    ):
         yield Final(None, "no sentence states an answer")
         return
     yield Final(

@@ -11,6 +11,7 @@ from typing import Any
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
 from derl_primitives.verdict.clean import plain, squeezed, undressed
+from derl_primitives.verdict.denial import affirmed, denied_after, negates_value, stance
 from derl_primitives.verdict.final import Final, finals, joined
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
@@ -199,28 +200,59 @@ _SO = pattern(
     r":\s*(?=[^:]{1,40}$)|[,;]?\s+(?:so|hence|thus|therefore|leaving|which leaves|that leaves)\s+",
     re.I,
 )
+_BUT_IT = pattern(
+    r",\s+(?!which|as|since|because|for|though|although|who|that)(?=[^,]{0,80}?(?<!\w)(?:is|are"
+    r"|equals|must be|=)(?!\w))"
+)
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
 _UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
 
 
 def _denied(bare: str, gold: Gold) -> str | None:
     """What is left when a denial is taken off: the answer instead, "" for none; None: no denial."""
+    lower = bare.lower()
+    taken = stance(lower)
+    if taken is not None and not stance(gold.bare.lower()):
+        instead = next(
+            filter(None, (p().search(bare, taken.end()) for p in (INSTEAD, _SO, _BUT_IT))), None
+        )
+        return bare[instead.end() :].strip() if instead else ""
     if gold.kind.name in ("yes or no", "interval"):
         return None
-    lower = bare.lower()
+    lower = affirmed(lower)
     if gold.kind.name in ("text", "set, list or tuple") and NEGATION().match(gold.bare.lower()):
         return None
     match = NEGATION().match(lower) or _UNEQUAL().match(lower)
     if match is None:
+        if gold.kind.name == "text":
+            return _denied_text(bare, gold)
         behind = NEGATED_AFTER().search(lower)
-        return "" if behind is not None and gold.kind.name != "text" else None
+        if behind is None:
+            return "" if gold.kind.name != "choice" and negates_value(lower) else None
+        instead = INSTEAD().search(bare, behind.end())
+        return bare[instead.end() :].strip() if instead else ""
     instead = INSTEAD().search(bare, match.end()) or _SO().search(bare, match.end())
     return bare[instead.end() :].strip() if instead else ""
 
 
+def _denied_text(bare: str, gold: Gold) -> str | None:
+    """A text that says of gold that it is not the answer; words elsewhere may deny anything."""
+    at = bare.lower().find(gold.bare.lower())
+    if at < 0:
+        return None
+    return "" if denied_after(bare[at + len(gold.bare) :].lower()) else None
+
+
 def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
     kind, sentence = gold.kind, final.how.startswith("the concluding")
-    if sentence and final.weak and kind.name != "choice" and not _concludes(bare):
+    if sentence and _SO_FAR().search(bare):
+        return Verdict(False, final.text, "the text is not done yet", kind.name, "no answer")
+    weak = sentence and final.weak and kind.name != "choice"
+    if weak and kind.name == "text":
+        weak = not bare.casefold().startswith(gold.bare.casefold())
+    elif weak and kind.name != "number or amount":
+        weak = kind.given(bare, gold.meaning, final.comma) is None
+    if weak and (_GOES_ON().search(bare) or not (_concludes(bare) or _OPENS().match(bare))):
         why = "the text breaks off before its answer"
         return Verdict(False, final.text, why, kind.name, "no answer")
     given = _given(bare, final, gold)
@@ -247,6 +279,26 @@ def _given(bare: str, final: Final, gold: Gold) -> Any:
         if given is not None:
             return given
     return (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
+
+
+_SO_FAR = pattern(
+    r"\d[^.!?]{0,24} so far(?!\w)|(?<!\w)(?:still to come|yet to (?:be|come|add|count)|still "
+    r"(?:need|have|must) to"
+    r"|must still|remains to be|(?:is|are) still missing)(?!\w)",
+    re.I,
+)
+_GOES_ON = pattern(
+    r"\d[^\d.!?]*(?<!\w)(?:and|but|while|whereas|otherwise|plus|minus|times|before|until|if|when"
+    r"|where|unless"
+    r"|except|next|then|now)(?!\w)[^\d.!?]*$",
+    re.I,
+)
+"""A sentence without its end that goes on behind its last number."""
+_OPENS = pattern(
+    r"^[^\d]*[$*]{0,3}\d[\d.,/]*(?:[%°]|\s[^\W\d]+)?$|^[$*]{0,3}\d[\d.,/]*(?: [^\W\d]+){1,6}$"
+    r"|^[$*]{0,3}\d+ of (?:the |those |all )?\d+(?: [^\W\d]+)?$"
+)
+"""An amount that stands alone, though no stop ends it: `15 of the 40 pupils`."""
 
 
 def _concludes(bare: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.sentences import sentence_end
+from derl_primitives.verdict.statement import without_doubts
 from derl_primitives.verdict.words import (
     ANSWER_NOUNS,
     COPULA,
@@ -163,7 +164,7 @@ _DENIED_VERB = pattern(
     r"(?P<gap>[^.:=\n?!;]{0,40}?)(?<!\w)(?:isn't|wasn't|aren't|can't be|cannot be|won't be"
     r"|shouldn't be|couldn't be|is definitely not|is not|n'est pas|ne serait pas|ist nicht"
     r"|lautet nicht|no es|no son|não é|non è|is niet|не равен|не|nie jest)(?!\w)"
-    r"|(?P<gap2>\s?)(?:不是|不为|不等于|并不是|并非|لیس|ليست|ليس)"
+    r"|(?P<gap2>\s?)(?:[绝决当]|肯定|当然|显然|一定|可能)?(?:不是|不为|不等于|并不是|并非|لیس|ليست|ليس)"
 )
 
 
@@ -209,7 +210,7 @@ def _phrase(text: str, lower: str, start: int, at: int) -> Mark | None:
         at += 1
     if lower[at : at + 2] in ("ed", "in") or lower[at : at + 1] == ">":
         return None
-    line = before.rpartition("\n")[2]
+    line = without_doubts(before.rpartition("\n")[2])
     if _CONDITION().search(line) or (
         NOT_THE_ANSWER().search(line + "") and not line.rstrip().endswith(("my first",))
     ):

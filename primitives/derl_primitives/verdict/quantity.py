@@ -58,6 +58,8 @@ _CURRENCY_FIRST = pattern(
     r"^(-|\+)?\s*(US\$|A\$|C\$|\$|€|£|¥|₹|₽|₩|¢|USD|EUR|GBP|INR|CNY|RMB|JPY|CHF|CAD|AUD"
     r"|Rs\.?)\s*(-|\+)?\s*(?=[\d.])"
 )
+_NUMBER_INSIDE = pattern(r"[,;] (?:so|and|but|then|that|which|hence|thus)\s.*\d")
+_OF_A = pattern(r"(?<=[a-z\d}]) of an? (?=[a-z])")
 _UNIT_FRACTION = pattern(r"\s*\\frac\s*\{ ([A-Za-z]{1,5}) \}\s*\{ ([A-Za-z]{1,5}) \}")
 _PERCENT = pattern(
     r"^\s*(?:%|percent(?:age points?)?(?![a-z])|per cent(?![a-z])|pct\.?(?![a-z])"
@@ -172,6 +174,7 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
     if text[:1] == SET_OPEN and text[-1:] == SET_CLOSE and "," not in text:
         text = text[1:-1].strip()
     text = _UNIT_FRACTION().sub(r" \1/\2", _LEADING().sub("", text))
+    text = _OF_A().sub(" ", text)
     sign = 1
     match = _SIGN_WORD().match(text)
     if match:
@@ -300,7 +303,7 @@ def _after_number(value: Node, rest: str) -> Quantity | None:
     if not rest:
         return Quantity(value)
     first = rest.split()[0].lower()
-    if first in _NOT_UNIT or len(rest) > 60:
+    if first in _NOT_UNIT or len(rest) > 60 or _NUMBER_INSIDE().search(rest):
         return None
     unit = unit_of(rest)
     if unit is None:
@@ -333,6 +336,8 @@ def same_quantity(given: Quantity, gold: Quantity) -> bool | None:
     same = values.equal(left, gold.value)
     if given.percent == gold.percent or same is None:
         return same
+    if (given.unit or gold.unit) is not None:
+        return False
     if same and _is_number(gold.value):
         return True
     hundredth = ("num", Fraction(1, 100))

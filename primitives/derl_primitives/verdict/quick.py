@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derl_primitives.patterns import pattern
+from derl_primitives.verdict.denial import denied_before
 
 _ENDING = pattern(
     r"(?:(?<!#)####[ \t]*|\\boxed\{[ ]?)"
@@ -17,6 +18,15 @@ _ENDING = pattern(
 )
 TAG = pattern(r"<(?=[A-Za-z/|\uff5c])|\[/?(?=[A-Z]{4})")
 LONGEST_ENDING = 60
+
+
+_STOP = pattern(r"[.!?](?:\s|$)|\n")
+
+
+def _sentence(text: str) -> str:
+    """The sentence that goes on at the end of a text, in lower case."""
+    start = max((m.end() for m in _STOP().finditer(text)), default=0)
+    return text[start:].lower()
 
 
 def ending(completion: str) -> tuple[str, str, Fraction | int] | None:
@@ -37,6 +47,8 @@ def ending(completion: str) -> tuple[str, str, Fraction | int] | None:
         return None
     before = len(completion) - len(tail) + match.start()
     if boxed and "\\boxed" in completion[max(0, before - LONGEST_ENDING) : before]:
+        return None
+    if boxed and denied_before(_sentence(completion[max(0, before - 160) : before])):
         return None
     if ("<" in completion or "[" in completion) and TAG().search(completion):
         return None

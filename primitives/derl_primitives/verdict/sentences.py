@@ -13,6 +13,11 @@ _SHORTENED = pattern(
     r"|min|max|sq|ft|cu|resp|z\.b|d\.h|bzw|nr|aprox|sr|u\.s|jan|feb|mar|apr|jun|jul|aug"
     r"|sept?|oct|nov|dec)\.$"
 )
+_REASON = pattern(r"(?:because|weil|denn|parce que|porque|потому что)\s")
+_INITIAL = pattern(
+    r"(?:(?<!\w)(?:by|of|von|and)|(?<!\w)(?!Option|Choice|Answer|Letter|Part|Only|So|Thus|Hence|It|Is)[A-Z][a-z]+|(?<!\w)[A-Z]\.)"
+    r" ?(?<!\w)[A-Z]\.(?=\Z)"
+)
 _FENCE = pattern(
     r"^\s*(?:`{3,}\w*|\$\$|\\\[|\\\]|\\\(|\\\)|-{3,}|\*{3,}|_{3,}|={3,}|\\end\{\w+\*?\}"
     r"|\\begin\{(?:align|equation|aligned|gather)\*?\})\s*$"
@@ -35,6 +40,8 @@ def sentence_end(text: str, start: int) -> int:
         if match.group() == ".":
             head = text[max(start, match.start() - 7) : match.end()].lower()
             if _SHORTENED().search(head) and _goes_on(text, match.end()):
+                continue
+            if _INITIAL().search(text, max(start, match.start() - 24), match.end()):
                 continue
         return match.start() if match.group() == "\n" else match.end()
     return len(text)
@@ -69,5 +76,9 @@ def is_remark(sentence: str) -> bool:
     (True, False)
     """
     bare = sentence.strip(" \t\n*_>#-")
+    if bare.startswith("(") and len(bare.split()) > 3 and bare[1:2].isalpha():
+        return "answer" not in bare
+    if _REASON().match(bare.lower()) and "," not in bare:
+        return True
     cheer = bare.endswith("!") and len(bare.split()) < 4 and not any(c.isdigit() for c in bare)
     return cheer or bool(REMARK().match(bare.lower()))

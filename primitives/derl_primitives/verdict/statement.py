@@ -9,7 +9,7 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import HEDGES, IS, STATES
 
 _JOINTS = pattern(
-    r"(?:;\s|(?<!\d):\s+(?!\d\d\b)|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
+    r"(?:;\s|(?<!\d):\s+|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
     r"|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes"
     r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|totall?ing"
     r"|settling on|donc|also|daher|somit|folglich|por lo tanto|así que|entonces|portanto"
@@ -25,7 +25,7 @@ _RECALL = pattern(
     r"before",
     re.I,
 )
-_ASIDE = pattern(r"\s*[(\[][^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
+_ASIDE = pattern(r"\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
 _COMMA = pattern(r",\s+(?!\d{3}(?!\d))(?:and |but |or )?")
 
 
@@ -76,7 +76,12 @@ def views(text: str) -> Iterator[str]:
 
 _DIGIT = pattern(r"\d")
 _CLAUSES = pattern(
-    r"(?:if i(?:'m| am) not mistaken|unless i(?:'m| am) mistaken|to the best of my "
+    r"(?:if (?:my|our|the|this|i'm|i am) (?:\w+ )?(?:arithmetic|maths?|calculations?"
+    r"|computations?|memory"
+    r"|reasoning|counts?|counting|work|logic|algebra|right|correct)(?: (?:is|are|was|were|serves "
+    r"me|checks out|holds))?"
+    r"(?: (?:right|correct|up|well|sound|fine))?,|if i(?:'m| am) not mistaken|unless i(?:'m| am) "
+    r"mistaken|to the best of my "
     r"knowledge|if i recall correctly|if i (?:did|counted|calculated) (?:\w+ )?(?:right"
     r"|correctly)"
     r"|i(?:'m| am) not (?:entirely|completely|totally|100 ?%|fully|quite|very)? ?(?:sure"

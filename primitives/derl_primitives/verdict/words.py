@@ -50,7 +50,7 @@ NOT_THE_ANSWER = pattern(
     r"(?<!\w)(?:wrong|incorrect|first|initial|previous|earlier|naive|na\u00efve|tempting|common"
     r"|old|original|intermediate|student's|his|her"
     r"|their|another|other|possible|false|bad|typical|guessed|any|no|an?|prior|partial"
-    r"|each|this|falsche|erste|mauvaise|fausse|incorrecta)"
+    r"|each|this|who|whoever|they|people|students|falsche|erste|mauvaise|fausse|incorrecta)"
     r"\s+$"
 )
 """Right before the noun: an answer that is talked about, not given."""
@@ -84,8 +84,8 @@ NEGATION = pattern(
 
 NEGATED_AFTER = pattern(
     r"(?:ではありません|ではない|じゃない|でない|が아니|아닙니다|아니다|이 아니|가 아니|नहीं है|değil|nicht|는 아니|is wrong"
-    r"|would be wrong|was wrong|are wrong|is ruled out|is excluded|is too (?:small|large"
-    r"|big|low|high)|won't do|fails|is not right|is not correct|is incorrect"
+    r"|would be wrong|was wrong|are wrong|(?:is|can be|gets|was) (?:ruled out|excluded|discarded|dismissed|eliminated)|is too (?:small|large"
+    r"|big|low|high)|won't do|fails|is (?:unfounded|baseless|unjustified|untenable|not supported)|is not right|is not correct|is incorrect"
     r"|isn't right|isn't correct|is not the answer|isn't the answer|can't be right|cannot "
     r"be right|cannot be|can't be|is false|不对|不是答案|ist falsch|est faux|es falso|неверно"
     r"|неправильно)",
@@ -94,7 +94,7 @@ NEGATED_AFTER = pattern(
 """A negation that comes after what it denies."""
 
 INSTEAD = pattern(
-    r"(?:,?\s*(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|而是|instead|rather)"
+    r"(?:,?\s*(?:(?<!\w)(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|instead|rather)|而是)"
     r"|[,;.:\u2014\u2013-]\s*(?:it is|it's|but|the answer is|rather|instead|это|es ist"
     r"|c'est))[\s:,]+(?:actually |really |in fact |indeed )?",
     re.I,
@@ -119,7 +119,17 @@ REFUSAL = pattern(
     r"this|as an ai"
 )
 
+GIVES_UP = pattern(
+    r"(?:^|[.!?\n]\s*)[^.!?\n]{0,30}?(?<!\w)(?:i (?:can(?:no|')t|cannot|could(?:n't| not)|am not able to|am unable to)"
+    r" (?:really )?(?:tell|say|decide|determine|answer|solve|know)|i (?:do not|don't|really don't) know"
+    r"|(?:it|this|that) (?:cannot|can't|can not) be (?:determined|known|answered)|i give up|i have no idea"
+    r"|i(?:'m| am) (?:only |just )?guessing)[^.!?\n]{0,24}(?:[.!]|$)"
+)
+"""After a marked answer: the text does not stand by it."""
+
 RETRACTION = pattern(
+    r"(?<!\w)(?:this|that|it|i|we|which) (?:still |just |completely )?(?:ignores?|ignored|misses|missed|forgets|omits|omitted|neglects|neglected"
+    r"|overlooks|leaves out|left out|double[- ]counts|double[- ]counted)(?!\w)|"
     r"(?:no|nope)\s*[,.!\u2014\u2013-]+\s*(?:wait|that|this|it|sorry|i|hold|scratch"
     r"|actually|let me|the)|wait\s*[,.!\u2026\u2014-]*\s*(?:no\b|that's|that is|this is"
     r"|this can't|this isn't|i (?:made|forgot|mis|mixed|need to (?:fix|correct|subtract"
@@ -129,16 +139,16 @@ RETRACTION = pattern(
     r"|answer(?: above)?)(?: above)?(?:'s| is| was| seems| looks| must be)(?: clearly| "
     r"obviously| definitely| actually| all| of course| certainly| simply)? (?:wrong"
     r"|incorrect|not (?:right|correct|it|true|valid|quite right|the answer|possible)"
-    r"|mistaken|false|off|impossible|nonsense|an? (?:error|mistake|typo))"
+    r"|mistaken|false|off|impossible|nonsense|an? (?:error|mistake|typo|misprint|trap|slip))"
     r"|(?:that|this|it)(?: answer)? (?:isn't|can't be|cannot be|wasn't|can not be|doesn't"
     r"|does not) (?:right|correct|true|it|possible|fit|work|match|add up|make sense|check"
     r"|satisfy)"
     r"|i (?:made|see|spot|notice|found) (?:an?|my|the) (?:\w+ )?(?:mistake|error|slip|typo"
     r"|miscalculation)|i(?:'ve| have)? (?:forgot|forgotten|miscounted|miscalculated"
     r"|misread|mixed up|misadded|missed|overlooked|messed up|was wrong|am wrong|take "
-    r"(?:that|it|this) back|retract|withdraw|change my mind|stand corrected|must correct)"
+    r"(?:that|it|this) back|retract|withdraw|changed? my mind|stand corrected|must correct)"
     r"|(?:scratch|ignore|disregard|forget|strike|cancel|discard|retract) (?:that|this|it"
-    r"|the (?:above|last|previous|answer|box)|my|what)|correction\b|on second thought|my "
+    r"|the (?:above|last|previous|answer|box)|my|what)|correction\b|changed? my mind|on second thought|my "
     r"mistake|my bad|i was mistaken|oops|sorry,|(?:that|this|it) should have been|should have been|i meant |whoops|not so fast|let me (?:redo|correct|fix"
     r"|start over|recompute|recalculate)|start(?:ing)? over"
     r"|nein,|moment, nein|das (?:ist|war|stimmt)(?: leider| doch| so)? (?:falsch|nicht)"
@@ -158,7 +168,7 @@ RETRACTION = pattern(
 """An answer before this is taken back."""
 
 DOUBT = pattern(
-    r"\b(?:wait|actually|hmm+|hold on|hang on|however|but|rather|instead|or rather|moment"
+    r"\b(?:wait|oh|ah|ugh|let me (?:recount|reconsider|rethink|try again|count again)|actually|hmm+|hold on|hang on|however|but|rather|instead|or rather|moment"
     r"|attends|espera|подожди|aspetta|tatsächlich|en fait|en realidad|на самом деле|其实"
     r"|实际上)\b|其实|实际上|等一下"
 )
@@ -167,7 +177,7 @@ DOUBT = pattern(
 CONFIRMED = pattern(
     r"\b(?:yes|correct|indeed|confirmed?|confirms|checks out|matches|is right|so it(?:'s| "
     r"is) right|good|fine|consistent|works|verified|stands|as before|same|stimmt|passt"
-    r"|exact|correcto|верно|all good|looks right)\b|正确|没错|正解|맞"
+    r"|exact|correcto|верно|all good|looks right)\b|[\u2713\u2714]|正确|没错|正解|맞"
 )
 
 OR_WORDS = pattern(

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
+from derl_primitives.verdict.denial import denied_after
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.text import plain_words
 from derl_primitives.verdict.statement import conclusion
@@ -58,7 +59,7 @@ _START = pattern(
     r"[\s*_(\[\"'`]*(?:(?:the )?(?:correct |right |best |final )?(?:options?|choices?"
     r"|answers?|letters?|opci[oó]n(?:es)?|option|antwort(?:en)?|réponses?|respuestas?"
     r"|вариант\w*|ответ|选项|選択肢)\s*(?:is|are|:|ist|est|es)?\s*)?[\s*_(\[\"'`{]*"
-    r"(?P<letter>[A-Ja-j])(?P<end>[\s*_]*(?:[\])}]|[.:,;!](?=\s|$)|[*_\"'`]|$"
+    r"(?P<letter>[A-Ja-j])(?P<end>[\s*_]*(?:[\])}]|[.:,;!](?=\s|$)|[*_\"'`](?![A-Za-z])|$"
     r"|\s*[-\u2013\u2014]\s|\s(?=\()|[。，、入です입是]))",
 )
 _LIST = pattern(
@@ -70,7 +71,8 @@ _LIST = pattern(
 )
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
-    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|go(?:ing)? "
+    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|settled? on"
+    r"|settled? for|landed? on|opted? for|went with|decided? on|go(?:ing)? "
     r"with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting"
     r"|choosing|picking|leaves|leaving|left with|only|so|therefore|thus|hence|it's|it is"
     r"|must be|is|ist|est|es|это|是|选|選ぶ|:)\s*(?:the )?(?:(?:correct |right )?(?:option"
@@ -79,9 +81,13 @@ _NAMED = pattern(
     r"|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est"
     r"|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true"
     r"|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)"
-    r"|选项?\s?(?P<e>[A-J])|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
+    r"|选项?\s?(?P<e>[A-J])|(?:^|\s)[(\[]?(?P<g>[B-J])[\])]? (?:fits (?:better|best|well)|works"
+    r"|wins|is it|it is)(?!\w)|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
 )
 _ALONE = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[B-HJ])[\])]?(?![A-Za-z0-9'])")
+
+
+_ALONE_A = pattern(r"(?<![A-Za-z0-9'])A(?=\s*[.,;)]|$)")
 
 
 _RATED = pattern(
@@ -139,7 +145,7 @@ def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
         return Choice(letters)
     start = _START().match(text)
     if start and not _article(text, start):
-        rest = text[start.end() :].strip(" *_)].,\"'`}")
+        rest = text[start.end() :].strip(" *_()].,\"'`}")
         return (
             None
             if _another(rest, start["letter"].upper())
@@ -164,17 +170,51 @@ def _another(rest: str, letter: str) -> bool:
     )
 
 
+_REJECTS = pattern(
+    r"(?<!\w)(?:(?:rule[sd]?|ruling|cross(?:es|ed|ing)?|strike|struck|throw|threw) out"
+    r"|(?:exclud|eliminat|reject|dismiss|discard|dislik|avoid|drop|skip)(?:e|es|ed|ing|s|ped|ping)?"
+    r"|(?:almost|nearly|first|initially) (?:chose|picked|took|wrote|said|answered|selected|went "
+    r"with)"
+    r"|without|except|but|nor|neither|unlike|than|besides|all (?:but|except))(?: for)?"
+    r"(?: (?:the |both )?(?:options?|choices?|answers?|letters?))?\s*(?:[(\[]?[A-J][)\]]?\s*(?:,"
+    r"|and|or|&)*\s*)*$",
+    re.I,
+)
+
+
+def _rejected(text: str, at: int) -> bool:
+    """Whether the words around a letter reject it: `I rule out B`, `B is tempting but wrong`."""
+    before = text[max(0, at - 80) : at]
+    rest = _REST().sub("", text[at:], count=1)
+    return bool(_REJECTS().search(before)) or denied_after(rest.lower())
+
+
+_EITHER = pattern(r"(?<![A-Za-z])[(\[]?[A-J][)\]]?,? or [(\[]?[A-J][)\]]?(?![A-Za-z])")
+_LETTER_IS = pattern(
+    r"(?:letter|option|choice|answer) (?:is|:|would be|must be) "
+    r"[\"'(*]*(?P<l>[a-j])[\"')*]*[\s.!]*$"
+    r"|(?<![A-Za-z0-9'])[(\[]?(?P<r>[A-J])[)\]]? (?:remains|survives|is left|is all that is "
+    r"left)(?!\w)"
+)
+_REST = pattern(r"^[\s(\[*]*[A-J][)\]]?")
+
+
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     text = conclusion(text, _ALONE_ANY())
     found = _given(text, gold, comma)
     if found is not None:
         return found
-    named = list(_NAMED().finditer(text))
+    said = _LETTER_IS().search(text)
+    if said and len(gold.letters) == 1:
+        return Choice(frozenset((said["l"] or said["r"]).upper()))
+    named = [m for m in _NAMED().finditer(text) if not _rejected(text, m.start(m.lastgroup or 0))]
     letters = [next(g for g in m.groups() if g).upper() for m in named]
     judged = _judged(text)
     if judged is not None:
         return judged
     if len(gold.letters) > 1:
+        if _EITHER().search(text):
+            return None
         at = named[0].start() if named else 0
         listed = [m["l"] for m in _ALONE_ANY().finditer(text, at)]
         return Choice(frozenset(listed)) if listed else None
@@ -183,7 +223,9 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         return (
             None if _another(tail.strip(" *_)].,"), letters[-1]) else Choice(frozenset(letters[-1]))
         )
-    alone = {m["l"] for m in _ALONE().finditer(text)}
+    alone = {m["l"] for m in _ALONE().finditer(text) if not _rejected(text, m.start("l"))}
+    if _ALONE_A().search(text):
+        alone.add("A")
     return Choice(frozenset(alone)) if len(alone) == 1 else None
 
 

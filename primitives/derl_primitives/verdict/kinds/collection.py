@@ -1,7 +1,8 @@
 r"""Sets, lists of solutions and tuples.
 
 Of a set and a list the order does not count, completeness does; of a tuple both do. `(a, b)` may
-also be an open interval: then the same interval in another spelling is the same answer.
+also be an open interval: then the same interval in another spelling is the same answer, a closed
+one is another.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Items:
     bare: bool = False
     comma: bool = False
     names: tuple[str | None, ...] = ()
+    squared: bool = False
 
 
 def _unfolded(entries: list[str]) -> list[str]:
@@ -83,7 +85,7 @@ def items_of(text: str, comma: bool = False) -> Items | None:
         if kind in ("()", "[]", "\u27e8\u27e9"):
             entries = [e.strip() for e in at_top(inner[1], ",;")]
             if len(entries) > 1 and all(entries):
-                return Items(tuple(entries), ordered=True, comma=comma)
+                return Items(tuple(entries), ordered=True, comma=comma, squared=kind == "[]")
     text = joined(text, comma) if "," in text else text
     entries = listed(text)
     if len(entries) < 2 and not _PLUS_MINUS().search(text):
@@ -129,8 +131,19 @@ _SPAN = pattern(
 )
 
 
+_NAMED_ITEMS = pattern(
+    r"(?<![\w\\])[A-Za-z](?:_\{?\w\}?)?\s?=\s?[^=]{1,40}(?:,|and|or|und"
+    r"|;)\s{0,2}[A-Za-z](?:_\{?\w\}?)?\s?=.{1,200}$"
+)
+
+
 def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
     """The last bracketed list of a sentence, else its list in words."""
+    named = _NAMED_ITEMS().search(text)
+    if named is not None:
+        whole = items_of(named.group(), comma)
+        if whole is not None and len(whole.entries) > 1 and None not in whole.names:
+            return whole
     for view in views(text):
         whole = items_of(view, comma)
         if whole is not None and (not whole.bare or all(_mathematical(e) for e in whole.entries)):
@@ -151,8 +164,15 @@ def _same(given: Items, gold: Items) -> bool | None:
     return same_items(given.entries, gold.entries, given.comma)
 
 
+def _spans(gold: Items) -> bool:
+    """Whether a tuple may mean an open interval, from which a closed one differs."""
+    return interval.union_of("(" + ", ".join(gold.entries) + ")") is not None
+
+
 def _same_tuple(given: Items, gold: Items) -> bool | None:
     if given.ordered:
+        if given.squared and not gold.squared and _spans(gold):
+            return False
         return same_row(given.entries, gold.entries, given.comma)
     if (
         given.bare

@@ -63,6 +63,10 @@ _WORDS = (
         " \u2260 ",
     ),
 )
+_NUMBERS_THAT = pattern(
+    r"^(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-z])?"
+    r"(?: that are| which are| with| such that)?\s+(?=[<>\u2264\u2265\u2260])"
+)
 _REALS = pattern(
     r"^(?:(?:x|y|t)\s*\u2208\s*)?(?:all (?:the )?real(?:s| numbers?)?(?: x)?"
     r"|\\mathbb\s*\{?R\}?|\\R|\u211d|(?:the set of )?(?:all )?real numbers|(?:any|every) "
@@ -92,6 +96,7 @@ def union_of(text: str, comma: bool = False) -> Union | None:
         return None
     for words, sign in _WORDS:
         text = words().sub(sign, text)
+    text = _NUMBERS_THAT().sub("x ", text)
     return _union(text.strip(), comma)
 
 

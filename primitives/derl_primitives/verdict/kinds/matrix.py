@@ -24,6 +24,9 @@ def rows_of(text: str) -> Rows | None:
     [['1', '2'], ['3', '4']]
     """
     text = unnamed(text.strip(" .,"))
+    turned = _TRANSPOSED().search(text)
+    if turned:
+        return _transposed(text[: turned.start()])
     match = _BODY().search(text)
     if match:
         if text[: match.start()].strip(" ([{|") or text[match.end() :].strip(" )]}|."):
@@ -37,6 +40,20 @@ def rows_of(text: str) -> Rows | None:
     if match:
         text = match["body"]
     return _nested(text)
+
+
+_TRANSPOSED = pattern(r"\s*\^\s*\{?\s*(?:T|t|\\top|\\intercal|\\mathsf\s*T)\s*\}?$")
+
+
+def _transposed(text: str) -> Rows | None:
+    """The columns of a matrix as rows; a row in plain brackets becomes a column."""
+    rows = rows_of(text)
+    if rows is not None:
+        return [list(column) for column in zip(*rows, strict=True)]
+    flat = bracketed(text.strip())
+    if flat is None or flat[0] not in "([\u27e8":
+        return None
+    return [[entry.strip()] for entry in at_top(flat[1], ",")]
 
 
 def _nested(text: str) -> Rows | None:

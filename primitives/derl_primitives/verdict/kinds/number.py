@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
+from derl_primitives.verdict.denial import denied_before
 from derl_primitives.verdict.elements import name_of, unnamed
 from derl_primitives.verdict.formula import symbols
 from derl_primitives.verdict.kinds.kind import Kind
@@ -111,14 +112,99 @@ def _same(given: Stated, gold: Stated) -> bool | None:
 def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
     text = without_asides(text)
+    if _BY_CASE().search(text):
+        return None
+    other = _year(text, gold) or _odds(text, gold)
+    if other is not None:
+        return other
     clause = conclusion(text, _SAYS())
     for view in views(clause):
         found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
         if found is not None and not (found.amounts[0].unit and len(view.split()) > 6):
-            if _offered(clause, view):
+            head = clause[: max(0, clause.rfind(view))]
+            if _offered(head, clause[len(head) + len(view) :]) or _bounded(head):
                 return None
             return found
     return _scanned(clause, comma)
+
+
+_BOUND = pattern(
+    r"(?<!\w)(?:(?<!no )(?<!not )(?:more|less|fewer|greater|bigger|larger|smaller|higher|lower"
+    r"|longer|shorter"
+    r"|older|younger|other|rather) than|at (?:least|most)|up to|as (?:many|much|few|little|long"
+    r"|high) as|exceeds?"
+    r"|below|above|under(?! \w)|beyond|anywhere near|multiple of|divisible by|twice|double|thrice"
+    r"|triple|(?:half|third|quarter|fifth|root|square|cube|fraction|percent|%|share|multiple|most"
+    r"|part) of|(?:two|three|four|five|ten|\d) times)(?: than)?(?: or equal to)?(?: the)?[\s$*]*$",
+    re.I,
+)
+_CHANGED = pattern(
+    r"[\s$*)]*(?:squared|cubed|to the (?:power|\w+ power|second|third|\w+th(?= power|[.!]|$))"
+    r"|factorial|choose|mod(?:ulo)?"
+    r"|or (?:more|less|fewer|greater|higher|lower|above|below|so many|over|under)|and (?:up|over"
+    r"|above|more)"
+    r"|(?:more|less|fewer|greater|larger|smaller|higher|lower) than (?:[\d$][\d.,]*|\w(?!\w))"
+    r"|(?:times|percent of|% of) [\d$][\d.,]*|\+(?=[\s.]|$)|plus or minus|give or take)(?!\w)",
+    re.I,
+)
+_PART_OF = pattern(r"\s*\}?\s*of\s+[$\d\\]")
+
+
+def _bounded(head: str) -> bool:
+    """Whether the words before a number make it a bound or a part of the answer: `more than 30`."""
+    return _BOUND().search(head) is not None or denied_before(head.lower())
+
+
+def _altered(text: str, match: re.Match[str]) -> bool:
+    """Whether the words around a number make it another one: `4 squared`, `2/3 of 3`."""
+    share = match["frac"] or match["pct"] or match.group().startswith("\\")
+    return (
+        _bounded(text[: match.start()])
+        or _CHANGED().match(text, match.end()) is not None
+        or bool(share and _PART_OF().match(text, match.end()))
+    )
+
+
+_BY_CASE = pattern(
+    r"\d[^.;\d]{0,40}(?<!\w)if\s.{1,60}?\d[^.;\d]{0,40}(?<!\w)(?:if|otherwise|else)(?!\w)"
+)
+"""`5 if n is odd and 7 if n is even`: two answers."""
+_YEAR = pattern(
+    r"(?<!\w)(?:in|since|of|year|around|jahre?|en|em|nel|в|l'an) ([12]\d{3})(?![\d.,]*\d)", re.I
+)
+
+
+def _year(text: str, gold: Stated) -> Stated | None:
+    """The year that a sentence names when gold may be one: `Apollo 11 landed in 1969`."""
+    wanted = gold.amounts[0]
+    if (
+        wanted.unit
+        or wanted.percent
+        or wanted.value[0] != "num"
+        or not 1000 <= wanted.value[1] < 3000
+    ):
+        return None
+    years = set(_YEAR().findall(text))
+    return amounts(years.pop(), False) if len(years) == 1 else None
+
+
+_ODDS = pattern(
+    r"(?<![\w.,])(?P<k>\w+) (?:in|out of) (?P<n>(?!the|all|his|her|a )\w+)(?![\w.,]\d)", re.I
+)
+
+
+def _odds(text: str, gold: Stated) -> Stated | None:
+    """A share in words when gold is one: `one in six`."""
+    wanted = gold.amounts[0].value
+    if wanted[0] != "num" or not 0 < wanted[1] < 1:
+        return None
+    for match in _ODDS().finditer(text):
+        share = read_quantity(match["k"]), read_quantity(match["n"])
+        if share[0] and share[1] and share[0].value[0] == share[1].value[0] == "num":
+            part, whole = share[0].value[1], share[1].value[1]
+            if 0 < part < whole:
+                return Stated((Quantity(("num", part / whole)),), None)
+    return None
 
 
 _SAYS = pattern(
@@ -128,15 +214,16 @@ _SAYS = pattern(
 )
 
 
-def _offered(clause: str, view: str) -> bool:
-    """Whether the clause offers another number before the view: `7 or 8`."""
-    at = clause.rfind(view)
-    head = clause[:at] if at > 0 else ""
-    return (
-        bool(head)
-        and OR_WORDS().search(head.lower()) is not None
-        and any(c.isdigit() for c in head)
-    )
+_OTHERS = pattern(
+    r"\(?(?:or|oder|ou|или)\s+(?:\d|some|another|any|something|else|more|the other)", re.I
+)
+
+
+def _offered(head: str, tail: str) -> bool:
+    """Whether another number is offered before or behind: `7 or 8`, `7 or some other prime`."""
+    if _OTHERS().search(tail):
+        return True
+    return OR_WORDS().search(head.lower()) is not None and any(c.isdigit() for c in head)
 
 
 def _scanned(text: str, comma: bool) -> Stated | None:
@@ -161,7 +248,11 @@ def _scanned(text: str, comma: bool) -> Stated | None:
     main = [m for m in matches if not _ASIDE_NUMBER().search(text, 0, m.start())] or matches
     if len(matches) > 1 and OR_WORDS().search(text[main[0].start() : main[-1].end()].lower()):
         return None
-    quantities = [quantity_at(text, m, comma) for m in main]
+    if _OTHERS().search(text, matches[0].end()):
+        return None
+    if len(matches) > 1 and _RANGING().search(text, 0, matches[0].start()):
+        return None
+    quantities = [None if _altered(text, m) else quantity_at(text, m, comma) for m in main]
     if None in quantities:
         return None
     distinct = {(q.value, q.percent, q.unit and q.unit.dims) for q in quantities if q}
@@ -170,8 +261,12 @@ def _scanned(text: str, comma: bool) -> Stated | None:
     return _after_verb(text, main, [q for q in quantities if q])
 
 
+_RANGING = pattern(
+    r"(?<!\w)(?:anywhere|somewhere|between|either|rang(?:es|ing))(?: (?:from|in))?[\s$*]*$", re.I
+)
 _DENIED = pattern(
-    r"(?<!\w)(?:not|isn't|wasn't|aren't|never|nicht|keine?|pas|kein|не|ikke|inte)\s+(?:[a-z]+\s+)?[*$]{0,3}$"
+    r"(?<!\w)(?:not|isn't|wasn't|aren't|never|nicht|keine?|pas|kein|не|ikke"
+    r"|inte)\s+(?:[a-z]+\s+)?[*$]{0,3}$"
     r"|(?:不是|并非|не)\s*$",
     re.I,
 )

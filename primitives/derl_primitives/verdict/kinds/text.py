@@ -17,6 +17,7 @@ _TITLES = pattern(
     r"|st|city of|the city of|mount|lake|herr|frau|señor|señora|monsieur|madame|general"
     r"|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)"
 )
+_MAKER = pattern(r",?\s+(?:by|von|par|por|di)\s+(?:[A-Z][\w.'-]*\s?){1,4}$")
 _DASHES = pattern(r"[\u2010-\u2015-]")
 _COUNTRIES = frozenset(
     [
@@ -162,6 +163,9 @@ def forms(text: str) -> frozenset[str]:
     bare = _BRACKETS().sub("", text).strip()
     if bare:
         found.add(plain_words(bare))
+    maker = _MAKER().sub("", text)
+    if maker:
+        found.add(plain_words(maker))
     head, _, tail = text.rpartition(",")
     if head and (plain_words(tail) in _COUNTRIES or plain_words(tail) in _LONG_COUNTRIES):
         found.add(plain_words(head))
@@ -186,7 +190,7 @@ def _given(text: str, gold: Words, comma: bool) -> Words | None:
 
 
 _STATES = pattern(
-    r"(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era"
+    r"'s(?= \w)|(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era"
     r"|это|是|は|=|:|in|on|to)(?!\w)[\s*_\"']*|是|は"
 )
 
@@ -194,11 +198,16 @@ _STATES = pattern(
 def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     """The sentence, or what it says after a verb or before one, when that is the gold."""
     del comma
-    if forms(text) & forms(gold.whole):
-        return Words(gold.words, gold.whole)
     wanted = forms(gold.whole)
+    if not _CONTRAST().search(gold.whole):
+        text = _CONTRAST().sub("", text)
+    contrast = _BUT().search(text)
+    if contrast and not _CONTRAST().search(gold.whole):
+        text = text[contrast.start("asked") :]
+    if forms(text) & wanted or forms(_RELATIVE().split(text, maxsplit=1)[0]) & wanted:
+        return Words(gold.words, gold.whole)
     for match in _STATES().finditer(text):
-        after = text[match.end() :]
+        after = _RELATIVE().split(text[match.end() :], maxsplit=1)[0]
         if _DENIED().match(after):
             continue
         if forms(after) & wanted or forms(text[: match.start()]) & wanted:
@@ -208,6 +217,15 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     return Words(plain_words(text), text)
 
 
+_CONTRAST = pattern(r",?\s+(?:and |but )?(?:not|rather than|instead of|unlike)\s[^,;]{1,60}$", re.I)
+_BUT = pattern(
+    r"[,;]\s*(?:but|yet|however|whereas|while|though),?\s+(?P<asked>(?:now |in truth |actually "
+    r"|really )?(?:it|that|this|the (?:\w+ ){0,4}?"
+    r"(?:asked|wanted|sought|question|answer|right|correct|real|actual|true)(?: "
+    r"\w+){0,3}?)\s?(?:is|was|'s)\s.+)$",
+    re.I,
+)
+_RELATIVE = pattern(r",?\s(?:who|that|which|whose|where|when)\s")
 _TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 

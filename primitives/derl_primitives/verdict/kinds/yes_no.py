@@ -83,7 +83,9 @@ def _given(text: str, gold: bool, comma: bool) -> bool | None:
     said: bool | None = None
     denied = False
     for word in words[:60]:
-        if word in _DENIALS:
+        if word in ("so", "hence", "thus", "therefore"):
+            denied = False
+        elif word in _DENIALS:
             denied = True
         elif word in YES or word in NO:
             value = (word in YES) != denied
