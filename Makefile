@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: agents agents-policy dev demo fuzz test test-slow check format golden docs bench conformance conformance-quick clean
+.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
+	format golden docs bench conformance conformance-quick clean
 
 dev: $(READY)
 
@@ -38,6 +39,20 @@ agents: $(READY)
 	$(BIN)/derl-dsl meta-train alfworld
 	$(BIN)/derl-dsl meta-train alfworld --set 'task.alfworld.levels=["L2"]'
 	$(BIN)/python -m benchmarks.agents --out .benchmarks/agents.json
+
+# The blocks of benchmarks/evidence/PREREGISTRATION.md, in order, for HOURS hours; goes on where it was.
+HOURS ?= 24
+evidence: $(READY)
+	$(BIN)/python -m benchmarks.evidence.run --hours $(HOURS)
+	$(BIN)/python -m benchmarks.evidence.tables
+
+# The tables of the evidence, from benchmarks/results/evidence alone; nothing is trained.
+evidence-tables: $(READY)
+	$(BIN)/python -m benchmarks.evidence.tables
+
+# Five rewards with a small language model on GSM8K: hours on a CPU. DATA and TEST are its files.
+evidence-gsm8k: $(READY)
+	$(BIN)/python -m benchmarks.evidence.gsm8k --data $(DATA) --test $(TEST)
 
 # The long differential, soundness and training tests.
 test-slow: $(READY)

@@ -32,7 +32,10 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # What serves the benchmarks or is run by hand.
-_SUPPORT = ("agents", "hostile_rows", "run", "report", "plots", "targets", "executors", "shaping")
+_SUPPORT = (
+    "agents", "evidence", "hostile_rows", "run", "report", "plots", "targets", "executors",
+    "shaping",
+)  # fmt: skip
 _FEWEST = 3
 
 

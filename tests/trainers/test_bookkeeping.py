@@ -382,7 +382,7 @@ def test_sigterm_ends_as_ctrl_c_does() -> None:
 def test_the_t_quantile_is_that_of_its_degrees_of_freedom() -> None:
     stats = pytest.importorskip("scipy.stats")
     for freedom in (1, 7, 30, 31, 32, 60, 300):
-        assert quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=6e-4)
+        assert quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-5)
 
 
 @pytest.mark.slow

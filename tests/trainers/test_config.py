@@ -48,7 +48,7 @@ def test_a_config_survives_its_own_json() -> None:
         ("[task]\nterms = 3", "unknown key 'terms' in [task]; it belongs to [task.arithmetic]"),
         ("[task]\nsize = 99", "the task is arithmetic; write [task.arithmetic] size"),
         ("[task]\ndata = 'a.jsonl'", "[task] data: is for data, and the task is arithmetic"),
-        ("[task]\nname = 'gsm8k'", "[policy] model: 'tiny' can do arithmetic and games alone"),
+        ("[task]\nname = 'gsm8k'", "[policy] model: 'tiny' cannot be taught here"),
         ("[task]\nname = 'rows'", "[task] data: name the file or the hub id of the rows"),
         ("[final]\nzzz = 1", "unknown key 'zzz' in [final]; known: confirm, seeds, steps"),
         ("inner = 3", "inner: expected a section [inner], not 3"),

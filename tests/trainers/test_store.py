@@ -138,6 +138,6 @@ def test_a_running_run_is_shown_as_running(tmp_path: Path) -> None:
 
 
 def test_intervals_are_those_of_the_t_distribution() -> None:
-    # Mean 0.5, standard deviation 0.1, t of 2 degrees of freedom 4.303.
-    assert interval([0.4, 0.5, 0.6]) == pytest.approx((0.5, 4.303 * 0.1 / 3**0.5))
+    # Mean 0.5, standard deviation 0.1, t of 2 degrees of freedom 4.302653.
+    assert interval([0.4, 0.5, 0.6]) == pytest.approx((0.5, 4.302653 * 0.1 / 3**0.5))
     assert interval([0.3, 0.3]) == (0.3, 0.0)

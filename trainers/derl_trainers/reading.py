@@ -5,6 +5,8 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +40,29 @@ def put(table: dict[str, Any], path: str, value: Any, source: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{source}: expected a section [{'.'.join(sections[:depth])}]")
     table[key] = value
+
+
+def as_toml(table: Mapping[str, Any], within: str = "") -> str:
+    """Nested tables as TOML, None left out; what `read_toml` reads is equal to them.
+
+    >>> print(as_toml({"seed": 1, "meta": {"given": ("g1",), "trl": {}}}))
+    seed = 1
+    [meta]
+    given = ["g1"]
+    [meta.trl]
+    <BLANKLINE>
+    """
+    plain = {k: v for k, v in table.items() if v is not None and not isinstance(v, Mapping)}
+    lines = [f"{_key(k)} = {json.dumps(v)}\n" for k, v in plain.items()]
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            place = within + _key(name)
+            lines.append(f"[{place}]\n{as_toml(value, place + '.')}")
+    return "".join(lines)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

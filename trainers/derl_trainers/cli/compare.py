@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,9 @@ from derl_trainers.outer.compare import (
     baseline_labels,
     by_proposer,
     estimate,
+    is_variant,
     late,
+    leads,
     outcome,
     paired,
     rise,
@@ -31,11 +34,13 @@ from derl_trainers.outer.compare import (
     searches,
     write_result,
 )
+from derl_trainers.outer.ledger import area
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
 from derl_trainers.runs.view import WIDTH, plain_table, short
-from derl_trainers.settings.run import ProposerSection, load_config
+from derl_trainers.settings.proposers import PROPOSERS
+from derl_trainers.settings.run import load_config
 from derl_trainers.settings.train import parse_set
 
 
@@ -44,7 +49,8 @@ def compare_command(
         str, typer.Argument(help="A config of meta-train: a built-in name or a TOML file.")
     ] = "demo",
     proposers: Annotated[
-        str, typer.Option(help="Proposers to compare, with commas between them.")
+        str,
+        typer.Option(help="Proposers, with commas between them; frozen+masked decodes so."),
     ] = "grpo,frozen,evolution,graph-rl,graph-fit,prompted",
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each proposer.")] = 4,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first search.")] = 0,
@@ -64,12 +70,13 @@ def compare_command(
 
     Every search has the same budget. Equal rewards are trained once for all of them.
     """
-    kinds = ProposerSection.__dataclass_fields__["kind"].metadata["choices"]
     wanted = [name.strip() for name in proposers.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in kinds]
+    unknown = [name for name in wanted if not is_variant(name)]
     if unknown or not wanted:
+        kinds = ", ".join(PROPOSERS)
         fail(
-            f"--proposers: unknown {', '.join(unknown) or 'nothing'}; there are {', '.join(kinds)}"
+            f"--proposers: unknown {', '.join(unknown) or 'nothing'}; there are {kinds}, and with "
+            "masked decoding such as frozen+masked"
         )
     try:
         settings = load_config(config, dict(map(parse_set, set_ or [])))
@@ -85,7 +92,7 @@ def compare_command(
         highlight=False,
     )
     try:
-        with ended_as_by_ctrl_c(), _News(console, settings.meta.steps) as news:
+        with ended_as_by_ctrl_c(), News(console, settings.meta.steps) as news:
             run_all(todo, config, set_ or [], parallel, news)
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; go on with it: --dir {folder}", err=True)
@@ -94,7 +101,8 @@ def compare_command(
     if not found:
         fail(f"no search finished; see {todo[0].log}")
     path = write_result(folder, found)
-    for table in (test_table(found), search_table(found), learnt_table(found)):
+    tables = (test_table(found), cost_table(found), search_table(found), learnt_table(found))
+    for table in tables:
         console.print()
         console.print(table)
     said = f"figures: {path}; as a page: derl-dsl report {folder}"
@@ -103,8 +111,8 @@ def compare_command(
         raise typer.Exit(1)
 
 
-class _News:
-    """A bar for each search that runs, a line for each that ended."""
+class News:
+    """What goes on: a bar for each search that runs, a line for each that ended."""
 
     def __init__(self, console: Console, steps: int) -> None:
         self.console = console
@@ -121,7 +129,7 @@ class _News:
             disable=not console.is_terminal,
         )
 
-    def __enter__(self) -> _News:
+    def __enter__(self) -> News:
         self.progress.start()
         return self
 
@@ -129,6 +137,7 @@ class _News:
         self.progress.stop()
 
     def __call__(self, states: Mapping[Search, str]) -> None:
+        """All states as they are now."""
         for search, state in states.items():
             if state == "running":
                 self._move(search)
@@ -182,12 +191,36 @@ def test_table(found: Sequence[Outcome]) -> Table:
         table.add_row(
             name, *runs, f"{sum(validation) / len(validation):.3f}",
             str(estimate([o.test[BEST] for o in scored])),
-            _signed(against(scored, OUTCOME_ONLY)), _signed(against(scored, "mean of primitives")),
+            signed(against(scored, OUTCOME_ONLY)), signed(against(scored, "mean of primitives")),
         )  # fmt: skip
     for label in baseline_labels(found):
         # The same runs whichever proposer's search they stand in.
         by_seed = {o.seed: o.test[label] for o in found if label in o.test}
         table.add_row(label, "", "", "", str(estimate(list(by_seed.values()))), "", "", style="dim")
+    return table
+
+
+def cost_table(found: Sequence[Outcome]) -> Table:
+    """What searches cost, and how good they were on the way, at equal numbers of inner runs."""
+    groups = by_proposer(found)
+    runs = min(len(o.ledger) - 1 for o in found)
+    table = plain_table(
+        f"Cost: scores of others are charged in full; area: mean best score over {runs} inner runs"
+    )
+    table.add_column("proposer", no_wrap=True, ratio=1)
+    for name in ("inner runs", "tokens", "seconds", "area", "runs to lead", "leads"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in groups.items():
+        ends = [o.paid[-1] for o in group]
+        areas = [area(o.paid, runs) for o in group] if runs else []
+        lead = [led for o in group if (led := leads(o)) is not None]
+        table.add_row(
+            name, *(f"{sum(of) / len(ends):,.0f}" for of in (
+                [p.runs for p in ends], [p.tokens for p in ends], [p.seconds for p in ends])),
+            str(estimate(areas)) if areas else "-",
+            f"{median(p.runs for p in lead):.0f}" if lead else "-",
+            f"{len(lead)} of {len(group)}",
+        )  # fmt: skip
     return table
 
 
@@ -240,7 +273,8 @@ def _span(first: float, last: float, of: str) -> str:
     return f"{first:.0%}→{last:.0%}" if of == "valid" else f"{first:.2f}→{last:.2f}"
 
 
-def _signed(value: Any) -> str:
+def signed(value: Any) -> str:
+    """An estimate with its sign, nothing where there is none."""
     return "" if value is None else value.signed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import time
 from contextlib import closing
@@ -21,8 +22,10 @@ from derl_trainers.cli.shared import (
     check_writable,
     ended_as_by_ctrl_c,
     fail,
+    no_room,
     run_folder,
 )
+from derl_trainers.outer.inherit import inherited
 from derl_trainers.outer.proposers.endpoint import EndpointError
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.executors import prepare
@@ -55,6 +58,14 @@ def meta_train_command(
         list[str] | None,
         typer.Option("--set", help="Any setting: section.key=value, such as meta.steps=8."),
     ] = None,
+    begin_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A finished run: begin with its trained meta-optimizer and its best formulas.",
+            show_default=False,
+        ),
+    ] = None,
     shared: Annotated[
         Path | None,
         typer.Option(
@@ -78,15 +89,16 @@ def meta_train_command(
     """
     try:
         if resume is not None:
-            if config is not None or run_dir is not None or seed is not None or set_:
+            if any(given is not None for given in (config, run_dir, seed, begin_from)) or set_:
                 fail("--resume goes on with a run as it was set: give no config, seed or setting")
             settings, folder = _stored(resume)
         else:
-            settings = _given(config or "demo", seed, set_ or [])
+            earlier = [] if begin_from is None else inherited(run_folder(begin_from))
+            settings = _given(config or "demo", seed, [*earlier, *(set_ or [])])
             folder = run_dir or RUNS / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
             if not dry_run:
                 check_writable(folder)
-    except ConfigError as error:
+    except (ConfigError, StoreError) as error:
         fail(str(error))
     check_extras("meta-train")
     if dry_run:
@@ -153,6 +165,8 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
         fail(str(error))
     except (JobFailed, EndpointError) as error:
         fail(f"{error}\n{again}")
+    except (sqlite3.Error, OSError) as error:
+        fail(f"{no_room(folder, error)}\n{again}")
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; what was done is in {folder}\n{again}", err=True)
         raise typer.Exit(130) from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -22,6 +24,19 @@ def fail(message: str) -> NoReturn:
     """One message on stderr and exit code 2."""
     typer.echo(f"derl-dsl: {message}", err=True)
     raise typer.Exit(2)
+
+
+def no_room(folder: Path, error: sqlite3.Error | OSError) -> str:
+    """What to say of a run that its disk ended; any other error of these is raised again.
+
+    >>> no_room(Path("runs/a"), sqlite3.OperationalError("database or disk is full"))
+    'runs/a: cannot be written: database or disk is full; make room, or raise the limit'
+    """
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if not full and not isinstance(error, sqlite3.OperationalError):
+        raise error
+    said = error.strerror if isinstance(error, OSError) else str(error)
+    return f"{folder}: cannot be written: {said}; make room, or raise the limit"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from derl_dsl.score.reward import Reward
     from derl_dsl.tools.watch import Alarm
     from derl_trainers.inner.alone import Prepared, Trained
-    from derl_trainers.inner.loop import StepRecord
+    from derl_trainers.inner.recorder import StepRecord
 
 _LINES = 50  # step lines of a long run
 _CLIPPED = 0.5  # share of completions cut at the longest length that is worth a word

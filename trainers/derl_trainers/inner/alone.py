@@ -19,12 +19,12 @@ from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import (
     InnerResult,
-    OnStep,
     check_rows,
     train_inner,
     trainer_settings,
 )
 from derl_trainers.inner.outcome import scorer_for
+from derl_trainers.inner.recorder import OnStep
 from derl_trainers.inner.rollouts import FOLDER, keeping
 from derl_trainers.policy.start import start_policy
 from derl_trainers.settings.train import METRICS, TrainConfig

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
+
+import numpy as np
 
 _EMPTY_BATCHES = 3
 _LARGEST = 3.4028234e38  # of float32
@@ -25,13 +28,24 @@ def unit_of(reward: Reward) -> tuple[float, float] | None:
     """The least value of a reward and the spread above it, as proven; None where none is proven.
 
     TRL takes float32 and divides by the group's deviation + 1e-4. Scaled to spread 1, `a * R + b`
-    is the same to it for every a > 0 and b, up to rounding.
+    is the same to it for every a > 0 and b, up to rounding. A range far wider than what occurs
+    (heavy tails, such as `exp(x)` or `1 / x`) makes the usual scores lie close together, under the
+    1e-4: `[inner] rewards = "raw"` is for these, or a bound (`min`, `tanh`) in the reward itself.
     """
     certificate = getattr(reward, "certificate", None)
     if certificate is None or certificate.constant:
         return None
     lo, spread = certificate.lo, certificate.hi - certificate.lo
     return (lo, spread) if math.isfinite(lo) and 0 < spread < math.inf else None
+
+
+def _differ(scores: Sequence[float | None], prompts: Sequence[Any]) -> bool:
+    """Whether the scores of any problem differ in float32; its rollouts stand side by side."""
+    groups = groupby(zip(prompts, scores, strict=True), key=lambda pair: pair[0])
+    return any(
+        len({np.float32(score) for _, score in group if score is not None}) > 1
+        for _, group in groups
+    )
 
 
 class TimedReward:
@@ -49,6 +63,7 @@ class TimedReward:
         self.batches = 0
         self.count = 0
         self.empty = 0  # batches in a row without any score
+        self.differed = False  # whether any group's scores of the last batch did, as float32
         self.__name__ = getattr(reward, "__name__", type(reward).__name__)
 
     def __call__(self, **columns: Any) -> list[float | None]:
@@ -66,6 +81,7 @@ class TimedReward:
             lo, spread = self.unit
             scores = [None if score is None else (score - lo) / spread for score in scores]
         self._check(scores, self.count)
+        self.differed = _differ(scores, columns.get("prompts", [None] * self.count))
         return scores
 
     def _check(self, scores: list[float | None], count: int) -> None:

@@ -42,7 +42,8 @@ _PROBE_EVERY = 10  # cold-start steps
 _RECORD = "cold_start.json"  # beside the model: steps, lessons, and what it wrote untrained
 # Settings of [meta] that only the search after the cold start reads.
 _LATER = frozenset({"steps", "formulas", "updates", "learning_rate", "beta", "penalty", "repeats",
-                    "start", "patience", "trl", "model", "cold_file"})  # fmt: skip
+                    "start", "patience", "trl", "model", "cold_file", "origin",
+                    "given"})  # fmt: skip
 
 # Arithmetic of a few terms: what a small model can learn from a thousand examples.
 _SHORT = Profile(
@@ -89,12 +90,38 @@ def cold_started(run: Run) -> Cold:
 
     Its folder is named by all that it depends on, and appears in one move, when all is done.
     """
+    if run.config.meta.origin:
+        return _taken(run, Path(run.config.meta.origin))
     folder = run.home / "meta" / f"cold-{_depends(run)}"
     if not folder.exists():
         _make(run, folder)
     found = Cold(folder, **json.loads((folder / _RECORD).read_text("utf-8")))
     run.store.add_probe(-1, found.untrained)
     return found
+
+
+def _taken(run: Run, origin: Path) -> Cold:
+    """The model of an earlier run, copied, so that this run holds all that it needs."""
+    folder = run.home / "meta" / f"from-{(content(str(origin)) or '')[:16]}"
+    if not folder.exists():
+        unfinished = Path(tempfile.mkdtemp(prefix=".from-", dir=_made(folder.parent)))
+        shutil.copytree(origin, unfinished, dirs_exist_ok=True)
+        unfinished.rename(folder)
+    return Cold(folder, 0, 0, 0, {})
+
+
+def check_origin(meta: MetaSection) -> None:
+    """Raise ConfigError where `origin` holds no model."""
+    if meta.origin and not (Path(meta.origin) / "config.json").is_file():
+        raise ConfigError(
+            f"[meta] origin: {meta.origin}: no model here; a finished run of the proposer grpo "
+            "has one in its meta/trained"
+        )
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _depends(run: Run) -> str:
@@ -117,8 +144,7 @@ def _make(run: Run, folder: Path) -> None:
         view.bar("meta-optimizer: cold start", step, total, metrics)
         run.runner.pump()
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".cold-", dir=folder.parent))
+    unfinished = Path(tempfile.mkdtemp(prefix=".cold-", dir=_made(folder.parent)))
     try:
         learnt = cold_start(meta, config.meta, config.suite, config.seed, unfinished, progress)
         record = {**asdict(learnt), "untrained": untrained}

@@ -15,25 +15,30 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from derl_trainers.estimates import interval
+from derl_trainers.outer.ledger import Paid, ledger, paid_for
 from derl_trainers.runs.store import FILE, Store, StoreError
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY, comparison
+from derl_trainers.settings.proposers import PROPOSERS
 
 SHARED = "shared"
 RESULT = "compare.json"
+_SAMPLE = ("grpo", "frozen", "prompted")  # language models, whose decoding can be masked
+_LEAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One run of a comparison: which proposer, which seed, where."""
+    """One run of a comparison: which proposer, which seed, where; `flags` are its own settings."""
 
     proposer: str
     seed: int
     folder: Path
+    flags: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -55,7 +60,9 @@ class Search:
         if (self.folder / FILE).exists():
             return [*begin, "--resume", str(self.folder), *shared]
         sets = [
-            part for flag in (*flags, f"proposer.kind={self.proposer}") for part in ("--set", flag)
+            part
+            for flag in (*flags, *self.flags, *variant_flags(self.proposer))
+            for part in ("--set", flag)
         ]
         where = ["--seed", str(self.seed), "--run-dir", str(self.folder)]
         return [*begin, config, *where, *shared, *sets]
@@ -68,7 +75,8 @@ class Outcome:
     `valid` and `rewards` are shares and means of each outer step; `sampled` and `monotone` the
     shares of the probes' formulas that pass the checker and that never punish being right, from
     before the search to its end; `test` maps each reward of the final comparison to its mean
-    pass@1 over the training seeds.
+    pass@1 over the training seeds; `ledger` has the points of `outer/ledger.py`, `scores`
+    what the formulas that were given scored on validation, `yards` what the baselines did.
     """
 
     proposer: str
@@ -83,6 +91,14 @@ class Outcome:
     seconds: float
     sampled: tuple[float, ...] = ()
     monotone: tuple[float, ...] = ()
+    ledger: tuple[tuple[float, ...], ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    yards: tuple[float, ...] = ()
+
+    @property
+    def paid(self) -> list[Paid]:
+        """What had been paid after each inner run, and the best score then."""
+        return [Paid(*point) for point in self.ledger]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,34 @@ class Estimate:
     def signed(self) -> str:
         """With its sign, for differences."""
         return f"{self.mean:+.3f}" + ("" if self.half is None else f" ± {self.half:.3f}")
+
+
+def variant_flags(name: str) -> list[str]:
+    """The settings of a proposer's variant: `frozen+masked` decodes under masks.
+
+    >>> variant_flags("frozen+masked")
+    ['proposer.kind=frozen', 'meta.decoding=masked']
+    """
+    kind, _, decoding = name.partition("+")
+    return [f"proposer.kind={kind}", *([f"meta.decoding={decoding}"] if decoding else [])]
+
+
+def is_variant(name: str) -> bool:
+    """Whether a proposer is known, and its decoding is one that it can have.
+
+    >>> is_variant("frozen"), is_variant("frozen+masked"), is_variant("evolution+masked")
+    (True, True, False)
+    """
+    kind, plus, decoding = name.partition("+")
+    if kind not in PROPOSERS:
+        return False
+    return not plus or (kind in _SAMPLE and decoding in ("free", "masked", "mixed"))
+
+
+def leads(outcome: Outcome) -> Paid | None:
+    """What had been paid when a search first scored above all of its baselines by .05."""
+    yard = max(outcome.yards, default=None)
+    return None if yard is None else paid_for(outcome.paid, yard + _LEAD)
 
 
 def searches(folder: Path, proposers: Sequence[str], seeds: Sequence[int]) -> list[Search]:
@@ -147,10 +191,17 @@ def outcome(search: Search) -> Outcome | None:
     if search.status() != "finished":
         return None
     with closing(Store.open(search.folder)) as store:
-        steps, best = store.steps(), store.best()
+        steps, best = [step for step in store.steps() if step.step], store.best()
         seconds = store.rows("SELECT SUM(seconds) AS s FROM jobs WHERE kind != 'final'")[0]["s"]
         rows = comparison(store)
         probes = store.rows("SELECT * FROM probes WHERE step >= 0 ORDER BY step")
+        paid = [astuple(point) for point in ledger(store)]
+        yards = [
+            row["pass_at_1"]
+            for row in store.rows("SELECT pass_at_1 FROM jobs WHERE kind = 'baseline'")
+            if row["pass_at_1"] is not None
+        ]
+        given = store.rows("SELECT formula, meta_reward FROM proposals WHERE step = 0")
     return Outcome(
         search.proposer,
         search.seed,
@@ -164,6 +215,9 @@ def outcome(search: Search) -> Outcome | None:
         seconds or 0.0,
         tuple(p["valid"] / p["formulas"] for p in probes),
         tuple(p["monotone"] / p["formulas"] for p in probes),
+        tuple(paid),
+        {row["formula"]: row["meta_reward"] for row in given},
+        tuple(yards),
     )
 
 

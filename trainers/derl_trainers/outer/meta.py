@@ -21,7 +21,7 @@ import torch
 
 from derl_trainers.inner.grpo import META_OWNED, check_trl
 from derl_trainers.outer.baselines import baselines, cap, train_baselines
-from derl_trainers.outer.cold_start import cold_started
+from derl_trainers.outer.cold_start import check_origin, cold_started
 from derl_trainers.outer.confirm import confirm
 from derl_trainers.outer.evaluate import Evaluation
 from derl_trainers.outer.final import compare, final_steps
@@ -73,7 +73,7 @@ def meta_train(
         with store.running(), view:
             # Read once: what is edited from here on changes nothing.
             primitives = load_custom(config, folder / KEPT)
-            executor = make_executor(config.executor, devices)
+            executor = make_executor(config.executor, devices, config.policy.built)
             try:
                 if config.meta.built:
                     # Two threads on small matrices are slower than one, and fight the workers.
@@ -97,6 +97,7 @@ def check(config: RunConfig, kept: Path | None = None, remote: bool = False) -> 
     that are on the hub are not read now.
     """
     load_custom(config, kept)
+    check_origin(config.meta)
     check_task(config, remote)
     proposer_class(config).check(config)
     check_trl(
@@ -155,6 +156,8 @@ def search(run: Run, start: Policy, cold: Path | None) -> None:
         evaluate = Evaluation(run, start)
         proposer = make_proposer(Context(run, start, cold))
         step = proposer.done
+        if config.meta.given and not step:
+            evaluate(0, config.meta.given)
         try:
             while step < config.meta.steps and not converged(
                 store.best_rewards(step), config.meta.patience

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
@@ -25,12 +24,13 @@ from derl_trainers.outer.cold_start import cold_start_formulas
 from derl_trainers.outer.final import final_steps
 from derl_trainers.outer.meta import check
 from derl_trainers.outer.proposers.base import proposer_class
+from derl_trainers.policy.greedy import check_lengths
 from derl_trainers.policy.loading import ModelMissing, load_policy
 from derl_trainers.policy.start import start_policy
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 from derl_trainers.settings.run import RunConfig
-from derl_trainers.tasks.base import Example, Task, TaskError
+from derl_trainers.tasks.base import Task, TaskError
 from derl_trainers.tasks.load import load_task, task_columns
 
 _STEPS = 2
@@ -183,9 +183,11 @@ def _step(
             torch.set_num_threads(1)
         path = start_policy(config.task, policy, Path(folder), config.seed)
         model, tokenizer = load_policy(path, policy)
-        long = _too_long(model, tokenizer, task, config.inner.max_completion_length)
-        if long:
-            refused.append(long)
+        try:
+            every = (*task.train, *task.validation, *task.test)
+            check_lengths(model, tokenizer, every, config.training)
+        except ValueError as error:
+            refused.append(str(error))
             return None, []
         size = sum(weights.numel() for weights in model.parameters())
         words = int(model.config.get_text_config().vocab_size)
@@ -264,22 +266,6 @@ def _minutes(config: RunConfig, counts: _Counts, step: float) -> list[str]:
         f"at most {hours:.1f} worker hours of inner steps, {shown} with {at_once} at once; warm "
         "starts and scoring not counted"
     ]
-
-
-def _too_long(model: Any, tokenizer: Any, task: Task, longest: int) -> str | None:
-    """What to say of prompts that leave no room for a completion in the model's context."""
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if context is None:
-        return None
-    every: Sequence[Example] = (*task.train, *task.validation, *task.test)
-    ids = tokenizer([e.prompt for e in every])["input_ids"]
-    long = sum(len(one) + longest > context for one in ids)
-    if not long:
-        return None
-    return (
-        f"[inner] max_completion_length: {long} of {len(every)} prompts and {longest} tokens of an "
-        f"answer are longer than the policy's context of {context}"
-    )
 
 
 def _is_here(name: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from derl_dsl.elaborate.custom import Origin
 from derl_trainers.inner.grpo import Invariance, invariance
 from derl_trainers.outer.judge import Verdict, judge
-from derl_trainers.runs.jobs import InnerJob, Policy, inner_job
+from derl_trainers.runs.jobs import InnerJob, Policy, digest, inner_job
 from derl_trainers.runs.runner import Runner
 from derl_trainers.runs.store import Store
 from derl_trainers.settings.run import BudgetSection, RunConfig
@@ -60,4 +61,9 @@ class Run:
             config = replace(config, budget=budget)
         if steps:
             config = replace(config, inner=replace(config.inner, steps=steps))
-        return inner_job(config, self.primitives, policy, formula, seed, split, save_to)
+        job = inner_job(config, self.primitives, policy, formula, seed, split, save_to)
+        every = config.executor.save_every
+        if not every and config.trl.get("report_to", "none") in ("none", []):
+            return job
+        name = hashlib.sha256(f"{digest(job)}/{formula}/{seed}".encode()).hexdigest()[:24]
+        return replace(job, state=(str(self.folder / "inner" / name), every))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,15 +81,8 @@ def _greedy(
     chat: Chat | None,
 ) -> list[str]:
     """Greedy completions of one left-padded batch."""
-    prompts = [example.prompt for example in examples]
-    if chat is not None:
-        prompts = tokenizer.apply_chat_template(
-            [chat.messages(prompt) for prompt in prompts],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
     batch = tokenizer(
-        prompts,
+        asked(tokenizer, examples, chat),
         padding=True,
         padding_side="left",
         return_tensors="pt",
@@ -108,3 +101,65 @@ def _greedy(
     new = tokens[:, batch["input_ids"].shape[1] :]
     texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
     return texts
+
+
+def asked(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], chat: Chat | None
+) -> list[str]:
+    """What the policy reads of each problem."""
+    prompts = [example.prompt for example in examples]
+    if chat is None:
+        return prompts
+    texts: list[str] = tokenizer.apply_chat_template(
+        [chat.messages(prompt) for prompt in prompts], tokenize=False, add_generation_prompt=True
+    )
+    return texts
+
+
+def asked_ids(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], chat: Chat | None
+) -> list[list[int]]:
+    """The same as token ids."""
+    texts = asked(tokenizer, examples, chat)
+    found: list[list[int]] = tokenizer(texts, add_special_tokens=chat is None)["input_ids"]
+    return found
+
+
+def answered_right(
+    complete: Callable[[list[list[int]]], list[list[int]]],
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    scorer: Scorer,
+    training: Training,
+) -> NDArray[np.bool_]:
+    """As `greedy_right`, with the answers of another engine: from token ids to token ids."""
+    if not examples:
+        raise ValueError("pass@1 needs at least one example")
+    chat = chat_for(tokenizer, training.policy.chat, training.policy.system)
+    completions = complete(asked_ids(tokenizer, examples, chat))
+    return scorer(tokenizer.batch_decode(completions, skip_special_tokens=True), examples)
+
+
+def check_lengths(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    training: Training,
+) -> None:
+    """Raise ValueError for prompts that leave no room for an answer in the model's context.
+
+    The prompt of a game is its name, and its episode is cut as it goes.
+    """
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest = training.inner.max_completion_length
+    if context is None or training.task.played is not None:
+        return
+    chat = chat_for(tokenizer, training.policy.chat, training.policy.system)
+    lengths = [len(ids) for ids in asked_ids(tokenizer, examples, chat)]
+    long = sum(length + longest > context for length in lengths)
+    if long:
+        raise ValueError(
+            f"[inner] max_completion_length: {long} of {len(examples)} prompts (the longest has "
+            f"{max(lengths)} tokens) and {longest} tokens of an answer are longer than the "
+            f"policy's context of {context}: lower it, or leave these problems out"
+        )

@@ -102,6 +102,11 @@ def load_model(
         model.is_quantized, model.hf_quantizer = False, None
         del model.config.quantization_config
     tokenizer.padding_side = "left"
+    if tokenizer.eos_token_id is None:
+        raise ModelMissing(
+            f"{name}: its tokenizer has no token that ends a text; name it as eos_token in "
+            "tokenizer_config.json"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

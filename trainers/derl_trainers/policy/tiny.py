@@ -33,15 +33,23 @@ _WORDS = (
 )
 _CHARACTERS = tuple("+-=?,.} \n")
 _PIECES = r"\\boxed\{|Step [1-9]: |[1-5]\. |\d{1,2}|[\s\S]"
+_POSITIONS = 256  # of a sum and its answer
 _FORMAT = 2  # raise when saved policies of older code must not be reused
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of single characters and the few fixed words of an answer; decodes exactly."""
+def build_tokenizer(plain: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters and the few fixed words of an answer; decodes exactly.
+
+    With `plain` all printable ASCII and the box, for texts that are no sums.
+    """
+    if plain:
+        return fixed_tokenizer(("\\boxed{", *map(chr, range(32, 127)), "\n"), r"\\boxed\{|[\s\S]")
     return fixed_tokenizer((*_WORDS, *_CHARACTERS), _PIECES)
 
 
-def build_model(config: TinySection, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_model(
+    config: TinySection, tokenizer: PreTrainedTokenizerFast, positions: int = _POSITIONS
+) -> LlamaForCausalLM:
     """A freshly initialised Llama of `config`'s shape; the caller seeds torch."""
     return small_llama(
         tokenizer,
@@ -49,7 +57,7 @@ def build_model(config: TinySection, tokenizer: PreTrainedTokenizerFast) -> Llam
         config.intermediate_size,
         config.layers,
         config.heads,
-        positions=256,
+        positions=positions,
     )
 
 
@@ -90,7 +98,7 @@ def build_policy(
     path = Path(out_dir) / f"policy-{_digest(task, config, seed)}"
     if path.exists():
         return path
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(task.plain)
     model = _warm_start(task, config, tokenizer, seed, progress)
     save_whole(model, tokenizer, path)
     return path
@@ -107,7 +115,7 @@ def _warm_start(
     rng = random.Random(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_model(config, tokenizer)
+        model = build_model(config, tokenizer, _positions(task))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warm_then_cosine(step, config.steps)
@@ -141,10 +149,11 @@ def _batch(
     shares = asdict(config.styles)
     examples = rng.choices(task.warmup, k=config.batch_size)
     styles = rng.choices(list(shares), weights=list(shares.values()), k=config.batch_size)
-    answers = [
-        demonstration(example, style, rng) + tokenizer.eos_token
+    lessons = [
+        example.answer if task.plain else demonstration(example, style, rng)
         for example, style in zip(examples, styles, strict=True)
     ]
+    answers = [lesson + str(tokenizer.eos_token) for lesson in lessons]
     prompts = tokenizer([example.prompt for example in examples])["input_ids"]
     texts = [example.prompt + answer for example, answer in zip(examples, answers, strict=True)]
     batch = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
@@ -156,6 +165,15 @@ def _batch(
         "attention_mask": batch["attention_mask"],
         "labels": labels,
     }
+
+
+def _positions(task: Task) -> int:
+    """The context that the longest problem and answer need, where they are no sums."""
+    if not task.plain:
+        return _POSITIONS
+    every = (*task.warmup, *task.train, *task.validation, *task.test)
+    longest = max(len(e.prompt) + 2 * len(e.answer) for e in every)
+    return max(_POSITIONS, 64 * (longest // 64 + 2))
 
 
 def _digest(task: Task, config: TinySection, seed: int) -> str:

@@ -100,11 +100,13 @@ class ScoreJob:
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
         from derl_trainers.inner.players import right_of
+        from derl_trainers.policy.greedy import check_lengths
         from derl_trainers.policy.loading import load_policy
 
         model, tokenizer = load_policy(self.policy.path, self.training.policy)
         task = load_task(self.training.task, task_columns(self.suite))
-        _, scored = examples(task, self.split)
+        trained, scored = examples(task, self.split)
+        check_lengths(model, tokenizer, (*trained, *scored), self.training)
         right = right_of(
             model, tokenizer, scored, scorer_for(task, self.suite), self.training
         ).tolist()
@@ -118,7 +120,8 @@ class InnerJob:
     The split `search` trains on the training problems and scores on validation; `final` trains on
     both and scores on test. The policy is saved to `save_to` when that is given. `primitives` are
     those that no suite has, as they were read when the run began; one whose calls fail
-    `quarantine` times is left out.
+    `quarantine` times is left out. `state` is the folder of its reports and checkpoints,
+    and after how many steps one is kept: a run that is tried again goes on from there.
     """
 
     formula: str
@@ -130,6 +133,7 @@ class InnerJob:
     save_to: str | None = None
     primitives: tuple[Origin, ...] = ()
     quarantine: int = 3
+    state: tuple[str, int] | None = None
 
     def depends(self) -> Mapping[str, Any]:
         """The whole training, the policy it starts from, and the primitives' sources."""
@@ -142,7 +146,7 @@ class InnerJob:
 
     def run(self, progress: Progress) -> dict[str, Any]:
         """One inner run."""
-        from derl_trainers.inner.loop import train_inner
+        from derl_trainers.inner.loop import Checkpoints, train_inner
         from derl_trainers.policy.loading import pristine
 
         for origin in self.primitives:
@@ -161,6 +165,7 @@ class InnerJob:
             scorer=scorer_for(task, self.suite),
             output_dir=self.save_to,
             progress=progress,
+            checkpoints=None if self.state is None else Checkpoints(*self.state),
             load=pristine,
         )
         found = asdict(result)

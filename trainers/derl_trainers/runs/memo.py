@@ -1,6 +1,6 @@
 """Results of inner runs that several runs share: equal rewards from equal starts train once.
 
-One SQLite file in WAL mode; any number of processes read and write it.
+One SQLite file; any number of processes read and write it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from derl_trainers.runs.store.place import on_network
+
 
 class Memo:
     """A table of results by all that they depend on, the versions of the libraries among it."""
@@ -20,7 +22,9 @@ class Memo:
         self.versions = json.dumps(dict(versions), sort_keys=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(path, timeout=60)
-        self.db.execute("PRAGMA journal_mode = WAL")
+        # A write-ahead log needs memory that processes share: none on a network file system.
+        mode = "DELETE" if on_network(path.parent) else "WAL"
+        self.db.execute(f"PRAGMA journal_mode = {mode}")
         with self.db:
             self.db.execute(
                 "CREATE TABLE IF NOT EXISTS scores (digest TEXT NOT NULL, versions TEXT NOT NULL,"

@@ -167,8 +167,9 @@ def beside(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     files, meta = table.get("primitives"), table.get("meta")
     if isinstance(files, list) and all(isinstance(file, str) for file in files):
         table["primitives"] = [str(folder / file) for file in files]
-    if isinstance(meta, dict) and isinstance(meta.get("cold_file"), str) and meta["cold_file"]:
-        meta["cold_file"] = str(folder / meta["cold_file"])
+    for key in ("cold_file", "origin"):
+        if isinstance(meta, dict) and isinstance(meta.get(key), str) and meta[key]:
+            meta[key] = str(folder / meta[key])
     return table
 
 
@@ -247,8 +248,13 @@ def check_training(
     if policy.built:
         if not task.teaches:
             raise ConfigError(
-                f"{source}: [policy] model: 'tiny' can do arithmetic and games alone; "
-                f"for {task.name!r} name another: smollm2, a folder, a .gguf file or a hub id"
+                f"{source}: [policy] model: 'tiny' cannot be taught here; for {task.name!r} "
+                "name another: smollm2, a folder, a .gguf file or a Hugging Face id"
+                + (
+                    "; or set [task.reasoning_gym] warmup_size"
+                    if task.name == "reasoning-gym"
+                    else ""
+                )
             )
         check_heads(policy.tiny, "policy.tiny", source)
         if not sum(asdict(policy.tiny.styles).values()):

@@ -111,6 +111,9 @@ class InnerSection:
     )
     temperature: float = setting(1.0, "of sampling", least=0.01)
     beta: float = setting(0.0, "weight of the KL term", least=0)
+    curve: int = setting(
+        0, "steps between two scorings on the way, kept with the result; 0 = none", least=0
+    )
     rewards: str = setting(
         "unit",
         "`unit` hands rewards to TRL scaled to spread 1 over their proven range, so that neither "
@@ -187,6 +190,16 @@ class MetaSection:
     hidden_size: int = setting(128, "width of `tiny`", least=8)
     layers: int = setting(2, "layers of `tiny`", least=1)
     heads: int = setting(4, "attention heads of `tiny`", least=1)
+    origin: str = setting(
+        "",
+        "folder of a model that takes the place of the cold start, such as `meta/trained` of an "
+        "earlier run; relative to the config's folder",
+    )
+    given: tuple[str, ...] = setting(
+        (),
+        "formulas that are scored before the first step, as step 0: the best of an earlier run, "
+        "or of people; proposers see them as past ones",
+    )
     cold_formulas: int = setting(
         1000, "formulas of the cold start, sampled from the grammar and checked", least=1
     )
@@ -281,6 +294,18 @@ class ExecutorSection:
     )
     timeout: float = setting(
         0.0, "`workers`: seconds after which a job counts as hung, and is ended; 0 = never", least=0
+    )
+    save_every: int = setting(
+        0,
+        "inner steps between two checkpoints of an inner run, from which it goes on when it is "
+        "tried again or the run is resumed; 0 = it begins anew",
+        least=0,
+    )
+    threads: int = setting(
+        0,
+        "torch threads of each local worker; 0 = one for the policy `tiny`, which more make "
+        "slower, else the cores of this machine shared out",
+        least=0,
     )
     cpus: float = setting(
         1.0, "`ray`: CPUs of each worker, and its torch threads", least=0.01, most=1024

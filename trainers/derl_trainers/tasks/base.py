@@ -25,13 +25,15 @@ class TaskError(ValueError):
 class Example:
     """One problem: what the policy reads, the gold answer, and what else its reward reads.
 
-    `source` names the part of a task that is scored apart.
+    `source` names the part of a task that is scored apart, `solution` is an answer in full where
+    the data have one.
     """
 
     prompt: str
     answer: str
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
     source: str = ""
+    solution: str = ""
 
 
 # Which completions are right, (B,), each the answer to its example.
@@ -45,7 +47,8 @@ class Task:
     `warmup` teaches the policy `tiny` its ways of answering and is seen by no reward; `train` and
     `validation` are the 8:2 split of the pool the search works on; `test` is for the final report.
     `left_out` counts rows whose prompt had occurred before. `scorer` says what is right where the
-    task has a judge of its own; without one it is the outcome of the suite.
+    task has a judge of its own; without one it is the outcome of the suite. With `plain` the policy
+    `tiny` learns gold answers alone, and no ways of answering.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Task:
     test: tuple[Example, ...]
     left_out: int = 0
     scorer: Scorer | None = None
+    plain: bool = False
 
 
 class OwnTask:
@@ -70,6 +74,11 @@ class OwnTask:
     gives: ClassVar[tuple[str, ...]] = ()
     teaches: ClassVar[bool] = False
     primitives: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether it has problems to teach the policy `tiny` with, as it is set."""
+        return self.teaches
 
     @property
     def remote(self) -> bool:

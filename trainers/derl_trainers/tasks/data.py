@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,12 +36,19 @@ class Format:
     config: str | None = None
     gold: Callable[[str], str | None] = field(default=lambda text: text.strip() or None)
     lacks: str = "is empty"
+    solution: Callable[[str, str], str] = field(default=lambda text, gold: text.strip())
 
 
 def _after_hashes(text: str) -> str | None:
     """GSM8K's gold: what follows the last `####`."""
     _, hashes, after = text.rpartition("####")
     return (after.strip() or None) if hashes else None
+
+
+def _boxed_solution(text: str, gold: str) -> str:
+    """GSM8K's solution as the problem asks for it: no calculator's notes, the answer in a box."""
+    steps = re.sub(r"<<.*?>>", "", text.rpartition("####")[0]).strip()
+    return f"{steps}\n\\boxed{{{gold}}}"
 
 
 def _last_box(text: str) -> str | None:
@@ -57,6 +65,7 @@ FORMATS: Mapping[str, Format] = {
         "main",
         _after_hashes,
         "has no gold answer after ####",
+        _boxed_solution,
     ),
     "math": Format(
         "problem",
@@ -253,7 +262,8 @@ def _examples(
         if gold is None:
             raise TaskError(f"{rows.place(i)}: {answer_name!r} {form.lacks}: fix or drop the row")
         more = {name: values[i] for name, values in others.items()}
-        examples.append(Example(template.replace("{prompt}", prompt), gold, more))
+        solution = form.solution(str(answer), gold)
+        examples.append(Example(template.replace("{prompt}", prompt), gold, more, "", solution))
     return examples
 
 

@@ -31,6 +31,7 @@ _BY_ANSWER: dict[str, list[Problem]] = {}
 class GymSection(OwnTask):
     """A family of reasoning-gym, such as `spell_backward`; `config` has settings of its own."""
 
+    teaches: ClassVar[bool] = True
     primitives: ClassVar[tuple[str, ...]] = ("derl_trainers.tasks.gym_score",)
 
     family: str = setting("spell_backward", "its name in reasoning-gym")
@@ -41,21 +42,30 @@ class GymSection(OwnTask):
         _ASK, "what the policy reads, with `{question}` where the family's question goes"
     )
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    warmup_size: int = setting(
+        0, "further problems, whose gold answers alone teach the policy `tiny`; 0 = none", least=0
+    )
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether problems were set apart for the policy `tiny`."""
+        return self.warmup_size > 0
 
     def load(self) -> Task:
         """The problems; raises TaskError for an unknown family, or settings it does not take."""
         if "{question}" not in self.template:
             raise TaskError("template in [task.reasoning_gym]: write {question} where it goes")
-        pool = self._drawn(self.size + self.test_size)
-        test, rest = pool[: self.test_size], pool[self.test_size :]
+        pool = self._drawn(self.size + self.test_size + self.warmup_size)
+        test, rest = pool[: self.test_size], pool[self.test_size :][: self.size]
         at = len(rest) * 8 // 10
         return Task(
             name=self.family,
-            warmup=(),
+            warmup=pool[self.test_size + self.size :],
             train=rest[:at],
             validation=rest[at:],
             test=test,
             scorer=official,
+            plain=True,
         )
 
     def _drawn(self, count: int) -> tuple[Example, ...]:

@@ -73,7 +73,7 @@ class TaskSection(OwnTasks):
     @property
     def teaches(self) -> bool:
         """Whether the policy `tiny` can learn its ways of answering from this task."""
-        return self.own is not None and self.own.teaches
+        return self.own is not None and self.own.can_teach
 
     def lacks(self, columns: tuple[str, ...]) -> str | None:
         """The first column that the task cannot give; None too where the rows will tell."""

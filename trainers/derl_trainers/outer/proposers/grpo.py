@@ -8,6 +8,8 @@ the two works at any time, and the caller alone touches the store.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +19,16 @@ from typing import Any
 
 from transformers import TrainerCallback, set_seed
 
+from derl_trainers.inner.loop import check_numbers
+from derl_trainers.inner.reward import Diverged
 from derl_trainers.outer.cold_start import probe
+from derl_trainers.outer.inherit import ORIGIN, TRAINED
 from derl_trainers.outer.optimizer import prompt_with_history
 from derl_trainers.outer.prompts import Prompt
 from derl_trainers.outer.proposers.base import Context, Past, Proposer
 from derl_trainers.outer.trainer import meta_settings, meta_trainer, save_trained
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.runs.runner import JobFailed
 
 
 class _Ended(Exception):
@@ -84,6 +90,13 @@ class Grpo(Proposer):
         """Update the model; a formula that has no reward takes no part in the group."""
         self.said.put(list(rewards))
         metrics, checkpoint = self._answer()
+        try:
+            check_numbers(self.trainer.model)
+        except Diverged as error:
+            # Its checkpoint is not named in the store: the run goes on from the one before.
+            raise JobFailed(
+                f"outer step {step}, the meta-optimizer: {error}; lower [meta] learning_rate"
+            ) from None
         store = self.context.run.store
         if metrics:
             store.add_update(step, metrics)
@@ -98,7 +111,10 @@ class Grpo(Proposer):
         run = self.context.run
         with quiet():
             run.store.add_probe(step, probe(self.config, self.meta))
-            save_trained(self.trainer, run.folder / "meta" / "trained")
+            save_trained(self.trainer, run.folder / TRAINED)
+        if self.context.cold is not None:
+            before = {"cold_started": os.path.relpath(self.context.cold, run.folder)}
+            (run.folder / TRAINED / ORIGIN).write_text(json.dumps(before), "utf-8")
         for old in self.folder.glob("checkpoint-*"):
             shutil.rmtree(old)
 

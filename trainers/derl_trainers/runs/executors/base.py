@@ -7,7 +7,8 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -92,10 +93,30 @@ def warm_up(threads: int) -> None:
     os.environ.update({**ENVIRONMENT, "OMP_NUM_THREADS": str(threads)})
     # Faults of a reward go home with its result; the screen is the owner's.
     logging.getLogger("derl_runtime").addHandler(logging.NullHandler())
+    set_threads(threads)
+    import derl_trainers.inner.loop  # noqa: F401 - imports take longer than a short inner run
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Within it torch computes with so many threads; 0 leaves them alone."""
+    if not count:
+        yield
+        return
+    before = set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(before)
+
+
+def set_threads(count: int) -> int:
+    """Give torch so many threads from here on; returns how many it had."""
     import torch
 
-    torch.set_num_threads(threads)
-    import derl_trainers.inner.loop  # noqa: F401 - imports take longer than a short inner run
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    return before
 
 
 class Runnable(Protocol):

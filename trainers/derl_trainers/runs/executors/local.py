@@ -17,7 +17,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
-from derl_trainers.runs.executors.base import Event, Listener, Queue, Task, compute, warm_up
+from derl_trainers.runs.executors.base import (
+    Event,
+    Listener,
+    Queue,
+    Task,
+    compute,
+    torch_threads,
+    warm_up,
+)
 from derl_trainers.runs.executors.devices import VARIABLE, of_worker
 from derl_trainers.runs.jobs import Job
 from derl_trainers.settings.run import ExecutorSection
@@ -27,9 +35,13 @@ _GRACE = 5.0  # seconds a worker has to go when it is asked to
 
 
 class InProcess:
-    """One job after the other, in this process; `poll` with `block` computes the next."""
+    """One job after the other, in this process; `poll` with `block` computes the next.
 
-    def __init__(self) -> None:
+    `threads` are torch's while a job is computed, 0 for as many as there are.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self.threads = threads
         self.queue: deque[tuple[int, Job]] = deque()
 
     def submit(self, name: int, job: Job) -> None:
@@ -39,7 +51,8 @@ class InProcess:
     def poll(self, listener: Listener, block: bool) -> None:
         """Compute the next job when `block` is set; nothing happens otherwise."""
         if block and self.queue:
-            compute(*self.queue.popleft(), listener)
+            with torch_threads(self.threads):
+                compute(*self.queue.popleft(), listener)
 
     def close(self) -> None:
         """Forget what is queued."""
@@ -74,9 +87,15 @@ class Workers:
     """
 
     def __init__(
-        self, count: int, retries: int = 0, devices: Sequence[str] = (), timeout: float = 0.0
+        self,
+        count: int,
+        retries: int = 0,
+        devices: Sequence[str] = (),
+        timeout: float = 0.0,
+        threads: int = 1,
     ) -> None:
         self.devices = devices
+        self.threads = threads
         self.timeout = timeout
         self.context = _context()
         self.context.set_forkserver_preload([_PRELOAD])
@@ -86,7 +105,9 @@ class Workers:
     def _start(self, number: int) -> _Worker:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
-            target=_work, args=(theirs, of_worker(self.devices, number)), daemon=True
+            target=_work,
+            args=(theirs, of_worker(self.devices, number), self.threads),
+            daemon=True,
         )
         process.start()
         # With our copy closed, the worker's death is the end of the pipe.
@@ -179,13 +200,13 @@ def prepare(config: ExecutorSection) -> None:
         forkserver.ensure_running()
 
 
-def _work(pipe: Connection, device: str | None) -> None:
+def _work(pipe: Connection, device: str | None, threads: int) -> None:
     """A worker's life: take a job, compute it, again; it ends with its owner."""
     # Ctrl-C reaches the whole group; the owner decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if device is not None:
         os.environ[VARIABLE] = device
-    warm_up(threads=1)
+    warm_up(threads)
     from derl_trainers.policy.quiet import quiet
 
     # The owner is gone when the pipe is: there is nobody left to tell.

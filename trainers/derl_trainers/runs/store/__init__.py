@@ -30,10 +30,11 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from derl_trainers.runs.store.place import copy, fetch, local_place, on_network
 from derl_trainers.runs.store.queries import CONFIRMATION as CONFIRMATION
 from derl_trainers.runs.store.queries import Confirmed as Confirmed
 from derl_trainers.runs.store.queries import StepRow as StepRow
@@ -42,14 +43,17 @@ from derl_trainers.runs.store.queries import StoreQueries
 from derl_trainers.runs.store.schema import SCHEMA, VERSION
 
 FILE = "run.db"
+_COPY_EVERY = 60.0  # seconds between two copies while a phase lasts
 
 
 class Store(StoreQueries):
     """The open store of one run; every method is one transaction."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, mirrored: bool = False) -> None:
         super().__init__(path, connection)
         self.lock: IO[bytes] | None = None
+        self.mirrored = mirrored  # whether `path` is a copy of the file that is written
+        self.copied = time.monotonic()
 
     @classmethod
     def create(
@@ -61,14 +65,17 @@ class Store(StoreQueries):
             run_dir.mkdir(parents=True, exist_ok=True)
             if any(run_dir.iterdir()):
                 raise StoreError(f"{run_dir}: the run folder is not empty; choose another")
-            db = _connect(path)
+            written = _written(path)
+            for old in written.parent.glob(f"{FILE}*"):
+                old.unlink()  # of an earlier run in a folder of this name
+            db = _connect(written)
             db.execute("PRAGMA journal_mode = WAL")
             script = f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
             db.executescript(script)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise StoreError(f"{run_dir}: cannot write the run folder: {reason}") from None
-        store = cls(path, db)
+        store = cls(path, db, written != path)
         store.lock = _lock(run_dir)
         with db:
             db.execute(
@@ -111,8 +118,12 @@ class Store(StoreQueries):
         with closing(cls.open(run_dir)) as found:
             if found.run()["status"] == "finished":
                 raise StoreError(f"{run_dir}: the run is finished; see `derl-dsl runs show`")
-        store = cls(run_dir / FILE, _connect(run_dir / FILE))
-        store.lock = _lock(run_dir)
+        path = run_dir / FILE
+        lock, written = _lock(run_dir), _written(path)
+        if written != path:
+            fetch(path, written)
+        store = cls(path, _connect(written), written != path)
+        store.lock = lock
         store.end_jobs()
         with store.db:
             store.db.execute(
@@ -129,6 +140,16 @@ class Store(StoreQueries):
                 "INSERT INTO starts (at, host, pid, versions) VALUES (?, ?, ?, ?)",
                 (time.time(), socket.gethostname(), os.getpid(), json.dumps(dict(versions))),
             )
+        self.mirror()
+
+    def mirror(self, within: float = 0.0) -> None:
+        """Bring the copy in the run's folder up to date, unless it is younger than so many seconds.
+
+        Nothing to do where the folder's own file is written.
+        """
+        if self.mirrored and time.monotonic() - self.copied >= within:
+            copy(self.db, self.path)
+            self.copied = time.monotonic()
 
     def close(self) -> None:
         """Close the file and let others work on the run."""
@@ -144,7 +165,9 @@ class Store(StoreQueries):
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             message = None if interrupted else f"{type(error).__name__}: {error}"
-            self._end("interrupted" if interrupted else "failed", message)
+            # On a full disk this cannot be written either; the run then shows as `died`.
+            with suppress(sqlite3.Error, OSError):
+                self._end("interrupted" if interrupted else "failed", message)
             raise
         self._end("finished", None)
 
@@ -154,6 +177,7 @@ class Store(StoreQueries):
                 "UPDATE run SET status = ?, error = ?, ended = ?", (status, error, time.time())
             )
         self.end_jobs()
+        self.mirror()
 
     def end_jobs(self) -> None:
         """Nobody works on what is queued or running any more."""
@@ -173,16 +197,21 @@ class Store(StoreQueries):
                 "INSERT INTO phases (name, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (name, start),
             )
-        done = 0
         try:
             yield
-            done = 1
-        finally:
-            with self.db:
-                self.db.execute(
-                    "UPDATE phases SET seconds = IFNULL(seconds, 0) + ?, done = ? WHERE name = ?",
-                    (time.time() - start, done, name),
-                )
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._spent(name, time.time() - start, done=False)
+            raise
+        self._spent(name, time.time() - start, done=True)
+        self.mirror()
+
+    def _spent(self, name: str, seconds: float, done: bool) -> None:
+        with self.db:
+            self.db.execute(
+                "UPDATE phases SET seconds = IFNULL(seconds, 0) + ?, done = ? WHERE name = ?",
+                (seconds, int(done), name),
+            )
 
     def add_job(
         self,
@@ -218,6 +247,7 @@ class Store(StoreQueries):
                 " WHERE id = ?",
                 (pass_at_1, seconds, json.dumps(result), time.time(), job),
             )
+        self.mirror(within=_COPY_EVERY)
 
     def note_job(self, job: int, error: str) -> None:
         """The job's worker died and it is tried again; what happened stays with it."""
@@ -290,6 +320,7 @@ class Store(StoreQueries):
         """The outer trainer can go on from `path`, relative to the run's folder, after `step`."""
         with self.db:
             self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (step, path))
+        self.mirror()
 
     def add_probe(self, step: int, probe: dict[str, int]) -> None:
         """How many of some sampled formulas pass the checker; they are not trained."""
@@ -299,6 +330,15 @@ class Store(StoreQueries):
                 " VALUES (:step, :formulas, :valid, :monotone, :distinct_keys)",
                 {"step": step, **probe},
             )
+
+
+def _written(path: Path) -> Path:
+    """The file that is written for a store at `path`: its own, or one on this machine's disk."""
+    if not on_network(path.parent):
+        return path
+    local = local_place(path)
+    local.parent.mkdir(parents=True, exist_ok=True)
+    return local
 
 
 def _lock(run_dir: Path) -> IO[bytes]:

@@ -111,9 +111,9 @@ class StoreQueries:
         return [row["best"] for row in rows]
 
     def steps_scored(self) -> int:
-        """How many steps, from the first, have all their meta-rewards."""
+        """How many steps, from the first, have all their meta-rewards; what was given is none."""
         row = self.rows(
-            "SELECT COUNT(DISTINCT step) AS n FROM proposals WHERE step <"
+            "SELECT COUNT(DISTINCT step) AS n FROM proposals WHERE step > 0 AND step <"
             " IFNULL((SELECT MIN(step) FROM proposals WHERE status = 'checked'), 1e9)"
         )[0]
         return int(row["n"])

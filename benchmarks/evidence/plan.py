@@ -1,0 +1,72 @@
+"""What is run, in order: the blocks of each start policy, as PREREGISTRATION.md has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from derl_trainers.outer.baselines import baselines
+from derl_trainers.outer.prompts import scores
+from derl_trainers.runs.store.comparison import OUTCOME_ONLY
+
+HERE = Path(__file__).parent
+TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
+ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
+GRID, SIGNS = "grid", "signs"
+FIRST, LAST, SIGNS_AFTER = 100, 131, 101
+LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of the work that is complete or not: a grid of rewards, or a search (`arm`)."""
+
+    task: str
+    seed: int
+    arm: str
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return f"{self.arm}-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A reward of a grid; `times` an inner run long."""
+
+    label: str
+    formula: str
+    times: int = 1
+    validated: bool = True
+
+
+def blocks(task: str) -> Iterator[Block]:
+    """All blocks of a task, in the order in which they are run."""
+    for seed in range(FIRST, LAST + 1):
+        yield from (Block(task, seed, arm) for arm in (GRID, *ARMS))
+        if seed == SIGNS_AFTER:
+            yield Block(task, FIRST, SIGNS)
+
+
+def grid(suite: str) -> list[Row]:
+    """The outcome at several lengths, and with each of the other scores."""
+    outcome, *others = scores(suite)
+    alone = baselines(suite)[OUTCOME_ONLY]
+    return [
+        Row(f"{OUTCOME_ONLY}, long", alone, LONG, validated=False),
+        *(Row(f"outcome + {name}", f"{outcome} + {name}") for name in others),
+    ]
+
+
+def signs(suite: str) -> list[Row]:
+    """Every weight in -1, 0, 1 but all zero."""
+    found = []
+    for weights in product((-1, 0, 1), repeat=len(scores(suite))):
+        if any(weights):
+            terms = zip(weights, scores(suite), strict=True)
+            text = " ".join(f"{'+' if w > 0 else '-'} {name}" for w, name in terms if w)
+            found.append(Row(text, text.removeprefix("+ ")))
+    return found

@@ -1,0 +1,336 @@
+"""The tables of the evidence, from the Parquet files alone: `make evidence-tables`.
+
+What is compared, and when a comparison is a claim, is in PREREGISTRATION.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.evidence.collect import RESULTS
+from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS
+from derl_trainers.estimates import holm, interval, over_problems, sign_flip
+from derl_trainers.outer.ledger import Paid, area, paid_for
+from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
+from derl_trainers.runs.store.queries import CONFIRMATION
+
+PAGE = Path(__file__).parent / "TABLES.md"
+FEWEST, ALPHA = 8, 0.05
+Rows = list[dict[str, Any]]
+_LONG = f"{OUTCOME_ONLY}, long"
+_BEST_PAIR = "outcome + best primitive"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The rows of one task, of blocks that are complete."""
+
+    task: str
+    runs: Rows
+    jobs: Rows
+    proposals: Rows
+    probes: Rows
+
+    def of(self, arm: str, seed: int) -> Rows:
+        """The jobs of a block."""
+        return [job for job in self.jobs if job["arm"] == arm and job["seed"] == seed]
+
+    def seeds(self, *arms: str) -> list[int]:
+        """The start policies of which all these blocks are complete."""
+        each = [{r["seed"] for r in self.runs if r["arm"] == arm} for arm in arms]
+        return sorted(set.intersection(*each))
+
+
+def read(results: Path) -> list[Evidence]:
+    """What was collected, task by task; blocks that are not complete are left out."""
+    if not (results / "runs.parquet").exists():
+        return []
+    tables: dict[str, Rows] = {
+        name: pq.read_table(results / f"{name}.parquet").to_pylist()
+        if (results / f"{name}.parquet").exists()
+        else []
+        for name in ("runs", "jobs", "proposals", "probes")
+    }
+    done = {(r["task"], r["arm"], r["seed"]) for r in tables["runs"] if r["status"] == "finished"}
+    found = []
+    for task in sorted({task for task, _, _ in done}):
+        rows = {
+            name: [r for r in each if r["task"] == task and (task, r["arm"], r["seed"]) in done]
+            for name, each in tables.items()
+        }
+        found.append(Evidence(task, **rows))
+    return found
+
+
+def finals(jobs: Rows, label: str) -> Rows:
+    """The test runs of a reward, one a final seed; a copy of an equal reward's is that run."""
+    by_id = {job["job"]: job for job in jobs}
+    found = [j for j in jobs if j["kind"] == "final" and j["label"] == label and _is_done(j)]
+    whole = [by_id[j["same_as_job"]] if j["same_as_job"] else j for j in found]
+    return sorted(whole, key=lambda job: job["job_seed"])
+
+
+def _is_done(job: Mapping[str, Any]) -> bool:
+    return job["status"] == "done"
+
+
+def test(jobs: Rows, label: str) -> float | None:
+    """A reward's mean test pass@1 over its final seeds, None where it has none."""
+    scores = [job["pass_at_1"] for job in finals(jobs, label)]
+    return sum(scores) / len(scores) if scores else None
+
+
+def at_steps(jobs: Rows, steps: int) -> float | None:
+    """The long outcome-only runs at so many steps, their mean."""
+    found = [
+        point["pass_at_1"]
+        for job in finals(jobs, _LONG)
+        for point in json.loads(job["curve"] or "[]")
+        if point["step"] == steps
+    ]
+    return sum(found) / len(found) if found else None
+
+
+def best_pair(jobs: Rows) -> str | None:
+    """The outcome + one primitive that is best on validation."""
+    scored = [j for j in jobs if j["kind"] == "search" and j["label"].startswith("outcome + ")]
+    done = [j for j in scored if _is_done(j)]
+    return max(done, key=lambda j: (j["pass_at_1"], -j["job"]))["label"] if done else None
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A comparison that was named before: two rows, each a block's arm and how to read it."""
+
+    name: str
+    ours: str
+    theirs: str
+
+
+HEADLINES = (
+    Headline("trained less frozen", "grpo", "frozen"),
+    Headline(f"trained less outcome only at {LONG}x", "grpo", _LONG),
+    Headline("trained less outcome + best primitive", "grpo", _BEST_PAIR),
+    Headline("frozen and masked less trained", "frozen+masked", "grpo"),
+)
+
+
+def runs_of(evidence: Evidence, row: str, seed: int) -> Rows:
+    """The final runs of a row on a start policy; empty where its block is not complete."""
+    if row in ARMS:
+        return finals(evidence.of(row, seed), BEST)
+    jobs = evidence.of(GRID, seed)
+    label = best_pair(jobs) if row == _BEST_PAIR else row
+    return finals(jobs, label) if label is not None else []
+
+
+def headline_rows(evidence: Evidence) -> list[str]:
+    """The headline comparisons, corrected for their number; too few pairs are called so."""
+    measured = []
+    for headline in HEADLINES:
+        seeds = sorted({r["seed"] for r in evidence.runs})
+        pairs = [
+            (ours, theirs)
+            for seed in seeds
+            if (ours := runs_of(evidence, headline.ours, seed))
+            and (theirs := runs_of(evidence, headline.theirs, seed))
+        ]
+        measured.append((headline, pairs))
+    ps = [sign_flip([_mean(a) - _mean(b) for a, b in pairs]) if pairs else 1.0
+          for _, pairs in measured]  # fmt: skip
+    lines = [
+        "| comparison | pairs | difference | interval at 1 − .05/4 | given these policies, "
+        "over problems | p, Holm | |",
+        "|---|---:|---:|---|---|---:|---|",
+    ]
+    for (headline, pairs), p in zip(measured, holm(ps), strict=True):
+        if not pairs:
+            lines.append(f"| {headline.name} | 0 | | | | | not run |")
+            continue
+        differences = [_mean(a) - _mean(b) for a, b in pairs]
+        mean, span = sum(differences) / len(differences), "one pair"
+        if len(pairs) > 1:
+            _, half = interval(differences, 1 - ALPHA / len(HEADLINES))
+            span = f"{mean - half:+.3f} to {mean + half:+.3f}"
+        ours, theirs = ([job["right"] for pair in pairs for job in pair[k]] for k in (0, 1))
+        _, low, high = over_problems(ours, theirs)
+        said = "too few" if len(pairs) < FEWEST else ("shown" if p < ALPHA else "not shown")
+        lines.append(
+            f"| {headline.name} | {len(pairs)} | {mean:+.3f} | {span} | {low:+.3f} to {high:+.3f} "
+            f"| {p:.3f} | {said} |"
+        )
+    return lines
+
+
+def _mean(jobs: Rows) -> float:
+    return float(sum(job["pass_at_1"] for job in jobs) / len(jobs))
+
+
+def reward_rows(evidence: Evidence) -> list[str]:
+    """Test pass@1 of every row, over start policies."""
+    values: dict[str, list[float]] = {}
+
+    def put(name: str, value: float | None) -> None:
+        if value is not None:
+            values.setdefault(name, []).append(value)
+
+    for seed in sorted({run["seed"] for run in evidence.runs}):
+        grid = evidence.of(GRID, seed)
+        for steps in range(CURVE, CURVE * LONG + 1, CURVE):
+            put(f"outcome only, {steps // CURVE}x", at_steps(grid, steps))
+        for label in dict.fromkeys(j["label"] for j in grid if j["kind"] == "search"):
+            put(label, test(grid, label))
+        pair = best_pair(grid)
+        put(_BEST_PAIR, test(grid, pair) if pair else None)
+        for arm in ARMS:
+            put(f"best formula, {arm}", test(evidence.of(arm, seed), BEST))
+        # The same runs whichever search they stand in.
+        some = next((a for a in ARMS if evidence.of(a, seed)), None)
+        for label in ("outcome + format", "mean of primitives"):
+            put(label, test(evidence.of(some, seed), label) if some else None)
+        put("start policy", test(grid, "start policy, tested"))
+    lines = ["| row | start policies | test pass@1 |", "|---|---:|---:|"]
+    return lines + [f"| {name} | {len(each)} | {_pm(each)} |" for name, each in values.items()]
+
+
+def _pm(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    mean, half = interval(values)
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+def paid(jobs: Rows) -> list[Paid]:
+    """The ledger of a search, as `outer/ledger.py` reads it off a store."""
+    start = [j["pass_at_1"] for j in jobs if j["kind"] == "start" and _is_done(j)]
+    found = [Paid(0, 0, 0.0, start[0] if start else 0.0)]
+    for job in jobs:
+        if job["kind"] in ("baseline", "search") and job["status"] in ("done", "failed"):
+            at, counts = found[-1], _is_done(job) and job["label"] != CONFIRMATION
+            found.append(
+                Paid(
+                    at.runs + 1,
+                    at.tokens + (job["tokens"] or 0),
+                    at.seconds + (job["seconds"] or 0.0),
+                    max(at.best, job["pass_at_1"]) if counts else at.best,
+                    at.broken + (not _is_done(job)),
+                )
+            )
+    return found
+
+
+def cost_rows(evidence: Evidence) -> list[str]:
+    """What each search cost, the best score on the way, and what it paid to lead its baselines."""
+    ledgers = {
+        arm: {seed: paid(evidence.of(arm, seed)) for seed in evidence.seeds(arm)} for arm in ARMS
+    }
+    every = [points for each in ledgers.values() for points in each.values()]
+    if not every:
+        return ["No search is complete."]
+    runs = min(len(points) - 1 for points in every)
+    lines = [
+        f"| search | start policies | inner runs | tokens, million | seconds | area over {runs} "
+        "runs | formulas valid | leads its baselines by .05 | after runs |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for arm, each in ledgers.items():
+        if not each:
+            continue
+        ends = [points[-1] for points in each.values()]
+        led = [
+            found
+            for seed, points in each.items()
+            if (found := paid_for(points, _yard(evidence.of(arm, seed)) + 0.05)) is not None
+        ]
+        tried = [p for p in evidence.proposals if p["arm"] == arm]
+        valid = sum(p["status"] != "failed" for p in tried) / len(tried)
+        lines.append(
+            f"| {arm} | {len(each)} | {_average(ends, lambda p: p.runs):.0f} "
+            f"| {_average(ends, lambda p: p.tokens) / 1e6:.2f} "
+            f"| {_average(ends, lambda p: p.seconds):,.0f} "
+            f"| {_pm([area(points, runs) for points in each.values()])} | {valid:.0%} "
+            f"| {len(led)} of {len(each)} "
+            f"| {', '.join(str(p.runs) for p in led) or '-'} |"
+        )
+    return lines
+
+
+def _average(points: Sequence[Paid], of: Callable[[Paid], float]) -> float:
+    return sum(map(of, points)) / len(points)
+
+
+def _yard(jobs: Rows) -> float:
+    scores = [j["pass_at_1"] for j in jobs if j["kind"] == "baseline" and _is_done(j)]
+    return max(scores, default=0.0)
+
+
+def sign_rows(evidence: Evidence) -> list[str]:
+    """All sign vectors of the first start policy, and what a random one is worth."""
+    lines = []
+    for seed in evidence.seeds(SIGNS):
+        jobs = [j for j in evidence.of(SIGNS, seed) if j["kind"] == "search" and _is_done(j)]
+        ranked = sorted(jobs, key=lambda j: -j["pass_at_1"])
+        outcome = next((j["pass_at_1"] for j in jobs if j["formula"] == "g1"), None)
+        better = [j for j in jobs if outcome is not None and j["pass_at_1"] > outcome + 0.05]
+        best = ", ".join(f"`{j['formula']}` {j['pass_at_1']:.3f}" for j in ranked[:5])
+        lines += [
+            f"Start policy {seed}: {len(jobs)} sign vectors, the best {best}; "
+            f"{len(better) / len(jobs):.0%} are more than .05 above the outcome alone.",
+        ]
+    return lines
+
+
+def page(results: Path) -> str:
+    """All tables, as Markdown."""
+    found = read(results)
+    lines = [
+        "# Tables of the evidence",
+        "",
+        "Written by `make evidence-tables` from `benchmarks/results/evidence/*.parquet`; what is",
+        "asked, and what counts as shown, is in [PREREGISTRATION.md](PREREGISTRATION.md).",
+        "",
+    ]
+    if not found:
+        lines += ["No block is complete: nothing has been shown, either way.", ""]
+    for evidence in found:
+        versions = json.loads(evidence.runs[-1]["versions"])
+        blocks = len(evidence.runs)
+        lines += [
+            f"## {evidence.task}",
+            "",
+            f"{blocks} blocks complete, of start policies "
+            f"{', '.join(map(str, sorted({r['seed'] for r in evidence.runs})))}; "
+            f"{', '.join(f'{name} {version}' for name, version in versions.items())}.",
+            "",
+            "**Headline comparisons**",
+            "",
+            *headline_rows(evidence),
+            "",
+            "**Rewards**, 95 % t-intervals over start policies",
+            "",
+            *reward_rows(evidence),
+            "",
+            "**Cost of a search** (served scores charged in full)",
+            "",
+            *cost_rows(evidence),
+            "",
+        ]
+        signs = sign_rows(evidence)
+        lines += ["**Ceiling**", "", *signs, ""] if signs else []
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(RESULTS), "utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The evidence: blocks that go on where they were, collected rows, tables that claim no more."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.evidence import collect as collecting
+from benchmarks.evidence import run as running
+from benchmarks.evidence import tables
+from benchmarks.evidence.plan import ARMS, GRID, SIGNS, Block, Row, blocks, grid, signs
+from derl_trainers.estimates import holm, over_problems, sign_flip
+from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
+from derl_trainers.runs.store import Store
+from derl_trainers.settings.run import parse_config
+from tests.trainers.test_meta import MINI
+
+pytestmark = pytest.mark.xdist_group("training")
+
+
+def test_a_grid_is_run_collected_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config({**MINI, "executor": {"kind": "inprocess"}, "final": {"seeds": 2}})
+    monkeypatch.setattr(running, "config_of", lambda task: config)
+    rows = [grid("derl-math")[0], Row("outcome + g3", "g1 + g3"), Row("one", "g1 / g1")]
+    monkeypatch.setattr(running, "grid", lambda suite: rows)
+    block = Block("arithmetic", 100, GRID)
+    assert running.run_block(block, tmp_path, 0.0)
+    assert running.run_block(block, tmp_path, 0.0)  # complete: nothing is done again
+    with closing(Store.open(tmp_path / "arithmetic" / block.name)) as store:
+        jobs = store.rows("SELECT kind, label, seed, result FROM jobs ORDER BY id")
+    assert [(j["kind"], j["label"], j["seed"]) for j in jobs[3:]] == [
+        ("final", "outcome only, long", 11000),
+        ("final", "outcome only, long", 11001),
+        ("search", "outcome + g3", 100),
+        ("final", "outcome + g3", 11000),
+        ("final", "outcome + g3", 11001),
+    ]
+    curve = json.loads(jobs[3]["result"])["curve"]
+    assert [point["step"] for point in curve] == [2, 4, 6, 8, 10]
+    results = tmp_path / "results"
+    assert {path.stem for path in collecting.collect(tmp_path, results)} >= {"runs", "jobs"}
+    (found,) = tables.read(results)
+    kept = found.of(GRID, 100)
+    assert tables.test(kept, "outcome + g3") == pytest.approx(
+        sum(json.loads(j["result"])["pass_at_1"] for j in jobs[6:8]) / 2
+    )
+    assert tables.best_pair(kept) == "outcome + g3"
+    shown = tables.page(results)
+    assert "| outcome + g3 | 1 |" in shown
+    assert "| trained less frozen | 0 | | | | | not run |" in shown
+    assert "shown |" not in shown.replace("not shown |", "")
+
+
+def jobs_of(arm: str, seed: int, score: float, label: str = "best formula") -> list[dict[str, Any]]:
+    right = "1" * round(100 * score) + "0" * (100 - round(100 * score))
+    shared = {"task": "t", "arm": arm, "seed": seed, "status": "done", "tokens": 10, "seconds": 1.0}
+    start = {**shared, "job": 0, "kind": "start", "label": "s", "pass_at_1": 0.1}
+    yard = {**shared, "job": 1, "kind": "baseline", "label": "outcome only", "pass_at_1": 0.3}
+    won = {**shared, "job": 2, "kind": "search", "label": "outer step 1", "pass_at_1": 0.5}
+    final = {**shared, "job": 3, "kind": "final", "label": label, "pass_at_1": score}
+    more = {"job_seed": 0, "right": right, "same_as_job": None, "curve": None, "formula": "g1"}
+    return [{**job, **more} for job in (start, yard, won, final)]
+
+
+def evidence(pairs: list[tuple[float, float]]) -> tables.Evidence:
+    jobs, runs = [], []
+    for seed, scores in enumerate(pairs):
+        for arm, score in zip(("grpo", "frozen"), scores, strict=True):
+            jobs += jobs_of(arm, seed, score)
+            runs.append({"task": "t", "arm": arm, "seed": seed, "versions": "{}"})
+    return tables.Evidence("t", runs, jobs, [{"arm": a, "status": "trained"} for a in ARMS], [])
+
+
+def test_a_claim_needs_pairs_and_a_p_that_is_corrected() -> None:
+    def first(pairs: list[tuple[float, float]]) -> str:
+        return tables.headline_rows(evidence(pairs))[2]
+
+    clear = [(0.7 + 0.01 * k, 0.5) for k in range(8)]
+    assert first(clear[:7]).endswith("| too few |")
+    assert first(clear).endswith("| 0.031 | shown |")  # 4 * 2 / 2**8
+    assert first([(0.6, 0.5), (0.5, 0.6)] * 4).endswith("| 1.000 | not shown |")
+    row = tables.cost_rows(evidence(clear))[2]
+    assert row.startswith("| grpo | 8 | 2 | 0.00 | 2 | 0.400 ± 0.000 | 100% | 8 of 8 | 2, 2")
+
+
+def test_tests_of_differences_by_hand() -> None:
+    assert sign_flip([1.0] * 8) == 2 / 2**8
+    assert sign_flip([0.3, -0.3]) == 1.0
+    assert sign_flip([1.0] * 20) == pytest.approx(1e-5, rel=1.0)
+    assert holm([0.02, 0.5, 0.02, 0.9]) == pytest.approx([0.08, 1.0, 0.08, 1.0])
+    with pytest.raises(ValueError, match="same problems"):
+        over_problems(["10"], ["100"])
+    mean, low, high = over_problems(["11110000"] * 2, ["00000000"] * 2)
+    assert (mean, low < 0.5 < high) == (0.5, True)
+
+
+def test_a_ledger_charges_runs_in_their_order(tmp_path: Path) -> None:
+    with closing(Store.create(tmp_path / "run", "n", 0, {}, {})) as store:
+        store.finish_job(store.add_job("start", "s", 0), 0.1, 1.0, {"tokens": 5})
+        for kind, label, score in (
+            ("baseline", "outcome only", 0.2),
+            ("search", "outer step 1", 0.5),
+            ("search", "confirmation", 0.9),
+            ("final", "best formula", 0.8),
+        ):
+            store.finish_job(store.add_job(kind, label, 0), score, 2.0, {"tokens": 10})
+        store.fail_job(store.add_job("search", "outer step 2", 0), "broke")
+        points = ledger(store)
+    assert points == [
+        Paid(0, 0, 0.0, 0.1),
+        Paid(1, 10, 2.0, 0.2),
+        Paid(2, 20, 4.0, 0.5),
+        Paid(3, 30, 6.0, 0.5),  # a confirmation is paid for, and its score is no new find
+        Paid(4, 30, 6.0, 0.5, broken=1),
+    ]
+    assert area(points, 2) == 0.35
+    assert paid_for(points, 0.6) is None
+
+
+def test_the_plan_has_every_block_once_and_signs_are_all() -> None:
+    every = list(blocks("arithmetic"))
+    assert len(every) == len(set(every)) == 32 * 5 + 1
+    assert [b.name for b in every[:5]] == [f"{arm}-100" for arm in (GRID, *ARMS)]
+    assert every[10] == Block("arithmetic", 100, SIGNS)
+    assert len({row.formula for row in signs("derl-math")}) == 80
