@@ -7,8 +7,7 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
-	format golden docs bench conformance conformance-quick clean
+.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \ format golden docs bench conformance conformance-quick clean beside lowest pythons site vscode
 
 dev: $(READY)
 
@@ -98,5 +97,24 @@ conformance: $(READY)
 conformance-quick: $(READY)
 	$(BIN)/python -m tests.conformance --quick
 
+# The documentation in .site/html, every link checked.
+site: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[site]'
+	$(BIN)/python -m docs.stage
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/mkdocs.yml
+
+# The lowest versions allowed; every Python of this machine from 3.11 on; beside vLLM and axolotl.
+lowest pythons: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m tests.installs $@
+
+beside: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m tests.installs beside vllm axolotl
+
+# The extension for VS Code, tested and packed as dist/derl.vsix; needs Node 20.
+vscode: $(READY)
+	cd editors/vscode && npm ci --silent && npm test --silent && npm run --silent package
+
 clean:
-	rm -rf $(VENV) .conformance .pytest_cache .mypy_cache .ruff_cache runs
+	rm -rf $(VENV) dist editors/vscode/node_modules editors/vscode/out .site .lowest .conformance .pytest_cache .mypy_cache .ruff_cache runs

@@ -25,6 +25,9 @@ SKIPPED = {
     ".conformance",
     ".benchmarks",
     ".hypothesis",
+    ".lowest",
+    ".site",
+    "node_modules",
     "runs",
     "data",
 }

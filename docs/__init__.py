@@ -1,0 +1,1 @@
+"""The documentation site: how its pages are staged; `make site` builds it."""
