@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import doctest
 import json
-import re
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -13,8 +14,8 @@ from typer.testing import CliRunner
 import derl_dsl
 from derl_dsl.cli.attack import attack_command
 from derl_dsl.cli.test import run_command
-from derl_dsl.tools.attack import attack, decorations, families, search
-from derl_dsl.tools.attack.decorations import example
+from derl_dsl.tools.attack import attack, examples, families, search
+from derl_dsl.tools.attack.examples import example
 
 APP = typer.Typer()
 APP.command()(attack_command)
@@ -77,21 +78,36 @@ def test_only_the_parts_can_be_bent_where_the_outcome_is_a_column():
     }  # fmt: skip
     from derl_dsl.tools.attack.logged import logged_problems
 
-    # Each problem's row says ok = True for all: then only the parts could be bent, and they
-    # cannot lift a text above another by more than an honest one has.
     found = attack(reward, logged_problems(reward, rows))
-    assert all(hit.above_right <= 0.2 + 1e-9 for hit in found.hits)
+    assert (found.hits, found.told, found.problems) == ((), 2, 2)
+    # Without the margin a part is worth being right, and then it is found.
+    bent = derl_dsl.compile(
+        "ok + boxed(completion)", suite="math", columns={"ok": "bool"}, outcome="ok"
+    )
+    found = attack(bent, logged_problems(bent, rows))
+    assert found.told == 2
+    assert "an honest wrong answer" in {hit.family for hit in found.hits}
+    assert all("\\boxed" in hit.completion for hit in found.hits)
+    assert {hit.reward for hit in found.hits} == {1.0}
 
 
 @pytest.mark.parametrize(
     "pattern",
     [r"#### -?[0-9]+", r"(?i)step [1-9]:|x", r"<answer>[\s\S]+</answer>", r"[^a-z]{3}", r"a{2,5}b?",
-     r"^Final: \d+$", r"(yes|no)\."],
+     r"^Final: \d+$", r"(yes|no)\.", r"(?P<n>\w+)=\d", r"[^\sx]", r"[]a]b", r"[^]x]", r"\x41\x{42}",
+     r"\Qa.b\E+", r"[[:alpha:]]+-", r"a{,2}b", r"(?s:.)\.", r"\\boxed\{[^{}]*\}", r"(a|b)*c"],
 )  # fmt: skip
 def test_examples_of_patterns_match(pattern):
     made = example(pattern)
     assert made is not None
-    assert re.search(pattern, made)
+    assert pc.match_substring_regex(pa.array([made]), pattern)[0].as_py()
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\pL", "a{1000}", "(", "[", r"a\bb", "(?<=a)b", "[[:no:]]", ""]
+)
+def test_what_has_no_example_says_so(pattern):
+    assert example(pattern) in (None, "")
 
 
 def test_groups_are_scored_among_honest_fellows():
@@ -147,5 +163,5 @@ def test_on_logged_rollouts(tmp_path):
 
 
 def test_examples():
-    for module in (families, decorations, search):
+    for module in (families, examples, search):
         assert doctest.testmod(module).failed == 0

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from derl_dsl.cli.budget import within
 from derl_dsl.cli.checking import Finding, Flags, More, check_file, check_text
 from derl_dsl.cli.formats import Format, github, github_problem, sarif
 from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, say
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
+from derl_primitives.costs import LONGEST
 
 # So many files are checked before anything more is loaded.
 _FEW = 100
@@ -45,6 +48,12 @@ def check_command(
     limits: Annotated[
         str | None, typer.Option(help="Size limits: default, or wide for long files.")
     ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="The most one rollout may be proven to take, such as 5ms.")
+    ] = None,
+    longest: Annotated[
+        int, typer.Option(min=1, help="Characters of the longest text, for --budget.")
+    ] = LONGEST,
     format: Annotated[
         Format, typer.Option("--format", help="text, json, github or sarif.")
     ] = Format.text,
@@ -59,17 +68,25 @@ def check_command(
     names = files or []
     flags = Flags(suite, tuple(column or ()), outcome, limits, lines, fix)
     _refuse(names, expression, flags, watched, data, format)
-    more = None
-    if data is not None:
-        from derl_dsl.cli.against import against
-
-        more = against(data)
+    more = _more(data, budget, longest)
     found = _of_files(flags, names, watched, more)
     if expression is not None:
         found += check_text(flags, Source(expression, "<expression>"), more)
     _show(found, format)
     unread = any(one.problem is not None for one in found)
     raise typer.Exit(2 if unread else 0 if all(one.ok for one in found) else 1)
+
+
+def _more(data: Path | None, budget: str | None, longest: int) -> More | None:
+    """What else is asked of a program: to fit some rows, to keep to a time."""
+    asked: list[More] = []
+    if data is not None:
+        from derl_dsl.cli.against import against
+
+        asked.append(against(data))
+    if budget is not None:
+        asked.append(within(budget, longest))
+    return (lambda checked: reduce(lambda one, more: more(one), asked, checked)) if asked else None
 
 
 def _of_files(

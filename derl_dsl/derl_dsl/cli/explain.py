@@ -23,6 +23,7 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.prove.bounds import Bound
 from derl_dsl.tools.catalogue import load_codes
 from derl_dsl.tools.explain import Explanation, explain
 from derl_grammar.diagnostics import CODES, render
@@ -142,9 +143,20 @@ def _certificate(found: Explanation) -> list[str]:
         circle = f"going in circles earns at most {steps.circling:.6g} a step"
         lines.append(f"steps        in [{steps.lo:.6g}, {steps.hi:.6g}]; {same}{circle}")
     lines.append(f"cost         {certificate.cost} operations per rollout")
+    if certificate.bound is not None:
+        lines += _bound(certificate.bound)
     lines.append(f"key          {found.key}")
     return lines
 
 
 def _plain(text: str) -> Any:
     return Text(text)
+
+
+def _bound(bound: Bound) -> list[str]:
+    """The most that one rollout takes."""
+    most = f"{bound.seconds * 1e3:.3g} ms and {bound.memory / 1e6:.3g} MB"
+    lines = [f"at most      {most} for a rollout of {bound.longest:,} characters"]
+    if bound.waits:
+        lines.append(f"             and {bound.waits:g} s of worker processes")
+    return lines

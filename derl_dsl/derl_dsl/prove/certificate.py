@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from derl_dsl.prove.bounds import Bound
 from derl_dsl.prove.steps import StepProof
 
 
@@ -21,7 +22,8 @@ class Certificate:
     that at one of their values switch the outcome off; `undecided_vetoes`: those of which neither
     that nor its opposite was found. `cost`: operations per rollout,
     primitives weighted by their class. `exact`: by enumeration of all input values rather than
-    by intervals. `steps`: the proof of the step rewards, None without `steps = …`.
+    by intervals. `steps`: the proof of the step rewards, None without `steps = …`. `bound`: the
+    most that one rollout takes, in operations, bytes and seconds.
     """
 
     finite: bool
@@ -35,6 +37,7 @@ class Certificate:
     exact: bool
     undecided_vetoes: tuple[str, ...] = ()
     steps: StepProof | None = None
+    bound: Bound | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record of the JSON output; infinite bounds are null, for JSON has no infinity."""

@@ -52,3 +52,12 @@ IGNORED = define(
     bad="g2 + g3",
     good="g1 + 0.1 * g2 + 0.1 * g3",
 )
+OVER_BUDGET = define(
+    "DRL406",
+    "slower than its budget",
+    stage="unsafe",
+    why="With --budget: a reward that may take long holds up every step of training.",
+    bad="word_f1(completion, answer)",
+    good="edit_similarity(completion, answer)",
+    suite="similarity",
+)

@@ -14,6 +14,7 @@ from derl_dsl.graph.ranges import Range
 from derl_dsl.graph.shared import shared_nodes
 from derl_dsl.prove import codes
 from derl_dsl.prove.analyse import Analysis, Facts
+from derl_dsl.prove.bounds import bound_of
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.differences import Differences
@@ -81,6 +82,7 @@ class Prover:
             undecided_vetoes=undecided,
             cost=self._cost(),
             exact=self.points.exact,
+            bound=bound_of(self.graph),
         )
 
     # Finite, bounded, constant

@@ -6,14 +6,11 @@ numbers it compares lengths and counts with.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from re import _constants as constants
-from re import _parser as parser
-from typing import Any
 
 from derl_dsl.score.reward import Reward
+from derl_dsl.tools.attack.examples import example
 from derl_runtime.sources import Apply, Literal, Source
 
 _MOST = 64
@@ -97,64 +94,3 @@ def _sizes(reward: Reward) -> list[int]:
     numbers = {n.payload for n in (graph.nodes[i] for i in used) if isinstance(n.payload, float)}
     near = {int(abs(c)) + d for c in numbers for d in (-1, 0, 1) if 2 <= abs(c) <= _LONGEST}
     return sorted({3, 30, 300, *(n for n in near if n > 0)})[:16]
-
-
-def example(pattern: str) -> str | None:
-    """A short text that a pattern matches; None for what this does not build.
-
-    >>> example("#### -?[0-9]+")
-    '#### 0'
-    >>> example("(?i)step [1-9]:|x")
-    'step 1:'
-    """
-    try:
-        made = "".join(_made(parser.parse(pattern)))
-        return made if re.search(pattern, made) else None
-    except (re.error, ValueError, OverflowError, RecursionError):
-        return None
-
-
-def _made(items: Any) -> Iterator[str]:
-    for op, value in items:
-        if op in (constants.LITERAL,):
-            yield chr(value)
-        elif op is constants.NOT_LITERAL:
-            yield "x" if value != ord("x") else "y"
-        elif op is constants.ANY:
-            yield "x"
-        elif op is constants.IN:
-            yield _one(value)
-        elif op in (constants.MAX_REPEAT, constants.MIN_REPEAT):
-            least, _, inner = value
-            yield from ("".join(_made(inner)) for _ in range(least))
-        elif op is constants.SUBPATTERN:
-            yield from _made(value[3])
-        elif op is constants.BRANCH:
-            yield from _made(value[1][0])
-        elif op is not constants.AT:
-            raise ValueError(op)
-
-
-def _one(choices: Any) -> str:
-    op, value = choices[0]
-    if op is constants.NEGATE:
-        for letter in "x0 -\n":
-            if all(not _holds(choice, letter) for choice in choices[1:]):
-                return letter
-        raise ValueError("no plain character is left")
-    if op is constants.LITERAL:
-        return chr(value)
-    if op is constants.RANGE:
-        return chr(value[0])
-    if op is constants.CATEGORY:
-        return {"DIGIT": "0", "WORD": "x", "SPACE": " "}.get(str(value).rpartition("_")[2], "x")
-    raise ValueError(op)
-
-
-def _holds(choice: Any, letter: str) -> bool:
-    op, value = choice
-    if op is constants.LITERAL:
-        return chr(value) == letter
-    if op is constants.RANGE:
-        return bool(value[0] <= ord(letter) <= value[1])
-    return True

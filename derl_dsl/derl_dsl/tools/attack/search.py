@@ -120,28 +120,43 @@ class _Scorer:
         self.reward, self.tried = reward, 0
         self.columns = columns_of(reward)
 
-    def score(self, one: Logged, texts: Sequence[str]) -> list[float]:
-        """The reward of each text, -inf where it has none; group functions see honest fellows."""
+    def score(self, one: Logged, texts: Sequence[str], is_right: bool = False) -> list[float]:
+        """The reward of each text, -inf where it has none; group functions see honest fellows.
+
+        Where the outcome is a column it says what the texts are: `is_right` or not.
+        """
         if not texts:
             return []
         self.tried += len(texts)
         fellows = [wrong(one.problem)[1], wrong(one.problem)[2], right(one.problem)[1]]
         size = _GROUP if self.reward.uses_groups else 1
         rows = [t for text in texts for t in ([text, *fellows] if size > 1 else [text])]
-        given = {name: self._column(name, one, rows) for name in self.columns}
+        verdicts = [is_right, False, False, True][:size] * len(texts)
+        given = {name: self._column(name, one, rows, verdicts) for name in self.columns}
         scores = self.reward.score(given, group_size=size if size > 1 else None)
         return [v if v == v else -np.inf for v in scores.values[::size].tolist()]
 
-    def _column(self, name: str, one: Logged, texts: Sequence[str]) -> list[Any]:
+    def _column(
+        self, name: str, one: Logged, texts: Sequence[str], verdicts: Sequence[bool]
+    ) -> list[Any]:
         if name == "completion":
             return list(texts)
         if name == "completion_ids":
             return [[hash(w) % 50_000 for w in text.split()] for text in texts]
+        if name == self.reward.outcome:
+            worst, best = _ends(self.columns[name].type)
+            return [best if right else worst for right in verdicts]
         fixed = {"answer": one.problem.gold, "prompt": one.problem.prompt, "progress": 0.5}
         value = one.row.get(name, fixed.get(name, _middle(self.columns[name].type)))
         if value is None and name not in one.row:
             raise ColumnError(f"the reward reads {name!r}: give rows that have it with --data")
         return [value] * len(texts)
+
+
+def _ends(kind: Any) -> tuple[float, float]:
+    """What an outcome is for a wrong rollout and for a right one."""
+    kind = kind.item if isinstance(kind, Optional) else kind
+    return (kind.lo, kind.hi) if isinstance(kind, Number) else (False, True)
 
 
 def _middle(kind: Any) -> Any:
@@ -158,10 +173,10 @@ def _middle(kind: Any) -> Any:
 def _of_problem(scorer: _Scorer, one: Logged, added: Sequence[Decoration]) -> list[Hit] | None:
     """The hits of one problem; None where the reward does not tell right from wrong."""
     problem = one.problem
-    rights, wrongs = (scorer.score(one, make(problem)) for make in (right, wrong))
+    rights, wrongs = scorer.score(one, right(problem), True), scorer.score(one, wrong(problem))
     # A style in which the reward does not tell right from wrong says nothing of what right earns.
     seen = [r for r, w in zip(rights, wrongs, strict=True) if r > w]
-    seen += [v for v in scorer.score(one, one.right) if v > -np.inf]
+    seen += [v for v in scorer.score(one, one.right, True) if v > -np.inf]
     best_wrong = max([*wrongs, *scorer.score(one, one.wrong)])
     if not seen:
         return None
@@ -226,7 +241,9 @@ def _hit(
 
 
 def _scoreboard(scorer: _Scorer, known: Sequence[Logged]) -> tuple[Lazy, ...]:
-    rights = [v for one in known for v in scorer.score(one, [right(one.problem)[2], *one.right])]
+    rights = [
+        v for one in known for v in scorer.score(one, [right(one.problem)[2], *one.right], True)
+    ]
     mean = float(np.mean([v for v in rights if v > -np.inf] or [np.nan]))
     table = []
     for strategy, texts in lazy([one.problem for one in known]).items():
