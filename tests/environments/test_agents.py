@@ -96,8 +96,10 @@ class Doors(PlayedTask):
         return made
 
 
-def config(advantage: str = "none", weight: float = 1.0, limit: int = 4, **more: Any) -> Training:
-    agent = AgentSection(limit=limit, longest=400, advantage=advantage, weight=weight)
+def config(
+    advantage: str = "none", weight: float = 1.0, limit: int = 4, longest: int = 400, **more: Any
+) -> Training:
+    agent = AgentSection(limit=limit, longest=longest, advantage=advantage, weight=weight)
     inner = InnerSection(**{"steps": 1, "prompts": 2, "num_generations": 4, "updates": 1,
                             "learning_rate": 3e-5, "agent": agent, **more})  # fmt: skip
     return Training(inner=inner, eval_batch=64)
@@ -108,15 +110,16 @@ def problems(games: Sequence[str]) -> list[Example]:
 
 
 def made(
-    model: Any, words: Words, task: PlayedTask, games: Sequence[str], training: Training, out: Path
+    model: Any, words: Any, task: PlayedTask, games: Sequence[str], training: Training, out: Path
 ) -> AgentTrainer:
+    tokenizer = words.tokenizer if isinstance(words, Words) else words
     stepped, compiled = Stepped(), reward()
     compiled.observers.append(stepped)
-    players = Players(task, training, words.tokenizer)
+    players = Players(task, training, tokenizer)
     with quiet():
         return agent_trainer(
             players, stepped, training.inner, problems(games), model=model, reward_funcs=compiled,
-            args=trainer_settings(training, 0, str(out)), processing_class=words.tokenizer,
+            args=trainer_settings(training, 0, str(out)), processing_class=tokenizer,
         )  # fmt: skip
 
 

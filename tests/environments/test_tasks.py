@@ -7,13 +7,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from derl_dsl import compile
 from derl_trainers.outer.baselines import baselines
 from derl_trainers.outer.judge import judge
 from derl_trainers.outer.meta import meta_train
 from derl_trainers.outer.plan import plan
+from derl_trainers.outer.proposers.rollouts import sample_rollouts
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.jobs import check_task
 from derl_trainers.runs.store import Store
@@ -44,9 +47,9 @@ def test_a_search_on_boards_scores_each_level(tmp_path: Path) -> None:
     config = parse_config(SMALL)
     meta_train(config, tmp_path / "run", View(Console(quiet=True)))
     with closing(Store.open(tmp_path / "run")) as store:
-        assert store.run()["status"] == "done"
+        assert store.run()["status"] == "finished"
         rows = {row.label: row for row in comparison(store)}
-        assert {"outcome only", "mean of primitives", "RLVMR", "best formula"} <= rows.keys()
+        assert {"outcome only", "mean of primitives", "RLVMR"} <= rows.keys()
         assert parts(store) == ["L0", "L1", "L2"]
         by_level = [{r.label: r.mean for r in comparison(store, part)} for part in parts(store)]
         for label, row in rows.items():
@@ -54,6 +57,13 @@ def test_a_search_on_boards_scores_each_level(tmp_path: Path) -> None:
         trained = store.rows("SELECT result FROM jobs WHERE kind = 'baseline'")
         results = [json.loads(row["result"]) for row in trained]
         assert all(r["lost"] == 0 and r["environment_seconds"] > 0 for r in results)
+    # What proposers that fit a model to rollouts read.
+    (policy,) = (tmp_path / "run").rglob("policy-*")
+    rollouts = sample_rollouts(str(policy), config)
+    assert rollouts.group_size == 2
+    values = compile("(g1 + g2 + g3 + g4) / 4", suite="derl-agent").score(rollouts.columns).values
+    assert len(values) >= 16
+    assert not np.isnan(values).any()
 
 
 def test_rlvmr_is_another_reward_than_the_outcome() -> None:

@@ -19,6 +19,7 @@ class Rollout:
     """One episode, and its transcript after the prompt.
 
     `mask` is 1 at the tokens that the agent wrote; `step` numbers the step of each, -1 elsewhere.
+    `logprobs` are what an engine of its own sampled by (vLLM), 0 where nobody says.
     """
 
     episode: Episode
@@ -26,10 +27,14 @@ class Rollout:
     completion: list[int] = field(default_factory=list)
     mask: list[int] = field(default_factory=list)
     step: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
 
-    def extend(self, tokens: Sequence[int], number: int) -> None:
+    def extend(
+        self, tokens: Sequence[int], number: int, logprobs: Sequence[float] | None = None
+    ) -> None:
         """More of the transcript: of step `number`, or -1 for what the agent did not write."""
         self.completion += tokens
+        self.logprobs += [0.0] * len(tokens) if logprobs is None else logprobs
         self.mask += [int(number >= 0)] * len(tokens)
         self.step += [number] * len(tokens)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from derl_trainers.inner.dialogue import Dialogue, Write
 from derl_trainers.inner.episodes import Lockstep
 from derl_trainers.inner.games import Rollout, columns_of
-from derl_trainers.policy.greedy import greedy_right
+from derl_trainers.policy.greedy import greedy_right, written
 from derl_trainers.policy.words import Words
 from derl_trainers.settings.sections import Training
 from derl_trainers.tasks.base import Example, Scorer
@@ -43,7 +45,8 @@ class Players:
         self, task: PlayedTask, training: Training, tokenizer: PreTrainedTokenizerBase
     ) -> None:
         self.task, self.training = task, training
-        self.words = Words(tokenizer)
+        self.tokenizer = tokenizer
+        self.words = Words(tokenizer) if Words.fits(tokenizer) else None
         self.kinds: dict[str, str] = {}
         self.environments: list[Environment] = []
         self.rollouts: list[Rollout] = []
@@ -53,9 +56,18 @@ class Players:
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
         """TRL's `rollout_func`: one transcript and one row of columns for each prompt."""
         start = time.perf_counter()
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        kinds = [self.kinds.get(game, "") for game in prompts]
-        rollouts, spent = self.play(model, prompts, kinds, [""] * len(prompts), greedy=False)
+        kinds, levels = [self.kinds.get(game, "") for game in prompts], [""] * len(prompts)
+        if self.words is not None:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            player: Lockstep | Dialogue = self._lockstep(model, self.words, len(prompts), False)
+            rollouts = _in_eval(model, lambda: player.play(prompts, kinds, levels))
+        else:
+            # Whatever TRL samples with: transformers, or vLLM.
+            player = self._dialogue(
+                lambda asked: trainer._generate_single_turn(asked, None, {}, 1), len(prompts)
+            )
+            rollouts = player.play(prompts, kinds, levels)
+        spent = player.table.seconds
         self.environment_seconds += spent
         self.rollouts = rollouts
         faults = [r.episode.fault for r in rollouts if r.episode.fault]
@@ -65,35 +77,51 @@ class Players:
         self.history.append(Played(solved, len(faults)))
         self.seconds += time.perf_counter() - start
         # An episode that was lost before its first step still needs a token, which counts nothing.
-        end = [self.words.end]
+        end = [int(self.tokenizer.eos_token_id)]
         return {
             "prompt_ids": [r.prompt or end for r in rollouts],
             "completion_ids": [r.completion or end for r in rollouts],
-            "logprobs": [[0.0] * len(r.completion or end) for r in rollouts],
+            "logprobs": [r.logprobs or [0.0] for r in rollouts],
             "env_mask": [r.mask or [0] for r in rollouts],
             **columns_of(rollouts, self.training.inner.agent.step_scores),
         }
 
-    def play(
-        self,
-        model: PreTrainedModel,
-        games: Sequence[str],
-        kinds: Sequence[str],
-        levels: Sequence[str],
-        greedy: bool,
-    ) -> tuple[list[Rollout], float]:
-        """One episode a game, the model's mode left as it was; and the environments' seconds."""
-        while len(self.environments) < len(games):
+    def episodes(
+        self, model: PreTrainedModel, examples: Sequence[Example], greedy: bool
+    ) -> list[Rollout]:
+        """One episode a game, outside of training; the model's mode is left as it was."""
+        if not examples:
+            return []
+        count = len(examples)
+        if self.words is not None:
+            player: Lockstep | Dialogue = self._lockstep(model, self.words, count, greedy)
+        else:
+            temperature = None if greedy else self.training.inner.temperature
+            write = partial(written, model, self.tokenizer, self._answer, temperature)
+            player = self._dialogue(lambda asked: (write(asked), None), count)
+        games = [e.prompt for e in examples]
+        kinds = [e.columns["kind"] for e in examples]
+        levels = [e.columns["level"] for e in examples]
+        return _in_eval(model, lambda: player.play(games, kinds, levels))
+
+    @property
+    def _answer(self) -> int:
+        return self.training.inner.max_completion_length
+
+    def _seats(self, count: int) -> list[Environment]:
+        while len(self.environments) < count:
             self.environments.append(self.task.environment())
-        inner, was_training = self.training.inner, model.training
-        model.eval()
-        player = Lockstep(
-            model, self.words, self.environments, inner.agent, inner.temperature, greedy
-        )
-        try:
-            return player.play(games, kinds, levels), player.table.seconds
-        finally:
-            model.train(was_training)
+        return self.environments
+
+    def _lockstep(self, model: PreTrainedModel, words: Words, count: int, greedy: bool) -> Lockstep:
+        inner = self.training.inner
+        seats = self._seats(count)
+        return Lockstep(model, words, seats, inner.agent, inner.temperature, greedy)
+
+    def _dialogue(self, write: Write, count: int) -> Dialogue:
+        agent, system = self.training.inner.agent, self.training.policy.system
+        seats = self._seats(count)
+        return Dialogue(write, self.tokenizer, seats, agent, system, self._answer)
 
     def close(self) -> None:
         """Give the environments back."""
@@ -113,10 +141,11 @@ def solved(
     batch = players.training.eval_batch
     for start in range(0, len(examples), batch):
         part = list(examples[start : start + batch])
-        rows = _played(players, model, part)
+        rows = players.episodes(model, part, greedy=True)
         for _ in range(_TRIES - 1):
             lost = [k for k, row in enumerate(rows) if row.episode.fault]
-            for k, row in zip(lost, _played(players, model, [part[k] for k in lost]), strict=True):
+            again = players.episodes(model, [part[k] for k in lost], greedy=True)
+            for k, row in zip(lost, again, strict=True):
                 rows[k] = row
         gone = next((row.episode for row in rows if row.episode.fault), None)
         if gone is not None:
@@ -142,9 +171,10 @@ def right_of(
         players.close()
 
 
-def _played(players: Players, model: PreTrainedModel, part: Sequence[Example]) -> list[Rollout]:
-    if not part:
-        return []
-    kinds = [e.columns["kind"] for e in part]
-    levels = [e.columns["level"] for e in part]
-    return players.play(model, [e.prompt for e in part], kinds, levels, greedy=True)[0]
+def _in_eval(model: PreTrainedModel, play: Callable[[], list[Rollout]]) -> list[Rollout]:
+    was_training = model.training
+    model.eval()
+    try:
+        return play()
+    finally:
+        model.train(was_training)

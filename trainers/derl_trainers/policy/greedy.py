@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -163,3 +164,34 @@ def check_lengths(
             f"{max(lengths)} tokens) and {longest} tokens of an answer are longer than the "
             f"policy's context of {context}: lower it, or leave these problems out"
         )
+
+
+@torch.inference_mode()
+def written(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    max_new_tokens: int,
+    temperature: float | None,
+    prompts: Sequence[Sequence[int]],
+) -> list[list[int]]:
+    """What the policy writes after each of some prompts in tokens, with the token that ends it.
+
+    Sampled at a temperature; greedily where that is None.
+    """
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature is not None:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0}
+    batch = tokenizer.pad(
+        {"input_ids": [list(p) for p in prompts]}, padding_side="left", return_tensors="pt"
+    ).to(model.device)
+    tokens = model.generate(
+        **batch,
+        **sampling,
+        use_cache=True,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    rows: list[list[int]] = tokens[:, batch["input_ids"].shape[1] :].tolist()
+    end = tokenizer.eos_token_id
+    return [row[: row.index(end) + 1] if end in row else row for row in rows]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from derl_trainers.policy.greedy import chat_for
-from derl_trainers.policy.loading import load_policy, unpacked
+from derl_trainers.policy.loading import ModelMissing, load_policy, unpacked
 from derl_trainers.policy.player import build_player
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.policy.tiny import build_policy
+from derl_trainers.policy.words import Words
 from derl_trainers.settings.sections import PolicySection
 from derl_trainers.tasks.load import load_task
 from derl_trainers.tasks.table import TaskSection
@@ -38,5 +39,10 @@ def start_policy(
             return str(build_policy(load_task(task), policy.tiny, out_dir, seed, progress))
         name = unpacked(policy.model, out_dir)
         _, tokenizer = load_policy(name, policy)
-        chat_for(tokenizer, policy.chat, policy.system)
+        chat = chat_for(tokenizer, policy.chat, policy.system)
+        if task.played is not None and chat is None and not Words.fits(tokenizer):
+            raise ModelMissing(
+                "the policy has no chat template, or chat is no: games are played in conversation; "
+                "name an instruct model, or 'tiny'"
+            )
         return name

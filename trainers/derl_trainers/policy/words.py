@@ -39,6 +39,11 @@ class Words:
         self.act, self.end = self._ids[ACT], self._ids[END]
         self._unknown = self._ids["<unk>"]
 
+    @staticmethod
+    def fits(tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Whether a tokenizer is of words, rather than of a language model that talks."""
+        return ACT in tokenizer.get_vocab() and tokenizer.chat_template is None
+
     def __call__(self, text: str) -> list[int]:
         """The tokens of a text."""
         return [self._ids.get(w, self._unknown) for w in _WORD.findall(text.lower())]

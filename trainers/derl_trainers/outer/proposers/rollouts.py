@@ -9,11 +9,14 @@ from typing import Any
 
 import torch
 
+from derl_trainers.inner.games import columns_of
+from derl_trainers.inner.players import Players
 from derl_trainers.policy.greedy import chat_for
 from derl_trainers.policy.loading import load_policy
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.tasks.base import Example
+from derl_trainers.tasks.environments.played import PlayedTask
 from derl_trainers.tasks.load import examples, load_task, task_columns
 
 _BATCH = 256  # completions sampled at once
@@ -35,6 +38,8 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
     training, _ = examples(load_task(config.task, task_columns(config.suite)), "search")
     groups = min(len(training), max(1, config.proposer.graph.rollouts // size))
     chosen = random.Random(config.seed).sample(training, groups)
+    if config.task.played is not None:
+        return _episodes(config.task.played, policy, config, chosen)
     with quiet():
         model, tokenizer = load_policy(policy, config.policy)
         model.eval()
@@ -47,6 +52,33 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
                 part = chosen[start : start + at_once]
                 completions += _sampled(model, tokenizer, part, config)
     return Rollouts(_columns(chosen, completions, size), size)
+
+
+def _episodes(
+    played: PlayedTask, policy: str, config: RunConfig, chosen: Sequence[Example]
+) -> Rollouts:
+    """Episodes of the policy in groups of one game; those that an environment lost leave None."""
+    size = config.inner.num_generations
+    with quiet():
+        model, tokenizer = load_policy(policy, config.policy)
+        players = Players(played, config.training, tokenizer)
+        devices = [model.device] if model.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(config.seed)
+                at_once = max(1, _BATCH // size)
+                rollouts = [
+                    rollout
+                    for start in range(0, len(chosen), at_once)
+                    for rollout in players.episodes(
+                        model,
+                        [e for e in chosen[start : start + at_once] for _ in range(size)],
+                        greedy=False,
+                    )
+                ]
+        finally:
+            players.close()
+    return Rollouts(columns_of(rollouts, config.inner.agent.step_scores), size)
 
 
 @torch.inference_mode()
