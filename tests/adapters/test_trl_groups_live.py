@@ -159,10 +159,7 @@ class Server:
 def test_async_grpo_scores_groups_in_its_own_process(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AsyncGRPO's worker at work: its process, its loops, our reward pickled into it.
-
-    What it is not: the optimizer's step, which packs sequences with a kernel that wants CUDA.
-    """
+    """AsyncGRPO's worker at work: its process, its loops, our reward pickled into it."""
     pytest.importorskip("aiohttp")
     from accelerate import PartialState
     from trl.chat_template_utils import llama3_template
@@ -207,3 +204,94 @@ def test_async_grpo_scores_groups_in_its_own_process(
 
 def _said(completion: Any) -> str:
     return completion if isinstance(completion, str) else completion[-1]["content"]
+
+
+class Attention:
+    """The one CUDA kernel that AsyncGRPO asks for, in plain torch: causal attention by segments.
+
+    A segment's queries are the last of its keys (the signature is flash-attention's).
+    """
+
+    @staticmethod
+    def flash_attn_varlen_func(
+        q: Any, k: Any, v: Any, ends_q: Any, ends_k: Any, *_: Any, softmax_scale: Any, **__: Any
+    ) -> Any:
+        out = []
+        for s in range(len(ends_q) - 1):
+            one = q[ends_q[s] : ends_q[s + 1]].transpose(0, 1)
+            keys, values = (x[ends_k[s] : ends_k[s + 1]].transpose(0, 1) for x in (k, v))
+            asked, known = one.shape[1], keys.shape[1]
+            mask = torch.ones(asked, known, dtype=torch.bool).tril(known - asked)
+            out.append(
+                torch.nn.functional.scaled_dot_product_attention(
+                    one, keys, values, mask, scale=softmax_scale, enable_gqa=True
+                ).transpose(0, 1)
+            )
+        return torch.cat(out)
+
+
+class Transfer:
+    """Weights handed to the endpoint's model in memory, counted."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.sent = server, 0
+
+    def send_weights(self, iterator: Any) -> None:
+        own = self.server.model.state_dict()
+        with torch.no_grad():
+            for name, value in iterator:
+                own[name].copy_(value)
+        self.sent += 1
+
+    def _nothing(self) -> None:
+        """The endpoint reads its weights afresh for every token."""
+
+    init_weight_transfer = pause = resume = destroy = _nothing
+
+
+def test_async_grpo_trains_on_a_group_function(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AsyncGRPO whole: its worker's process, its queue, its optimizer, its weight sync."""
+    pytest.importorskip("aiohttp")
+    from trl.chat_template_utils import llama3_template
+    from trl.experimental.async_grpo import AsyncGRPOConfig, AsyncGRPOTrainer, packing
+    from trl.experimental.async_grpo import async_grpo_trainer as trainers
+    from trl.experimental.async_grpo import async_rollout_worker as home
+
+    monkeypatch.setattr(home, "is_vllm_available", lambda: True)  # the server above stands in
+    monkeypatch.setattr(packing, "_flash_attn", Attention)
+    monkeypatch.setattr(trainers, "get_peak_flops_per_device", lambda *_: None)
+    reward = derl_dsl.compile(REWARD, columns=COLUMNS)
+    text = export(reward, TARGETS["trl-async-grpo"], Export("lengths.derl", columns=COLUMNS))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = load(text, tmp_path, "lengths_for_async_training")
+    server = Server(policy)
+    transfer = Transfer(server)
+    tokenizer = AutoTokenizer.from_pretrained(policy, padding_side="left")
+    tokenizer.response_template = llama3_template
+    rows = [
+        {"prompt": [{"role": "user", "content": f"{k}+{k}="}], "digit": k % 10} for k in range(32)
+    ]
+    trainer = AsyncGRPOTrainer(
+        model=str(policy), reward_funcs=[module.lengths], processing_class=tokenizer,
+        train_dataset=Dataset.from_list(rows), weight_transfer=transfer,
+        args=AsyncGRPOConfig(
+            output_dir=str(tmp_path), use_cpu=True, bf16=False, dtype="float32", report_to=[],
+            num_generations=4, max_steps=2, per_device_train_batch_size=4, token_budget=256,
+            max_completion_length=6, max_inflight_tasks=8, vllm_server_base_url=server.url,
+            save_strategy="no", logging_steps=1, disable_tqdm=True, learning_rate=1e-3,
+            gradient_checkpointing=False,
+        ),
+    )  # fmt: skip
+    before = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+    try:
+        trainer.train()
+    finally:
+        server.http.shutdown()
+    assert trainer.state.global_step == 2
+    assert transfer.sent >= 2
+    assert any(not torch.equal(p, before[n]) for n, p in trainer.model.named_parameters())
+    logged = [line for line in trainer.state.log_history if "rewards/lengths" in line]
+    assert len(logged) == 2
+    assert all(line["reward_std"] > 0 and line["grad_norm"] > 0 for line in logged)
