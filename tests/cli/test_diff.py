@@ -21,6 +21,7 @@ APP.command()(diff_command)
 COLUMNS = {
     "ok": "bool", "box": "bool", "a": "number[0, 1]", "n": "number[0, 100000]",
     "xs": "list[number[0, 1]]", "o": "number[0, 1]?",
+    "fl": "list[bool]",
 }  # fmt: skip
 
 
@@ -43,6 +44,8 @@ PAIRS = [
     ("ok + a", "ok + a * a", "undecided"),
     ("mean(xs)", "max(xs)", "different"),
     ("ok + 0.1 * mean(xs)", "ok", "different"),
+    ("sum(fl)", "any(fl)", "different"),
+    ("ok + any(fl)", "ok - any(fl)", "different"),
     ("group_rank(n)", "n", "undecided"),
     ("a - group_mean(a)", "a", "same"),
     ("default(o, 0)", "default(o, 1)", "different"),

@@ -343,6 +343,11 @@ DIFFERENT = [
     ("a if d else skip", "a"),
     ("a if d else skip", "a if f else skip"),
     ("c if d else skip", "c if f else skip"),
+    # A part has the reward's value, and applies elsewhere.
+    (
+        "s = a if b > 0 else skip\nreward = s if d else skip",
+        "s = a if b > 0 else skip\nreward = skip if d else s",
+    ),
     ("group_rank(a)", "a"),
     ("a * param(0.5) + b", "a * param(0.6) + b"),
     ("mean(xs)", "mean(ys)"),

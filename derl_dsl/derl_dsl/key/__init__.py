@@ -35,11 +35,18 @@ def key(graph: Graph, root: int) -> str:
 
     Different keys do not prove different rewards. A parameter counts with the value it has.
     """
-    valid = next((v for n, v in graph.valids.items() if graph.outputs[n] == root), None)
+    valid = _valid(graph, root)
     text = _table(*without_shared(graph, root), valid)
     if text is None:
         text = f"form {structure(graph, root, valid)}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _valid(graph: Graph, root: int) -> int | None:
+    """Where the root applies: as the reward, though a part that applies elsewhere has its value."""
+    names = [name for name, at in graph.outputs.items() if at == root]
+    named = next((n for n in names if n.rpartition(".")[2] == "reward"), next(iter(names), ""))
+    return graph.valids.get(named)
 
 
 def _table(graph: Graph, root: int, valid: int | None) -> str | None:

@@ -87,7 +87,8 @@ def diff(a: Reward, b: Reward, seed: int = 0) -> Difference:
         return Difference("same", "key")
     leaves = _leaves(a, b)
     pair = _Pair(a, b, leaves)
-    if not (a.uses_groups or b.uses_groups) and all(leaf.values is not None for leaf in leaves):
+    single = all(leaf.values is not None and not leaf.is_list for leaf in leaves)
+    if not (a.uses_groups or b.uses_groups) and single:
         size = math.prod(len(leaf.values or ()) for leaf in leaves)
         if size <= _TABLE:
             return _by_table(pair, size)
