@@ -273,6 +273,7 @@ def _clean(folder: Path) -> None:
     """Remove the state of a run that is done; what it reported stays."""
     for old in folder.glob("checkpoint-*"):
         shutil.rmtree(old, ignore_errors=True)
+    (folder / "README.md").unlink(missing_ok=True)  # the card that TRL writes beside them
     with suppress(OSError):
         folder.rmdir()
 
