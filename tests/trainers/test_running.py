@@ -203,6 +203,21 @@ def test_vllm_scores_greedily_with_the_newest_weights(task: Task, policy: Path) 
     assert Trainer.vllm_generation.temperature == 1.0
 
 
+@pytest.mark.slow
+def test_a_policy_that_is_cut_is_saved_whole(policy: Path, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("sharded.py")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+        str(script), str(policy), str(tmp_path / "out"),
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr
+    (before, _), (after, _) = load_model(policy), load_model(tmp_path / "out")
+    for name, weight in before.state_dict().items():
+        assert torch.equal(weight, after.state_dict()[name]), name
+
+
 # Stores on network file systems.
 
 
