@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,24 +59,15 @@ _FORMULAS = {
     "a long sum": r"\boxed{" + "x+" * 400 + "x}",
     "1 MB of brackets": r"\boxed{" * (_LONG // 7),
 }
-# Texts of 1 MB that some reader has been slow on.
-_TEXTS = {
-    "digits": "1" * _LONG, "white space": " \n" * (_LONG // 2), "brackets": "({[" * (_LONG // 3),
-    "boxes": r"\boxed{" * (_LONG // 7), "tags": "<answer>" * (_LONG // 8),
-    "fractions": r"\frac{1}{" * (_LONG // 9), "words": "a " * (_LONG // 2),
-    "JSON": '{"a":[' * (_LONG // 6), "fences": "```python\n" * (_LONG // 10),
-    "numbers": "1,000.5 " * (_LONG // 8), "answers": "the answer is " * (_LONG // 14),
-    "marks": "#### **" * (_LONG // 7),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a batch came to; `None` as deadline: the primitive runs in this process."""
+    """What a batch came to."""
 
     what: str
     hostile: str
-    deadline: float | None
+    deadline: float
     seconds: float
     wrong: int  # innocent rows with another value than alone, or none
     passed: int  # hostile rows that have not failed
@@ -92,8 +83,14 @@ def main() -> None:
         if wanted and name not in wanted:
             continue
         for f in measured():
-            end = "" if f.deadline is None else f"{f.deadline:g} s"
-            cells = (f.what, f.hostile, end, f"{f.seconds:.2f} s", str(f.wrong), str(f.passed))
+            cells = (
+                f.what,
+                f.hostile,
+                f"{f.deadline:g} s",
+                f"{f.seconds:.2f} s",
+                str(f.wrong),
+                str(f.passed),
+            )
             print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -166,39 +163,12 @@ def _named(name: str) -> Callable[..., object]:
     return next(s.primitives[name] for s in SUITES.values() if name in s.primitives)
 
 
-def _texts() -> Iterator[Found]:
-    """All that reads one text, in this process: the slowest text of each."""
-    primitives = {n: p for s in SUITES.values() for n, p in s.primitives.items()}
-    for _, primitive in sorted(primitives.items()):
-        types = [str(t) for _, t in primitive.params]
-        if primitive.cost == "process" or any(t != "text" for t in types) or primitive.literals:
-            continue
-        slowest = max((_one_long(primitive, len(types), t) for t in _TEXTS.items()),
-                      key=lambda f: f.seconds)  # fmt: skip
-        yield slowest
-
-
-def _one_long(primitive: Callable[..., object], count: int, text: tuple[str, str]) -> Found:
-    """Two long rows among short ones: 100 of them would measure the same fifty times."""
-    name, long = text
-    short = r"The answer is \boxed{4}."
-    rows: Sequence[str] = [long if k in (3, 13) else short for k in range(20)]
-    alone = np.asarray(primitive(*[[short]] * count), dtype=np.float64)[0]
-    start = time.thread_time()
-    values = np.asarray(primitive(*[rows] * count), dtype=np.float64)
-    took = (time.thread_time() - start) / 2
-    wrong = sum(k not in (3, 13) and values[k] != alone for k in range(20))
-    what = getattr(primitive, "name", "?")
-    return Found(what, f"1 MB of {name}, a row", None, took, wrong, 0)
-
-
 _MEASURED: dict[str, Callable[[], Iterator[Found]]] = {
     "restricted": lambda: _untrusted("restricted"),
     "monty": lambda: _untrusted("monty"),
     "passes_tests": _programs,
     "math_equal": _equality("math_equal"),
     "correct": _equality("correct"),
-    "texts": _texts,
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from derl_grammar.spans import Source, Span
+from derl_grammar.visible import visible, without_commands
 
 Severity = Literal["error", "warning", "info"]
 
@@ -154,23 +155,30 @@ _SHOWN = 120
 
 def _render_one(found: Diagnostic, source: Source) -> str:
     span = found.span
-    head = (
-        f"{source.path}:{span.line}:{span.column}: {found.severity} {found.code}: {found.message}"
-    )
+    where = f"{source.path}:{span.line}:{span.column}"
+    head = without_commands(visible(f"{where}: {found.severity} {found.code}: {found.message}"))
+    hints = [visible(hint) for hint in found.hints]
     text = source.line(span.line)
     if not text.strip():
-        return "\n".join([head, *(f"  = {hint}" for hint in found.hints)])
+        return "\n".join([head, *(f"  = {hint}" for hint in hints)])
     last = span.end_column if span.end_line == span.line else len(text) + 1
     first = max(0, span.column - 1 - _SHOWN // 2) if len(text) > _SHOWN else 0
-    shown = text[first : first + _SHOWN].replace("\t", " ")
-    width = max(1, min(last, first + _SHOWN + 1) - span.column)
+    end = max(span.column, min(last, first + _SHOWN + 1)) - 1
+    before, marked, after = (
+        visible(part.replace("\t", " "))
+        for part in (
+            text[first : span.column - 1],
+            text[span.column - 1 : end],
+            text[end : first + _SHOWN],
+        )
+    )
     margin = " " * len(str(span.line))
     return "\n".join(
         [
             head,
             f" {margin} |",
-            f" {span.line} | {shown}",
-            f" {margin} | {' ' * (span.column - 1 - first)}{'^' * width}",
-            *(f" {margin} = {hint}" for hint in found.hints),
+            without_commands(f" {span.line} | {before}{marked}{after}"),
+            f" {margin} | {' ' * len(before)}{'^' * max(1, len(marked))}",
+            *(f" {margin} = {hint}" for hint in hints),
         ]
     )

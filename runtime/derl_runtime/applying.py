@@ -11,7 +11,7 @@ import numpy as np
 
 from derl_grammar.types import List, Optional, Text, Type
 from derl_runtime import cache
-from derl_runtime.faults import CLASSES, fault
+from derl_runtime.faults import CLASSES, fault, words_of
 from derl_runtime.reading import Reader
 from derl_runtime.sandbox_settings import SandboxSettings
 from derl_runtime.sources import Apply, Literal, is_optional, plain
@@ -95,7 +95,7 @@ def _returned(
         batch.failed(primitive.name)
     except Exception as error:  # noqa: BLE001 - a user's primitive may raise anything; counted
         kind = _class(getattr(error, "kind", None))
-        message = str(error) if kind != "crash" else f"{type(error).__name__}: {error}"
+        message = str(error) if kind != "crash" else words_of(error)
         returned, failures = None, (Failed(kind, message, everything),)
         batch.failed(primitive.name)
     else:

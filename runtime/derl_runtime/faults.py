@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from derl_grammar.visible import visible
 
 logger = logging.getLogger("derl_runtime.faults")
 
@@ -31,6 +34,7 @@ WINDOW, SPARED = 20, 100
 _SOME_ROWS, _MANY_ROWS = 4, 32
 _SHOWN = 5
 _LONGEST = 240
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,26 @@ class Fault:
         return f"{self.kind} in {self.name}: {self.message} ({self.count} rows: {rows})"
 
 
-def visible(text: str, longest: int = _LONGEST) -> str:
-    r"""A text for a log line: capped, on one line, what is not printable escaped.
+def words_of(error: BaseException) -> str:
+    """An exception as a log has it: its class, and its words without addresses of objects.
 
-    >>> visible("bell \x07, next\nline " + "x" * 300, 24)
+    >>> words_of(KeyError("a")), words_of(ValueError(f"no {object()}"))
+    ("KeyError: 'a'", 'ValueError: no <object object>')
+    """
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - a message that cannot be made is no message
+        said = ""
+    return f"{type(error).__name__}: {_ADDRESS.sub('', said)}"
+
+
+def capped(text: str, longest: int = _LONGEST) -> str:
+    r"""A text for a log line: capped, on one line, what does not show as escapes.
+
+    >>> capped("bell \x07, next\nline " + "x" * 300, 24)
     'bell \\x07, next\\nline x…'
     """
-    shown = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1]
-    )
+    shown = visible(text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
@@ -68,7 +83,7 @@ def fault(kind: str, name: str, rows: list[int], message: str) -> Fault:
     """A fault of class `kind` over `rows`, of which the first few are kept."""
     if kind not in CLASSES:
         raise ValueError(f"unknown fault class {kind!r}")
-    return Fault(kind, name, len(rows), tuple(rows[:_SHOWN]), visible(message))
+    return Fault(kind, name, len(rows), tuple(rows[:_SHOWN]), capped(message))
 
 
 @dataclass(frozen=True, slots=True)

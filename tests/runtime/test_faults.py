@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import derl_dsl
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_primitives.partial import with_failures
-from derl_runtime.faults import FaultLog, fault, visible
+from derl_runtime.faults import FaultLog, capped, fault
 
 TEXTS = {"completion": ["a", "bb", "ccc"]}
 
@@ -242,8 +242,8 @@ def test_faults_are_logged_when_new_and_at_powers_of_ten(caplog):
 
 
 def test_samples_are_capped_and_escaped():
-    assert visible("\x1b[2J\u202e\ud800 ok é") == "\\x1b[2J\\u202e\\ud800 ok é"
-    assert len(visible("\x00" * 10**6)) == 240
+    assert capped("\x1b[2J\u202e\ud800 ok é") == "\\x1b[2J\\u202e\\ud800 ok é"
+    assert len(capped("\x00" * 10**6)) == 240
     assert fault("crash", "p", [0], "a\nb").message == "a\\nb"
 
 

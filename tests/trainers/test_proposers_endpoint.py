@@ -80,8 +80,8 @@ def ask(url: str, **options: Any) -> str:
 
 def test_a_group_of_formulas(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.replies = [said("g1 + 0.1*g3"), said("```python\n0.7*g1 + 0.3*g4\n```"), said("")]
-    monkeypatch.setenv("A_KEY", "secret")
-    prompted = {"url": server.url + "/", "model": "m", "key_variable": "A_KEY"}
+    monkeypatch.setenv("DERL_A_KEY", "secret")
+    prompted = {"url": server.url + "/", "model": "m", "key_variable": "DERL_A_KEY"}
     config = parse_config(
         {"meta": {"formulas": 3}, "proposer": {"kind": "prompted", "prompted": prompted}}
     )

@@ -22,7 +22,7 @@ from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.spans import Source
 from derl_grammar.types import List
-from derl_runtime.faults import visible
+from derl_runtime.faults import capped
 from derl_runtime.sources import Apply, Column, plain, primitives_of
 from derl_runtime.sources import Source as Input
 
@@ -160,7 +160,7 @@ def _head(reward: Reward, target: Target, what: Export, policy: OnFault) -> str:
         "",
         "It needs the package derl-dsl. Change the reward and export it again rather than edit it.",
     ]
-    return "".join(f"# {visible(row, 400)}".rstrip() + "\n" for row in rows)
+    return "".join(f"# {capped(row, 400)}".rstrip() + "\n" for row in rows)
 
 
 def _certificate(reward: Reward) -> str:

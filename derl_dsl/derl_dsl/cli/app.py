@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from derl_dsl.cli.terminal import strict_streams
 from derl_dsl.version import __version__
 from derl_grammar.near import suggestion
 
@@ -128,8 +129,9 @@ def main() -> None:
         _list_commands()
     gc.freeze()
     gc.enable()
-    try:
-        app(prog_name="derl-dsl")
-    except KeyboardInterrupt:
-        typer.echo("derl-dsl: interrupted", err=True)
-        sys.exit(130)
+    with strict_streams():
+        try:
+            app(prog_name="derl-dsl")
+        except KeyboardInterrupt:
+            typer.echo("derl-dsl: interrupted", err=True)
+            sys.exit(130)

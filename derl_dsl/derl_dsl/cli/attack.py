@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from derl_dsl.cli.eval import Format, show_errors
@@ -27,9 +26,10 @@ from derl_dsl.cli.inputs import (
 from derl_dsl.score.reward import RewardError, compile
 from derl_dsl.tools.attack import Attack, Hit, attack
 from derl_dsl.tools.attack.logged import logged_problems
+from derl_dsl.tools.console import Console
 from derl_grammar.limits import WIDE
 from derl_runtime.data import DataError, read_logs
-from derl_runtime.faults import visible
+from derl_runtime.faults import capped
 from derl_runtime.reading import ColumnError
 
 _SHOWN = 12
@@ -91,8 +91,8 @@ def _print(found: Attack) -> None:
             for hit in found.hits[:_SHOWN]:
                 added = ", ".join(hit.decorations) or "nothing added"
                 table.add_row(
-                    hit.family, f"{hit.reward:.4g}", f"{hit.above_right:+.4g}", visible(added, 40),
-                    visible(hit.completion, 60),
+                    hit.family, f"{hit.reward:.4g}", f"{hit.above_right:+.4g}", capped(added, 40),
+                    capped(hit.completion, 60),
                 )  # fmt: skip
             console.print(table, soft_wrap=False)
         board = Table("lazy strategy", "earns", "right answers earn")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -15,6 +16,7 @@ from derl_dsl.cli.budget import within
 from derl_dsl.cli.checking import Finding, Flags, More, check_file, check_text
 from derl_dsl.cli.formats import Format, github, github_problem, sarif
 from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, say
+from derl_dsl.cli.terminal import plain
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 from derl_primitives.costs import LONGEST
@@ -146,7 +148,7 @@ def _show(found: list[Finding], format: Format) -> None:
         case Format.github:
             lines = [github_problem(path, why) for path, why in problems]
             text = "\n".join(filter(None, [*lines, github(findings)]))
-            typer.echo(text, nl=bool(text))
+            typer.echo(text, file=plain(sys.stdout), nl=bool(text))
         case Format.sarif:
             unread = [why for _, why in problems]
             typer.echo(json.dumps(sarif(findings, unread), ensure_ascii=False, indent=2))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +22,7 @@ from derl_dsl.cli.inputs import (
     show_no_logs,
 )
 from derl_dsl.score.reward import RewardError
+from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import (
     Component,
     Evaluation,

@@ -9,7 +9,6 @@ from textwrap import indent
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +24,7 @@ from derl_dsl.cli.inputs import (
 )
 from derl_dsl.prove.bounds import Bound
 from derl_dsl.tools.catalogue import load_codes
+from derl_dsl.tools.console import Console
 from derl_dsl.tools.explain import Explanation, explain
 from derl_grammar.diagnostics import CODES, render
 from derl_grammar.limits import WIDE

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from derl_dsl.adapters.export import Export, export, problems, settings
@@ -21,7 +20,9 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.cli.terminal import echo_data
 from derl_dsl.score.reward import RewardError, compile
+from derl_dsl.tools.console import Console
 from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
 from derl_grammar.near import nearest
@@ -91,7 +92,7 @@ def export_command(
         raise typer.Exit(1)
     text = export(compiled, trainer, what)
     if output is None:
-        typer.echo(text, nl=False)
+        echo_data(text)
         return
     try:
         output.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.inputs import fail, read_sources, replace_file
+from derl_dsl.cli.terminal import echo_data
 from derl_dsl.tools.files import rewards_below
 from derl_dsl.tools.fmt.fmt import format_source
 from derl_grammar.diagnostics import render
@@ -54,7 +55,7 @@ def fmt_command(
             if differs:
                 typer.echo(f"would reformat {source.path}", err=True)
         elif source.path == "<stdin>":
-            typer.echo(found.text.encode(), nl=False)
+            echo_data(found.text)
         elif differs:
             replace_file(source.path, found.text)
             typer.echo(f"reformatted {source.path}", err=True)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from derl_dsl.adapters.terms import terms_of, with_terms
@@ -27,6 +26,7 @@ from derl_dsl.cli.inputs import (
 )
 from derl_dsl.score.reward import Reward, RewardError, columns_of, compile
 from derl_dsl.tools.audit.context import likely_group
+from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.summary import group_codes
 from derl_dsl.tools.forecast import SIZES, Forecast, forecast, smallest
 from derl_grammar.limits import WIDE

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from derl_dsl.version import __version__
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.spans import Source
+from derl_grammar.visible import seen
 
 Findings = tuple[Source, Sequence[Diagnostic]]
 
@@ -30,6 +31,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def _escaped(text: str, more: str = "") -> str:
+    text = seen(text)
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from derl_dsl.cli.inputs import Columns, Outcome, Suite, read_settings
+from derl_dsl.cli.terminal import echo_data
 from derl_dsl.generate import llguidance_grammar, prompt_text
 from derl_grammar.parser import grammar_text
 from derl_grammar.spans import Source
@@ -46,4 +47,4 @@ def grammar_command(
             text = llguidance_grammar(scope, programs=programs)
         case Target.prompt:
             text = prompt_text(scope, programs=programs)
-    typer.echo(text, nl=not text.endswith("\n"))
+    echo_data(text, nl=not text.endswith("\n"))

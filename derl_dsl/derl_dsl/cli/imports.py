@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from derl_dsl.cli.inputs import fail, read_text, say
+from derl_dsl.cli.terminal import echo_data
 from derl_dsl.tools.graders import GraderError, convert
 
 
@@ -31,7 +32,7 @@ def import_command(
     for note in converted.notes:
         say(note)
     if output is None:
-        typer.echo(converted.text)
+        echo_data(converted.text, nl=True)
         return
     try:
         output.write_text(converted.text + "\n", encoding="utf-8")

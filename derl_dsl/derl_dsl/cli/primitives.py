@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from derl_dsl.cli.inputs import fail, read_settings
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.elaborate.values import closest
+from derl_dsl.tools.console import Console
 from derl_grammar.spans import Source
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import SUITES

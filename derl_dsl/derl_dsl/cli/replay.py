@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from derl_dsl.cli.eval import Format, show_errors
@@ -26,6 +25,7 @@ from derl_dsl.cli.inputs import (
 )
 from derl_dsl.score.reward import RewardError, columns_of, compile
 from derl_dsl.tools.audit.context import likely_group
+from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import finite
 from derl_dsl.tools.evaluate.summary import group_codes
 from derl_dsl.tools.replay import Replay, Scored, page_of, replay, told

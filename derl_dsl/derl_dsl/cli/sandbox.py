@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from derl_dsl.cli.eval import Format
 from derl_dsl.cli.inputs import fail
+from derl_dsl.tools.console import Console
 from derl_runtime.sandbox import LEVEL_MEANS, LEVELS, survey
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ A job decides a few things one after the other, such as rows or tests, and says 
 has a moment of the processor in the first round; a job that is late with one is ended, and that one
 waits until all others had their turn. So what hangs costs what is left when the others are done.
 A machine that is busy elsewhere takes time from all: what the jobs have waited for a processor is
-added to the deadline for as long as some have not had their first turn.
+added to the deadline.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from derl_runtime.sandbox.worker.zygote import NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote
 
 _READ = 1 << 18
-# The most that a busy machine puts a deadline off, in times of what it was.
-BUSY = 8
+# The most that a busy machine puts a deadline off, in times of what it was; and how much of it the
+# jobs of a batch may wait for one another: that alone puts it off for first turns only.
+BUSY, _OWN = 8, 0.25
 
 
 @dataclass(slots=True)
@@ -128,14 +129,15 @@ class Rounds:
                 run.end()
 
     def _left(self) -> float:
-        """Seconds until the deadline, which a busy machine puts off for those without a turn."""
+        """Seconds until the deadline, which a busy machine puts off."""
         left = self.end - time.monotonic()
-        first = self.waiting[0] or any(run.task.round == 0 for run in self.live.values())
-        if left > 0 or not first:
+        if left > 0:
             return left
         jobs = self.lost + sum(run.turn.waited for run in self.live.values())
         lost = jobs / self.at_once + _waited(self.work) - self.before
-        return left + min(lost, BUSY * (self.end - self.start))
+        length = self.end - self.start
+        first = self.waiting[0] or any(run.task.round == 0 for run in self.live.values())
+        return left + min(lost if first else lost - _OWN * length, BUSY * length)
 
     def _next(self) -> Task | None:
         return next((queue.popleft() for queue in self.waiting if queue), None)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The least seconds between two looks at a turn, and the most that it lasts: so many times its
-# seconds and one more, for a process may wait for threads of its own.
-_LOOK, _PATIENCE = 0.005, 20
+# seconds and ten more, for a kernel may tell nothing of what it did.
+_LOOK, _PATIENCE = 0.005, 200
 # A clock of another process, as the kernel numbers it (`clock_getcpuclockid`).
 _SCHEDULED = 2
 
@@ -75,7 +75,7 @@ class Turn:
             return False
         self.waited = sum(map(waited, pids))
         used = sum(map(processor, pids)) - self._used
-        if used >= seconds or self.granted > _PATIENCE * seconds + 1:
+        if used >= seconds or self.granted > _PATIENCE * seconds + 10:
             return True
         own = used
         if all(map(sleeps, pids)):  # how long one waits is told when it runs again

@@ -12,10 +12,10 @@ from statistics import median
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from derl_dsl.tools.console import Console
 from derl_trainers.cli.shared import RUNS, check_extras, check_task, ended_as_by_ctrl_c, fail
 from derl_trainers.outer.compare import (
     Outcome,
@@ -86,7 +86,7 @@ def compare_command(
     check_task(settings)
     folder = to or RUNS / f"compare-{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     todo = searches(folder, wanted, range(first_seed, first_seed + seeds))
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(markup=True, width=None if sys.stdout.isatty() else WIDTH)
     console.print(
         f"[bold]compare {settings.name}[/]  {len(wanted)} proposers x {seeds} seeds in {folder}",
         highlight=False,

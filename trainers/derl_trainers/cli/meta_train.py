@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from derl_dsl.tools.console import Console
 from derl_trainers.cli.shared import (
     RUNS,
     check_extras,
@@ -156,7 +156,7 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
     from derl_trainers.outer.meta import meta_train
     from derl_trainers.policy.loading import ModelMissing
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(markup=True, width=None if sys.stdout.isatty() else WIDTH)
     again = f"go on with it: derl-dsl meta-train --resume {folder}"
     try:
         with ended_as_by_ctrl_c():

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from derl_dsl.tools.console import Console
 from derl_trainers.cli.shared import RUNS, fail, run_folder
 from derl_trainers.report import export
 from derl_trainers.runs.store import FILE, Store, StoreError
@@ -34,7 +34,7 @@ def runs_command(
 
     `runs export RUN --to DIR` writes the tables of a run as Parquet files, one a table.
     """
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(markup=True, width=None if sys.stdout.isatty() else WIDTH)
     try:
         if what == "show" and run is not None and to is None:
             _show(console, Path(run))

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from derl_dsl.tools.console import Console
 from derl_trainers.runs.view import WIDTH
 from derl_trainers.settings.train import METRICS, TrainConfig
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from derl_runtime.faults import words_of
+
 _EMPTY_BATCHES = 3
 _LARGEST = 3.4028234e38  # of float32
 
@@ -72,7 +74,7 @@ class TimedReward:
         try:
             scores = list(self.reward(**columns))
         except Exception as error:
-            raise RewardFault(f"reward {self.__name__} raised {error!r}") from error
+            raise RewardFault(f"reward {self.__name__} raised {words_of(error)}") from error
         finally:
             self.seconds += time.perf_counter() - start
         self.tokens += sum(map(len, columns["completion_ids"]))

@@ -11,7 +11,7 @@ from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.types import Bool
 from derl_primitives.suites import find_suite
-from derl_runtime.faults import visible
+from derl_runtime.faults import capped
 
 Prompt = str | list[dict[str, str]]
 
@@ -46,7 +46,7 @@ def instruction(suite: str, past: Sequence[tuple[str, float]] = ()) -> str:
     found = find_suite(suite)
     docs = {name: binding.primitive.doc for name, binding in found.bindings.items()}
     docs |= {p.signature: p.doc for p in found.primitives.values()}
-    docs |= {e.primitive.signature: visible(e.primitive.doc, 80) for e in REGISTRY.values()}
+    docs |= {e.primitive.signature: capped(e.primitive.doc, 80) for e in REGISTRY.values()}
     # The sentence up to its first colon says what; the rest, the exact values.
     lines = [f"{name}: {re.split('[:.]', doc)[0]}" for name, doc in docs.items()]
     first, second = scores(suite)[:2]

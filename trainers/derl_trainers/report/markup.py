@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from derl_dsl.tools.pages.excerpts import visible
 from derl_dsl.tools.pages.numbers import number
+from derl_grammar.visible import visible
 
 
 def text(value: object, breaks: bool = False) -> str:
@@ -36,9 +36,9 @@ def seconds(value: float | None) -> str:
 
 def cell(value: float | None, shown: str | None = None, label: str = "") -> str:
     """A number's cell: what is shown, and all its digits for sorting and for programs."""
-    data = "" if value is None else f' data-v="{value!r}"'
+    data = "" if value is None else f' data-v="{text(repr(value))}"'
     said = "" if value is None else number(value)
-    name = f' data-label="{label}"' if label else ""
+    name = f' data-label="{text(label)}"' if label else ""
     return f"<td class=num{data}{name}>{said if shown is None else shown}"
 
 

@@ -36,7 +36,9 @@ def _controls(facts: Facts) -> str:
     """Search and filters, shown by the script that makes them work."""
     states = dict.fromkeys(f.row["status"] for f in facts.formulas)
     groups = [g for g in CLASSES if any(f.group == g for f in facts.formulas)]
-    status = "".join(f"<option value={s}>{_STATUS[s]}</option>" for s in states)
+    status = "".join(
+        f'<option value="{text(s)}">{text(_STATUS.get(s, s))}</option>' for s in states
+    )
     classes = "".join(f'<option value="{g}">{g}</option>' for g in groups)
     return (
         "<form class=controls hidden><label>Find <input type=search name=find></label>"
@@ -85,7 +87,7 @@ def _written(f: Formula) -> str:
     shown = code(f.row["formula"]) if f.row["formula"].strip() else "<small>(nothing)</small>"
     if not f.diagnostics:
         return shown
-    said = "".join(f"<li><b>{d['code']}</b> {text(d['message'])}</li>" for d in f.diagnostics)
+    said = "".join(f"<li><b>{text(d['code'])}</b> {text(d['message'])}</li>" for d in f.diagnostics)
     count = len(f.diagnostics)
     return shown + fold(f"{count} finding{'s' if count > 1 else ''}", f"<ul>{said}</ul>")
 
@@ -141,7 +143,7 @@ def _distinct(key: str, found: list[Formula], baselines: dict[str, str], last: i
     spellings = len({"".join(f.row["formula"].split()) for f in found})
     title = "proposed in steps " + ", ".join(str(s) for s, _ in seen if s)
     return (
-        f'<tr data-key="{key}"><td>{code(first.row["formula"])}'
+        f'<tr data-key="{text(key)}"><td>{code(first.row["formula"])}'
         f"{cell(score, f'{score:.3f}' if score >= 0 else '-', 'Validation')}"
         f"<td data-label=First>{origin}"
         f"{cell(len(found), label='Times')}{cell(spellings, label='Spellings')}"

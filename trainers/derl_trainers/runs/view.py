@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from derl_dsl.tools.console import Console
 from derl_trainers.runs.executors import Event
 from derl_trainers.runs.store import FILE, StepRow, Store
 from derl_trainers.runs.store.comparison import BEST, comparison, parts

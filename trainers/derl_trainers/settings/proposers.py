@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 
 from derl_grammar.settings import setting
 
+# Whose value may be sent to an endpoint: a config that names another variable would give it away.
+KEY_VARIABLES = (
+    "OPENAI_API_KEY", "OPENROUTER_API_KEY", "TOGETHER_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY",
+    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "VLLM_API_KEY",
+)  # fmt: skip
+KEY_PREFIX = "DERL_"
 _HERE = "derl_trainers.outer.proposers"
 
 
@@ -38,7 +44,9 @@ class PromptedSection:
     )
     model: str = setting("", "the endpoint's name of the model")
     key_variable: str = setting(
-        "OPENAI_API_KEY", "environment variable with the endpoint's key, sent if it is set"
+        "OPENAI_API_KEY",
+        "environment variable with the endpoint's key, sent if it is set: a known provider's, "
+        "or one that begins with DERL_",
     )
     timeout: float = setting(60.0, "seconds a request", least=0.1)
     tries: int = setting(4, "requests before an overloaded endpoint ends the run", least=1)

@@ -23,6 +23,8 @@ from derl_trainers.reading import (
     read_toml,
 )
 from derl_trainers.settings.proposers import (
+    KEY_PREFIX,
+    KEY_VARIABLES,
     EvolutionSection,
     GraphSection,
     PromptedSection,
@@ -228,6 +230,12 @@ def _check_together(config: RunConfig, source: str) -> None:
         raise ConfigError(
             f"{source}: name: expected letters, digits, '-', '_' and '.', not {config.name!r}"
         )
+    variable = config.proposer.prompted.key_variable
+    if variable and variable not in KEY_VARIABLES and not variable.startswith(KEY_PREFIX):
+        what = (
+            f"expected one of {', '.join(KEY_VARIABLES)}, or a name that begins with {KEY_PREFIX}"
+        )
+        raise ConfigError(f"{source}: [proposer.prompted] key_variable: {what}, not {variable!r}")
     check_training(config.task, config.policy, config.inner, source)
     check_heads(config.meta, "meta", source)
     if config.meta.cold_file and not Path(config.meta.cold_file).is_file():

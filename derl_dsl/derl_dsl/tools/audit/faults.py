@@ -11,8 +11,8 @@ from typing import Any
 
 from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.evaluate.infer import infer_type
-from derl_dsl.tools.pages.excerpts import visible
 from derl_grammar.diagnostics import Code, Diagnostic, define
+from derl_grammar.visible import visible
 from derl_runtime.batch import Batch
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError

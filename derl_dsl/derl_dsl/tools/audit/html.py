@@ -11,8 +11,9 @@ from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.audit.text import heading, tally
 from derl_dsl.tools.evaluate.evaluation import Component
 from derl_dsl.tools.pages.document import document
-from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.pages.excerpts import excerpt
 from derl_dsl.tools.pages.numbers import number, share, signed
+from derl_grammar.visible import visible
 
 _EXCERPT = 1200
 

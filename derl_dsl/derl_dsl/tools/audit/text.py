@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from derl_dsl.tools.audit.findings import Finding
-from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.console import Console
+from derl_dsl.tools.pages.excerpts import excerpt
 from derl_dsl.tools.pages.numbers import number
+from derl_grammar.visible import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
 
     from derl_dsl.tools.audit.run import Audit, Pair, Side
+    from derl_dsl.tools.console import Console
 
 _STYLES = {"bad": "bold red", "look": "yellow", "ok": "green"}
 _PAIRS = 3

@@ -17,8 +17,10 @@ from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.nodes import Place
 from derl_grammar.parser import place_of
 from derl_grammar.types import Type
+from derl_grammar.visible import visible
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply, Column
+from derl_runtime.untrusted import Untrusted
 
 _SEVERITIES = {
     "error": lsp.DiagnosticSeverity.Error,
@@ -76,8 +78,17 @@ def _code(text: str) -> str:
     return f"```python\n{text}\n```"
 
 
+def _plain(text: str) -> str:
+    """A text that nobody has read, as text alone: no link, no image, no command of an editor."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{visible(text, breaks=True)}\n{fence}"
+
+
 def _doc(entry: Function | Primitive) -> str:
     """The documentation, its example as code."""
+    if isinstance(entry, Primitive) and isinstance(entry.fn, Untrusted):
+        return _plain(entry.doc)
     text, example, rest = entry.doc.partition(">>>")
     return text if not example else f"{text}{_code(example + rest)}"
 

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+from derl_grammar.visible import visible
+
 _COLUMNS = ("completion", "completions", "response", "output")
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-def visible(text: str, breaks: bool = False) -> str:
-    """The text with every control, format and unassigned character as an escape.
-
-    With `breaks`, line breaks stay what they are.
-
-    >>> print(visible("a\\n\\x1b[2J"))
-    a\\n\\x1b[2J
-    """
-    return "".join(c if breaks and c == "\n" else _escaped(c) for c in text)
-
-
-def _escaped(char: str) -> str:
-    if unicodedata.category(char) not in _UNSEEN:
-        return char
-    code = ord(char)
-    short = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    return _NAMED.get(char) or (short if code < 65536 else f"\\U{code:08x}")
 
 
 def excerpt(text: str, width: int, breaks: bool = False) -> str:

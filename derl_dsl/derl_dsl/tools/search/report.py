@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from derl_dsl.tools.pages.excerpts import visible
+from derl_dsl.tools.console import Console
+from derl_grammar.visible import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from derl_runtime.faults import visible
+from derl_runtime.faults import capped
 
 _LARGEST = 4_000_000  # bytes of a reply
 _LONGEST_PAUSE = 60.0
@@ -117,14 +117,15 @@ class Endpoint:
         return EndpointError("; ".join(w for w in words if w))
 
     def _moved(self, error: urllib.error.HTTPError) -> str:
-        return visible(self._hidden(str(error.headers.get("Location"))), 200)
+        return capped(self._hidden(str(error.headers.get("Location"))), 200)
 
     def _unreachable(self, error: Exception) -> EndpointError:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, TimeoutError):
             reason = f"no answer within {self.timeout:g} s"
+        said = capped(self._hidden(str(reason)))
         return EndpointError(
-            f"{self.url} cannot be reached: {reason}; is the server running, and "
+            f"{self.url} cannot be reached: {said}; is the server running, and "
             "[proposer.prompted] url right?"
         )
 
@@ -134,7 +135,7 @@ class Endpoint:
         except (ValueError, LookupError, TypeError, RecursionError):
             content = None
         if not isinstance(content, str):
-            start = visible(self._hidden(reply.decode(errors="replace"))[:80], 80)
+            start = capped(self._hidden(reply.decode(errors="replace"))[:80], 80)
             raise EndpointError(
                 f"{self.url} is no OpenAI-compatible endpoint: expected "
                 f"choices[0].message.content, not {start!r}"
@@ -162,4 +163,4 @@ def _error_message(body: bytes) -> str:
         said = json.loads(body)["error"]["message"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return visible(str(said), 200)
+    return capped(str(said), 200)
