@@ -10,9 +10,9 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from derl_dsl.tools.console import Console
 from derl_trainers.cli.compare import News, signed
 from derl_trainers.cli.shared import (
     RUNS,

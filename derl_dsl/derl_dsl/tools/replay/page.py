@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.tools.pages.document import document
-from derl_dsl.tools.pages.excerpts import excerpt, visible
+from derl_dsl.tools.pages.excerpts import excerpt
 from derl_dsl.tools.pages.numbers import number
 from derl_dsl.tools.replay.charts import chart
 from derl_dsl.tools.replay.curves import Curve, Replay, told
 from derl_dsl.tools.replay.marks import Mark, pieces
+from derl_grammar.visible import visible
 
 Array = NDArray[np.float64]
 _LONGEST, _PROMPT = 6_000, 1_500
