@@ -113,7 +113,8 @@ def made(
     model: Any, words: Any, task: PlayedTask, games: Sequence[str], training: Training, out: Path
 ) -> AgentTrainer:
     tokenizer = words.tokenizer if isinstance(words, Words) else words
-    stepped, compiled = Stepped(), reward()
+    compiled = reward()
+    stepped = Stepped(compiled)
     compiled.observers.append(stepped)
     players = Players(task, training, tokenizer)
     with quiet():

@@ -17,11 +17,12 @@ import torch
 from datasets import Dataset
 from trl import GRPOTrainer
 
-from derl_dsl.score.observing import Call
+from derl_dsl.score.observing import Call, Scored
 from derl_dsl.score.reward import Reward
 from derl_trainers.inner.advantages import FORMULAS
 from derl_trainers.inner.games import Rollout
 from derl_trainers.inner.players import Players
+from derl_trainers.inner.records import records
 from derl_trainers.settings.sections import InnerSection
 from derl_trainers.tasks.base import Example
 
@@ -29,12 +30,18 @@ from derl_trainers.tasks.base import Example
 class Stepped:
     """Looks on while a trainer calls a reward, and keeps the last batch's step rewards."""
 
-    def __init__(self) -> None:
-        self.steps: Any = None
+    def __init__(self, reward: Reward) -> None:
+        self.reward = reward
+        self.scores: Scored | None = None
 
     def __call__(self, call: Call) -> None:
         """See `derl_dsl.score.observing`."""
-        self.steps = call.scores.steps
+        self.scores = call.scores
+
+    @property
+    def steps(self) -> Any:
+        """The step rewards of each row; None for a reward without."""
+        return None if self.scores is None else self.scores.steps
 
 
 @contextmanager
@@ -43,7 +50,7 @@ def stepping(reward: Any) -> Iterator[Stepped | None]:
     if not isinstance(reward, Reward):
         yield None
         return
-    stepped = Stepped()
+    stepped = Stepped(reward)
     reward.observers.append(stepped)
     try:
         yield stepped
@@ -66,7 +73,11 @@ class AgentTrainer(GRPOTrainer):  # type: ignore[misc]
     def told(self) -> dict[str, Any]:
         """What a result says of games that were played in training."""
         players = self.players
+        stepped, source = self.stepped, self.inner.agent.step_scores
+        scores, reward = (None, None) if stepped is None else (stepped.scores, stepped.reward)
+        kept = records(players.rollouts, scores, players.scored, reward, source)
         return {
+            "episodes": tuple(kept),
             "environment_seconds": players.environment_seconds,
             "lost": sum(one.lost for one in players.history),
         }

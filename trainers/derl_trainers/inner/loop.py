@@ -68,7 +68,8 @@ class InnerResult:
     the inputs of the reward, by input and class. `stopped` says why the run ended before its last
     step, and is empty when it did not. `tokens` counts those sampled. `curve` has the points that
     `[inner] curve` asks for. Where games are played, `environment_seconds` is the games' part of
-    sampling, and `lost` counts the episodes that broke.
+    sampling, and `lost` counts the episodes that broke;
+    `episodes` has some of them, as `inner/records.py` writes them.
     """
 
     pass_at_1: float
@@ -88,6 +89,7 @@ class InnerResult:
     right_before: tuple[bool, ...] = ()
     environment_seconds: float = 0.0
     lost: int = 0
+    episodes: tuple[dict[str, Any], ...] = ()
     curve: tuple[Point, ...] = ()
 
     @property

@@ -36,7 +36,8 @@ class Played:
 
 
 class Players:
-    """Games in play; `rollouts` is the last batch, `history` what came of each.
+    """Games in play; `rollouts` is the last batch, `history` what came of each; `scored` the last
+    scoring's.
 
     `seconds` is what playing took in training, `environment_seconds` the environments' part of it.
     """
@@ -50,6 +51,7 @@ class Players:
         self.kinds: dict[str, str] = {}
         self.environments: list[Environment] = []
         self.rollouts: list[Rollout] = []
+        self.scored: list[Rollout] = []
         self.history: list[Played] = []
         self.seconds = self.environment_seconds = 0.0
 
@@ -151,6 +153,7 @@ def solved(
         if gone is not None:
             raise EnvironmentFault(f"{gone.game} was lost {_TRIES} times: {gone.fault}")
         found += rows
+    players.scored = found
     return np.array([row.episode.solved for row in found], dtype=bool), found
 
 

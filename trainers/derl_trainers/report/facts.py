@@ -56,6 +56,7 @@ class Facts:
     yards: list[Row]
     comparison: list[ComparisonRow]
     apart: dict[str, list[ComparisonRow]]
+    episodes: list[Row]
     best: Row | None
     confirmed: list[Confirmed]
     jobs: list[Row]
@@ -81,6 +82,12 @@ SELECT kind, COUNT(*) AS jobs, SUM(status = 'done') AS done, SUM(status = 'faile
     SUM(status NOT IN ('done', 'failed')) AS unfinished, SUM(seconds) AS seconds,
     AVG(seconds) AS mean_seconds
 FROM jobs WHERE json_extract(result, '$.same_as_job') IS NULL GROUP BY kind ORDER BY MIN(id)"""
+_EPISODES = """
+SELECT kind AS job, label, formula, seed, e.value AS episode
+FROM jobs, json_each(jobs.result, '$.episodes') AS e
+WHERE status = 'done' AND kind IN ('baseline', 'final')
+    AND (kind = 'final' OR NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'final' AND status = 'done'))
+ORDER BY jobs.id, e.id"""
 _WHERE = """
 SELECT SUM(json_extract(result, '$.generate_seconds')) AS generation,
     SUM(json_extract(result, '$.update_seconds')) AS optimisation,
@@ -109,6 +116,7 @@ def read_facts(store: Store) -> Facts:
             ),
             comparison(store),
             {part: comparison(store, part) for part in parts(store)},
+            store.rows(_EPISODES),
             store.best(),
             store.confirmed(),
             store.rows(_JOBS),

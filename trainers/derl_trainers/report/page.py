@@ -9,6 +9,7 @@ from importlib.resources import files
 from derl_dsl.tools.pages.document import document
 from derl_trainers.estimates import change
 from derl_trainers.report import figures, tables
+from derl_trainers.report.episodes import episodes_section
 from derl_trainers.report.facts import Facts
 from derl_trainers.report.markup import code, fold, seconds, table, text
 from derl_trainers.report.plots import ruler, whisker
@@ -25,6 +26,7 @@ def page(facts: Facts) -> str:
         *_head(facts),
         *_summary(facts),
         *_comparison(facts),
+        *episodes_section(facts.episodes),
         *figures.curves_section(facts),
         *figures.classes_section(facts),
         *tables.formulas_section(facts),

@@ -52,3 +52,44 @@ if (form) {
   form.addEventListener("submit", event => event.preventDefault());
   filter();
 }
+const players = document.querySelector("form.players");
+if (players) {
+  const episodes = Array.from(document.querySelectorAll("details.episode"));
+  const pair = document.querySelector(".pair");
+  const filter = () => {
+    let shown = 0;
+    for (const episode of episodes) {
+      const fits = Array.from(players.querySelectorAll("select"))
+        .every(pick => !pick.value || episode.dataset[pick.name] === pick.value);
+      episode.hidden = !fits;
+      shown += fits;
+    }
+    players.querySelector("output").textContent = `${shown} of ${episodes.length}`;
+  };
+  const put = (episode, side) => {
+    const copy = episode.cloneNode(true);
+    copy.removeAttribute("id");
+    copy.querySelectorAll("button").forEach(button => button.remove());
+    copy.open = true;
+    pair.querySelector(`[data-side=${side}]`).replaceChildren(copy);
+    pair.hidden = false;
+    pair.scrollIntoView({block: "nearest"});
+  };
+  for (const episode of episodes) {
+    for (const side of ["left", "right"]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = side;
+      button.title = `Show it on the ${side}`;
+      button.addEventListener("click", event => {
+        event.preventDefault();
+        put(episode, side);
+      });
+      episode.querySelector("summary").append(" ", button);
+    }
+  }
+  players.hidden = false;
+  players.addEventListener("input", filter);
+  players.addEventListener("submit", event => event.preventDefault());
+  filter();
+}
