@@ -8,7 +8,7 @@ from derl_runtime.cache import CACHE, Cache
 from derl_runtime.faults import FaultLog
 from derl_runtime.frames import as_columns
 from derl_runtime.golds import apply_to_golds
-from derl_runtime.reading import Reader
+from derl_runtime.reading import Reader, Whole
 from derl_runtime.sources import Apply, Column, Literal, Source
 from derl_runtime.values import Values
 
@@ -25,8 +25,9 @@ class Batch(Reader):
         rows: int | None = None,
         log: FaultLog | None = None,
         cache: Cache = CACHE,
+        of: Whole | None = None,
     ) -> None:
-        super().__init__(as_columns(columns), rows, log, cache)
+        super().__init__(as_columns(columns), rows, log, cache, of)
         self._done: dict[Source, Values] = {}
 
     def values(self, source: Column | Apply) -> Values:

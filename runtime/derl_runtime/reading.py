@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,26 @@ def rows_in(columns: Mapping[str, Any]) -> int:
     return next(iter(sizes.values()), 0)
 
 
+@dataclass(slots=True)
+class Whole:
+    """The rows that a batch is a part of: the names of their columns, how many came before, and of
+    columns of texts which had a text in any part, and what the others held instead."""
+
+    names: Collection[str]
+    done: int = 0
+    texts: set[str] = field(default_factory=set)
+    others: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self) -> None:
+        """Raise ColumnError for a column of texts that held none in all parts."""
+        for name, message in self.others.items():
+            if name not in self.texts:
+                raise ColumnError(message)
+
+
 class Reader:
-    """The columns of one batch as they come in, and the faults found on the way.
+    """The columns of one batch as they come in, and the faults found on the way; `of` is what it is
+    a part of, if it is one.
 
     `log` knows which primitives are quarantined and counts their failures; without one nothing is.
     """
@@ -91,7 +110,10 @@ class Reader:
         rows: int | None = None,
         log: FaultLog | None = None,
         cache: Cache = CACHE,
+        of: Whole | None = None,
     ) -> None:
+        self.of = of
+        self.first = 0 if of is None else of.done
         self.columns = columns
         self.rows = rows_in(columns) if rows is None else rows
         self.log = log
@@ -123,7 +145,8 @@ class Reader:
         if name not in self.columns:
             data = conversations.column(name, self.columns)
             if data is None:
-                have = ", ".join(sorted(self.columns)) or "none"
+                known = self.columns if self.of is None else self.of.names
+                have = ", ".join(sorted(known)) or "none"
                 raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
         data = data if isinstance(data, Ragged) else _plain(data)
         # Not np.ndim: it copies a list, and fails on a ragged one.
@@ -143,6 +166,8 @@ class Reader:
         """Texts, or lists of steps; None is a missing value."""
         data = data if isinstance(data, Rows | list) else list(data)
         if kind == Text() and set(map(type, data)) == {str} and max(map(len, data)) <= LARGEST_TEXT:
+            if self.of is not None:
+                self.of.texts.add(name)
             return Values(data, None)
         golds = conversations.golds_of(name, data) if kind == Text() else {}
         if golds:
@@ -163,14 +188,22 @@ class Reader:
     ) -> Sequence[Any]:
         """Texts out of what holds texts: conversations, parts, numbers; the rest is a fault."""
         if kind == Text() and all(type(v) is str for v in data):
+            if self.of is not None and len(data):
+                self.of.texts.add(name)
             return data
         found = [None if _nothing(v) else read(name, v) for v in data]
         lost = [k for k, v in enumerate(data) if found[k] is None and not _nothing(v)]
+        some = len(lost) < sum(not _nothing(v) for v in data)
+        if self.of is not None and some:
+            self.of.texts.add(name)
         if lost:
             first = data[lost[0]]
-            what = f"row {lost[0]} holds {type(first).__name__}: {first!r:.60}"
-            if len(lost) == sum(not _nothing(v) for v in data):
-                raise ColumnError(f"the column {name!r} must be {kind}, but {what}")
+            what = f"row {self.first + lost[0]} holds {type(first).__name__}: {first!r:.60}"
+            message = f"the column {name!r} must be {kind}, but {what}"
+            if self.of is not None:
+                self.of.others.setdefault(name, message)
+            elif not some:
+                raise ColumnError(message)
             self.faults.append(fault("out_of_range", name, lost, f"{what}, which is no {kind}"))
         return found
 
@@ -183,11 +216,12 @@ class Reader:
                 missing.append(row)
             elif not isinstance(value, wanted):
                 raise ColumnError(
-                    f"the column {name!r} must be {kind}, but row {row} holds "
+                    f"the column {name!r} must be {kind}, but row {self.first + row} holds "
                     f"{type(value).__name__}: {value!r:.60}"
                 )
             elif wanted is str and len(value) > LARGEST_TEXT:
-                raise ColumnError(f"the column {name!r}, row {row}: more than {LARGEST_TEXT} chars")
+                at = self.first + row
+                raise ColumnError(f"the column {name!r}, row {at}: more than {LARGEST_TEXT} chars")
         return missing
 
     def _all_but(self, rows: list[int]) -> Mask | None:
@@ -240,7 +274,7 @@ class Reader:
         except (TypeError, ValueError):
             bad = next((i for i, v in enumerate(data) if not is_number(v)), 0)
             raise ColumnError(
-                f"the column {name!r} must be {kind}, but row {bad} holds "
+                f"the column {name!r} must be {kind}, but row {self.first + bad} holds "
                 f"{type(data[bad]).__name__}: {data[bad]!r:.60}"
             ) from None
         if values.ndim != 1:

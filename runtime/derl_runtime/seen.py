@@ -167,6 +167,11 @@ class Keys:
         self.rows += len(places)
         self._codes = None
 
+    def lack(self, rows: int) -> None:
+        """More rows, without the column."""
+        if rows:
+            self.add([None] * rows)
+
     def codes(self) -> NDArray[np.int64]:
         """The code of each row, (B,); ColumnError for a row without a key."""
         if self.missing is not None:

@@ -84,7 +84,7 @@ def test_json_is_stable(data):
     assert result.exit_code == 1
     record = json.loads(result.stdout)
     assert list(record) == [
-        *("path", "data", "reward", "suite", "rows", "outcome", "group", "groups"),
+        *("schema", "path", "data", "reward", "suite", "rows", "outcome", "group", "groups"),
         *("ok", "findings", "pairs", "components"),
     ]
     first = record["findings"][0]
@@ -182,7 +182,7 @@ BAD_INPUT = [
     (("-e", SAFE, "--data", "rows.jsonl", "--group", "idd"), "column 'idd' is missing"),
     (("-e", SAFE, "--data", "rows.jsonl", "--outcome", "nope"), "the outcome 'nope' cannot be"),
     (("-e", SAFE, "--data", "rows.jsonl", "--outcome", "problem_id"), "row 2 holds 2"),
-    (("-e", SAFE, "--data", "rows.jsonl", "--html", "no/x.html"), "cannot write no/x.html"),
+    (("-e", SAFE, "--data", "rows.jsonl", "--html", "no/x.html"), "no/x.html: cannot write"),
     (("-e", SAFE, "--data", "rows.jsonl", "--suite", "mth"), "did you mean 'math'?"),
 ]
 

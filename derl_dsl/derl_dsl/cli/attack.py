@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from derl_dsl.cli.eval import Format, show_errors
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
@@ -23,6 +22,7 @@ from derl_dsl.cli.inputs import (
     say,
     show_no_logs,
 )
+from derl_dsl.cli.rows import Format, show_errors
 from derl_dsl.score.reward import RewardError, compile
 from derl_dsl.tools.attack import Attack, Hit, attack
 from derl_dsl.tools.attack.logged import logged_problems

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.eval import Format, show_errors
-from derl_dsl.cli.inputs import (
-    Columns,
-    Expression,
-    Suite,
-    fail,
-    read_settings,
-    read_sources,
-    say,
-    show_no_logs,
+from derl_dsl.cli.inputs import Columns, Expression, Suite, read_settings
+from derl_dsl.cli.rows import (
+    AsFormat,
+    Data,
+    Format,
+    finish,
+    mistakes,
+    one_source,
+    open_rows,
+    show_json,
 )
-from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.audit.html import page
 from derl_dsl.tools.audit.run import audit, to_json
 from derl_dsl.tools.audit.text import render
 from derl_dsl.tools.evaluate.evaluation import Question
-from derl_runtime.data import DataError, read_logs
-from derl_runtime.reading import ColumnError
+from derl_runtime.data import replacing
 
 
 def audit_command(
-    data: Annotated[Path, typer.Option(help="Logged rollouts: .jsonl or .parquet.")],
+    data: Data,
     reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
     expression: Expression = None,
     suite: Suite = None,
@@ -45,49 +42,36 @@ def audit_command(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with plots and pairs to read.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
     backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
 ) -> None:
     """Audit a reward on logged rollouts: does it pay for being right, or for something else?
 
     Each finding has a verdict (ok, look, bad), its figure, the limit and rows to look at.
 
-    Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input
-    could not be read.
+    Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input, or a
+    row of it, could not be read: all other rows are audited.
     """
-    show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     settings = read_settings(source, suite, column, outcome)
-    try:
-        rows = read_logs(data, say)
+    rows = open_rows(data)
+    with mistakes(rows, [source], format):
         question = Question(
             source.text, settings.suite, settings.columns, settings.outcome, group, backend
         )
         found = audit(question, rows)
-    except RewardError as error:
-        show_errors(error, source, format)
-        raise typer.Exit(1) from None
-    except ColumnError as error:
-        fail(f"{data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
-    if html is not None:
-        _write(html, page(found, source.path, str(data)))
+        if html is not None:
+            _write(html, page(found, source.path, rows.name))
     if format is Format.json:
-        record = {"path": source.path, "data": str(data), **to_json(found)}
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        show_json("audit", {"path": source.path, "data": rows.name, **to_json(found)})
     else:
-        typer.echo(render(found, str(data)), nl=False)
+        typer.echo(render(found, rows.name), nl=False)
         if html is not None:
             typer.echo(f"wrote {html}")
-    raise typer.Exit(0 if found.ok else 1)
+    finish(rows, 0 if found.ok else 1)
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with replacing(path) as unfinished:
         # A lone surrogate in a completion has no UTF-8: it is written as a question mark.
-        path.write_bytes(text.encode("utf-8", errors="replace"))
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}")
+        unfinished.write_bytes(text.encode("utf-8", errors="replace"))

@@ -14,8 +14,8 @@ import numpy as np
 import typer
 
 from derl_dsl.backends import BACKENDS
-from derl_dsl.cli.eval import Format, show_errors
 from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources, say
+from derl_dsl.cli.rows import Format, show_errors
 from derl_dsl.graph.ir import Graph
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.evaluate.infer import infer_columns

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from derl_dsl.cli.eval import Format, show_errors
 from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, read_sources, say, show_no_logs
+from derl_dsl.cli.rows import Format, show_errors
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.diff import Difference, Group, OnData, diff, on_data

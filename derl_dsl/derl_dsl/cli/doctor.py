@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.eval import Format
 from derl_dsl.cli.inputs import show_no_logs
+from derl_dsl.cli.rows import Format
 from derl_dsl.tools.doctor import Check, examine, facts
 
 _COLOURS = {"ok": "green", "missing": "yellow", "broken": "red"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +9,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from derl_dsl.cli.inputs import (
-    Columns,
-    Expression,
-    Suite,
-    fail,
-    read_settings,
-    read_sources,
-    say,
-    show_no_logs,
+from derl_dsl.cli.inputs import Columns, Expression, Suite, read_settings
+from derl_dsl.cli.rows import (
+    AsFormat,
+    Data,
+    Format,
+    finish,
+    mistakes,
+    one_source,
+    open_rows,
+    show_json,
 )
-from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import (
     Component,
@@ -32,25 +30,15 @@ from derl_dsl.tools.evaluate.evaluation import (
     to_json,
 )
 from derl_dsl.tools.evaluate.summary import Agreement, Histogram
-from derl_grammar.diagnostics import render
-from derl_grammar.spans import Source
-from derl_runtime.data import DataError, read_logs, write_rows
-from derl_runtime.reading import ColumnError
+from derl_runtime.data import write_batches
 
 _NARROWEST = 12
 _SHOWN_ROWS = 10
 _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
-class Format(StrEnum):
-    """How the result is shown."""
-
-    text = "text"
-    json = "json"
-
-
 def eval_command(
-    data: Annotated[Path, typer.Option(help="Rows to score: .jsonl or .parquet.")],
+    data: Data,
     reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
     expression: Expression = None,
     suite: Suite = None,
@@ -64,58 +52,36 @@ def eval_command(
     output: Annotated[
         Path | None, typer.Option(help="Write the scores of each row: .jsonl or .parquet.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
     backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
 ) -> None:
     """Score the rows of a data file and summarise each input, named part and the reward.
 
     n/a is the share of rows that have no score, flat the share of groups with equal scores.
 
-    Exits 0, 1 when the reward has errors, 2 when an input could not be read.
+    Exits 0, 1 when the reward has errors, 2 when an input, or a row of it, could not be read: all
+    other rows are scored.
     """
-    show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     settings = read_settings(source, suite, column, outcome)
-    try:
-        rows = read_logs(data, say)
+    rows = open_rows(data)
+    with mistakes(rows, [source], format):
         question = Question(source.text, settings.suite, settings.columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:
-            write_rows(output, scores_table(evaluation, rows))
-    except RewardError as error:
-        show_errors(error, source, format)
-        raise typer.Exit(1) from None
-    except ColumnError as error:
-        fail(f"{data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
+            write_batches(output, scores_table(evaluation, rows))
     if format is Format.json:
-        _print_json(evaluation, output)
+        record = {**to_json(evaluation), "output": None if output is None else str(output)}
+        show_json("eval", record)
     else:
-        _print_text(evaluation, data, output)
+        _print_text(evaluation, rows.name, output)
+    finish(rows, 0)
 
 
-def show_errors(error: RewardError, source: Source, format: Format) -> None:
-    """List what is wrong with a reward, in the shape of `derl-dsl check`."""
-    if format is Format.json:
-        found = [d.to_json() for d in error.diagnostics]
-        record = {"path": source.path, "ok": False, "diagnostics": found, "certificate": None}
-        typer.echo(json.dumps({"files": [record]}, ensure_ascii=False))
-    else:
-        typer.echo(render(error.diagnostics, source), err=True)
-
-
-def _print_json(evaluation: Evaluation, output: Path | None) -> None:
-    record = {**to_json(evaluation), "output": None if output is None else str(output)}
-    typer.echo(json.dumps(record, ensure_ascii=False))
-
-
-def _print_text(evaluation: Evaluation, data: Path, output: Path | None) -> None:
+def _print_text(evaluation: Evaluation, data: str, output: Path | None) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.capture() as shown:
-        _print_all(console, evaluation, str(data), output)
+        _print_all(console, evaluation, data, output)
     # Not printed directly: echo copes with what the terminal's encoding lacks.
     typer.echo(shown.get(), nl=False)
 

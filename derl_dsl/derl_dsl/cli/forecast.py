@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from derl_dsl.adapters.terms import terms_of, with_terms
-from derl_dsl.cli.eval import Format, show_errors
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
@@ -24,6 +23,7 @@ from derl_dsl.cli.inputs import (
     say,
     show_no_logs,
 )
+from derl_dsl.cli.rows import Format, show_errors
 from derl_dsl.score.reward import Reward, RewardError, columns_of, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from derl_dsl.cli.eval import Format
 from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, say
+from derl_dsl.cli.rows import Format
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import Question

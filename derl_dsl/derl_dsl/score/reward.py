@@ -304,7 +304,16 @@ class Reward:
     def count(self, faults: Sequence[Fault]) -> None:
         """Add those faults of a batch to the log that concern this reward."""
         if faults:
-            self.faults.add(f for f in faults if f.name in self._names)
+            self.faults.add(f for f in faults if self.concerns(f))
+
+    def concerns(self, fault: Fault) -> bool:
+        """Whether a fault is of what this reward reads or computes."""
+        return fault.name in self._names
+
+    @property
+    def inputs(self) -> Sequence[int]:
+        """The nodes of the graph that the program reads, in order."""
+        return self._needs.inputs
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -2,7 +2,15 @@
 
 from derl_runtime.data.places import JSON_SUFFIXES, PARQUET_SUFFIXES
 from derl_runtime.data.problems import DataError, DataProblem
-from derl_runtime.data.rollouts import Part, Rollouts, Watch, read_logs, read_rows, rollouts_of
+from derl_runtime.data.rollouts import (
+    Part,
+    Rollouts,
+    Watch,
+    listed,
+    read_logs,
+    read_rows,
+    rollouts_of,
+)
 from derl_runtime.data.writing import replacing, write_batches, write_rows
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "Part",
     "Rollouts",
     "Watch",
+    "listed",
     "read_logs",
     "read_rows",
     "replacing",

@@ -86,7 +86,10 @@ class _Looked:
             if name in block.columns:
                 seen.add(block.columns[name])
         for name, keys in self.keys.items():
-            keys.add(block.columns.get(name, [None] * block.rows))
+            if name in block.columns:
+                keys.add(block.columns[name])
+            else:
+                keys.lack(block.rows)
         if whole:
             self._conversations(block)
         self.rows += block.rows
@@ -96,7 +99,7 @@ class _Looked:
             values = block.columns.get(name, ())
             if str(getattr(values, "type", "")) in ("string", "large_string"):
                 continue
-            if any(map(conversations.is_conversation, _listed(values))):
+            if any(map(conversations.is_conversation, listed(values))):
                 self.sources[name] = None
         if self.sources and not self.truncated and "truncated" not in self.names:
             found = conversations.column("truncated", _lists(block.columns))
@@ -224,7 +227,7 @@ class Rollouts:
         columns: Columns = {name: [] for name in self.names}
         for part in self.parts():
             for name, values in part.columns.items():
-                columns[name] += _listed(values)
+                columns[name] += listed(values)
         return columns
 
     def _told(
@@ -297,13 +300,14 @@ class _Unwatched:
         pass
 
 
-def _listed(values: Any) -> list[Any]:
+def listed(values: Any) -> list[Any]:
+    """The values of a column as a list of Python's."""
     found: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     return found
 
 
 def _lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: _listed(values) for name, values in columns.items()}
+    return {name: listed(values) for name, values in columns.items()}
 
 
 def rollouts_of(

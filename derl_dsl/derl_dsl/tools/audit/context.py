@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from derl_dsl.tools.audit.statistics import Array, Misorder, Rows, directions, misorder
-from derl_dsl.tools.evaluate.evaluation import Component, Evaluation, Question, evaluate
-from derl_dsl.tools.evaluate.summary import group_codes
-from derl_dsl.tools.pages.excerpts import texts
+from derl_dsl.tools.evaluate.evaluation import Component, Data, Evaluation, Question, evaluate
+from derl_dsl.tools.evaluate.infer import mentioned
+from derl_dsl.tools.evaluate.kept import Kept
+from derl_dsl.tools.pages.excerpts import text_column, text_of
+from derl_grammar.types import List
 from derl_primitives.suites import find_suite
+from derl_runtime.data import Part, Rollouts, listed, rollouts_of
 from derl_runtime.reading import ColumnError
 
-Data = Mapping[str, Sequence[Any]]
 # Columns that commonly say which rollouts belong to one prompt, the surest first.
 _GROUPS = ("group", "group_id", "problem_id", "prompt_id", "prompt", "prompts", "question")
 PAIRS = 20
@@ -25,11 +24,10 @@ PAIRS = 20
 
 @dataclass(frozen=True)
 class Context:
-    """The rollouts as the rules see them; absent outcome, groups, texts are None."""
+    """The rollouts as the rules see them; absent outcome, groups, lengths are None."""
 
     evaluation: Evaluation
-    groups: Rows | None
-    texts: Sequence[str | None] | None
+    rollouts: Rollouts
     length: Array | None
     length_unit: str
 
@@ -42,6 +40,11 @@ class Context:
     def parts(self) -> tuple[Component, ...]:
         """The inputs and named parts."""
         return self.evaluation.components[:-1]
+
+    @property
+    def groups(self) -> Rows | None:
+        """The group of each row as a number, (B,)."""
+        return self.evaluation.codes
 
     @property
     def outcome(self) -> Array | None:
@@ -60,7 +63,7 @@ class Context:
     @cached_property
     def directions(self) -> dict[str, float]:
         """How the reward moves with each input and part, the others held."""
-        return directions({c.name: c.values for c in self.parts}, self.reward.values)
+        return directions({c.name: c.kept for c in self.parts}, self.reward.kept)
 
 
 def build_context(question: Question, data: Data) -> Context:
@@ -68,38 +71,30 @@ def build_context(question: Question, data: Data) -> Context:
 
     Raises what `evaluate` raises, and ColumnError for an outcome outside [0, 1].
     """
+    rollouts = rollouts_of(data)
     if question.outcome is None and question.suite is not None:
         question = replace(question, outcome=find_suite(question.suite).outcome)
+    words = mentioned(f"{question.text}\n{question.outcome or ''}")
+    rollouts.look([*words, "completion_ids"], _GROUPS if question.group is None else ())
     if question.group is None:
-        question = replace(question, group=likely_group(data))
-    if question.group is not None and question.group in data:
-        data = {**data, question.group: _keys(data[question.group])}
-    evaluation = evaluate(question, data)
+        question = replace(question, group=likely_group(rollouts))
+    lengths = _Lengths(rollouts)
+    evaluation = evaluate(question, rollouts, lengths.add, *lengths.names)
     if evaluation.outcome is not None:
         _in_unit_range(str(question.outcome), evaluation.outcome)
-    groups = None if question.group is None else group_codes(data[question.group])
-    found = texts(data)
-    length, unit = _lengths(data, found)
-    return Context(evaluation, groups, found, length, unit)
+    return Context(evaluation, rollouts, lengths.found(), lengths.unit)
 
 
 def likely_group(data: Data) -> str | None:
     """A column whose name and values say which rollouts belong to one prompt."""
+    rollouts = rollouts_of(data)
+    rollouts.look((), _GROUPS)
     for name in _GROUPS:
-        if name in data and None not in data[name]:
-            keys = _keys(data[name])
-            # Groups hold several rows each; a name that differs in each row is none.
-            if 1 < len(set(keys)) <= len(keys) / 2:
-                return name
+        keys = rollouts.keys(name)
+        # Groups hold several rows each; a name that differs in each row is none.
+        if keys.missing is None and 1 < int(keys.codes().max(initial=-1)) + 1 <= keys.rows / 2:
+            return name
     return None
-
-
-def _keys(values: Sequence[Any]) -> list[Any]:
-    """Group keys that can be compared: a prompt of messages by its JSON text."""
-    return [
-        json.dumps(v, sort_keys=True, default=str) if isinstance(v, list | dict) else v
-        for v in values
-    ]
 
 
 def _in_unit_range(name: str, outcome: Array) -> None:
@@ -112,15 +107,24 @@ def _in_unit_range(name: str, outcome: Array) -> None:
         )
 
 
-def _lengths(data: Data, completions: Sequence[str | None] | None) -> tuple[Array | None, str]:
+class _Lengths:
     """The length of each completion: in tokens where they are there, else in characters."""
-    ids = data.get("completion_ids")
-    if ids is not None and all(v is None or isinstance(v, list) for v in ids):
-        return _sizes(ids), "tokens"
-    if completions is not None:
-        return _sizes(completions), "characters"
-    return None, "characters"
 
+    def __init__(self, rollouts: Rollouts) -> None:
+        in_tokens = isinstance(rollouts.type_of("completion_ids"), List)
+        name = "completion_ids" if in_tokens else text_column(rollouts)
+        self.unit = "tokens" if in_tokens else "characters"
+        self.names = [] if name is None else [name]
+        self.sizes = Kept()
 
-def _sizes(values: Sequence[Any]) -> Array:
-    return np.array([np.nan if v is None else len(v) for v in values], dtype=np.float64)
+    def add(self, part: Part) -> None:
+        """The lengths of more rows."""
+        for name in self.names:
+            values = listed(part.columns[name])
+            values = values if self.unit == "tokens" else [text_of(v) for v in values]
+            sizes = [np.nan if v is None else len(v) for v in values]
+            self.sizes.add(np.array(sizes, dtype=np.float64))
+
+    def found(self) -> Array | None:
+        """The lengths of all rows."""
+        return self.sizes.whole() if self.names else None

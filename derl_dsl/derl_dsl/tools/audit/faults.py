@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from derl_dsl.prove.checked import Checked
-from derl_dsl.tools.evaluate.infer import infer_type
 from derl_grammar.diagnostics import Code, Diagnostic, define
 from derl_grammar.visible import visible
 from derl_runtime.batch import Batch
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError
+from derl_runtime.seen import infer_type
 from derl_runtime.sources import Apply, Column
 
 MISSING_COLUMN = define(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from derl_dsl.tools.audit.codes import MENDS
 from derl_grammar.diagnostics import Code, Severity
@@ -63,10 +66,9 @@ def finding(
     subject: str,
     measure: Measure,
     message: str,
-    rows: Iterable[int] = (),
+    rows: Sequence[int] | NDArray[np.int64] = (),
 ) -> Finding:
     """A finding of `code`; of the rows the first few are kept."""
-    listed = [int(row) for row in rows]
     return Finding(
         code.code,
         code.title,
@@ -77,6 +79,6 @@ def finding(
         measure.threshold,
         measure.limit,
         message,
-        tuple(listed[:SHOWN_ROWS]),
-        len(listed),
+        tuple(int(row) for row in rows[:SHOWN_ROWS]),
+        len(rows),
     )

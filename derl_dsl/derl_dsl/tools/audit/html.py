@@ -76,7 +76,7 @@ def _pair(audit: Audit, pair: Pair) -> str:
 
 def _side(audit: Audit, kind: str, side: Side) -> str:
     values = ", ".join(f"{_text(k)} = {number(v)}" for k, v in side.components.items())
-    text = None if audit.context.texts is None else audit.context.texts[side.row]
+    text = audit.texts.get(side.row)
     shown = "" if text is None else f"<pre>{escape(excerpt(text, _EXCERPT, breaks=True))}</pre>"
     return (
         f"<div class=side><p><span class='key {kind}'></span>{kind}, row {side.row}: "

@@ -13,7 +13,7 @@ import numpy as np
 from derl_dsl.tools.audit import codes
 from derl_dsl.tools.audit.context import Context
 from derl_dsl.tools.audit.findings import Finding, Measure, Verdict, finding
-from derl_dsl.tools.audit.statistics import at_bound, outliers, relate
+from derl_dsl.tools.audit.statistics import Rows, at_bound, outliers, relate
 from derl_dsl.tools.evaluate import summary
 from derl_dsl.tools.pages.numbers import number, share, signed
 
@@ -72,11 +72,12 @@ def flat_groups(context: Context) -> list[Finding]:
     return [finding(codes.FLAT_GROUPS, verdict, REWARD, measure, message, _flat_rows(context))]
 
 
-def _flat_rows(context: Context) -> list[int]:
+def _flat_rows(context: Context) -> Rows:
     """The first row of each flat group."""
     assert context.groups is not None
-    first = np.unique(context.groups, return_index=True)[1]
-    return [int(row) for row in first[summary.flat_groups(context.reward.values, context.groups)]]
+    # Groups are numbered as they first occur.
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(context.groups), prepend=-1) > 0)
+    return first[summary.flat_groups(context.reward.values, context.groups)]
 
 
 def contrary_components(context: Context) -> list[Finding]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from derl_dsl.tools.audit.context import Context, Data, build_context
+from derl_dsl.tools.audit.context import Context, build_context
 from derl_dsl.tools.audit.findings import VERDICTS, Finding
 from derl_dsl.tools.audit.rules import RULES
 from derl_dsl.tools.audit.statistics import relate
-from derl_dsl.tools.evaluate.evaluation import Component, Question, finite
-from derl_dsl.tools.pages.excerpts import excerpt
+from derl_dsl.tools.evaluate.evaluation import Component, Data, Question, finite
+from derl_dsl.tools.pages.excerpts import excerpt, text_column, text_of
+from derl_runtime.seen import text_key
 
 _EXCERPT = 300
 
@@ -36,11 +38,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All findings, the worst first, and the widest misordered pairs."""
+    """All findings, the worst first, and the widest misordered pairs with their rows' texts."""
 
     context: Context
     findings: tuple[Finding, ...]
     pairs: tuple[Pair, ...]
+    texts: Mapping[int, str | None]
 
     @property
     def ok(self) -> bool:
@@ -63,29 +66,35 @@ def audit(question: Question, data: Data) -> Audit:
     context = build_context(question, data)
     found = [f for rule in RULES for f in rule(context)]
     found.sort(key=lambda f: VERDICTS.index(f.verdict))
-    return Audit(context, tuple(found), _pairs(context, data))
+    return Audit(context, tuple(found), *_pairs(context))
 
 
-def _pairs(context: Context, data: Data) -> tuple[Pair, ...]:
+def _pairs(context: Context) -> tuple[tuple[Pair, ...], dict[int, str | None]]:
+    """The widest misordered pairs, and the completions of their rows."""
     if context.misorder is None:
-        return ()
+        return (), {}
     group = context.evaluation.question.group
-    return tuple(
-        Pair(
-            None if group is None else excerpt(str(data[group][wrong]), 60),
-            _side(context, right),
-            _side(context, wrong),
-        )
-        for right, wrong in context.misorder.examples
-    )
+    name = text_column(context.rollouts)
+    rows = [row for pair in context.misorder.examples for row in pair]
+    read = context.rollouts.some(rows, [n for n in (group, name) if n is not None])
+    texts = {row: None if name is None else text_of(read[row][name]) for row in rows}
+    pairs = []
+    for right, wrong in context.misorder.examples:
+        sides = (_side(context, row, texts[row]) for row in (right, wrong))
+        pairs.append(Pair(None if group is None else _key(read[wrong][group]), *sides))
+    return tuple(pairs), texts
 
 
-def _side(context: Context, row: int) -> Side:
-    text = None if context.texts is None else context.texts[row]
+def _key(value: Any) -> str:
+    return excerpt(text_key(value) if isinstance(value, list | dict) else str(value), 60)
+
+
+def _side(context: Context, row: int, text: str | None) -> Side:
+    at = slice(row, row + 1)
     return Side(
         row,
-        float(context.reward.values[row]),
-        {c.name: float(c.values[row]) for c in context.parts},
+        float(context.reward.kept[at][0]),
+        {c.name: float(c.kept[at][0]) for c in context.parts},
         None if text is None else excerpt(text, _EXCERPT),
     )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.tools.evaluate.summary import agree
+from derl_dsl.tools.evaluate.summary import correlation
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
+# Of millions of rows so many are worked on at once.
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,16 @@ def ranks(values: Array) -> Array:
     >>> ranks(np.array([5.0, 1.0, 5.0])).tolist()
     [1.5, 0.0, 1.5]
     """
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    shared = np.cumsum(counts) - counts + (counts - 1) / 2
-    found: Array = shared[place].astype(np.float64)
+    ordered = np.sort(values)
+    first = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
+    distinct = ordered[first]
+    counts = np.diff(first, append=len(ordered))
+    del ordered
+    shared = first + (counts - 1) / 2
+    found = np.empty(len(values))
+    for start in range(0, len(values), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        found[part] = shared[np.searchsorted(distinct, values[part])]
     return found
 
 
@@ -80,10 +90,13 @@ def relate(x: Array, y: Array) -> Relation:
     (3, 1.0)
     """
     both = ~np.isnan(x) & ~np.isnan(y)
-    x, y = x[both], y[both]
-    if len(x) < 2:
-        return Relation(len(x), None, None)
-    return Relation(len(x), agree(x, y).correlation, agree(ranks(x), ranks(y)).correlation)
+    count = int(both.sum())
+    if count < 2:
+        return Relation(count, None, None)
+    pearson = correlation(x, y)
+    x = ranks(x[both])
+    y = ranks(y[both])
+    return Relation(count, pearson, correlation(x, y))
 
 
 def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Misorder:
@@ -92,11 +105,45 @@ def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Miso
     >>> misorder(np.array([0.2, 0.9]), np.array([1.0, 0.0]), np.array([0, 0]), 5)
     Misorder(pairs=1, above=1, tied=0, rows=(1,), examples=((0, 1),))
     """
-    rows = np.flatnonzero(~np.isnan(reward) & ~np.isnan(outcome))
-    if not len(rows):
+    known = ~np.isnan(reward) & ~np.isnan(outcome)
+    counts = np.zeros(3, dtype=np.int64)
+    above: list[tuple[Array, Rows]] = []
+    widest: list[tuple[Array, Rows, Rows]] = []
+    for rows in _whole_groups(groups, known):
+        group, right = groups[rows] - groups[rows].min(), outcome[rows] > 0.5
+        counts += _counts(reward[rows], group, right)
+        above.append(_above(rows, reward[rows], group, right))
+        widest.append(_widest(rows, reward[rows], group, right, examples))
+    if not above:
         return Misorder(0, 0, 0, (), ())
-    group, right = groups[rows], outcome[rows] > 0.5
-    _, level = np.unique(reward[rows], return_inverse=True)
+    gaps, found = (np.concatenate(columns) for columns in zip(*above, strict=True))
+    found = found[np.lexsort((found, -gaps))]
+    wide, good, bad = (np.concatenate(columns) for columns in zip(*widest, strict=True))
+    order = [i for i in np.argsort(-wide, kind="stable")[:examples] if wide[i] > 0]
+    pairs = tuple((int(good[i]), int(bad[i])) for i in order)
+    every, wrong, tied = (int(count) for count in counts)
+    return Misorder(every, wrong, tied, tuple(found.tolist()), pairs)
+
+
+def _whole_groups(groups: Rows, known: NDArray[np.bool_]) -> Iterator[Rows]:
+    """The known rows, some hundred thousand at a time, those of a group together."""
+    order = np.argsort(groups, kind="stable")
+    order = order[known[order]]
+    start = 0
+    while start < len(order):
+        end = min(start + _CHUNK, len(order))
+        last = groups[order[end - 1]]
+        while end < len(order) and groups[order[end]] == last:
+            step = order[end : end + _CHUNK]
+            end += int((groups[step] == last).sum())
+        yield np.sort(order[start:end])
+        start = end
+
+
+def _counts(reward: Array, group: Rows, right: NDArray[np.bool_]) -> list[int]:
+    """The pairs of a right and a wrong row of one group, those in which the wrong one is above, and
+    those that tie."""
+    _, level = np.unique(reward, return_inverse=True)
     # One key orders by group, then by reward: a group's wrong rows are one stretch of it.
     span = int(level.max()) + 1
     key = group * span + level
@@ -105,28 +152,21 @@ def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Miso
     last = np.searchsorted(wrong, (group[right] + 1) * span)
     below = np.searchsorted(wrong, key[right], side="left")
     not_above = np.searchsorted(wrong, key[right], side="right")
-    return Misorder(
-        pairs=int((last - first).sum()),
-        above=int((last - not_above).sum()),
-        tied=int((not_above - below).sum()),
-        rows=_above(rows, reward[rows], group, right),
-        examples=_widest(rows, reward[rows], group, right, examples),
-    )
+    return [int((a - b).sum()) for a, b in ((last, first), (last, not_above), (not_above, below))]
 
 
-def _above(rows: Rows, reward: Array, group: Rows, right: NDArray[np.bool_]) -> tuple[int, ...]:
-    """The wrong rows that outscore the lowest right one of their group."""
+def _above(rows: Rows, reward: Array, group: Rows, right: NDArray[np.bool_]) -> tuple[Array, Rows]:
+    """The wrong rows that outscore the lowest right one of their group, and by how much."""
     lowest = np.full(int(group.max()) + 1, np.inf)
     np.minimum.at(lowest, group[right], reward[right])
     found = np.flatnonzero(~right & (reward > lowest[group]))
-    widest = np.argsort(lowest[group[found]] - reward[found], kind="stable")
-    return tuple(rows[found[widest]].tolist())
+    return reward[found] - lowest[group[found]], rows[found]
 
 
 def _widest(
     rows: Rows, reward: Array, group: Rows, right: NDArray[np.bool_], count: int
-) -> tuple[tuple[int, int], ...]:
-    """Of each group the lowest right and the highest wrong row, the widest gap first."""
+) -> tuple[Array, Rows, Rows]:
+    """Of each group the lowest right and the highest wrong row, and how far they are apart."""
     order = np.lexsort((reward, group))
     good, bad = order[right[order]], order[~right[order]][::-1]
     if len(np.unique(group)) > 1:
@@ -137,9 +177,7 @@ def _widest(
     else:
         shown = min(len(good), len(bad), count)
         good, bad = good[:shown], bad[:shown]
-    gap = reward[bad] - reward[good]
-    widest = np.argsort(-gap, kind="stable")[:count]
-    return tuple((int(rows[good[i]]), int(rows[bad[i]])) for i in widest if gap[i] > 0)
+    return reward[bad] - reward[good], rows[good], rows[bad]
 
 
 def at_bound(values: Array) -> tuple[float, float, Rows]:
@@ -174,8 +212,7 @@ def outliers(values: Array, distance: float, few: float) -> Outliers | None:
             return None
         rest = present[~far]
         far &= (present < rest.min()) | (present > rest.max())
-    ordered = np.argsort(-off, kind="stable")
-    found = rows[ordered[far[ordered]]]
+    found = rows[far][np.argsort(-off[far], kind="stable")]
     most = float(off.max() / spread) if spread > 0 else None
     return Outliers(found, most, _stretch(present, far))
 
@@ -186,21 +223,43 @@ def _stretch(values: Array, far: NDArray[np.bool_]) -> float:
     return float(values.max() - values.min()) / inner if inner > 0 else np.inf
 
 
-def directions(components: Mapping[str, Array], reward: Array) -> dict[str, float]:
+class Sliced(Protocol):
+    """A column that gives some of its values at a time."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice) -> Array: ...
+
+
+def directions(components: Mapping[str, Sliced], reward: Sliced) -> dict[str, float]:
     """How the reward moves with each component, the others held: standardised slopes.
 
     From a least-squares fit over the rows where all apply; 0 for what does not vary there.
     """
     if not components:
         return {}
-    table = np.column_stack([*components.values(), reward])
-    table = table[~np.isnan(table).any(axis=1)]
-    if len(table) < 2:
+    columns = [*components.values(), reward]
+    count, largest, sums = 0, np.zeros(len(columns)), np.zeros(len(columns))
+    for table in _tables(columns):
+        count += len(table)
+        largest = np.maximum(largest, np.abs(table).max(axis=0, initial=0.0))
+    if count < 2:
         return dict.fromkeys(components, 0.0)
-    largest = np.abs(table).max(axis=0)
-    table = table / np.where(largest > 0, largest, 1.0)
-    table = table - table.mean(axis=0)
-    deviation = table.std(axis=0)
-    table = table / np.where(deviation > 1e-12, deviation, np.inf)
-    slopes = np.linalg.lstsq(table[:, :-1], table[:, -1], rcond=None)[0]
+    largest = np.where(largest > 0, largest, 1.0)
+    for table in _tables(columns):
+        sums += (table / largest).sum(axis=0)
+    products = np.zeros((len(columns), len(columns)))
+    for table in _tables(columns):
+        centred = table / largest - sums / count
+        products += centred.T @ centred
+    deviation = np.sqrt(np.diag(products) / count)
+    deviation = np.where(deviation > 1e-12, deviation, np.inf)
+    products /= count * np.outer(deviation, deviation)
+    slopes = np.linalg.lstsq(products[:-1, :-1], products[:-1, -1], rcond=1e-10)[0]
     return dict(zip(components, map(float, slopes), strict=True))
+
+
+def _tables(columns: Sequence[Sliced]) -> Iterator[Array]:
+    """The rows where all columns apply, some at a time."""
+    for start in range(0, len(columns[0]), _CHUNK):
+        table = np.column_stack([c[start : start + _CHUNK] for c in columns])
+        yield table[~np.isnan(table).any(axis=1)]

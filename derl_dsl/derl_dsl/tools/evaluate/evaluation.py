@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from derl_dsl.elaborate.custom import REGISTRY
-from derl_dsl.score.reward import Reward, RewardError, Scores, compile
-from derl_dsl.tools.evaluate.infer import infer_columns
-from derl_dsl.tools.evaluate.summary import Agreement, Summary, agree, group_codes, summarise
+from derl_dsl.score.reward import Reward, RewardError, compile
+from derl_dsl.tools.evaluate.infer import infer_columns, mentioned
+from derl_dsl.tools.evaluate.kept import Array, Kept, Rows
+from derl_dsl.tools.evaluate.scoring import Scored, See, score_rollouts
+from derl_dsl.tools.evaluate.summary import Agreement, Summary, agree, summarise
 from derl_grammar.limits import WIDE
 from derl_grammar.types import Type
 from derl_primitives.suites import find_suite
+from derl_runtime.data import Rollouts, rollouts_of
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError
 
-Array = NDArray[np.float64]
-Data = Mapping[str, Sequence[Any]]
+Data = Any
+"""What `derl_runtime.data.rollouts_of` takes: columns, a table or frame, a list of rows, paths."""
+_SHOWN_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,57 +44,78 @@ class Component:
 
     name: str
     kind: str
-    values: Array
+    kept: Kept
     summary: Summary
+
+    @property
+    def values(self) -> Array:
+        """The (B,) values, made anew each time."""
+        return self.kept.whole()
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What came out.
 
-    `groups` is the number of groups, None without a group column; `outcome` holds the (B,) values
-    of the question's outcome, None without one.
+    `codes` numbers the group of each row, None without a group column; `right` holds the values of
+    the question's outcome, None without one.
     """
 
     question: Question
     rows: int
-    groups: int | None
+    codes: Rows | None
     components: tuple[Component, ...]
     faults: tuple[Fault, ...]
     agreement: Agreement | None
-    outcome: Array | None
+    right: Kept | None
+
+    @property
+    def groups(self) -> int | None:
+        """The number of groups, None without a group column."""
+        return None if self.codes is None else int(self.codes.max(initial=-1)) + 1
+
+    @property
+    def outcome(self) -> Array | None:
+        """The (B,) values of the outcome, None without one; made anew each time."""
+        return None if self.right is None else self.right.whole()
 
 
-def evaluate(question: Question, data: Data) -> Evaluation:
+def evaluate(question: Question, data: Data, see: See | None = None, *also: str) -> Evaluation:
     """Score the rows of `data` and summarise every component.
 
-    Raises RewardError for a program with errors, ColumnError for a missing or wrongly typed column,
+    `see` is shown each part of the rows as it is scored, with the columns `also`. Raises
+    RewardError for a program with errors, ColumnError for a missing or wrongly typed column,
     ValueError for an unknown suite, type or backend.
     """
-    reward = compile_for(question, data)
-    scores = reward.score(data, group=question.group, uneven=True)
-    codes = None if question.group is None else group_codes(_keys(data, question.group))
+    rollouts = rollouts_of(data)
+    texts = f"{question.text}\n{question.outcome or ''}"
+    rollouts.look(mentioned(texts), [] if question.group is None else [question.group])
+    reward = compile_for(question, rollouts)
+    outcome = None if question.outcome is None else _outcome(question, question.outcome, rollouts)
+    codes = None if question.group is None else group_of(rollouts, question.group)
+    rewards = [reward, *([] if outcome is None else [outcome])]
+    found, *told = score_rollouts(rewards, rollouts, [codes, None][: len(rewards)], also, see)
     columns = [
-        *(("input", name, values) for name, values in _inputs(scores).items()),
+        *(("input", name, kept) for name, kept in _inputs(found).items()),
         # A parameter is a constant that the author named, not a component to look at.
-        *(("part", n, values) for n, values in scores.parts.items() if n not in reward.params),
-        ("reward", "reward", scores.values),
+        *(("part", n, kept) for n, kept in found.parts.items() if n not in reward.params),
+        ("reward", "reward", found.values),
     ]
-    components = [Component(name, kind, v, summarise(v, codes)) for kind, name, v in columns]
-    outcome = _outcome(question, data)
+    components = [Component(n, kind, k, summarise(k.whole(), codes)) for kind, n, k in columns]
+    right = told[0].values if told else None
     return Evaluation(
         question=question,
-        rows=len(scores.values),
-        groups=None if codes is None else int(codes.max(initial=-1)) + 1,
+        rows=rollouts.rows,
+        codes=codes,
         components=tuple(components),
-        faults=tuple(scores.faults),
-        agreement=None if outcome is None else agree(scores.values, outcome),
-        outcome=outcome,
+        faults=found.faults,
+        agreement=None if right is None else agree(found.values.whole(), right.whole()),
+        right=right,
     )
 
 
 def compile_for(question: Question, data: Data) -> Reward:
-    """The reward of a question, with the columns that the data has.
+    """The reward of a question, with the columns that the data has and nobody declared.
 
     Raises RewardError for a program with errors, ValueError for an unknown suite, type or backend.
     """
@@ -109,58 +133,44 @@ def _compile(question: Question, text: str, data: Data) -> Reward:
     return compile(text, question.suite, columns, backend=question.backend, limits=WIDE)
 
 
-def _inputs(scores: Scores) -> dict[str, Array]:
+def _inputs(found: Scored) -> dict[str, Kept]:
     """The numbers and conditions that the reward is made of, unless a part is just that."""
-    parts = list(scores.parts.values())
-    return {
-        name: values
-        for name, values in scores.inputs.items()
-        if not any(np.array_equal(values, part, equal_nan=True) for part in parts)
-    }
+    parts = list(found.parts.values())
+    return {n: kept for n, kept in found.inputs.items() if not any(map(kept.equals, parts))}
 
 
-def column(data: Data, name: str) -> Sequence[Any]:
-    """One column of the data; ColumnError when it is not there."""
-    if name not in data:
-        raise ColumnError(
-            f"the column {name!r} is missing; the data has: {', '.join(sorted(data))}"
-        )
-    return data[name]
+def group_of(rollouts: Rollouts, name: str) -> Rows:
+    """The group of each row as a number, (B,); ColumnError for a column that names none."""
+    if name not in rollouts:
+        have = ", ".join(sorted(rollouts.names))
+        raise ColumnError(f"the column {name!r} is missing; the data has: {have}")
+    return rollouts.keys(name).codes()
 
 
-def _keys(data: Data, name: str) -> Sequence[Any]:
-    keys = column(data, name)
-    for row, key in enumerate(keys):
-        if key is None or isinstance(key, list | dict) or key != key:
-            raise ColumnError(
-                f"the group column {name!r} must name a group in each row, "
-                f"but row {row} holds {key!r:.60}"
-            )
-    return keys
-
-
-def _outcome(question: Question, data: Data) -> Array | None:
-    if question.outcome is None:
-        return None
+def _outcome(question: Question, text: str, rollouts: Rollouts) -> Reward:
     try:
-        outcome = _compile(question, question.outcome, data)
+        return _compile(question, text, rollouts)
     except RewardError as error:
         first = error.diagnostics[0].message
-        raise ValueError(f"the outcome {question.outcome!r} cannot be used: {first}") from error
-    return outcome.score(data).values
+        raise ValueError(f"the outcome {text!r} cannot be used: {first}") from error
 
 
-def scores_table(evaluation: Evaluation, data: Data) -> dict[str, Sequence[Any]]:
-    """The columns to write: row (from 0), the group, then the components in order."""
-    table: dict[str, Sequence[Any]] = {"row": list(range(evaluation.rows))}
+def scores_table(evaluation: Evaluation, data: Data) -> Iterator[dict[str, Any]]:
+    """The columns to write, part by part: row (from 0), the group, then the components in order."""
     group = evaluation.question.group
-    if group is not None:
-        table[group] = data[group]
+    names = ["row", *([] if group is None else [group])]
+    kept: dict[str, Kept] = {}
     for component in evaluation.components:
         name = component.name
-        name = name if name not in table else f"{name} ({component.kind})"
-        table[name] = component.values.tolist()
-    return table
+        taken = name in names or name in kept
+        kept[f"{name} ({component.kind})" if taken else name] = component.kept
+    for part in rollouts_of(data).parts(names[1:], "writing the scores"):
+        rows = np.arange(part.first, part.first + part.rows)
+        table: dict[str, Any] = {"row": rows}
+        if group is not None:
+            values = part.columns[group]
+            table[group] = values.to_pylist() if hasattr(values, "to_pylist") else values
+        yield table | {name: one.take(rows) for name, one in kept.items()}
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -177,10 +187,21 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
             {"name": c.name, "kind": c.kind, **asdict(c.summary)} for c in evaluation.components
         ],
         "faults": [asdict(fault) for fault in evaluation.faults],
-        "outcome": None if agreement is None else {"name": question.outcome, **asdict(agreement)},
+        "outcome": None if agreement is None else {"name": question.outcome, **_agreed(agreement)},
     }
     plain: dict[str, Any] = finite(record)
     return plain
+
+
+def _agreed(found: Agreement) -> dict[str, Any]:
+    """The agreement with the first of the rows that disagree, and how many they are."""
+    rows = found.disagreements
+    shown = None if rows is None else rows[:_SHOWN_ROWS]
+    return {
+        **asdict(found),
+        "disagreements": shown,
+        "disagreeing": None if rows is None else len(rows),
+    }
 
 
 def finite(value: Any) -> Any:

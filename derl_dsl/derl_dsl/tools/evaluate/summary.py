@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 BINS = 8
+# Of millions of rows so many are worked on at once where a whole column more would be in the way.
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,12 @@ def summarise(values: Array, groups: NDArray[np.int64] | None = None, bins: int 
         low, high = float(present.min()), float(present.max())
         # Around the first value: equal values then have exactly no deviation.
         shifted = present - present[0]
-        mean = float(np.clip(present[0] + shifted.mean(), low, high))
-        std = float(shifted.std())
+        middle = shifted.mean()
+        mean = float(np.clip(present[0] + middle, low, high))
+        shifted -= middle
+        shifted *= shifted
+        std = float(np.sqrt(shifted.mean()))
+        del shifted
     flat = None if groups is None else zero_variance_groups(values, groups)
     missing = 1 - len(present) / len(values) if len(values) else 0.0
     return Summary(len(values), missing, mean, std, low, high, flat, histogram(present, bins))
@@ -102,11 +108,13 @@ def flat_groups(values: Array, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
     >>> flat_groups(np.array([1.0, 0.0, 1.0]), group_codes(["a", "a", "b"])).tolist()
     [False, True]
     """
-    applies = ~np.isnan(values)
     count = int(groups.max(initial=-1)) + 1
     lows, highs = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(lows, groups[applies], values[applies])
-    np.maximum.at(highs, groups[applies], values[applies])
+    for start in range(0, len(values), _CHUNK):
+        some, inside = values[start : start + _CHUNK], groups[start : start + _CHUNK]
+        applies = ~np.isnan(some)
+        np.minimum.at(lows, inside[applies], some[applies])
+        np.maximum.at(highs, inside[applies], some[applies])
     return ~(highs > lows)
 
 
@@ -123,8 +131,10 @@ def histogram(present: Array, bins: int = BINS) -> Histogram:
     width = high / 2 - low / 2
     if width == 0:
         return Histogram(low, high, (len(present),))
-    place = (present / 2 - low / 2) / width * bins
-    counts = np.bincount(np.minimum(place.astype(np.int64), bins - 1), minlength=bins)
+    counts = np.zeros(bins, dtype=np.int64)
+    for start in range(0, len(present), _CHUNK):
+        place = (present[start : start + _CHUNK] / 2 - low / 2) / width * bins
+        counts += np.bincount(np.minimum(place.astype(np.int64), bins - 1), minlength=bins)
     return Histogram(low, high, tuple(int(n) for n in counts))
 
 
@@ -135,29 +145,63 @@ def agree(reward: Array, outcome: Array) -> Agreement:
     >>> a.disagreements, a.ranking
     ((2,), 0.75)
     """
-    both = ~np.isnan(reward) & ~np.isnan(outcome)
-    x, y = reward[both], outcome[both]
+    rows, binary, different = 0, True, [np.zeros(0, np.int64)]
+    for start, both, x, y in _known(reward, outcome):
+        rows += len(x)
+        binary = binary and bool((((x == 0) | (x == 1)) & ((y == 0) | (y == 1))).all())
+        if binary:
+            different.append(start + np.flatnonzero(both)[x != y])
     share, others = None, None
-    if len(x) and np.isin(x, (0.0, 1.0)).all() and np.isin(y, (0.0, 1.0)).all():
-        different = np.flatnonzero(both)[x != y]
-        share, others = 1 - len(different) / len(x), tuple(int(i) for i in different)
-    return Agreement(len(x), share, others, _correlation(x, y), _ranking(x, y > 0.5))
+    if rows and binary:
+        others = tuple(np.concatenate(different).tolist())
+        share = 1 - len(others) / rows
+    return Agreement(rows, share, others, correlation(reward, outcome), _ranking(reward, outcome))
 
 
-def _correlation(x: Array, y: Array) -> float | None:
-    if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
+def _known(x: Array, y: Array) -> Iterator[tuple[int, NDArray[np.bool_], Array, Array]]:
+    """The rows where both apply, some at a time: where these begin, which apply, their values."""
+    for start in range(0, len(x), _CHUNK):
+        some, other = x[start : start + _CHUNK], y[start : start + _CHUNK]
+        both = ~np.isnan(some) & ~np.isnan(other)
+        yield start, both, some[both], other[both]
+
+
+def correlation(x: Array, y: Array) -> float | None:
+    """Pearson's correlation over the rows where both apply; None when either is constant."""
+    count, sums = 0, np.zeros(2)
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for _, _, *pair in _known(x, y):
+        if len(pair[0]):
+            count += len(pair[0])
+            low = np.minimum(low, [v.min() for v in pair])
+            high = np.maximum(high, [v.max() for v in pair])
+    if count < 2 or (low == high).any():
         return None
     # Scaled to [-1, 1] first, so that squares neither overflow nor vanish.
-    x, y = (v - v.mean() for v in (x / np.abs(x).max(), y / np.abs(y).max()))
-    size = float(np.sqrt((x * x).sum()) * np.sqrt((y * y).sum()))
-    return float(np.clip((x * y).sum() / size, -1, 1)) if size > 0 else None
+    scale = np.maximum(np.abs(low), np.abs(high))
+    for _, _, *pair in _known(x, y):
+        sums += [float((v / s).sum()) for v, s in zip(pair, scale, strict=True)]
+    products = np.zeros(3)
+    for _, _, *pair in _known(x, y):
+        a, b = (v / s - m for v, s, m in zip(pair, scale, sums / count, strict=True))
+        products += [float((a * b).sum()), float((a * a).sum()), float((b * b).sum())]
+    size = float(np.sqrt(products[1]) * np.sqrt(products[2]))
+    return float(np.clip(products[0] / size, -1, 1)) if size > 0 else None
 
 
-def _ranking(x: Array, right: NDArray[np.bool_]) -> float | None:
+def _ranking(x: Array, outcome: Array) -> float | None:
     """The Mann-Whitney share: pairs that are in order, ties half."""
-    good, bad = np.sort(x[right]), np.sort(x[~right])
+    both = ~np.isnan(x) & ~np.isnan(outcome)
+    right = both & (outcome > 0.5)
+    good, bad = x[right], x[both & ~right]
+    del both, right
     if not len(good) or not len(bad):
         return None
-    below = np.searchsorted(bad, good, side="left").sum()
-    not_above = np.searchsorted(bad, good, side="right").sum()
-    return float((below + not_above) / (2 * len(good) * len(bad)))
+    good.sort()
+    bad.sort()
+    found = 0
+    for start in range(0, len(good), _CHUNK):
+        some = good[start : start + _CHUNK]
+        found += int(np.searchsorted(bad, some, side="left").sum())
+        found += int(np.searchsorted(bad, some, side="right").sum())
+    return found / (2 * len(good) * len(bad))

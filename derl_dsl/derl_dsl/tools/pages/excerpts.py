@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from derl_grammar.visible import visible
@@ -29,15 +29,19 @@ def excerpt(text: str, width: int, breaks: bool = False) -> str:
     return f"{text[:head].rstrip()} … {text[len(text) - tail :].lstrip()}"
 
 
-def texts(data: Mapping[str, Sequence[Any]]) -> Sequence[str | None] | None:
-    """The completion of each row, None where there is none; of messages the last one's content."""
-    for name in _COLUMNS:
-        if name in data:
-            return [_text(value) for value in data[name]]
-    return None
+def text_column(names: Container[str]) -> str | None:
+    """The column that holds the completions, where there is one of a usual name."""
+    return next((name for name in _COLUMNS if name in names), None)
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
+    """A completion as text, None where there is none; of messages the last one's content."""
     if isinstance(value, list) and value and isinstance(value[-1], dict):
         value = value[-1].get("content")
     return value if isinstance(value, str) else None
+
+
+def texts(data: Mapping[str, Sequence[Any]]) -> list[str | None] | None:
+    """The completion of each row; None where no column holds them."""
+    name = text_column(data)
+    return None if name is None else [text_of(value) for value in data[name]]

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.audit.statistics import misorder
-from derl_dsl.tools.evaluate.evaluation import Question, column, evaluate
-from derl_dsl.tools.evaluate.infer import infer_type
-from derl_dsl.tools.evaluate.summary import flat_groups, group_codes
+from derl_dsl.tools.evaluate.evaluation import Question, evaluate, group_of
+from derl_dsl.tools.evaluate.summary import flat_groups
 from derl_dsl.tools.search.vocabulary import Array, Data, Feature, infer_declared, measured
 from derl_grammar.types import Type
 from derl_primitives.suites import SUITES, SuiteError, find_suite
+from derl_runtime.data import rollouts_of
 from derl_runtime.reading import ColumnError, rows_in
+from derl_runtime.seen import infer_type
 
 Rows = NDArray[np.int64]
 
@@ -185,8 +186,7 @@ def _groups(question: Question, data: Data, group_size: int | None) -> tuple[Row
         return np.arange(rows) // group_size, f"groups of {group_size} rows"
     if question.group is None:
         raise ColumnError("say which rows belong to one prompt: --group COLUMN or --group-size N")
-    keys = [str(key) for key in column(data, question.group)]
-    return group_codes(keys), f"groups by {question.group}"
+    return group_of(rollouts_of(data), question.group), f"groups by {question.group}"
 
 
 def _outcome(question: Question, data: Data) -> NDArray[np.float64]:

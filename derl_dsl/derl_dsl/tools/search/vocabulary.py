@@ -22,13 +22,13 @@ from derl_dsl.prove.analyse import Analysis
 from derl_dsl.score.binding import group_offsets, read_inputs
 from derl_dsl.score.kernels import Kernels
 from derl_dsl.score.outputs import compute
-from derl_dsl.tools.evaluate.infer import infer_type
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
 from derl_grammar.spans import Source
 from derl_grammar.types import List, Number, Text, Type
 from derl_primitives.primitive import Primitive
 from derl_runtime.batch import Batch
+from derl_runtime.seen import infer_type
 from derl_runtime.sources import Apply, Column, plain
 
 Array = NDArray[np.float64]

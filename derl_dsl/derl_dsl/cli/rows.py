@@ -1,0 +1,148 @@
+"""How the commands over rows begin and end: the reward, its settings, the data, what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from derl_dsl.cli.inputs import fail, read_sources, say, show_no_logs
+from derl_dsl.score.reward import RewardError
+from derl_grammar.diagnostics import render
+from derl_grammar.spans import Source
+from derl_runtime.data import DataError, Rollouts, rollouts_of
+from derl_runtime.reading import ColumnError
+
+DATA = (
+    "Rows: a file (.jsonl, .json, .csv, .parquet, .arrow; also .gz, .zst), a folder, a pattern "
+    "in quotes, - for standard input; again for more."
+)
+Data = Annotated[list[str], typer.Option("--data", help=DATA)]
+MaybeData = Annotated[list[str] | None, typer.Option("--data", help=DATA)]
+
+
+class Format(StrEnum):
+    """How the result is shown."""
+
+    text = "text"
+    json = "json"
+
+
+AsFormat = Annotated[Format, typer.Option("--format", help="text or json.")]
+
+
+def one_source(reward: str | None, expression: str | None) -> Source:
+    """The one reward that a command is given, as a file or as text."""
+    show_no_logs()
+    if (reward is None) == (expression is None):
+        fail("give the reward either as a file or with -e TEXT")
+    (source,) = read_sources([] if reward is None else [reward], expression)
+    return source
+
+
+def open_rows(data: Sequence[str]) -> Rollouts:
+    """The rows that a command is given; how far they are read is shown on a terminal."""
+    # Arrow's own pool keeps what it has once had.
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        rows = rollouts_of(list(data), logs=True, said=say)
+    except DataError as error:
+        fail(str(error))
+    console = Console(stderr=True)
+    if console.is_terminal:
+        rows.watch = _Bar(console, rows.size)
+    return rows
+
+
+@contextmanager
+def mistakes(rows: Rollouts | None, sources: Sequence[Source], format: Format) -> Iterator[None]:
+    """What is wrong with a reward or with rows ends the command, in a message: 1 or 2."""
+    try:
+        yield
+    except RewardError as error:
+        source = next((s for s in sources if s.text == error.source.text), sources[0])
+        show_errors(error, source, format)
+        raise typer.Exit(1) from None
+    except ColumnError as error:
+        told_of_bad_rows(rows)
+        fail(str(error) if rows is None else f"{rows.name}: {error}")
+    except (DataError, ValueError) as error:
+        told_of_bad_rows(rows)
+        fail(str(error))
+
+
+def show_errors(error: RewardError, source: Source, format: Format) -> None:
+    """List what is wrong with a reward, in the shape of `derl-dsl check`."""
+    if format is Format.json:
+        found = [d.to_json() for d in error.diagnostics]
+        record = {"path": source.path, "ok": False, "diagnostics": found, "certificate": None}
+        show_json("check", {"files": [record]})
+    else:
+        typer.echo(render(error.diagnostics, source), err=True)
+
+
+def show_json(command: str, record: Mapping[str, Any]) -> None:
+    """The result of a command as JSON; its schema counts up when a field changes its meaning."""
+    schema = {"schema": f"derl-dsl/{command}/1"}
+    typer.echo(json.dumps({**schema, **record}, ensure_ascii=False))
+
+
+def told_of_bad_rows(rows: Rollouts | None) -> bool:
+    """Tell of the rows that could not be read and were left out; whether there were any."""
+    if rows is None or not rows.bad_rows:
+        return False
+    for problem in rows.bad:
+        say(str(problem))
+    others = rows.bad_rows - len(rows.bad)
+    more = f", {others} of which are not shown" if others else ""
+    say(f"{rows.bad_rows} rows could not be read and are left out{more}")
+    return True
+
+
+def finish(rows: Rollouts | None, code: int) -> NoReturn:
+    """End with a code; with 2 where rows could not be read, for the result lacks them."""
+    raise typer.Exit(2 if told_of_bad_rows(rows) else code)
+
+
+class _Bar:
+    """How far a pass over the rows has come, at which rate, and how long it will take."""
+
+    def __init__(self, console: Console, size: int) -> None:
+        self._console, self._size = console, size
+        self._shown: Progress | None = None
+        self._task = TaskID(0)
+
+    def begin(self, title: str) -> None:
+        """A pass begins."""
+        self._shown = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+            TransferSpeedColumn(), TimeRemainingColumn(), console=self._console, transient=True,
+        )  # fmt: skip
+        self._task = self._shown.add_task(title, total=self._size)
+        self._shown.start()
+
+    def reach(self, share: float) -> None:
+        """This share of all bytes is done."""
+        if self._shown is not None:
+            self._shown.update(self._task, completed=int(share * self._size))
+
+    def end(self) -> None:
+        """The pass has ended."""
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None

@@ -1,0 +1,175 @@
+"""Rows in parts: the commands say the same however small the parts are; rows that are bad."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from derl_dsl.cli.audit import audit_command
+from derl_dsl.cli.eval import eval_command
+from derl_dsl.score.reward import compile
+from derl_dsl.tools.evaluate.scoring import score_rollouts
+from derl_runtime.data import json_rows, read_rows, rollouts_of
+
+GROUPED = """ok = exact(completion, answer)
+place = group_rank(ok + 0.01 * size)
+reward = ok + 0.1 * place - 0.1 * group_mean(boxed(completion), where=ok > 0) + 0.2 * mean(steps)
+"""
+PLAIN = "short = 1 - ramp(size, 0, 40)\nreward = exact(completion, answer) + 0.1 * short"
+
+
+def rows(count: int = 60) -> list[dict]:
+    draw = random.Random(3)
+    found = []
+    for k in range(count):
+        answer = str(draw.randrange(3))
+        text = draw.choice([f"#### {answer}", f"so \\boxed{{{answer}}}", "#### 9", "none " * 6])
+        row = {"q": f"q{draw.randrange(9)}", "completion": text, "answer": answer}
+        row |= {"size": len(text), "right": answer in text, "steps": [0.5] * draw.randrange(1, 4)}
+        if k % 17 == 5:
+            row["size"] = None
+        if k % 23 == 7:
+            row["completion"] = {"no": "text"}
+        found.append(row)
+    return found
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows()))
+    return path
+
+
+def run(command, *args: object, stdin: str | None = None):
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, list(map(str, args)), input=stdin, env={"COLUMNS": "100"})
+
+
+@pytest.mark.parametrize("text", [PLAIN, GROUPED])
+@pytest.mark.parametrize("command", [eval_command, audit_command])
+def test_parts_change_nothing(data, tmp_path, monkeypatch, text, command):
+    args = ["-e", text, "--suite", "math", "--data", data, "--outcome", "right", "--group", "q"]
+    args += ["--format", "json"]
+    expected = run(command, *args)
+    assert json.loads(expected.stdout)["schema"].startswith("derl-dsl/")
+    assert json.loads(expected.stdout)["components"][-1]["std"] > 0
+    for size in (1, 300, 2000):
+        monkeypatch.setattr(json_rows, "BLOCK_BYTES", size)
+        found = run(command, *args)
+        assert found.exit_code == expected.exit_code, found.stderr
+        assert found.stdout == expected.stdout
+    halves = []
+    for k in (0, 1):
+        half = tmp_path / f"half{k}.jsonl"
+        half.write_text("".join(json.dumps(row) + "\n" for row in rows()[30 * k : 30 * k + 30]))
+        halves += ["--data", half]
+    record = json.loads(run(command, *args[:4], *halves, *args[6:]).stdout)
+    expected = json.loads(expected.stdout)
+    assert {**record, "data": None} == {**expected, "data": None}
+
+
+@pytest.mark.parametrize("text", [PLAIN, GROUPED])
+def test_parts_score_as_score_does(data, monkeypatch, text):
+    columns = {"size": "number[0, 99]", "steps": "list[number[0, 1]]"}
+    reward = compile(text, suite="math", columns=columns)
+    whole = read_rows(data)
+    expected = reward.score(whole, group="q" if reward.uses_groups else None, uneven=True)
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 500)
+    rollouts = rollouts_of(data)
+    codes = rollouts.keys("q").codes()
+    (found,) = score_rollouts([reward], rollouts, [codes])
+    assert repr(found.values.whole().tolist()) == repr(expected.values.tolist())
+    for kept, values in ((found.parts, expected.parts), (found.inputs, expected.inputs)):
+        assert list(kept) == list(values)
+        for name in kept:
+            assert repr(kept[name].whole().tolist()) == repr(values[name].tolist())
+    assert found.faults == tuple(expected.faults)
+
+
+def test_rows_that_cannot_be_read_are_told_and_the_others_scored(data, tmp_path):
+    good = data.read_text().splitlines()
+    data.write_text("\n".join([*good[:3], '{"size": ', *good[3:], "[1]", ""]))
+    args = ["-e", PLAIN, "--suite", "math", "--data", data, "--format", "json"]
+    result = run(eval_command, *args)
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["rows"] == 60
+    assert f"{data}:4: not valid JSON: Expecting value at column 9" in result.stderr
+    assert f"{data}:62: expected a JSON object, found a list" in result.stderr
+    assert "2 rows could not be read and are left out" in result.stderr
+    audit = run(audit_command, *args, "--outcome", "right")
+    assert (audit.exit_code, json.loads(audit.stdout)["rows"]) == (2, 60)
+    out = tmp_path / "out.jsonl"
+    run(eval_command, *args[:6], "--output", out)
+    assert read_rows(out)["row"] == list(range(60))
+
+
+def test_a_column_without_any_text_is_refused_wherever_parts_end(data, monkeypatch):
+    data.write_text('{"completion": 1.5, "answer": {"a": 1}}\n' * 9)
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 100)
+    result = run(eval_command, "-e", "exact(completion, answer)", "--suite", "math", "--data", data)
+    assert result.exit_code == 2
+    assert "the column 'answer' must be text, but row 0 holds dict: {'a': 1}" in result.stderr
+
+
+def test_conversations_are_read_as_a_trainer_gives_them(tmp_path):
+    def said(text, **more):
+        return [{"role": "assistant", "content": text, **more}]
+
+    calls = [{"function": {"name": "add", "arguments": "{}"}}]
+    completions = [
+        said("#### 4"),
+        said([{"type": "text", "text": "4"}]),
+        said("no", tool_calls=calls),
+    ]
+    reward = compile("exact(completion, answer) + 0.1 * count(tool_calls)", suite="math+chat")
+    path = tmp_path / "rows.jsonl"
+    prompt = [{"role": "user", "content": "2+2?"}]
+    lines = [{"prompt": prompt, "completion": c, "answer": "4"} for c in completions]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    called = reward(prompts=[prompt] * 3, completions=completions, answer=["4"] * 3)
+    (found,) = score_rollouts([reward], rollouts_of(path, logs=True), [None])
+    assert found.values.whole().tolist() == called == [1.0, 1.0, 0.1]
+
+
+def test_standard_input_and_patterns(data, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "derl_dsl",
+        "eval",
+        "-e",
+        "size",
+        "--format",
+        "json",
+        "--data",
+    ]
+    for given, raw in (("-", data.read_bytes()), (str(tmp_path / "*.jsonl"), b"")):
+        done = subprocess.run([*command, given], input=raw, capture_output=True, check=True)
+        assert json.loads(done.stdout)["rows"] == 60
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    data, out = tmp_path / "rows.jsonl", tmp_path / "scores.jsonl"
+    with data.open("w") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows(2000)) * 40)
+    out.write_text("before\n")
+    command = [sys.executable, "-m", "derl_dsl", "eval", "-e", PLAIN, "--suite", "math"]
+    process = subprocess.Popen(
+        [*command, "--data", str(data), "--output", str(out)], stderr=subprocess.PIPE
+    )
+    while process.poll() is None and not list(tmp_path.glob(".*.part")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, b"Traceback" in said) == (130, False), said
+    assert sorted(os.listdir(tmp_path)) == ["rows.jsonl", "scores.jsonl"]
+    assert out.read_text() == "before\n"
