@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,14 +23,16 @@ from derl_dsl.cli.inputs import (
     show_no_logs,
 )
 from derl_dsl.cli.rows import Format, show_errors
-from derl_dsl.score.reward import RewardError, columns_of, compile
+from derl_dsl.score.reward import RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import finite
+from derl_dsl.tools.evaluate.scoring import read_by
 from derl_dsl.tools.evaluate.summary import group_codes
 from derl_dsl.tools.replay import Replay, Scored, page_of, replay, told
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
+from derl_runtime.batch import Batch
 from derl_runtime.data import DataError, read_logs
 from derl_runtime.reading import ColumnError
 
@@ -102,8 +104,7 @@ def _replay(
     name = group or likely_group(rows) or ("prompt" if "prompt" in rows else None)
     keys = [f"{s}\0{k}" for s, k in zip(steps, rows[name] if name else steps, strict=True)]
     codes = np.asarray(group_codes(keys))
-    scored: list[Scored] = []
-    right = None
+    rewards = []
     for source in sources:
         given = read_settings(source, *settings)
         try:
@@ -111,9 +112,18 @@ def _replay(
         except RewardError as error:
             show_errors(error, source, format)
             raise typer.Exit(1) from None
-        needed = {n: rows[n] for n in columns_of(reward) if n in rows}
-        scores = reward.score(needed, group=keys)
-        scored.append(Scored(source.path, reward, scores))
+        rewards.append(reward)
+    # One batch for all: a column is read once and a primitive computed once, whoever names it.
+    needed = {n for reward in rewards for n in read_by(reward)}
+    batch = Batch({n: rows[n] for n in rows if n in needed}, len(keys))
+    order = np.argsort(codes, kind="stable")
+    starts = np.append(np.flatnonzero(np.diff(codes[order], prepend=-1)), len(codes))
+    scored: list[Scored] = []
+    right = None
+    for source, reward in zip(sources, rewards, strict=True):
+        scores = reward.score_batch(batch, starts, order)
+        own = [fault for fault in scores.faults if reward.concerns(fault)]
+        scored.append(Scored(source.path, reward, replace(scores, faults=own)))
         right = scores.inputs.get(reward.outcome or "") if right is None else right
     values = {one.name: one.scores.values for one in scored}
     return replay(values, steps, codes, right), scored, codes

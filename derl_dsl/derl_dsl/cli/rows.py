@@ -10,7 +10,6 @@ from typing import Annotated, Any, NoReturn
 
 import pyarrow as pa
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -23,6 +22,7 @@ from rich.progress import (
 
 from derl_dsl.cli.inputs import fail, read_sources, say, show_no_logs
 from derl_dsl.score.reward import RewardError
+from derl_dsl.tools.console import Console
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 from derl_runtime.data import DataError, Rollouts, rollouts_of

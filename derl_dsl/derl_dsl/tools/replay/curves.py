@@ -49,9 +49,7 @@ def replay(
     curves = curves_of(rewards, at, order)
     right = None if outcome is None else Curve("outcome", _means(outcome, at, order))
     first = next(iter(rewards.values()))
-    apart = {
-        name: _apart(first, values, at, groups, order) for name, values in list(rewards.items())[1:]
-    }
+    apart = {name: _apart(first, values, at, groups) for name, values in list(rewards.items())[1:]}
     onset = {c.name: None if right is None else _onset(c.means, right.means, order) for c in curves}
     return Replay(order, len(at), curves, right, apart, onset)
 
@@ -87,17 +85,20 @@ def _means(values: Array, at: NDArray[np.int64], order: Sequence[int]) -> tuple[
     return tuple(found)
 
 
-def _apart(
-    a: Array, b: Array, at: NDArray[np.int64], groups: NDArray[np.int64], order: Sequence[int]
-) -> int | None:
-    for step in order:
-        rows = np.flatnonzero(at == step)
-        for g in np.unique(groups[rows]):
-            m = rows[groups[rows] == g]
-            x, y = a[m] - np.nanmean(a[m]), b[m] - np.nanmean(b[m])
-            if (np.sign(np.round(x, 9)) * np.sign(np.round(y, 9)) < 0).any():
-                return step
-    return None
+def _apart(a: Array, b: Array, at: NDArray[np.int64], groups: NDArray[np.int64]) -> int | None:
+    x, y = (np.sign(np.round(_centred(v, groups), 9)) for v in (a, b))
+    differ = x * y < 0
+    return int(at[differ].min()) if differ.any() else None
+
+
+def _centred(values: Array, groups: NDArray[np.int64]) -> Array:
+    """Values less the mean of their group, over the rollouts to which the reward applies."""
+    known = ~np.isnan(values)
+    count = int(groups.max(initial=-1)) + 1
+    sums = np.bincount(groups[known], values[known], count)
+    sizes = np.maximum(np.bincount(groups[known], minlength=count), 1)
+    found: Array = values - (sums / sizes)[groups]
+    return found
 
 
 def _onset(reward: Sequence[float], outcome: Sequence[float], order: Sequence[int]) -> int | None:
