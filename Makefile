@@ -88,6 +88,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.texts --write
 
 # Every trainer that a reward is exported for, in an environment of its own; writes the page.
 conformance: $(READY)

@@ -35,6 +35,10 @@ LONGEST_READ = 65_536
 """Characters that functions read which take longer than a search: 20 ms a megabyte are promised."""
 
 
+LONGEST_SCANNED = 262_144
+"""Characters that functions read which stop at every match, for the same reason."""
+
+
 def arrow(texts: Sequence[str]) -> Any:
     """The texts as an Arrow array; lone surrogates, which UTF-8 has not, become '?'."""
     import pyarrow as pa

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from derl_primitives.answers import marked_answer
-from derl_primitives.arrays import bools, per_row
+from derl_primitives.arrays import LONGEST_READ, bools, per_row
 from derl_primitives.correctness import per_gold
 from derl_primitives.patterns import pattern
 from derl_primitives.primitive import primitive
@@ -39,7 +39,7 @@ def chosen(text: str) -> str | None:
     if marked is not None:
         return _letter(marked)
     said = None
-    for match in _SAID().finditer(text):
+    for match in _SAID().finditer(text[-LONGEST_READ:]):
         said = (match["a"] or match["b"]).upper()
     return said or _letter(text)
 

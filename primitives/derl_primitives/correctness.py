@@ -212,6 +212,7 @@ def contains_answer(completion: Texts, answer: Texts) -> Bools:
     `5,000`, and a gold word not inside a longer word. (DERL's own code looks for the bare
     characters; nearly every text with some numbers in it then "contains" a one-digit answer.)
     A number may be written with or without thousands commas. A blank gold occurs nowhere.
+    Of a completion the last 131,072 characters are searched.
 
     >>> contains_answer(["80,000 - 10,000 = 70,000 in total", "15 apples"], ["70000", "5"]).tolist()
     [True, False]

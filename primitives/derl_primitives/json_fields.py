@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from derl_primitives.arrays import LONGEST_READ, MOST_PARTS, floats, per_row
+from derl_primitives.arrays import MOST_PARTS, floats, per_row
 from derl_primitives.layout import read_json
 from derl_primitives.numerals import held
 from derl_primitives.primitive import primitive
@@ -45,8 +45,6 @@ class _Nothing:
 
 def _at(text: str, path: str) -> Any:
     """The value at a path of a text; `_Nothing` when the text is no JSON or the path leads out."""
-    if len(text) > LONGEST_READ:
-        return _Nothing
     fine, value = read_json(text)
     if not fine:
         return _Nothing

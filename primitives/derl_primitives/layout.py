@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from derl_primitives.arrays import bools, floats, per_row
+from derl_primitives.arrays import LONGEST_READ, bools, floats, per_row
 from derl_primitives.patterns import pattern
 from derl_primitives.primitive import primitive
 
@@ -128,6 +129,8 @@ def _one_block(text: str, start: str, end: str) -> bool:
 def code_blocks(completion: Texts) -> Floats:
     r"""The number of closed code blocks: a line of three backticks or tildes up to a bare one.
 
+    Of a text the first 8,192 such lines count.
+
     >>> code_blocks(["```python\nx = 1\n```\n", "```\nnever closed", ""]).tolist()
     [1.0, 0.0, 0.0]
     """
@@ -205,10 +208,16 @@ def _last(text: str, blocks: Sequence[_Block]) -> str:
     return next((code for code in whole if code.strip()), "")
 
 
+MOST_FENCES = 8192
+"""Lines that look like fences of which code blocks are made; what follows the last is its block."""
+
+
 def _blocks(text: str) -> list[_Block]:
     found: list[_Block] = []
+    if "```" not in text and "~~~" not in text:
+        return found
     start, mark, info = -1, "", ""
-    for fence in _FENCE().finditer(text):
+    for fence in islice(_FENCE().finditer(text), MOST_FENCES):
         if start < 0:
             start, mark, info = min(fence.end() + 1, len(text)), fence[1], fence[2].strip()
         elif fence[1].startswith(mark) and not fence[2].strip():
@@ -223,6 +232,7 @@ def _blocks(text: str) -> list[_Block]:
 def valid_json(text: Texts) -> Bools:
     """Whether the whole text is one JSON value; NaN and Infinity are none.
 
+    Texts of more than 65,536 characters are not read and count as invalid, as in `json_text`.
     Values nested deeper than Python's parser goes (about a thousand levels) count as invalid.
 
     >>> valid_json(['{"answer": [1, 2]}', "{'answer': 1}", "NaN"]).tolist()
@@ -242,7 +252,9 @@ def _integer(digits: str) -> int | float:
 
 
 def read_json(text: str) -> tuple[bool, Any]:
-    """Whether a text is one JSON value, and the value."""
+    """Whether a text is one JSON value, and the value; what is too long to be read is none."""
+    if len(text) > LONGEST_READ:
+        return False, None
     try:
         return True, json.loads(text, parse_int=_integer, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -7,8 +7,10 @@ its minus; above zero a minus before it is ignored, since `10-5` reads both ways
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from derl_primitives.answers import number_of
 from derl_primitives.patterns import pattern
@@ -18,7 +20,42 @@ _GROUP = pattern(r"[0-9]{3}(?![0-9])")
 _GROUP_AFTER = pattern(r",[0-9]{3}(?![0-9])")
 _DIGITS, _MARKS, _MINUS = frozenset("0123456789"), frozenset(",."), frozenset("-\u2212")
 _NUMBERS = _DIGITS | _MARKS
+_LEADING = pattern(r"[0-9]{3}(?![0-9])")
 _ZEROS = pattern(r"0*+")
+
+
+LONGEST_SEARCHED = 131_072
+"""Characters at a text's end in which an answer is looked for."""
+
+_SHORT = 8
+MANY_PLACES = 64
+"""Places that are looked at one by one; a text with more of them is given to a pattern."""
+
+
+@lru_cache(maxsize=64)
+def _whole(spelling: str) -> re.Pattern[str]:
+    """The words as `_words_at` sees them: no letter or digit runs in or out."""
+    sought = re.escape(spelling)
+    after = r"(?![^\W_])" if spelling[-1].isalnum() else ""
+    if not spelling[0].isalnum():
+        return re.compile(f"{sought}{after}")
+    # Looking behind the words costs their length at each place, before them one step.
+    if len(spelling) > _SHORT:
+        return re.compile(rf"(?<![^\W_]){sought}{after}")
+    return re.compile(rf"{sought}(?<![^\W_]{sought}){after}")
+
+
+@lru_cache(maxsize=64)
+def _whole_number(spelling: str, negative: bool) -> re.Pattern[str]:
+    """The number as `_number_at` sees it; what stands before it is looked at behind its digits."""
+    sought = re.escape(spelling)
+    before = rf"(?<![0-9]{sought})(?<![0-9]\.{sought})"
+    if _LEADING().match(spelling):  # three digits behind `1,` belong to a longer number
+        before += rf"(?<![0-9],{sought})"
+    if negative:
+        before += rf"(?<=[-\u2212]{sought})"
+    after = r"(?!0*+[1-9])" if "." in spelling else r"(?![0-9])(?!,[0-9]{3}(?![0-9]))(?!\.0*+[1-9])"
+    return re.compile(f"{sought}{before}{after}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +68,23 @@ class Finder:
 
     def occurs_in(self, text: str) -> bool:
         """Whether the answer stands in the text as a whole; linear in the text."""
+        text = text[-LONGEST_SEARCHED:]
         return self._number_in(text) if self.is_number else self._words_in(text)
+
+    def _again(self, text: str, at: int, spelling: str) -> bool:
+        """The same by one pattern, from a place on: many false places are passed over fast."""
+        sought = _whole_number(spelling, self.negative) if self.is_number else _whole(spelling)
+        return sought.search(text, at) is not None
 
     def _words_in(self, text: str) -> bool:
         for spelling in self.spellings:
-            at = text.find(spelling)
+            at, places = text.find(spelling), 0
             while at >= 0:
+                if places == MANY_PLACES:
+                    if self._again(text, at, spelling):
+                        return True
+                    break
+                places += 1
                 if _words_at(text, at, at + len(spelling)):
                     return True
                 at = text.find(spelling, at + 1)
@@ -45,8 +93,13 @@ class Finder:
     def _number_in(self, text: str) -> bool:
         for spelling in self.spellings:
             decimal = "." in spelling
-            at = text.find(spelling)
+            at, places = text.find(spelling), 0
             while at >= 0:
+                if places == MANY_PLACES:
+                    if self._again(text, at, spelling):
+                        return True
+                    break
+                places += 1
                 stop = at + len(spelling)
                 before, after = text[at - 1 : at], text[stop : stop + 1]
                 # Most places are decided by the characters beside them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from derl_primitives.arrays import floats, per_row
+from derl_primitives.arrays import LONGEST_READ, floats, per_row
 from derl_primitives.primitive import primitive
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ def repeated_share(items: Sequence[Hashable], n: int) -> float:
 def repetition(completion: Sequence[str] | str, n: float) -> Floats:
     """The share of the word n-grams that repeat an earlier one: 1 - different / all.
 
-    Words stand between white space, in lower case; 0 of fewer than n words.
+    Words stand between white space, in lower case; 0 of fewer than n words. Of a text the first
+    65,536 characters count.
 
     >>> repetition(["so it is so it is", "so it is"], 2).tolist()
     [0.4, 0.0]
     """
     (completion,) = per_row(completion)
-    shares = (repeated_share(text.lower().split(), int(n)) for text in completion)
+    shares = (repeated_share(text[:LONGEST_READ].lower().split(), int(n)) for text in completion)
     return floats(shares, len(completion))

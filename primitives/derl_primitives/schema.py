@@ -95,7 +95,8 @@ def fits_schema(text: Sequence[str] | str, schema: str) -> Bools:
 
     The schema is written out as JSON text. It may use types, properties, required, items,
     prefixItems, enum, const, bounds of numbers, lengths, lists and objects, and anyOf, allOf,
-    oneOf, not; no patterns and no references, which take more than linear time.
+    oneOf, not; no patterns and no references, which take more than linear time. A text of more than
+    65,536 characters is not read and fits none.
 
     >>> fits_schema(['{"answer": 4}', '{"answer": "4"}', "4"],
     ...             '{"required": ["answer"], "properties": {"answer": {"type": "number"}}}'

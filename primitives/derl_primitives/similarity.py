@@ -9,17 +9,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from derl_primitives.answers import Value, final_number, gold_answer, number_in
-from derl_primitives.arrays import floats, per_row
+from derl_primitives.arrays import LONGEST_READ, floats, per_row
 from derl_primitives.correctness import per_gold
+from derl_primitives.matching_blocks import matched_share
 from derl_primitives.primitive import primitive
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from derl_primitives.arrays import Floats
-
-    Codes = NDArray[np.uint32]
 
 Texts = Sequence[str] | str
 
@@ -70,8 +66,8 @@ def word_f1(completion: Texts, answer: Texts) -> Floats:
     """How many words the texts share: 2 * shared / (words of one + words of the other).
 
     Words stand between white space, in lower case, and count as often as they occur in both; 1
-    when neither text has any. Articles and punctuation count: SQuAD's F1 is
-    `word_f1(normalise(completion), normalise(answer))`.
+    when neither text has any. Of each text the first 65,536 characters count. Articles and
+    punctuation count: SQuAD's F1 is `word_f1(normalise(completion), normalise(answer))`.
 
     >>> word_f1(["The cat sat", "a dog", ""], ["the cat", "the cat", ""]).tolist()
     [0.8, 0.0, 1.0]
@@ -83,7 +79,11 @@ def word_f1(completion: Texts, answer: Texts) -> Floats:
 
 
 def _counted(text: str) -> Counter[str]:
-    return Counter(text.lower().split())
+    return Counter(_all_words(text))
+
+
+def _all_words(text: str) -> list[str]:
+    return text[:LONGEST_READ].lower().split()
 
 
 def _f1(left: Counter[str], right: Counter[str]) -> float:
@@ -100,16 +100,17 @@ def _f1(left: Counter[str], right: Counter[str]) -> float:
 def word_overlap(completion: Texts, answer: Texts) -> Floats:
     """The share of different words that occur in both texts: shared / all.
 
-    Words stand between white space, in lower case; 1 when neither text has any.
+    Words stand between white space, in lower case; 1 when neither text has any. Of each text the
+    first 65,536 characters count.
 
     >>> word_overlap(["the cat sat on the mat", ""], ["the cat", ""]).tolist()
     [0.4, 1.0]
     """
     completion, answer = per_row(completion, answer)
-    golds = per_gold(answer, lambda text: frozenset(text.lower().split()))
+    golds = per_gold(answer, lambda text: frozenset(_all_words(text)))
     pairs = zip(completion, golds, strict=True)
     return floats(
-        (_shared(frozenset(text.lower().split()), gold) for text, gold in pairs), len(completion)
+        (_shared(frozenset(_all_words(text)), gold) for text, gold in pairs), len(completion)
     )
 
 
@@ -127,8 +128,8 @@ def _shared(left: frozenset[str], right: frozenset[str]) -> float:
 def rouge_l(completion: Texts, answer: Texts) -> Floats:
     """How long a common subsequence of words is: 2 * its length / (words of both).
 
-    Words stand between white space, in lower case; of each text the first 2,048 count. 1 when
-    neither text has any.
+    Words stand between white space, in lower case; of each text the first 2,048 count, and the
+    first 65,536 characters. 1 when neither text has any.
 
     >>> rouge_l(["the cat sat", "sat cat the", ""], ["the cat", "the cat", ""]).tolist()
     [0.8, 0.4, 1.0]
@@ -146,7 +147,7 @@ def rouge_l(completion: Texts, answer: Texts) -> Floats:
 
 
 def _words(text: str) -> list[str]:
-    return text.lower().split()[:MOST_WORDS]
+    return _all_words(text)[:MOST_WORDS]
 
 
 @primitive(
@@ -200,45 +201,11 @@ def sequence_similarity(completion: Texts, answer: Texts) -> Floats:
     """
     completion, answer = per_row(completion, answer)
     pairs = zip(completion, answer, strict=True)
-    return floats((_matched_share(a, b) for a, b in pairs), len(completion))
-
-
-def _matched_share(left: str, right: str) -> float:
-    import numpy as np
-
-    left, right = left[:MOST_MATCHED], right[:MOST_MATCHED]
-    if left == right:
-        return 1.0
-    a, b = (np.array(list(map(ord, text)), dtype=np.uint32) for text in (left, right))
-    matched, looks = 0, 2 * MOST_MATCHED
-    stack = [(a, b)]
-    while stack:
-        a, b = stack.pop()
-        if len(a) and len(b) and len(a) <= looks:
-            looks -= len(a)
-            i, j, size = _longest_block(a, b)
-            matched += size
-            if size:
-                stack += [(a[:i], b[:j]), (a[i + size :], b[j + size :])]
-    return 2 * matched / (len(left) + len(right))
-
-
-def _longest_block(a: Codes, b: Codes) -> tuple[int, int, int]:
-    """Where the longest common block starts in both, and its length; the first one of several."""
-    import numpy as np
-
-    # ends[j + 1] is the length of the block that ends at this character of a and at b[j].
-    ends, before = np.zeros(len(b) + 1, np.int16), np.zeros(len(b) + 1, np.int16)
-    found = (0, 0, 0)
-    for i, code in enumerate(a):
-        ends, before = before, ends
-        np.add(before[:-1], 1, out=ends[1:])
-        ends[1:] *= b == code
-        at = int(ends.argmax())
-        size = int(ends[at])
-        if size > found[2]:
-            found = (i - size + 1, at - size, size)
-    return found
+    looks = 2 * MOST_MATCHED
+    return floats(
+        (matched_share(a[:MOST_MATCHED], b[:MOST_MATCHED], looks) for a, b in pairs),
+        len(completion),
+    )
 
 
 @primitive(

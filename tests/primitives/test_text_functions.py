@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import derl_dsl
+from derl_primitives import occurrence
+from derl_primitives.occurrence import finder
+from derl_primitives.shape import count_words
 from derl_primitives.text import TEXT_FUNCTIONS as F
 from tests.primitives.reference import REFERENCES
 
@@ -183,3 +186,28 @@ def test_characters_by_their_number():
     text = r'1 * contains(completion, "\u4e00\x41\U0001F600\r")'
     reward = derl_dsl.compile(text, columns=COLUMNS)
     assert reward.score({"completion": ["一A😀\r", "一A"]}).values.tolist() == [1, 0]
+
+
+SPACES = " \n\t\x1c\x85\u00a0\u180e\u2003\u200b\u3000"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet=st.one_of(st.sampled_from(SPACES), st.characters()), max_size=60))
+def test_words_of_long_texts_are_those_of_split(piece):
+    for text in (piece * 90 + "." * 4096, "." * 65_530 + piece):
+        assert count_words(text) == len(text.split())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["5", "12", "123", "-5", "0.5", "-0.25", "123.5", "0", "a", "(a)", "é", "a b"]),
+    st.lists(
+        st.sampled_from([*"5123,.- ab_()0é", "12", "1,234", ".50", "00", "\u2212"]), max_size=12
+    ),
+)
+def test_many_false_places_change_no_answer(gold, pieces):
+    sought, text = finder(gold), "".join(pieces)
+    found = sought.occurs_in(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(occurrence, "MANY_PLACES", 0)
+        assert sought.occurs_in(text) == found

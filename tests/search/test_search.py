@@ -348,7 +348,7 @@ def test_real_rollouts(shared_data, tmp_path):
     result = run("--data", path, *args, "--out", tmp_path, "--format", "json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["outcome_in_rewards"] == "exact(completion, answer)"
+    assert found["outcome_in_rewards"] == "correct(completion, answer)"
     assert found["groups"] == "groups by problem_id"
     best = found["rewards"][0]
     # The gold answer's mere occurrence orders 91.9 % of the pairs.

@@ -70,7 +70,7 @@ EMPTY_TALK = pattern(
 )
 
 NEGATION = pattern(
-    r"[\s*_\"'(]*(?:(?:it|that|this|the answer|\w{1,10})\s+)?(?:(?:is|are|was|would|will"
+    r"[\s*_\"'(]*+(?:(?:it|that|this|the answer|\w{1,10})\s+)?(?:(?:is|are|was|would|will"
     r"|can|could|should|must|does|do|did)\s*(?:not|n't|never)|isn't|aren't|wasn't"
     r"|cannot|can't|won't|doesn't|(?:definitely |certainly |surely |clearly |absolutely "
     r"|obviously |probably |most certainly )?not|n't|never|anything but|other than|neither"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
@@ -133,6 +134,7 @@ class Words:
     whole: str
 
 
+@lru_cache(maxsize=512)
 def plain_words(text: str) -> str:
     """The words that count: no case, article, quotation marks, closing punctuation.
 
@@ -157,6 +159,7 @@ def plain_words(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=512)
 def forms(text: str) -> frozenset[str]:
     """The spellings that mean the same: with and without brackets, titles, a country behind."""
     found = {plain_words(text)}
