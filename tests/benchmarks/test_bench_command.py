@@ -47,7 +47,7 @@ def test_every_backend_is_timed_and_agrees():
     found = record("-e", text, *columns, "--rows", 50, "--group-size", 4)
     assert (found["rows"], found["group_size"], found["data"]) == (52, 4, None)
     names = [b["backend"] for b in found["backends"]]
-    assert names == ["reference", "vm", "native", "torch"]
+    assert names == ["reference", "vm", "native", "numba", "torch"]
     for b in found["backends"]:
         if b["why"] is None:
             assert min(b["text_to_reward"], b["score"], b["kernel"]) > 0

@@ -29,7 +29,7 @@ def score(text: str, backend: str, group_size: int | None = None, **columns: Any
     return scores.values.tolist()
 
 
-both = pytest.mark.parametrize("backend", ["reference", "numba"])
+both = pytest.mark.parametrize("backend", ["reference", "native"])
 
 
 @both

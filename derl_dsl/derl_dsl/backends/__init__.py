@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from derl_dsl.backends.loops import loops
+
 if TYPE_CHECKING:
     from derl_dsl.backends.kernel import Kernel
     from derl_dsl.graph.ir import Graph
@@ -43,14 +45,13 @@ def _torch() -> Emit:
     return emit
 
 
-# Each backend is imported when it is first used. `native` compiles through Numba's LLVM, and may be
-# called `numba`.
+# Each backend is imported when it is first used.
 BACKENDS: dict[str, Callable[[], Emit]] = {
     "auto": _auto,
     "reference": _reference,
     "vm": _vm,
     "native": _native,
-    "numba": _native,
+    "numba": lambda: loops().emit,
     "torch": _torch,
 }
 DTYPES = ("float64", "float32")

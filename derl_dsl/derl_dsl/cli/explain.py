@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from derl_dsl.backends.loops import loops
 from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.cli.inputs import (
     Columns,
@@ -22,7 +23,9 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
 )
+from derl_dsl.passes import lower
 from derl_dsl.prove.bounds import Bound
+from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.catalogue import load_codes
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.explain import Explanation, explain
@@ -50,6 +53,9 @@ def explain_command(
     column: Columns = None,
     outcome: Outcome = None,
     graph: Annotated[bool, typer.Option("--graph", help="Show the operations as well.")] = False,
+    numba: Annotated[
+        bool, typer.Option("--numba", help="Print the reward as Python loops for numba, to keep.")
+    ] = False,
     format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
 ) -> None:
     """Explain a reward: typed parts with ranges, influence of each input, certificate, operations.
@@ -70,11 +76,23 @@ def explain_command(
     if not checked.ok:
         typer.echo(render(checked.diagnostics, checked.source), err=True)
         raise typer.Exit(1)
+    if numba:
+        typer.echo(_loops(checked), nl=False)
+        return
     found = explain(checked)
     if format is Format.json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
         _print(found, graph)
+
+
+def _loops(checked: Checked) -> str:
+    """The source of the numba backend: all outputs, in order, as rows of `out`."""
+    assert checked.graph is not None
+    lowered = lower(checked.graph)
+    names = ", ".join(lowered.outputs)
+    text: str = loops().source.write(lowered, list(lowered.outputs.values()))
+    return f"# The rows of out: {names}\n{text}"
 
 
 def _page(code: str) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, native, vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
+from derl_dsl.backends.loops import loops
 from derl_dsl.backends.pack import Key, key_of, pack
 from derl_dsl.backends.vm import Code, Session
 from derl_dsl.graph.ir import Graph
@@ -84,6 +85,8 @@ class Kernels:
     @cached_property
     def _whole(self) -> Kernel:
         graph = self.graph if self._as_written else self.lowered
+        if self.backend == "numba":  # compiled once for both ways to a score
+            return vm.kernel_of(graph, self.dtype, self._code)
         return BACKENDS[self.backend]()(graph, self.dtype)
 
     @property
@@ -101,6 +104,8 @@ class Kernels:
             return self._whole.tiers.code  # type: ignore[attr-defined,no-any-return]
         if self.backend == "vm":
             found = vm.coded(self.graph)
+        elif self.backend == "numba":
+            found = loops().coded(self.lowered, self.dtype)
         else:
             found = native.coded(self.lowered, self.dtype, within=True)
         return lambda rows: found
@@ -151,6 +156,8 @@ class Kernels:
             place = self.lowered.places[root]
             nan = self.lowered.const(float("nan"), place)
             root = self.lowered.add("select", (valid, root, nan), place)
+        if self.backend == "numba":
+            return loops().build(self.lowered, (root,), self.dtype)  # type: ignore[no-any-return]
         return native.build(self.lowered, (root,), self.dtype, within=True)
 
     def data(self, bound: Bound) -> dict[Key, Array | Ragged]:

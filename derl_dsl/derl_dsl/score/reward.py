@@ -442,7 +442,7 @@ def compile(
     `suite`, `columns` and `outcome` say what the program may name, as in `check`; what is not given
     is read from its header. `name` is what trainers log it as, `__name__`. `backend` is
     `auto` (the virtual machine, then compiled code for a reward that is much used), `vm`, `native`,
-    `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
+    `numba`, `torch` or `reference`; `dtype`, float64 or float32, is what kernels compute in. Raises
     RewardError with all diagnostics when the program has errors, ValueError for an unknown suite,
     type or backend; warns where float32 has no proof.
 
