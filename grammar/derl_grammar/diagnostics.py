@@ -34,16 +34,16 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A mechanical mend: replace each stretch `(start, end)` of character offsets by a text.
+    """A mechanical fix: replace each stretch `(start, end)` of character offsets by a text.
 
-    The edits of one fix do not overlap; it keeps or mends the meaning as `message` says.
+    The edits of one fix do not overlap; it keeps or fixes the meaning as `message` says.
     """
 
     message: str
     edits: tuple[tuple[int, int, str], ...]
 
     def apply(self, text: str) -> str:
-        """The text with the mend made."""
+        """The text with the fix made."""
         for start, end, replacement in sorted(self.edits, reverse=True):
             text = text[:start] + replacement + text[end:]
         return text
@@ -51,7 +51,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: code, severity, message, place, hints that say the mend, perhaps a fix."""
+    """One finding: code, severity, message, place, hints that say the fix, perhaps a fix."""
 
     code: str
     severity: Severity

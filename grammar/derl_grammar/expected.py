@@ -1,4 +1,4 @@
-"""What the parser would have accepted, in words, and the mend of frequent slips."""
+"""What the parser would have accepted, in words, and the fix of frequent slips."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _slip(tokens: list[Token], index: int) -> str | None:
     return None
 
 
-def mend(tokens: list[Token], index: int) -> tuple[Code, str | None]:
+def fix_of(tokens: list[Token], index: int) -> tuple[Code, str | None]:
     """The code and the hint for an unexpected token at `index` (len(tokens): the end)."""
     before = tokens[index - 1] if index else None
     if index >= len(tokens):

@@ -11,7 +11,7 @@ from typing import Any
 from derl_grammar import nodes as n
 from derl_grammar import syntax_codes as codes
 from derl_grammar.diagnostics import Report
-from derl_grammar.expected import RESERVED, expectation, keyword_hint, mend
+from derl_grammar.expected import RESERVED, expectation, fix_of, keyword_hint
 from derl_grammar.limits import MODEL, Limits
 from derl_grammar.machine import END, Machine, Token, Unexpected, load
 from derl_grammar.nodes import Place
@@ -198,8 +198,8 @@ def _tokens(text: str, limits: Limits, report: Report) -> list[list[Token]] | No
                 return None
         elif kind == "RPAR":
             if not opened:
-                message, mend = "this ')' closes nothing", "remove it, or add '('"
-                report.add(codes.BRACKET, place_of(token), message, mend)
+                message, fix = "this ')' closes nothing", "remove it, or add '('"
+                report.add(codes.BRACKET, place_of(token), message, fix)
                 return None
             opened.pop()
     if opened:
@@ -265,7 +265,7 @@ def _report_unexpected(
     at_end = token.type == END
     index = len(tokens) if at_end else next(i for i, t in enumerate(tokens) if t is token)
     place = place_of(token)
-    code, hint = mend(tokens, index)
+    code, hint = fix_of(tokens, index)
     wanted = expectation(accepted)
     found = "the statement ends" if at_end else f"unexpected {str(token)!r}"
     report.add(code, place, f"{found}, expected {wanted}", *([hint] if hint else []))

@@ -231,8 +231,8 @@ def one_group_problem(pattern: str) -> str | None:
     groups = sum(m["open"] is not None for m in _GROUP.finditer(pattern))
     if groups == 1:
         return None
-    mend = "put brackets round what you want" if not groups else "write the others as (?:…)"
-    return f"the pattern has {groups} groups, one is needed; {mend}"
+    fix = "put brackets round what you want" if not groups else "write the others as (?:…)"
+    return f"the pattern has {groups} groups, one is needed; {fix}"
 
 
 # A quoted stretch, an escaped character, a class, or the bracket of a capturing group.

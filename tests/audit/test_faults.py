@@ -88,7 +88,7 @@ def test_rows_of_values_outside_their_range_and_the_range_they_need():
     found = on("0.5 * n", {"n": [0, 5, 12, 1, -3]}, n="number[0, 9]")
     (d,) = of_data(found)
     assert d.message == "n: 12 is no value of number[0, 9] in 2 of 5 rows (row 2, 4, from 0)"
-    assert d.hints == ("the data spans number[-3, 12]: declare that, or mend the rows",)
+    assert d.hints == ("the data spans number[-3, 12]: declare that, or fix the rows",)
 
 
 def test_a_row_that_is_no_text_is_told():

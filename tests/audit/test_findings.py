@@ -47,7 +47,7 @@ def one(found: Audit, code: str) -> Finding:
 def test_bad_example_raises_the_code(code):
     found = raised(run(*example(CODES[code].bad)), code)
     assert found
-    assert all(f.shown and f.limit and f.message and f.mend for f in found)
+    assert all(f.shown and f.limit and f.message and f.fix for f in found)
     worst = {"error": "bad", "warning": "look"}[CODES[code].severity]
     assert all(f.verdict == worst or f.verdict == "look" for f in found)
 
@@ -74,7 +74,7 @@ def test_a_healthy_reward_raises_nothing(code):
 
 
 def test_every_code_is_defined_here_with_a_mend():
-    assert set(audit_codes.MENDS) == set(OWN)
+    assert set(audit_codes.FIXES) == set(OWN)
     assert len(OWN) == 12
 
 

@@ -90,7 +90,7 @@ def test_json_is_stable(data):
     first = record["findings"][0]
     assert list(first) == [
         *("code", "title", "verdict", "subject", "figure", "shown", "threshold", "limit"),
-        *("message", "rows", "count", "severity", "mend"),
+        *("message", "rows", "count", "severity", "fix"),
     ]
     assert (first["code"], first["severity"], first["figure"]) == ("DRL606", "error", 0.5)
     (pair,) = record["pairs"]

@@ -69,7 +69,7 @@ def test_doctor_finds_what_this_project_needs():
     assert checks["python"].found.startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.")
     assert {"train", "lsp", "math"} <= EXTRAS.keys() & checks.keys()
     for check in checks.values():
-        assert check.state == "ok" or check.mend or check.name in ("gpu", "monty", "restricted")
+        assert check.state == "ok" or check.fix or check.name in ("gpu", "monty", "restricted")
 
 
 def test_doctor_says_what_is_broken(tmp_path):
@@ -81,7 +81,7 @@ def test_doctor_says_what_is_broken(tmp_path):
     assert done.returncode == 1
     (lark,) = (c for c in json.loads(done.stdout)["checks"] if c["name"] == "lark")
     assert (lark["state"], lark["found"]) == ("broken", "1.0.0, which is not >=1.2")
-    assert lark["mend"] == "pip install 'lark>=1.2'"
+    assert lark["fix"] == "pip install 'lark>=1.2'"
 
 
 @pytest.mark.parametrize(

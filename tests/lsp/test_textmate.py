@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -144,10 +145,13 @@ def test_random_programs_are_coloured_as_the_lexer_reads_them():
                 assert any(t == text and s.startswith(kind) for t, s in found), (line, text)
 
 
-def test_the_settings_shown_for_editors_fit_the_grammar():
-    readme = (files("derl_dsl") / "editors" / "README.md").read_text("utf-8")
-    package, language = (json.loads(b) for b in re.findall(r"```json\n(.*?)```", readme, re.S))
+def test_the_extension_fits_the_grammar():
+    extension = Path(__file__).parents[2] / "editors" / "vscode"
+    package, language = (
+        json.loads((extension / name).read_text("utf-8"))
+        for name in ("package.json", "language.json")
+    )
     (grammar,) = package["contributes"]["grammars"]
     assert grammar["scopeName"] == GRAMMAR["scopeName"]
-    assert (files("derl_dsl") / "editors" / grammar["path"]).is_file()
+    assert (files("derl_dsl") / "editors" / Path(grammar["path"]).name).is_file()
     assert language["comments"]["lineComment"] == "#"

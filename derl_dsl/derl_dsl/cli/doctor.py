@@ -49,5 +49,5 @@ def doctor_command(
 def _print(check: Check) -> None:
     state = typer.style(f"{check.state:8}", fg=_COLOURS[check.state])
     typer.echo(f"  {state}{check.name:18}{check.found}")
-    if check.mend and check.state != "ok":
-        typer.echo(f"  {'':26}→ {check.mend}")
+    if check.fix and check.state != "ok":
+        typer.echo(f"  {'':26}→ {check.fix}")

@@ -47,8 +47,8 @@ class Calls:
         if name in self.at.parts or name in self.scope.names:
             message = f"{name!r} is a value, not a function"
             hides = name in FUNCTIONS or name in self.scope.primitives
-            mend = "it hides the function; rename the part" if hides else "products need a *"
-            hints: tuple[str, ...] = (mend,)
+            fix = "it hides the function; rename the part" if hides else "products need a *"
+            hints: tuple[str, ...] = (fix,)
         else:
             message = f"unknown function {name!r}"
             told = HABITS.get(name)
@@ -260,7 +260,7 @@ class Calls:
                          float(named.get("max", values[0])))  # fmt: skip
         if not lo <= value <= hi:
             message = f"param {value:g} lies outside its range [{lo:g}, {hi:g}]"
-            self.report.add(codes.LITERAL_ONLY, node.place, message, "mend min or max")
+            self.report.add(codes.LITERAL_ONLY, node.place, message, "fix min or max")
             return BROKEN
         taken = sum(p.op == "param" for p in self.graph.nodes)
         name = self.at.naming or f"param{taken + 1}"
@@ -326,9 +326,9 @@ class Calls:
             problem = param.literal(str(literal.value))
             if problem:
                 # What is wrong; what to write instead.
-                problem, _, mend = problem.partition("; ")
+                problem, _, fix = problem.partition("; ")
                 message = f"{param.name} of {primitive.name}: {problem}"
-                self.report.add(codes.LITERAL_ONLY, arg.place, message, *([mend] if mend else []))
+                self.report.add(codes.LITERAL_ONLY, arg.place, message, *([fix] if fix else []))
                 return False
         elif param.literal is not None and not param.either:
             message = f"{param.name} of {primitive.name} must be written out"

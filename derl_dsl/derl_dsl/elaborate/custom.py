@@ -34,7 +34,7 @@ _LARGEST_SOURCE = 16_384
 
 
 class PrimitiveError(ValueError):
-    """A primitive that cannot be used; the message names it, its place and the mend."""
+    """A primitive that cannot be used; the message names it, its place and the fix."""
 
 
 class Origin(Protocol):
@@ -242,8 +242,8 @@ def load_trusted(module: str) -> None:
         told = f"{type(error).__name__}: {error}"
         raise PrimitiveError(f"trusted module {module!r} cannot be imported: {told}") from error
     if not any(str(entry.origin) == f"module {module}" for entry in REGISTRY.values()):
-        mend = "decorate a function with @derl_dsl.primitive"
-        raise PrimitiveError(f"trusted module {module!r} declares no primitive; {mend}")
+        fix = "decorate a function with @derl_dsl.primitive"
+        raise PrimitiveError(f"trusted module {module!r} declares no primitive; {fix}")
 
 
 def load_with(

@@ -34,8 +34,8 @@ def look(ctx: Context, node: n.Call) -> None:
         pattern = node.args[k] if k < len(node.args) else None
         if isinstance(pattern, n.TextLiteral):
             for note in dialect_notes(pattern.value):
-                told, _, mend = note.partition("; ")
-                ctx.add(CODE, pattern.place, f"to RE2 {told}", *([mend] if mend else []))
+                told, _, fix = note.partition("; ")
+                ctx.add(CODE, pattern.place, f"to RE2 {told}", *([fix] if fix else []))
 
 
 RULE = Rule(CODE, look, tuple(f"{name}()" for name, places in _READ.items() if places))

@@ -98,7 +98,7 @@ def _is_error(pragma: Pragma) -> bool:
 def _idle(pragma: Pragma, source: Source) -> Diagnostic:
     hint = "take it out"
     if _is_error(pragma):
-        message, hint = f"{pragma.name} is an error and cannot be ignored", "mend the program"
+        message, hint = f"{pragma.name} is an error and cannot be ignored", "fix the program"
     elif pragma.name not in CODES:
         message = f"there is no code {pragma.name!r}"
     elif pragma.line is None:

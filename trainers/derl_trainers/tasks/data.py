@@ -113,8 +113,8 @@ class _Rows:
         if name in self.columns:
             return self.columns[name]
         hint = did_you_mean(name, self.columns, "columns:")
-        mend = f"; {key} in [task] names another" if key else ""
-        raise TaskError(f"{self.place(0)}: no column {name!r}; {hint}{mend}")
+        fix = f"; {key} in [task] names another" if key else ""
+        raise TaskError(f"{self.place(0)}: no column {name!r}; {hint}{fix}")
 
 
 def load_data_task(name: str, spec: DataSection, columns: Sequence[str] = ()) -> Task:

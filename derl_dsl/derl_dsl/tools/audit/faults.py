@@ -135,7 +135,7 @@ def _findings(checked: Checked, data: Data) -> Iterator[Diagnostic]:
             yield Diagnostic(code.code, code.severity, _message(fault, batch.rows), span, hints)
 
 
-_NEXT = ("mend the column, or declare its real type with --column",)
+_NEXT = ("fix the column, or declare its real type with --column",)
 
 
 def _columns(source: Column | Apply, data: Data) -> Iterator[Column]:
@@ -158,7 +158,7 @@ def _hints(code: Code, fault: Fault, data: Data) -> tuple[str, ...]:
     name = fault.name
     kind = infer_type(data[name]) if name in data else None
     if code is OUT_OF_RANGE and kind is not None:
-        return (f"the data spans {kind}: declare that, or mend the rows",)
+        return (f"the data spans {kind}: declare that, or fix the rows",)
     if code is MISSING_VALUE:
-        return (f"mend the rows, or declare {name} as optional (?) and give it a default",)
+        return (f"fix the rows, or declare {name} as optional (?) and give it a default",)
     return ()

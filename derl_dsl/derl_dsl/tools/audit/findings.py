@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.tools.audit.codes import MENDS
+from derl_dsl.tools.audit.codes import FIXES
 from derl_grammar.diagnostics import Code, Severity
 
 Verdict = Literal["ok", "look", "bad"]
@@ -45,9 +45,9 @@ class Finding:
         return SEVERITIES[self.verdict]
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """What to do about it."""
-        return MENDS[self.code]
+        return FIXES[self.code]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def _findings(findings: tuple[Finding, ...]) -> str:
             more = f" and {f.count - len(f.rows):,} more" if f.count > len(f.rows) else ""
             details += f"<p class=rows>rows {', '.join(map(str, f.rows))}{more}</p>"
         if f.verdict != "ok":
-            details += f"<p class=mend>Mend: {_text(f.mend)}.</p>"
+            details += f"<p class=fix>Fix: {_text(f.fix)}.</p>"
         rows.append(
             f"<tr class={f.verdict}><td><span class=badge>{f.verdict}</span></td>"
             f"<td><b>{_text(f.title)}</b><br><small>{f.code} · {_text(f.subject)}</small></td>"

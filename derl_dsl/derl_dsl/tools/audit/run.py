@@ -110,7 +110,7 @@ def to_json(audit: Audit) -> dict[str, Any]:
         "group": evaluation.question.group,
         "groups": evaluation.groups,
         "ok": audit.ok,
-        "findings": [{**asdict(f), "severity": f.severity, "mend": f.mend} for f in audit.findings],
+        "findings": [{**asdict(f), "severity": f.severity, "fix": f.fix} for f in audit.findings],
         "pairs": [asdict(pair) for pair in audit.pairs],
         "components": [_component(audit.context, c) for c in evaluation.components],
     }

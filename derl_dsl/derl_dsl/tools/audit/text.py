@@ -83,7 +83,7 @@ def _details(console: Console, found: Finding) -> None:
     if found.rows:
         more = ", …" if found.count > len(found.rows) else ""
         lines.append(f"rows {', '.join(map(str, found.rows))}{more}")
-    lines.append(f"mend: {found.mend}")
+    lines.append(f"fix: {found.fix}")
     for line in lines:
         console.print(_indented(line, 2))
 

@@ -268,10 +268,10 @@ def fix_all(document: Document, at: Positions, uri: str) -> Iterator[lsp.CodeAct
     checked = document.checked
     if checked is None or not document.diagnostics:
         return
-    mended, made = fix_safely(checked, document.settings)
+    fixed, made = fix_safely(checked, document.settings)
     if not made:
         return
-    whole = lsp.TextEdit(at.range((0, len(document.text))), mended.source.text)
+    whole = lsp.TextEdit(at.range((0, len(document.text))), fixed.source.text)
     yield lsp.CodeAction(
         "fix all that leaves the reward as it is",
         kind=lsp.CodeActionKind.SourceFixAll,

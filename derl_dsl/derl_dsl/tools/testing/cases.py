@@ -17,7 +17,7 @@ LARGEST_GROUP = 64
 
 
 class TestFileError(ValueError):
-    """A test file that cannot be used; the message names the file, the line and the mend."""
+    """A test file that cannot be used; the message names the file, the line and the fix."""
 
     __test__ = False  # no class of tests, whatever pytest thinks of the name
 
