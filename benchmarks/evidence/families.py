@@ -24,13 +24,14 @@ from derl_trainers.inner.loop import train_inner
 from derl_trainers.policy.greedy import greedy_right
 from derl_trainers.policy.loading import load_policy
 from derl_trainers.policy.tiny import build_policy
+from derl_trainers.reading import as_toml
 from derl_trainers.settings.run import RunConfig, load_config
-from derl_trainers.settings.train import parse_set
 from derl_trainers.tasks.gym import official
 from derl_trainers.tasks.load import load_task
 
 LENGTHS = (100, 200, 400, 700)
 _ROWS, _LONG, _ANSWER, _DISTINCT = 200, 160, 40, 3072
+_SUITE = "math+similarity"  # and gym_score, which the task brings
 _LOW, _HIGH, _SECONDS, _WANTED = 0.03, 0.40, 60.0, 3
 
 
@@ -96,13 +97,31 @@ def _length(completions: list[str], **_: Any) -> list[float | None]:
 
 def settings(family: str) -> RunConfig:
     """The demo's settings on a family, its question alone as the prompt."""
-    sets = [
-        'task.name="reasoning-gym"', f'task.reasoning_gym.family="{family}"',
-        'task.reasoning_gym.template="{question}\\n"', "task.reasoning_gym.seed=7",
-        "task.reasoning_gym.warmup_size=4000", "inner.max_completion_length=48",
-        'suite="similarity"', 'executor.kind="inprocess"',
-    ]  # fmt: skip
-    return load_config(str(HERE / "arithmetic.toml"), dict(map(parse_set, sets)))
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "family.toml"
+        base = json.dumps(str((HERE / "arithmetic.toml").absolute()))
+        text = config_text(family, LENGTHS[-1]).replace('"arithmetic.toml"', base)
+        file.write_text(text, "utf-8")
+        return load_config(str(file), {})
+
+
+def config_text(family: str, steps: int) -> str:
+    """The config of a family's blocks, with the length of teaching that the rule found."""
+    over = {
+        "extends": "arithmetic.toml",
+        "name": f"evidence-{family.replace('_', '-')}",
+        "suite": _SUITE,
+        "task": {
+            "name": "reasoning-gym",
+            "reasoning_gym": {
+                "family": family, "seed": 7, "template": "{question}\n", "warmup_size": 4000,
+            },
+        },
+        "policy": {"tiny": {"steps": steps}},
+        "inner": {"max_completion_length": 48},
+        "meta": {"max_tokens": 128},
+    }  # fmt: skip
+    return as_toml(over)
 
 
 def main() -> None:
@@ -117,6 +136,7 @@ def main() -> None:
         one = found[family]
         if one.get("seconds", 1e9) <= _SECONDS:
             one["taken"] = True
+            (HERE / f"{family}.toml").write_text(config_text(family, one["steps"]), "utf-8")
         print(family, json.dumps(one), flush=True)
         given.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
         if sum("taken" in each for each in found.values()) == _WANTED:
