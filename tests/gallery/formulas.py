@@ -202,6 +202,23 @@ def rlvmr_steps(row: Row) -> float:
     return row["solved"] + (0.5 * total / len(row["tags"]) if row["tags"] else 0.0)
 
 
+def dpepo(row: Row) -> float:
+    paid = []
+    for t in range(len(row["actions"])):
+        counts = [row[name][t] for name in ("repeats", "moves_repeated", "moves_shared")]
+        deep = sum(math.pow(0.9, count) for count in counts) / 3
+        paid.append((deep + math.pow(0.9, row["doubles"][t])) / 2 if row["solved"] else 0.0)
+    return row["solved"] + 0.1 * (mean(paid) if paid else 0.0)
+
+
+def spark(row: Row) -> float:
+    paid = [
+        (0.1 if ways > 1 else -0.1) if tag == "explore" else 0.0
+        for tag, ways in zip(row["tags"], row["branches"], strict=True)
+    ]
+    return row["solved"] + (mean(paid) if paid else 0.0)
+
+
 def derl_agent(row: Row) -> float:
     scores, n = row["step_scores"], len(row["step_scores"])
     thirds = [scores[k * n // 3 : (k + 1) * n // 3] for k in range(3)]

@@ -103,6 +103,20 @@ def episode(rng: random.Random) -> Row:
     }
 
 
+def explored(rng: random.Random) -> Row:
+    """An episode with what its group explored beside it."""
+    row = episode(rng)
+
+    def each(least: int, most: int) -> list[float]:
+        return [float(rng.randint(least, most)) for _ in row["actions"]]
+
+    return {
+        **row,
+        "repeats": each(0, 3), "moves_repeated": each(0, 3), "moves_shared": each(0, 9),
+        "doubles": each(0, 3), "branches": each(1, 4),
+    }  # fmt: skip
+
+
 def derl_math(rng: random.Random) -> Row:
     """A completion built from facts, so that g1..g4 are known without reading it."""
     gold = rng.randint(10, 99)

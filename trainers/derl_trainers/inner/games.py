@@ -10,6 +10,7 @@ from typing import Any
 
 from derl_trainers.tasks.environments.base import Environment, EnvironmentFault, Turn
 from derl_trainers.tasks.environments.episodes import Episode, Move, shown
+from derl_trainers.tasks.environments.exploration import EXPLORATION, exploration
 from derl_trainers.tasks.environments.guard import guarded
 from derl_trainers.tasks.environments.played import PLAYED_COLUMNS
 
@@ -43,6 +44,19 @@ def columns_of(rollouts: Sequence[Rollout], source: str) -> dict[str, list[Any]]
     """The columns of a batch of episodes; None throughout for an episode that was lost."""
     rows = [None if r.episode.fault else r.episode.columns(source) for r in rollouts]
     return {name: [None if row is None else row[name] for row in rows] for name in PLAYED_COLUMNS}
+
+
+def grouped_columns(rollouts: Sequence[Rollout], source: str, size: int) -> dict[str, list[Any]]:
+    """The same, and what each episode explored beside the others of its group of `size`."""
+    found = columns_of(rollouts, source)
+    rows: list[dict[str, list[float]]] = []
+    for start in range(0, len(rollouts), size):
+        rows += exploration([r.episode for r in rollouts[start : start + size]])
+    for name in EXPLORATION:
+        found[name] = [
+            None if r.episode.fault else row[name] for r, row in zip(rollouts, rows, strict=True)
+        ]
+    return found
 
 
 class Table:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from derl_trainers.inner.dialogue import Dialogue, Write
 from derl_trainers.inner.episodes import Lockstep
-from derl_trainers.inner.games import Rollout, columns_of
+from derl_trainers.inner.games import Rollout, grouped_columns
 from derl_trainers.policy.greedy import greedy_right, written
 from derl_trainers.policy.words import Words
 from derl_trainers.settings.sections import Training
@@ -85,7 +85,9 @@ class Players:
             "completion_ids": [r.completion or end for r in rollouts],
             "logprobs": [r.logprobs or [0.0] for r in rollouts],
             "env_mask": [r.mask or [0] for r in rollouts],
-            **columns_of(rollouts, self.training.inner.agent.step_scores),
+            **grouped_columns(
+                rollouts, self.training.inner.agent.step_scores, self.training.inner.num_generations
+            ),
         }
 
     def episodes(

@@ -9,7 +9,9 @@ import numpy as np
 
 from derl_dsl.score.observing import Scored
 from derl_dsl.score.reward import Reward
+from derl_dsl.score.reward import columns_of as read
 from derl_trainers.inner.games import Rollout, columns_of
+from derl_trainers.tasks.environments.exploration import EXPLORATION
 
 _TRAINED, _SCORED = 8, 12  # episodes that a run keeps of its last sampling, and of its last scoring
 _LONGEST = 600  # characters of an observation
@@ -32,7 +34,8 @@ def records(
     ]
     chosen = _spread(scored)
     again = None
-    if reward is not None and not reward.uses_groups and chosen:
+    alone = reward is not None and not (reward.uses_groups or {*EXPLORATION} & {*read(reward)})
+    if reward is not None and alone and chosen:
         again = reward.score(columns_of(chosen, source))
     return found + [_record(r, "scored", source, _of(again, k)) for k, r in enumerate(chosen)]
 

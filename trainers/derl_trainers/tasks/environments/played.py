@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 from derl_trainers.tasks.base import Example, OwnTask, Task, TaskError
 from derl_trainers.tasks.environments.base import LEVELS, Environment, Games
 from derl_trainers.tasks.environments.episodes import Episode
+from derl_trainers.tasks.environments.exploration import EXPLORATION
 
-# What an episode gives a reward: the columns of the suites `derl-agent` and `agent`.
+# What an episode gives a reward: the columns of the suites `derl-agent` and `agent`. Those of
+# `exploration.py` come from its group.
 PLAYED_COLUMNS = ("solved", "actions", "observations", "tags", "valid", "scores", "step_scores")
 
 
@@ -19,7 +21,7 @@ PLAYED_COLUMNS = ("solved", "actions", "observations", "tags", "valid", "scores"
 class PlayedTask(OwnTask):
     """A task of games; an example's prompt is the id of its game, its source the level it tests."""
 
-    gives: ClassVar[tuple[str, ...]] = PLAYED_COLUMNS
+    gives: ClassVar[tuple[str, ...]] = (*PLAYED_COLUMNS, *EXPLORATION)
     teaches: ClassVar[bool] = True
     # Levels that can be tested after one and the same training.
     together: ClassVar[tuple[str, ...]] = ("L0", "L1")
@@ -34,7 +36,7 @@ class PlayedTask(OwnTask):
 
     def trial(self, source: str) -> dict[str, Any]:
         """The columns of an episode in which nothing was done."""
-        return Episode("", "", "", "").columns(source)
+        return {**Episode("", "", "", "").columns(source), **{name: [] for name in EXPLORATION}}
 
     def checked(self, levels: tuple[str, ...]) -> tuple[str, ...]:
         """The levels in their order; raises TaskError where one training cannot serve them all."""
