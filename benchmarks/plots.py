@@ -113,6 +113,35 @@ def _calls(named: dict[str, Record]) -> Any:
     return figure
 
 
+def _growth(named: dict[str, Record]) -> Any:
+    """Microseconds of the public call over the size of the batch, one panel a shape."""
+    from matplotlib.figure import Figure
+
+    shapes = ("linear", "conditional")
+    if not all(f"score-{s}-{n}" in named for s in shapes for n in _SIZES):
+        return None
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    colours = {"derl-dsl score": "#e5484d", "derl-dsl score, native": "#f08c3a",
+               "derl-dsl score, numba": "#a855f7", "numexpr evaluate": "#14a88b",
+               "NumPy": "#0ea5c6"}  # fmt: skip
+    for shape, axes in zip(shapes, panels, strict=True):
+        cases = {n: _medians(named[f"score-{shape}-{n}"]) for n in _SIZES}
+        for name, colour in colours.items():
+            points = [(_SIZES[n], found[name] * 1e6) for n, found in cases.items() if name in found]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, label=name, marker="o",
+                          markersize=3, linewidth=2 if "derl" in name else 1.1)  # fmt: skip
+        axes.set(xscale="log", yscale="log", title=shape, xlabel="rollouts in the batch")
+        axes.grid(True)
+        axes.set_xticks(list(_SIZES.values()), labels=list(_SIZES))
+        axes.minorticks_off()
+    panels[0].set_ylabel("µs a call")
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=5)
+    return figure
+
+
 def _bars(
     name: str, label: str, scale: float, keep: Callable[[str], bool] = lambda _: True
 ) -> Callable[[dict[str, Record]], Any]:
@@ -141,6 +170,7 @@ def _bars(
 
 _PLOTS: tuple[tuple[str, str, Callable[[dict[str, Record]], Any]], ...] = (
     ("calls", "Nanoseconds a rollout by size of batch, four shapes of program", _calls),
+    ("score", "Microseconds of the public call by size of batch", _growth),
     (
         "new-formula",
         "From the text of a new formula to 1,024 rewards",

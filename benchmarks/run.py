@@ -33,8 +33,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # What serves the benchmarks or is run by hand.
 _SUPPORT = (
-    "agents", "evidence", "hostile_rows", "run", "report", "plots", "targets", "executors",
-    "shaping",
+    "agents", "costs", "evidence", "hostile_rows", "run", "report", "plots", "targets",
+    "executors", "shaping",
 )  # fmt: skip
 _FEWEST = 3
 
@@ -219,7 +219,12 @@ def _worst(values: list[float]) -> dict[str, float]:
 def find(names: list[str]) -> list[Benchmark]:
     """The benchmarks of all modules of this folder, or those that `names` (or modules) name."""
     modules = sorted(m.name for m in iter_modules([str(HERE)]) if m.name not in _SUPPORT)
-    found = {m: import_module(f"benchmarks.{m}").benchmarks() for m in modules}
+    loaded = {m: import_module(f"benchmarks.{m}") for m in modules}
+    # Others in the folder are run by hand.
+    found = {
+        m: module.benchmarks() for m, module in loaded.items() if hasattr(module, "benchmarks")
+    }
+    modules = list(found)
     known = {b.name for made in found.values() for b in made} | set(modules)
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -91,6 +91,24 @@ def _least(text: str, figure: Callable[[Results, str], float], limit: float, uni
     return Target(text, figure, limit, False, unit, tiers)
 
 
+def _worst_of(size: str) -> Callable[[Results, str], float]:
+    names = [f"score-{shape}-{size}" for shape in _ELEMENTWISE]
+    return lambda results, _: 1e6 * max(results.seconds(n, "derl-dsl score") for n in names)
+
+
+def _against(size: str) -> Callable[[Results, str], float]:
+    """How many times numexpr's time the public call takes, over shapes."""
+    names = [f"score-{shape}-{size}" for shape in _ELEMENTWISE]
+    return lambda results, _: max(
+        results.ratio(n, "derl-dsl score", "numexpr evaluate") for n in names
+    )
+
+
+def _call(results: Results, _: str) -> float:
+    names = [f"call-{name}" for name in ("exact", "format", "correct")]
+    return max(results.ratio(n, "derl-dsl, TRL call", "bare primitives") for n in names)
+
+
 _HAND, _TEXT = "numba by hand", "Python eval, text"
 TARGETS = (
     _most("B = 64, elementwise: one call", _slowest(_ELEMENTWISE, "64"), 2, "µs"),
@@ -108,6 +126,14 @@ TARGETS = (
            _times(_ELEMENTWISE, "1k", _TEXT), 5000),
     _least("B = 1,024, ragged and group, against `eval` per sample",
            _times(_SHAPED, "1k", _TEXT), 500),
+    _most("score(), B = 64, elementwise: one call", _worst_of("64"), 25, "µs", False),
+    _most("score(), B = 1,024, elementwise, against numexpr.evaluate", _against("1k"), 1.5, "×",
+          False),
+    _most("a trainer's call on 128 completions, against its bare primitives", _call, 2, "×", False),
+    _least("B = 1M, all threads, against numba by hand",
+           _times((*_ELEMENTWISE, *_SHAPED), "1M-threads", _HAND), 1),
+    _least("… against torch.compile",
+           _times((*_ELEMENTWISE, *_SHAPED), "1M-threads", "torch.compile"), 1),
     _most("new formula, text to 1,024 rewards, warm process",
           _of("kernels-new-formula", "derl-dsl", 1e3), 1.5, "ms", False),
     _least("… against numba njit of the same",

@@ -18,6 +18,7 @@ SIZES = {64: "64", 1024: "1k", 16_384: "16k", 1_048_576: "1M"}
 MILLION = 1_048_576
 # One thread in every library; each reads its own variable.
 ONE_THREAD = {
+    "DERL_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -75,6 +76,9 @@ def peers(threads: bool) -> list[Peer]:
     mine = [
         Peer("derl-dsl native", ours.bound("native"), "the hot tier: one fused loop, LLVM"),
         Peer("derl-dsl vm", ours.bound("vm"), "the virtual machine: nothing compiled per reward"),
+        Peer(
+            "derl-dsl numba", ours.bound("numba"), "the loops of `explain --numba`", slow_start=True
+        ),
         Peer("derl-dsl native f32", ours.bound("native", "float32"), "float32", single),
         Peer("derl-dsl vm f32", ours.bound("vm", "float32"), "float32", single),
     ]
@@ -92,7 +96,7 @@ def peers(threads: bool) -> list[Peer]:
              needs="polars"),
     ]  # fmt: skip
     if threads:
-        return [*mine[:2], *many]
+        return [*mine[:3], *many]
     text, code = (
         "`eval` of the text per sample, as DERL's code",
         "`eval` of compiled code per sample",

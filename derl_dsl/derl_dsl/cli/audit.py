@@ -43,7 +43,9 @@ def audit_command(
         Path | None, typer.Option("--html", help="Write a page with plots and pairs to read.")
     ] = None,
     format: AsFormat = Format.text,
-    backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, vm, native, numba, torch or reference.")
+    ] = "auto",
 ) -> None:
     """Audit a reward on logged rollouts: does it pay for being right, or for something else?
 

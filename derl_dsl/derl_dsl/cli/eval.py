@@ -53,7 +53,9 @@ def eval_command(
         Path | None, typer.Option(help="Write the scores of each row: .jsonl or .parquet.")
     ] = None,
     format: AsFormat = Format.text,
-    backend: Annotated[str, typer.Option(help="auto, vm, native, torch or reference.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, vm, native, numba, torch or reference.")
+    ] = "auto",
 ) -> None:
     """Score the rows of a data file and summarise each input, named part and the reward.
 
