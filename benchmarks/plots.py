@@ -32,7 +32,7 @@ def draw(records: list[Record], folder: Path) -> list[str]:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams.update(_STYLE)
+    matplotlib.rcParams.update(STYLE)
     folder.mkdir(exist_ok=True)
     named = {r["name"]: r for r in records}
     shown = []
@@ -46,7 +46,7 @@ def draw(records: list[Record], folder: Path) -> list[str]:
     return shown
 
 
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "derl-dsl",
     "font.family": "sans-serif",

@@ -12,11 +12,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from derl_dsl.cli.attack import attack_command
 from derl_dsl.cli.audit import audit_command
+from derl_dsl.cli.diff import diff_command
 from derl_dsl.cli.eval import eval_command
+from derl_dsl.cli.forecast import forecast_command
+from derl_dsl.cli.search import search_command
 from derl_dsl.score.reward import compile
+from derl_dsl.tools.evaluate.sampling import neighbours, some_groups
 from derl_dsl.tools.evaluate.scoring import score_rollouts
 from derl_runtime.data import json_rows, read_rows, rollouts_of
+from derl_runtime.reading import ColumnError
 
 GROUPED = """ok = exact(completion, answer)
 place = group_rank(ok + 0.01 * size)
@@ -75,6 +81,18 @@ def test_parts_change_nothing(data, tmp_path, monkeypatch, text, command):
     record = json.loads(run(command, *args[:4], *halves, *args[6:]).stdout)
     expected = json.loads(expected.stdout)
     assert {**record, "data": None} == {**expected, "data": None}
+
+
+@pytest.mark.parametrize("command", [diff_command, forecast_command])
+def test_parts_change_no_comparison_and_no_forecast(data, monkeypatch, command):
+    types = ["--column", "size:number[0,99]", "--suite", "math"]
+    args = ["-e", PLAIN, *types, "--data", data, "--group", "q", "--format", "json"]
+    args += ["-e", PLAIN.replace("0.1", "0.9")] if command is diff_command else []
+    expected = run(command, *args)
+    assert json.loads(expected.stdout)["schema"].startswith("derl-dsl/"), expected.output
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 300)
+    found = run(command, *args)
+    assert (found.exit_code, found.stdout) == (expected.exit_code, expected.stdout)
 
 
 @pytest.mark.parametrize("text", [PLAIN, GROUPED])
@@ -173,3 +191,51 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     assert (process.returncode, b"Traceback" in said) == (130, False), said
     assert sorted(os.listdir(tmp_path)) == ["rows.jsonl", "scores.jsonl"]
     assert out.read_text() == "before\n"
+
+
+def test_of_many_rows_whole_groups_are_kept():
+    columns = {
+        "g": [k // 3 for k in range(90)],
+        "n": list(range(90)),
+        "ok": [k % 3 == 0 for k in range(90)],
+    }
+    rollouts = rollouts_of(columns)
+    codes = rollouts.keys("g").codes()
+    kept = some_groups(rollouts, codes, 31)
+    assert kept == some_groups(rollouts, codes, 31)
+    assert len(kept["n"]) == 30
+    assert sorted(kept["n"]) == kept["n"]
+    assert sorted([*set(kept["g"])] * 3) == kept["g"]
+    assert some_groups(rollouts, codes, 90)["n"] == columns["n"]
+    assert neighbours(rollouts, 3).tolist() == codes.tolist()
+    with pytest.raises(ColumnError, match="90 rows are no whole number of groups of 4"):
+        neighbours(rollouts, 4)
+    with pytest.raises(ColumnError, match="a group has more than 2 rows"):
+        some_groups(rollouts, codes, 2)
+
+
+def test_search_and_attack_read_what_fits(data, tmp_path, monkeypatch):
+    many = [{**row, "completion": str(row["completion"]), "size": 1} for row in rows(400)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in many))
+    args = ["--data", data, "--outcome", "right", "--group", "q", "--budget", "500", "--size", "4"]
+    args += [
+        "--workers",
+        "1",
+        "--out",
+        tmp_path / "found",
+        "--format",
+        "json",
+        "--most-rows",
+        "150",
+    ]
+    result = run(search_command, *args)
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    kept = record["rows"]["screened"] + record["rows"]["held_out"]
+    assert (record["schema"], record["read"]) == ("derl-dsl/search/1", 400)
+    assert 50 < kept <= 150
+    assert "of 400 rows, in whole groups, are searched on" in result.stderr
+    monkeypatch.setattr(sys.modules["derl_dsl.cli.attack"], "_MOST_ROWS", 150)
+    text = "0.5 * exact(completion, answer) + 0.5 * boxed(completion)"
+    result = run(attack_command, "-e", text, "--suite", "math", "--data", data, "--format", "json")
+    assert json.loads(result.stdout)["schema"] == "derl-dsl/attack/1", result.output

@@ -11,28 +11,29 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from derl_dsl.cli.inputs import (
-    Columns,
-    Expression,
-    Outcome,
-    Suite,
-    fail,
-    read_settings,
-    read_sources,
-    say,
-    show_no_logs,
+from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, read_settings
+from derl_dsl.cli.rows import (
+    AsFormat,
+    Format,
+    MaybeData,
+    finish,
+    mistakes,
+    one_source,
+    open_rows,
+    show_json,
 )
-from derl_dsl.cli.rows import Format, show_errors
-from derl_dsl.score.reward import RewardError, compile
+from derl_dsl.score.reward import compile
 from derl_dsl.tools.attack import Attack, Hit, attack
 from derl_dsl.tools.attack.logged import logged_problems
+from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
+from derl_dsl.tools.evaluate.sampling import some_groups
 from derl_grammar.limits import WIDE
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import Rollouts
 from derl_runtime.faults import capped
-from derl_runtime.reading import ColumnError
 
 _SHOWN = 12
+_MOST_ROWS = 30_000
 
 
 def attack_command(
@@ -41,46 +42,41 @@ def attack_command(
     suite: Suite = None,
     column: Columns = None,
     outcome: Outcome = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Logged rollouts: their problems, right and wrong answers.")
-    ] = None,
+    data: MaybeData = None,
     write: Annotated[
         bool, typer.Option("--write", help="Add the hits as cases to name.test.derl.")
     ] = False,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Search for wrong completions that a reward pays like right ones.
 
-    Without data the problems are built in: numbers, a fraction, a choice, a name.
+    Without data the problems are built in: numbers, a fraction, a choice, a name; with data they
+    are those of its rows (of more than 30,000, so many in whole groups).
 
     Exits 0 when nothing was found, 1 when something was or the reward has errors, 2 when an input
     could not be read.
     """
-    show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
+    source = one_source(reward, expression)
     if write and (reward is None or reward == "-"):
         fail("--write needs a reward file: its cases go beside it")
-    (source,) = read_sources([] if reward is None else [reward], expression)
     given = read_settings(source, suite, column, outcome)
-    try:
+    rows = None if data is None else open_rows(data)
+    with mistakes(rows, [source], format):
         compiled = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
-        logged = () if data is None else logged_problems(compiled, read_logs(data, say))
-        found = attack(compiled, logged)
-    except RewardError as error:
-        show_errors(error, source, format)
-        raise typer.Exit(1) from None
-    except ColumnError as error:
-        fail(f"{source.path if data is None else data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
+        found = attack(compiled, () if rows is None else logged_problems(compiled, _kept(rows)))
     if format is Format.json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+        show_json("attack", asdict(found))
     else:
         _print(found)
     if write and found.hits:
         _write(Path(source.path), found.hits)
-    raise typer.Exit(1 if found.hits else 0)
+    finish(rows, 1 if found.hits else 0)
+
+
+def _kept(rows: Rollouts) -> dict[str, list[Any]]:
+    """The rows to take problems from: all, or whole groups of them."""
+    group = likely_group(rows) if rows.rows > _MOST_ROWS else None
+    return some_groups(rows, None if group is None else rows.keys(group).codes(), _MOST_ROWS)
 
 
 def _print(found: Attack) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ import typer
 
 from derl_dsl.backends import BACKENDS
 from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources, say
-from derl_dsl.cli.rows import Format, show_errors
+from derl_dsl.cli.rows import Format, show_errors, show_json
 from derl_dsl.graph.ir import Graph
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.evaluate.infer import infer_columns
@@ -121,7 +120,7 @@ def bench_command(
     }
     if format is Format.json:
         record = {**told, "backends": [_record(t, count) for t in timings]}
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        show_json("bench", record)
     else:
         _print(told, timings, count)
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, read_sources, say, show_no_logs
-from derl_dsl.cli.rows import Format, show_errors
+from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, read_sources, show_no_logs
+from derl_dsl.cli.rows import (
+    AsFormat,
+    Format,
+    MaybeData,
+    finish,
+    mistakes,
+    open_rows,
+    show_errors,
+    show_json,
+)
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.diff import Difference, Group, OnData, diff, on_data
-from derl_dsl.tools.evaluate.evaluation import Evaluation, Question, evaluate
-from derl_dsl.tools.evaluate.summary import group_codes
+from derl_dsl.tools.evaluate.evaluation import Evaluation, Question, evaluate, group_of
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import Rollouts
 from derl_runtime.reading import ColumnError
 
 _SAID = {
@@ -37,11 +42,11 @@ def diff_command(
     ] = None,
     suite: Suite = None,
     column: Columns = None,
-    data: Annotated[Path | None, typer.Option(help="Logged rollouts to compare on.")] = None,
+    data: MaybeData = None,
     group: Annotated[
         str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Say whether two rewards rank the rollouts of every group alike, and show where they do not.
 
@@ -55,14 +60,16 @@ def diff_command(
         fail("name two rewards: files, or -e TEXT for each")
     a, b = (_compile(source, suite, column, format) for source in sources)
     found = diff(a, b)
-    seen = None if data is None else _on_data(sources, suite, column, data, group)
+    rows = None if data is None else open_rows(data)
+    with mistakes(rows, sources, format):
+        seen = None if rows is None else _on_data(sources, suite, column, rows, group)
     if format is Format.json:
         record = {"a": sources[0].path, "b": sources[1].path, **asdict(found)}
-        typer.echo(json.dumps({**record, "data": None if seen is None else asdict(seen)}))
+        show_json("diff", {**record, "data": None if seen is None else asdict(seen)})
     else:
         _print(found, seen, sources)
     same = found.verdict in ("same", "same order") and not (seen and seen.reordered)
-    raise typer.Exit(0 if same else 1)
+    finish(rows, 0 if same else 1)
 
 
 def _compile(source: Source, suite: Any, column: Any, format: Format) -> Reward:
@@ -77,26 +84,19 @@ def _compile(source: Source, suite: Any, column: Any, format: Format) -> Reward:
 
 
 def _on_data(
-    sources: list[Source], suite: Any, column: Any, data: Path, group: str | None
+    sources: list[Source], suite: Any, column: Any, rows: Rollouts, group: str | None
 ) -> OnData:
-    try:
-        rows = read_logs(data, say)
-        name = group or likely_group(rows)
-        if name is None:
-            fail(f"{data}: no column names the groups; say which with --group")
-        found: list[Evaluation] = []
-        for source in sources:
-            given = read_settings(source, suite, column)
-            question = Question(source.text, given.suite, given.columns, None, name)
-            found.append(evaluate(question, rows))
-    except ColumnError as error:
-        fail(f"{data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
+    name = group or likely_group(rows)
+    if name is None:
+        raise ColumnError("no column names the groups; say which with --group")
+    found: list[Evaluation] = []
+    for source in sources:
+        given = read_settings(source, suite, column)
+        question = Question(source.text, given.suite, given.columns, None, name)
+        found.append(evaluate(question, rows))
     first, second = ({c.name: c.values for c in e.components} for e in found)
     shared = {n: (first[n], second[n]) for n in first if n in second and n != "reward"}
-    codes = np.asarray(group_codes(rows[name]))
-    return on_data(first["reward"], second["reward"], codes, shared)
+    return on_data(first["reward"], second["reward"], group_of(rows, name), shared)
 
 
 def _print(found: Difference, seen: OnData | None, sources: list[Source]) -> None:

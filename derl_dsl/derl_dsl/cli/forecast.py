@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,32 +10,32 @@ import typer
 from rich.table import Table
 
 from derl_dsl.adapters.terms import terms_of, with_terms
-from derl_dsl.cli.inputs import (
-    Columns,
-    Expression,
-    Outcome,
-    Suite,
-    fail,
-    read_settings,
-    read_sources,
-    say,
-    show_no_logs,
+from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, read_settings
+from derl_dsl.cli.rows import (
+    AsFormat,
+    Data,
+    Format,
+    finish,
+    mistakes,
+    one_source,
+    open_rows,
+    show_json,
 )
-from derl_dsl.cli.rows import Format, show_errors
-from derl_dsl.score.reward import Reward, RewardError, columns_of, compile
+from derl_dsl.score.reward import Reward, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
-from derl_dsl.tools.evaluate.summary import group_codes
+from derl_dsl.tools.evaluate.evaluation import group_of
+from derl_dsl.tools.evaluate.kept import Kept
+from derl_dsl.tools.evaluate.scoring import score_rollouts
 from derl_dsl.tools.forecast import SIZES, Forecast, forecast, smallest
 from derl_grammar.limits import WIDE
-from derl_runtime.data import DataError, read_logs
+from derl_grammar.types import Bool, Number, Text
+from derl_runtime.data import Part, Rollouts, listed
 from derl_runtime.reading import ColumnError
-
-Rows = dict[str, list[object]]
 
 
 def forecast_command(
-    data: Annotated[Path, typer.Option(help="Logged rollouts, several a prompt.")],
+    data: Data,
     reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
     expression: Expression = None,
     suite: Suite = None,
@@ -52,67 +50,76 @@ def forecast_command(
     most_dead: Annotated[
         float, typer.Option("--most-dead", min=0, max=1, help="Exit 1 above this share.")
     ] = 0.999,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Forecast from logged rollouts what a reward gives GRPO to learn from.
 
     Exits 0, 1 when more groups than --most-dead train nothing or the reward has errors, 2 when an
     input could not be read.
     """
-    show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     given = read_settings(source, suite, column, outcome)
-    try:
+    rows = open_rows(data)
+    with mistakes(rows, [source], format):
         compiled = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
-        rows = read_logs(data, say)
         name = group or likely_group(rows)
         if name is None:
-            fail(f"{data}: no column names the groups; say which with --group")
-        if name not in rows:
-            fail(f"{data}: no column {name!r}; it has: {', '.join(rows)}")
+            raise ColumnError("no column names the groups; say which with --group")
         found = _forecast(compiled, rows, name, group_size)
-    except RewardError as error:
-        show_errors(error, source, format)
-        raise typer.Exit(1) from None
-    except ColumnError as error:
-        fail(f"{data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
     if format is Format.json:
-        typer.echo(json.dumps(asdict(found)))
+        show_json("forecast", asdict(found))
     else:
         _print(found, compiled, most_dead)
     at = next((d for d in found.dead if d.size == group_size), None)
-    raise typer.Exit(1 if at is not None and at.share > most_dead else 0)
+    finish(rows, 1 if at is not None and at.share > most_dead else 0)
 
 
-def _forecast(reward: Reward, rows: Rows, group: str, size: int) -> Forecast:
+def _forecast(reward: Reward, rows: Rollouts, group: str, size: int) -> Forecast:
     terms, _ = terms_of(reward)
     scorer = with_terms(reward, terms)
-    needed = {n: rows[n] for n in columns_of(reward) if n in rows}
-    scores = scorer.score({**needed, group: rows[group]}, group=group)
-    parts = {t.name: t.weight * scores.parts[f"~{k}"] for k, t in enumerate(terms)}
-    codes = np.asarray(group_codes(rows[group]))
+    codes = group_of(rows, group)
+    logged = _Logged(rows, group)
+    (scores,) = score_rollouts([scorer], rows, [codes], logged.names, logged.add)
+    parts = {t.name: t.weight * scores.parts[f"~{k}"].whole() for k, t in enumerate(terms)}
     outcome = scores.inputs.get(reward.outcome or "")
+    right = None if outcome is None else outcome.whole()
     sizes = sorted({*SIZES, size})
     if reward.uses_groups:  # its values are of the groups that were logged, and of no others
         sizes = sorted(set(np.bincount(codes).tolist()) - {1})
-    return forecast(scores.values, codes, parts, _columns(rows, group), outcome, sizes, size)
+    values = scores.values.whole()
+    return forecast(values, codes, parts, logged.varying(), right, sizes, size)
 
 
-def _columns(rows: Rows, group: str) -> dict[str, np.ndarray]:
+class _Logged:
     """What may drift: the completion's length, and logged numbers that vary."""
-    found = {}
-    texts = rows.get("completion", ())
-    if texts and all(isinstance(t, str) for t in texts):
-        found["length of the completion"] = np.array([float(len(str(t))) for t in texts])
-    for name, values in rows.items():
-        plain = all(v is None or isinstance(v, (int, float)) for v in values)
-        if name != group and plain and len(set(values)) > 1:
-            found[name] = np.array([np.nan if v is None else float(v) for v in values])  # type: ignore[arg-type]
-    return found
+
+    def __init__(self, rows: Rollouts, group: str) -> None:
+        rows.look(rows.names)
+        kinds = {name: rows.type_of(name) for name in rows.names}
+        numbers = [n for n, k in kinds.items() if isinstance(k, Number | Bool) and n != group]
+        self._texts = kinds.get("completion") == Text()
+        self.names = [*(["completion"] if self._texts else []), *numbers]
+        self._kept = {name: Kept() for name in self.names}
+
+    def add(self, part: Part) -> None:
+        """The values of more rows."""
+        for name, kept in self._kept.items():
+            values = listed(part.columns[name])
+            if name == "completion" and self._texts:
+                values = [None if v is None else len(v) for v in values]
+            kept.add(np.array([np.nan if v is None else float(v) for v in values]))
+
+    def varying(self) -> dict[str, np.ndarray]:
+        """The columns with two different values, (B,) each."""
+        found = {}
+        for name, kept in self._kept.items():
+            values = kept.whole()
+            length = name == "completion" and self._texts
+            if length and not np.isnan(values).any():
+                found["length of the completion"] = values
+            elif not length and len(np.unique(values)) > 1:
+                found[name] = values
+        return found
 
 
 def _print(found: Forecast, reward: Reward, most: float) -> None:

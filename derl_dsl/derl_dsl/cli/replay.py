@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from derl_dsl.cli.inputs import (
     say,
     show_no_logs,
 )
-from derl_dsl.cli.rows import Format, show_errors
+from derl_dsl.cli.rows import Format, show_errors, show_json
 from derl_dsl.score.reward import RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
@@ -82,7 +81,7 @@ def replay_command(
     except (DataError, ValueError) as error:
         fail(str(error))
     if format is Format.json:
-        typer.echo(json.dumps(finite(asdict(found))))
+        show_json("replay", finite(asdict(found)))
     else:
         _print(found)
     raise typer.Exit(1 if any(s is not None for s in found.onset.values()) else 0)

@@ -80,7 +80,7 @@ def mistakes(rows: Rollouts | None, sources: Sequence[Source], format: Format) -
         raise typer.Exit(1) from None
     except ColumnError as error:
         told_of_bad_rows(rows)
-        fail(str(error) if rows is None else f"{rows.name}: {error}")
+        fail(f"{sources[0].path if rows is None else rows.name}: {error}")
     except (DataError, ValueError) as error:
         told_of_bad_rows(rows)
         fail(str(error))

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, say
-from derl_dsl.cli.rows import Format
+from derl_dsl.cli.rows import AsFormat, Data, Format, finish, mistakes, open_rows, show_json
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
-from derl_dsl.tools.evaluate.evaluation import Question
+from derl_dsl.tools.evaluate.evaluation import Question, group_of
+from derl_dsl.tools.evaluate.sampling import neighbours, some_groups
+from derl_dsl.tools.search.problem import NO_GROUPS
 from derl_dsl.tools.search.report import render
 from derl_dsl.tools.search.rewards import write
 from derl_dsl.tools.search.run import Search, Settings, search, to_json
 from derl_grammar.spans import Source
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import Rollouts
 from derl_runtime.reading import ColumnError
 
 _BUDGET = 1_000_000
 
 
 def search_command(
-    data: Annotated[Path, typer.Option(help="Logged rollouts: .jsonl or .parquet.")],
+    data: Data,
     outcome: Annotated[
         str | None,
         typer.Option(help="Column or expression that says a rollout was right; else the suite's."),
@@ -55,9 +56,12 @@ def search_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; they change no result.  [default: cores]")
     ] = None,
+    most_rows: Annotated[
+        int, typer.Option(min=100, help="Of more rows, so many in whole groups are searched on.")
+    ] = 30_000,
     top: Annotated[int, typer.Option(min=1, help="The most rewards to give.")] = 12,
     out: Annotated[Path, typer.Option(help="Folder for the rewards.")] = Path("search"),
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Search for terms that sharpen the outcome: tries many programs on logged rollouts.
 
@@ -66,7 +70,7 @@ def search_command(
     outcome, small enough that no wrong rollout outscores a right one, and are written as files.
     Without --suite and --column, all inputs that the data's columns allow are tried.
 
-    Exits 0, 2 when the data does not fit or an input could not be read.
+    Exits 0, 2 when the data does not fit, or an input, or a row of it, could not be read.
     """
     if budget is not None and seconds is not None:
         fail("give either --budget or --seconds")
@@ -75,43 +79,45 @@ def search_command(
     if budget is None and seconds is None:
         budget = _BUDGET
     settings = Settings(budget, seconds, size, seed, workers or _cores())
-    found = _search(data, outcome, suite, column, group, group_size, settings, top)
-    paths = _written(found, out, data)
-    if format is Format.json:
-        record = {"data": str(data), **to_json(found, paths)}
-        typer.echo(json.dumps(record, ensure_ascii=False))
-    else:
-        typer.echo(render(found, str(data), paths), nl=False)
-
-
-def _search(
-    data: Path,
-    outcome: str | None,
-    suite: str | None,
-    column: list[str] | None,
-    group: str | None,
-    group_size: int | None,
-    settings: Settings,
-    top: int,
-) -> Search:
-    """Reads the rows and searches; what does not fit ends the command."""
-    given = read_settings(Source("", "<search>"), suite, column, outcome)
-    try:
-        rows = read_logs(data, say)
+    source = Source("", "<search>")
+    given = read_settings(source, suite, column, outcome)
+    rows = open_rows(data)
+    with mistakes(rows, [source], format):
         if group is None and group_size is None:
             group = likely_group(rows)
+        kept = _kept(rows, group, group_size, most_rows)
         question = Question("", given.suite, given.columns, given.outcome, group)
         with _progress(settings) as told:
-            return search(question, rows, settings, group_size, top, told)
-    except ColumnError as error:
-        fail(f"{data}: {error}")
-    except (DataError, ValueError) as error:
-        fail(str(error))
+            found = search(question, kept, settings, group_size, top, told)
+    paths = _written(found, out, Path(rows.name).name)
+    if format is Format.json:
+        show_json("search", {"data": rows.name, "read": rows.rows, **to_json(found, paths)})
+    else:
+        typer.echo(render(found, rows.name, paths), nl=False)
+    finish(rows, 0)
 
 
-def _written(found: Search, out: Path, data: Path) -> Sequence[Path]:
+def _kept(
+    rows: Rollouts, group: str | None, group_size: int | None, most: int
+) -> dict[str, list[Any]]:
+    """The rows to search on: all, or whole groups of them."""
+    if rows.rows <= most:
+        return rows.whole()
+    if group_size is not None:
+        codes = neighbours(rows, group_size)
+    elif group is not None:
+        codes = group_of(rows, group)
+    else:
+        raise ColumnError(NO_GROUPS)
+    kept = some_groups(rows, codes, most)
+    count = len(next(iter(kept.values())))
+    say(f"{count:,} of {rows.rows:,} rows, in whole groups, are searched on (--most-rows)")
+    return kept
+
+
+def _written(found: Search, out: Path, data: str) -> Sequence[Path]:
     try:
-        return write(found.composed.found, out, data.name, found.problem)
+        return write(found.composed.found, out, data, found.problem)
     except OSError as error:
         fail(f"cannot write {error.filename or out}: {error.strerror}")
 

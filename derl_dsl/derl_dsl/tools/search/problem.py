@@ -29,6 +29,7 @@ _SAME = 0.98
 # The share of groups that programs are not chosen on, if there are enough.
 _HELD_OUT = 0.25
 _FEWEST_GROUPS = 16
+NO_GROUPS = "say which rows belong to one prompt: --group COLUMN or --group-size N"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def _groups(question: Question, data: Data, group_size: int | None) -> tuple[Row
             raise ColumnError(f"{rows} rows are no whole number of groups of {group_size}")
         return np.arange(rows) // group_size, f"groups of {group_size} rows"
     if question.group is None:
-        raise ColumnError("say which rows belong to one prompt: --group COLUMN or --group-size N")
+        raise ColumnError(NO_GROUPS)
     return group_of(rollouts_of(data), question.group), f"groups by {question.group}"
 
 
