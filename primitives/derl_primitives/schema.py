@@ -26,6 +26,19 @@ _PLAIN = frozenset({
 })  # fmt: skip
 
 
+_DEEPEST = 32
+_DEEP = f"the schema is nested more than {_DEEPEST} deep"
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects lie in each other, counted without recursion."""
+    level, depth = [value], 0
+    while level := [v for v in level if isinstance(v, list | dict)]:
+        depth += 1
+        level = [x for v in level for x in (v.values() if isinstance(v, dict) else v)]
+    return depth
+
+
 def schema_problem(text: str) -> str | None:
     """What is wrong with a schema, or None.
 
@@ -35,10 +48,14 @@ def schema_problem(text: str) -> str | None:
     """
     try:
         schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return f"the schema is no JSON: {error}"
+    except RecursionError:
+        return _DEEP
     if not isinstance(schema, dict):
         return 'write a schema as an object, such as {"type": "object"}'
+    if _depth(schema) > _DEEPEST:
+        return _DEEP
     problem = _keywords(schema)
     if problem is not None:
         return problem

@@ -77,33 +77,45 @@ def _verifiers(columns: Columns) -> Columns:
         row = {name: values[k] for name, values in columns.items()}
         traces = row.get("traces")
         for trace in traces if isinstance(traces, list) else [row]:
-            rows.append(_trace({"task": row.get("task"), **trace}))
+            rows.append(_trace({"task": row.get("task"), **_table(trace)}))
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _trace(trace: Mapping[str, Any]) -> dict[str, Any]:
-    data = (trace.get("task") or {}).get("data") or {}
-    nodes = trace.get("nodes") or []
+    data = _table(_table(trace.get("task")).get("data"))
+    nodes = trace.get("nodes")
+    nodes = [n for n in nodes if isinstance(n, Mapping)] if isinstance(nodes, list) else []
     said = [n["message"] for n in nodes if n.get("sampled") and _role(n) == "assistant"]
     row = {k: v for k, v in data.items() if v is not None and not isinstance(v, list | dict)}
     for name in ("prompt", "answer"):
         if data.get(name) is not None:
             row[name] = data[name]
     row["completion"] = (said[-1].get("content") or "") if said else ""
-    row["truncated"] = (trace.get("stop_condition") or "") in _CUT
-    for name, reward in (trace.get("rewards") or {}).items():
-        row[f"reward_{name}"] = None if reward is None else reward["score"] * reward["weight"]
-    row.update({f"metric_{n}": v for n, v in (trace.get("metrics") or {}).items()})
+    row["truncated"] = trace.get("stop_condition") in _CUT
+    for name, reward in _table(trace.get("rewards")).items():
+        row[f"reward_{name}"] = _weighted(_table(reward))
+    row.update({f"metric_{n}": v for n, v in _table(trace.get("metrics")).items()})
     row["ok"] = trace.get("ok")
     return row
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """A part of a trace; what is no mapping holds nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _weighted(reward: Mapping[str, Any]) -> float | None:
+    score, weight = reward.get("score"), reward.get("weight", 1.0)
+    numbers = isinstance(score, int | float) and isinstance(weight, int | float)
+    return score * weight if numbers else None
 
 
 _CUT = ("max_turns", "max_input_tokens", "max_output_tokens", "max_total_tokens")
 
 
 def _role(node: Mapping[str, Any]) -> str:
-    return str((node.get("message") or {}).get("role", ""))
+    return str(_table(node.get("message")).get("role", ""))
 
 
 DUMPS = (

@@ -1,4 +1,4 @@
-"""Files that somebody else may have put there: regular ones only, and only so much of them."""
+"""Files: those of somebody else are regular and read up to a size; ours are written whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 # A device without end would fill the memory, a pipe that nobody writes to would never answer.
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -24,3 +25,31 @@ def read_regular(path: str | Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
     return data
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a file beside its place and move it there: it is whole, or as it was. Raises OSError.
+
+    A link is followed to the file that it names, whose rights stay. What is there and is no regular
+    file (a pipe, a terminal) is written to. A lone surrogate, which has no UTF-8, becomes `?`.
+    """
+    data = text.encode("utf-8", "replace")
+    target = Path(os.path.realpath(path))
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):
+        Path(path).write_bytes(data)
+        return
+    unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    unfinished.unlink(missing_ok=True)
+    try:
+        # Made by this call alone: a link that somebody put there is not followed.
+        with open(os.open(unfinished, _FRESH, 0o666), "wb") as file:
+            file.write(data)
+        if mode is not None:
+            os.chmod(unfinished, stat.S_IMODE(mode))
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from derl_runtime.values import (
     Ragged,
     Rows,
     Values,
+    as_float,
     flattened,
     is_number,
     outside,
@@ -169,28 +170,34 @@ class Reader:
             if self.of is not None:
                 self.of.texts.add(name)
             return Values(data, None)
+        lost: list[int] = []
         golds = conversations.golds_of(name, data) if kind == Text() else {}
         if golds:
             data = [golds[k][0] if k in golds else v for k, v in enumerate(data)]
         if kind == Text():
-            data = self._texts(name, data, conversations.text_of, kind)
+            data, lost = self._texts(name, data, conversations.text_of, kind)
         elif kind == List(Text()):
-            data = self._texts(name, data, conversations.texts_of, kind)
+            data, lost = self._texts(name, data, conversations.texts_of, kind)
         missing = [] if isinstance(data, Rows) else self._missing(name, data, kind)
-        if missing and not optional:
-            self.faults.append(fault("missing", name, missing, "no value"))
+        told = set(lost)
+        silent = [row for row in missing if row not in told]
+        if silent and not optional:
+            self.faults.append(fault("missing", name, silent, "no value"))
         flat, bad = self.steps(name, data, kind) if isinstance(kind, List) else (None, [])
         several = [golds.get(k, [v]) for k, v in enumerate(data)] if golds else None
         return Values(data, self._all_but([*missing, *bad]), flat, several)
 
     def _texts(
         self, name: str, data: Sequence[Any], read: Callable[[str, Any], Any], kind: Type
-    ) -> Sequence[Any]:
-        """Texts out of what holds texts: conversations, parts, numbers; the rest is a fault."""
+    ) -> tuple[Sequence[Any], list[int]]:
+        """Texts out of what holds texts (conversations, parts, numbers), and the rows of the rest.
+
+        Those are a fault, told here.
+        """
         if kind == Text() and all(type(v) is str for v in data):
             if self.of is not None and len(data):
                 self.of.texts.add(name)
-            return data
+            return data, []
         found = [None if _nothing(v) else read(name, v) for v in data]
         lost = [k for k, v in enumerate(data) if found[k] is None and not _nothing(v)]
         some = len(lost) < sum(not _nothing(v) for v in data)
@@ -205,7 +212,7 @@ class Reader:
             elif not some:
                 raise ColumnError(message)
             self.faults.append(fault("out_of_range", name, lost, f"{what}, which is no {kind}"))
-        return found
+        return found, lost
 
     def _missing(self, name: str, data: Sequence[Any], kind: Type) -> list[int]:
         """The rows without a value; ColumnError for one of another type."""
@@ -243,30 +250,33 @@ class Reader:
         else:
             flat = data.flat if isinstance(data, Rows) else flattened(data)
             lengths = flat.lengths
-        if (lengths > LONGEST_LIST).any():
-            raise ColumnError(f"{name!r} has a list of more than {LONGEST_LIST} values")
+        long = np.flatnonzero(lengths > LONGEST_LIST).tolist()
+        if long:
+            message = f"a list has more than {LONGEST_LIST:,} values"
+            self.faults.append(fault("out_of_range", name, long, message))
         if flat is None:
             present = (x for v in data if v is not None for x in v)
             wrong = np.array([not isinstance(x, str) for x in present], dtype=bool)
         else:
             wrong = outside(flat.values, item)
         if not wrong.any():
-            return flat, []
+            return flat, long
         owners = np.repeat(np.arange(self.rows), lengths)
         rows = sorted({int(r) for r in owners[wrong]})
         values = itertools.chain.from_iterable(v for v in data if v is not None)
         first = next(itertools.islice(values, int(np.argmax(wrong)), None))
         message = f"a list holds {_shown(first)}, which is no value of {item}"
         self.faults.append(fault("out_of_range", name, rows, message))
-        return flat, rows
+        return flat, sorted({*rows, *long})
 
     def _numbers(self, name: str, data: Any, kind: Type, optional: bool) -> Values:
         try:
             array = np.asarray(data)
             if array.dtype == object:
                 array = np.array([math.nan if v is None else v for v in array], dtype=object)
-                if any(isinstance(v, str) for v in array):
+                if not all(map(is_number, array)):
                     raise TypeError
+                array = np.array(list(map(as_float, array)))
             elif array.dtype.kind not in "biuf":
                 raise TypeError
             # As it lies in memory if it can be; kernels are compiled for writable, dense arrays.

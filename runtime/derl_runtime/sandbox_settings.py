@@ -22,6 +22,6 @@ class SandboxSettings:
 
     engine: str = setting("restricted", "what runs their source", choices=ENGINES)
     level: str = setting("standard", "the walls that must hold on this machine", choices=LEVELS)
-    deadline: float = setting(2.0, "seconds for a batch", least=0.01)
+    deadline: float = setting(2.0, "seconds for a batch", least=0.01, most=86_400)
     memory: int = setting(512, "megabytes a worker", least=1)
     workers: int = setting(0, "processes at once; 0 = one a core", least=0)

@@ -127,8 +127,20 @@ def _numbers_of(steps: Any) -> Floats:
     array = _array(steps)
     if array is not None:
         return array
-    plain = [float(x) if is_number(x) and x is not None else math.nan for x in steps]
+    plain = [as_float(x) if is_number(x) and x is not None else math.nan for x in steps]
     return np.array(plain, dtype=np.float64)
+
+
+def as_float(value: Any) -> float:
+    """A number as float64; one that is beyond it is infinite.
+
+    >>> as_float(-(10**400))
+    -inf
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def is_number(value: Any) -> bool:

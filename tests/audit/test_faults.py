@@ -129,3 +129,13 @@ def test_lists_of_steps_and_optional_columns():
     assert codes(on(text, {"xs": [[0.5], None], "n": [0, 0]}, **kinds)) == ["DRL703"]
     assert codes(on(text, {"n": [0, 0]}, **kinds)) == ["DRL701"]
     assert codes(on(text, {"xs": [1, 2], "n": [0, 0]}, **kinds)) == ["DRL702"]
+
+
+def test_a_row_that_is_no_text_is_told_once():
+    found = on("1 * contains(c, 'a')", {"c": ["a", b"a", "b"]}, c="text")
+    assert codes(found) == ["DRL704"]
+    assert "in 1 of 3 rows (row 1, from 0)" in of_data(found)[0].message
+    assert codes(on("1 * contains(c, 'a')", {"c": ["a", None, b"b"]}, c="text")) == [
+        "DRL703",
+        "DRL704",
+    ]

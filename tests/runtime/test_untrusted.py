@@ -141,7 +141,7 @@ def test_files_that_cannot_be_used_are_refused_with_their_name(tmp_path, source,
 def test_settings_and_paths_that_cannot_be_used(good, tmp_path):
     for given, said in [
         ({"engine": "python"}, "engine: expected 'restricted' or 'monty'"),
-        ({"level": "safe"}, "level: expected 'strict' or"),
+        ({"level": "safe"}, "level: expected 'none' or"),
         ({"deadline": 0}, "deadline: expected at least 0.01, not 0"),
         ({"deadline": float("nan")}, "deadline: expected at least"),
         ({"workers": 1.5}, "workers: expected a whole number"),

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from derl_runtime.files import read_regular
+
+_LARGEST = 16 << 20  # bytes of a config
+
 
 class ConfigError(ValueError):
     """A config that cannot be used; the message names file, section, key and what is expected."""
@@ -20,9 +24,11 @@ class ConfigError(ValueError):
 def read_toml(path: Path, source: str) -> dict[str, Any]:
     """The tables of a TOML file that is there; ConfigError names `source`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path, _LARGEST).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: cannot be read: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: not valid TOML: nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from None
 

@@ -31,6 +31,7 @@ from derl_dsl.tools.evaluate.sampling import some_groups
 from derl_grammar.limits import WIDE
 from derl_runtime.data import Rollouts
 from derl_runtime.faults import capped
+from derl_runtime.files import write_whole
 
 _SHOWN = 12
 _MOST_ROWS = 30_000
@@ -120,12 +121,9 @@ def _write(path: Path, hits: Sequence[Hit]) -> None:
         case += f"reward = {{ max = {least - 1e-6 * max(1.0, abs(least))!r} }}\n"
         if _toml(hit.completion) not in before:
             cases.append(case)
-    unfinished = file.with_name(f".{file.name}.part")
     try:
-        unfinished.write_text("\n".join([before, *cases] if before else cases), "utf-8")
-        unfinished.replace(file)
+        write_whole(file, "\n".join([before, *cases] if before else cases))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         fail(f"cannot write {file}: {error.strerror}")
     typer.echo(f"wrote {len(cases)} cases to {file}")
 

@@ -26,6 +26,7 @@ from derl_dsl.tools.console import Console
 from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
 from derl_grammar.near import nearest
+from derl_runtime.files import write_whole
 
 
 def export_command(
@@ -95,7 +96,7 @@ def export_command(
         echo_data(text)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        write_whole(output, text)
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
     typer.echo(f"wrote {output} for {trainer.title} {trainer.version}; set there:\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import PurePath
@@ -68,7 +69,7 @@ def github_problem(path: str, problem: str) -> str:
 def _uri(path: str) -> str:
     """A path as a URI reference: relative ones stay so, against the root of the checkout."""
     pure = PurePath(path)
-    return pure.as_uri() if pure.is_absolute() else quote(pure.as_posix())
+    return pure.as_uri() if pure.is_absolute() else quote(os.fsencode(pure.as_posix()))
 
 
 def _rule(code: str) -> dict[str, Any]:

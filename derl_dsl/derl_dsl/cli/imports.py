@@ -11,6 +11,7 @@ import typer
 from derl_dsl.cli.inputs import fail, read_text, say
 from derl_dsl.cli.terminal import echo_data
 from derl_dsl.tools.graders import GraderError, convert
+from derl_runtime.files import write_whole
 
 
 def import_command(
@@ -35,7 +36,7 @@ def import_command(
         echo_data(converted.text, nl=True)
         return
     try:
-        output.write_text(converted.text + "\n", encoding="utf-8")
+        write_whole(output, converted.text + "\n")
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
     typer.echo(f"wrote {output}; check it: derl-dsl check {output}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +13,7 @@ import typer
 from derl_dsl.tools.project import Settings, settings_of
 from derl_grammar.limits import LIMITS
 from derl_grammar.spans import Source
-from derl_runtime.files import read_regular
+from derl_runtime.files import read_regular, write_whole
 
 # Bytes of a file that a command reads: far more than any program may have.
 _LARGEST_TEXT = 64 << 20
@@ -73,15 +71,8 @@ def read_text(path: str) -> str:
 
 def replace_file(path: str, text: str) -> None:
     """Write a file anew: beside it first, so that a full disk or a crash leaves it as it was."""
-    target = Path(path).resolve()
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
-        try:
-            unfinished.write_bytes(text.encode())
-            shutil.copymode(target, unfinished)
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(path, text)
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror}")
 

@@ -33,6 +33,7 @@ from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_runtime.batch import Batch
 from derl_runtime.data import DataError, read_logs
+from derl_runtime.files import write_whole
 from derl_runtime.reading import ColumnError
 
 _SHOWN = 12
@@ -129,12 +130,9 @@ def _replay(
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         fail(f"cannot write {path}: {error.strerror}")
     say(f"wrote {path}")
 

@@ -18,6 +18,7 @@ from derl_runtime.sandbox.worker.zygote import ENDED, NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote, ZygoteGone
 
 _READ = 1 << 18
+_LONGEST_WAIT = 60.0  # seconds: the kernel counts only so far
 # How long a killed child may take to be gone before the zygote itself counts as lost.
 _GRACE = 2.0
 
@@ -105,7 +106,9 @@ def _watch(running: Sequence[_Running]) -> None:
         for job in running:
             _check_time(job, now)
         waits = [job.ends - now for job in running if not job.done]
-        for descriptor, _ in poll.poll(max(0, math.ceil(min(waits) * 1000))):
+        for descriptor, _ in poll.poll(
+            max(0, math.ceil(min(*waits, _LONGEST_WAIT, _LONGEST_WAIT) * 1000))
+        ):
             job = by_descriptor[descriptor]
             still = _read_reply(job) if descriptor == job.reply else _read_status(job)
             if not still:

@@ -28,6 +28,10 @@ class Failure:
         return f"{self.cls}: {self.message}"
 
 
+# Seconds of a limit: what the kernel counts in does not go on for ever.
+_LONGEST = 31 * 86_400
+
+
 class Refused(Exception):
     """The machine cannot hold untrusted code as well as it is asked to."""
 
@@ -52,3 +56,6 @@ class SandboxLimits:
             value = getattr(self, name)
             if not value > 0:
                 raise ValueError(f"the limit {name} has to be above 0, not {value!r}")
+        for name in ("deadline", "cpu"):
+            if getattr(self, name) > _LONGEST:
+                raise ValueError(f"the limit {name} has to be at most {_LONGEST:,} s: a month")

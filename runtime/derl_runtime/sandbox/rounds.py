@@ -25,6 +25,7 @@ from derl_runtime.sandbox.worker.zygote import NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote
 
 _READ = 1 << 18
+_LONGEST_WAIT = 60.0  # seconds: the kernel counts only so far
 # The most that a busy machine puts a deadline off, in times of what it was; and how much of it the
 # jobs of a batch may wait for one another: that alone puts it off for first turns only.
 BUSY, _OWN = 8, 0.25
@@ -103,7 +104,8 @@ class Rounds:
         self.waiting[0].extend(tasks)
         self.live: dict[int, Run] = {}
         self.poll = select.poll()
-        self.lost = 0.0  # seconds that jobs which are over have waited for a processor
+        # Seconds that jobs which are over have waited for a processor, side by side.
+        self.lost = 0.0
         self.before = _waited(work)
         self.start = self.end = 0.0
 
@@ -133,8 +135,9 @@ class Rounds:
         left = self.end - time.monotonic()
         if left > 0:
             return left
-        jobs = self.lost + sum(run.turn.waited for run in self.live.values())
-        lost = jobs / self.at_once + _waited(self.work) - self.before
+        live = [run.turn.waited for run in self.live.values()]
+        jobs = self.lost + (sum(live) / len(live) if live else 0.0)
+        lost = jobs + _waited(self.work) - self.before
         length = self.end - self.start
         first = self.waiting[0] or any(run.task.round == 0 for run in self.live.values())
         return left + min(lost if first else lost - _OWN * length, BUSY * length)
@@ -146,7 +149,7 @@ class Rounds:
         return run.turn.ends(self.work.seconds(run, left))
 
     def _wait(self, seconds: float) -> None:
-        for descriptor, _ in self.poll.poll(max(0, math.ceil(seconds * 1000))):
+        for descriptor, _ in self.poll.poll(max(0, math.ceil(min(seconds, _LONGEST_WAIT) * 1000))):
             run = self.live[descriptor]
             piece = b""
             with contextlib.suppress(BlockingIOError):
@@ -158,7 +161,7 @@ class Rounds:
     def _over(self, run: Run, *, late: bool) -> None:
         self.poll.unregister(run.reply)
         del self.live[run.reply]
-        self.lost += run.turn.waited
+        self.lost += run.turn.waited / (len(self.live) + 1)
         try:
             for task in self.work.judge(run, late=late):
                 self.waiting[task.round].append(task)

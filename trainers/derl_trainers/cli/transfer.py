@@ -73,7 +73,7 @@ def transfer_command(
         fail(str(error))
     check_extras("transfer")
     check_task(settings)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(markup=True, width=None if sys.stdout.isatty() else WIDTH)
     console.print(f"[bold]transfer of {source.name}[/]  {seeds} start policies in {folder}",
                   highlight=False)  # fmt: skip
     try:

@@ -14,6 +14,7 @@ import torch
 import derl_dsl
 from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.tools.watch import Alarm
+from derl_runtime.files import write_whole
 from derl_runtime.reading import ColumnError
 from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
@@ -162,9 +163,9 @@ def train(
     trained = Trained(result, before, after, tuple(watching.alarms))
     if os.environ.get("RANK", "0") != "0":
         return trained  # the first process writes for all
-    (out / "reward.derl").write_text(prepared.reward.text, encoding="utf-8")
+    write_whole(out / "reward.derl", prepared.reward.text)
     record = json.dumps(metrics(prepared, config, trained), indent=1, ensure_ascii=False)
-    (out / METRICS).write_text(record + "\n", encoding="utf-8")
+    write_whole(out / METRICS, record + "\n")
     return trained
 
 

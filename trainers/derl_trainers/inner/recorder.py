@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from derl_runtime.files import write_whole
 from derl_trainers.inner.reward import TimedReward
 from derl_trainers.settings.sections import Training
 
@@ -141,9 +142,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             "curve": [asdict(point) for point in self.curve],
         }
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        part = folder / f".{_KEPT}"
-        part.write_text(json.dumps(kept), "utf-8")
-        part.rename(folder / _KEPT)  # written last: what has it is whole
+        write_whole(folder / _KEPT, json.dumps(kept))  # written last: what has it is whole
 
     def recall(self, checkpoint: Path) -> None:
         """Go on from where the run had come that left this checkpoint."""

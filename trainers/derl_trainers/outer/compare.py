@@ -19,6 +19,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from derl_runtime.files import write_whole
 from derl_trainers.estimates import interval
 from derl_trainers.outer.ledger import Paid, ledger, paid_for
 from derl_trainers.runs.store import FILE, Store, StoreError
@@ -274,7 +275,7 @@ def against(ours: Sequence[Outcome], label: str) -> Estimate | None:
 def write_result(folder: Path, outcomes: Sequence[Outcome]) -> Path:
     """Everything the tables are made of, as JSON."""
     path = folder / RESULT
-    path.write_text(json.dumps([asdict(o) for o in outcomes], indent=1) + "\n", "utf-8")
+    write_whole(path, json.dumps([asdict(o) for o in outcomes], indent=1) + "\n")
     return path
 
 

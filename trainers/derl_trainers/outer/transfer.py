@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from derl_runtime.files import write_whole
 from derl_trainers.outer.compare import Outcome, Search
 from derl_trainers.outer.inherit import best, cold_model, trained_model
 from derl_trainers.outer.ledger import Paid, area, paid_for
@@ -53,7 +54,7 @@ def write_config(run: Path, folder: Path) -> str:
     config["name"] = f"transfer-{config['name']}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFIG
-    path.write_text(as_toml(config), "utf-8")
+    write_whole(path, as_toml(config))
     return str(path)
 
 

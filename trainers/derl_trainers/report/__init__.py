@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from derl_runtime.files import write_whole
 from derl_trainers.outer.compare import RESULT, read_result
 from derl_trainers.report.export import export
 from derl_trainers.report.facts import read_facts
@@ -24,7 +25,7 @@ def write_report(run: Path, to: Path | None = None) -> Path:
     text = _comparison(run) if (run / RESULT).exists() else _run(run)
     path = run / "report.html" if to is None else to
     try:
-        path.write_bytes(text.encode("utf-8", errors="replace"))
+        write_whole(path, text)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None
     return path

@@ -106,6 +106,8 @@ def parse_set(text: str) -> tuple[str, Any]:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name.strip(), value.strip()
+    except RecursionError:
+        raise ConfigError(f"--set {name}: the value is nested too deeply") from None
 
 
 def _capped(budget: TrainBudgetSection, source: str) -> TrainBudgetSection:

@@ -30,7 +30,10 @@ class Server(LanguageServer):
 
     def document(self, uri: str) -> Document:
         """The newest version of a file."""
-        text = self.workspace.get_text_document(uri).source
+        try:
+            text = self.workspace.get_text_document(uri).source
+        except (OSError, UnicodeDecodeError, ValueError):
+            raise JsonRpcInvalidParams(f"{uri} is not open, and is no file to read") from None
         known = self.documents.get(uri)
         if known is None or known.text != text:
             path = to_fs_path(uri) if uri.startswith("file:") else None

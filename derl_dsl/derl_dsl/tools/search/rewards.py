@@ -26,6 +26,7 @@ from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite
 from derl_runtime.batch import Batch
+from derl_runtime.files import write_whole
 
 # What the term may add between its least and its largest value; being right adds 1.
 _SHARE = 0.5
@@ -206,7 +207,7 @@ def write(found: Sequence[Found], folder: Path, source: str, problem: Problem) -
     paths = []
     for number, reward in enumerate(found, 1):
         path = folder / f"{number:02}-{reward.key[:8]}.derl"
-        path.write_text("\n".join([*_told(reward, source, problem), reward.text]), encoding="utf-8")
+        write_whole(path, "\n".join([*_told(reward, source, problem), reward.text]))
         paths.append(path)
     return paths
 

@@ -171,6 +171,8 @@ def read_tests(path: str, text: str) -> TestFile:
     """The tests that a text holds; `path` is for messages. Raises TestFileError."""
     try:
         data = tomllib.loads(text)
+    except RecursionError:
+        raise TestFileError(path, 1, "not TOML that can be read: nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         at = _AT.search(str(error))
         line = int(at[1]) if at and at[1] else text.count("\n") + 1

@@ -1,0 +1,162 @@
+"""What is too deep, too large or of another kind ends in one message; the other rows are scored."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import derl_dsl
+from derl_dsl.cli.formats import _uri
+from derl_dsl.tools.lsp.server import server
+from derl_dsl.tools.project import ProjectError, find_project
+from derl_dsl.tools.testing.cases import TestFileError, read_tests
+from derl_primitives.schema import schema_problem
+from derl_runtime.data import DataError, read_logs, read_rows
+from derl_runtime.files import write_whole
+from derl_runtime.reading import LONGEST_LIST
+from derl_runtime.sandbox import Sandbox, SandboxLimits
+from derl_runtime.sandbox.worker import frames
+from derl_trainers.reading import ConfigError
+from derl_trainers.settings.run import load_config, parse_config
+from derl_trainers.settings.train import parse_set
+
+DEEP = "[" * 100_000
+ONE = "def f(c: text) -> number:\n    return 1\n"
+
+
+def test_toml_nested_too_deeply_is_one_message(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"a = {DEEP}")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.derl]\na = {DEEP}")
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_config(file)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_set(f"a.b={DEEP}")
+    with pytest.raises(TestFileError, match="nested too deeply"):
+        read_tests("a.test.derl", f"a = {DEEP}")
+    with pytest.raises(ProjectError, match="nested too deeply"):
+        find_project(tmp_path)
+
+
+@pytest.mark.parametrize("text", [DEEP, f'{{"a": {DEEP}', '{"a":' * 100_000])
+def test_json_nested_too_deeply_is_one_message(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"completion": "a"}\n' + text + "\n")
+    with pytest.raises(DataError, match=r"a\.jsonl:2: not valid JSON"):
+        read_rows(file)
+
+
+@pytest.mark.parametrize(
+    "schema", [DEEP, '{"not":' * 900 + "{}" + "}" * 900, '{"enum":[' * 50 + "]}" * 50]
+)
+def test_a_schema_nested_too_deeply_is_one_message(schema: str) -> None:
+    assert schema_problem(schema) == "the schema is nested more than 32 deep"
+
+
+def test_a_deadline_of_thirty_years() -> None:
+    with Sandbox() as sandbox:
+        values, failures = sandbox.call_rows(ONE, "f", [["a"]], 1, 1e9)
+        assert (values.tolist(), failures) == ([1.0], ())
+        assert np.asarray(sandbox.call(ONE, "f", [["a"]], 1, 1e9)).tolist() == [1.0]
+    with pytest.raises(ValueError, match="the limit deadline has to be at most"):
+        SandboxLimits(deadline=1e9)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_beyond_float64_costs_its_row(value: int) -> None:
+    r = derl_dsl.compile("1 * x", columns={"x": "number"})
+    found = r.score({"x": [1, value, 2]})
+    assert np.isnan(found.values).tolist() == [False, True, False]
+    assert [(f.kind, f.rows) for f in found.faults] == [("nonfinite", (1,))]
+    r = derl_dsl.compile("mean(x)", columns={"x": "list[number[0, 1]]"})
+    for odd in ([value], [0.5, value, "a"]):
+        found = r.score({"x": [[1], odd, [0.5]]})
+        assert np.isnan(found.values).tolist() == [False, True, False]
+        assert [(f.kind, f.rows) for f in found.faults] == [("out_of_range", (1,))]
+
+
+def test_a_list_of_more_than_a_million_steps_costs_its_row() -> None:
+    r = derl_dsl.compile("mean(x)", columns={"x": "list[number[0, 1]]"})
+    found = r.score({"x": [[1.0], np.zeros(LONGEST_LIST + 1), [0.5]]})
+    assert np.isnan(found.values).tolist() == [False, True, False]
+    (fault,) = found.faults
+    assert fault.message == "a list has more than 1,000,000 values"
+
+
+def test_a_row_that_is_no_text_is_told_once() -> None:
+    r = derl_dsl.compile("1 * contains(c, 'a')", columns={"c": "text"})
+    found = r.score({"c": ["a", b"a", None, object(), "b"]})
+    assert [(f.kind, f.rows) for f in found.faults] == [("out_of_range", (1, 3)), ("missing", (2,))]
+    assert np.isnan(found.values).tolist() == [False, True, True, True, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_file_name_that_is_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.derl")
+    assert _uri(name) == "a%FF.derl"
+    assert _uri(str(tmp_path / name)).endswith("/a%FF.derl")
+    data = tmp_path / os.fsdecode(b"d\xff.jsonl")
+    data.write_text('{"completion": "a"}\n')
+    assert read_rows(data) == {"completion": ["a"]}
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\0\0\0\xff", b"DERL" + b"\xff" * 40])
+def test_a_job_that_is_none(data: bytes) -> None:
+    with pytest.raises(frames.Malformed):
+        frames.decode_job(data)
+
+
+# Found by the fuzzer.
+TRACES = [
+    {"task": 1, "nodes": [1, {"sampled": 1, "message": 2}], "rewards": {"r": {"score": 1}}},
+    {"task": {"data": []}, "nodes": {}, "rewards": [1], "metrics": 3, "stop_condition": []},
+    {"task": None, "nodes": None, "rewards": {"r": {"score": "1", "weight": 2}, "s": None}},
+    {"task": {}, "traces": [1, None, {"rewards": {"r": {"score": 1, "weight": 2}}}]},
+]
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_a_trace_of_another_shape_holds_less(trace: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "traces.jsonl"
+    file.write_text(json.dumps(trace) + "\n")
+    assert "completion" in read_logs(file)
+
+
+def test_a_message_about_a_file_that_is_not_open() -> None:
+    from pygls.exceptions import JsonRpcInvalidParams
+    from pygls.workspace import Workspace
+
+    server.protocol._workspace = Workspace(None)
+    with pytest.raises(JsonRpcInvalidParams, match="is not open"):
+        server.document("file:///no/such/file.derl")
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "HOME", "A_DERL_KEY", "GITHUB_TOKEN"])
+def test_a_config_sends_no_other_variable_to_an_endpoint(name: str) -> None:
+    with pytest.raises(ConfigError, match="key_variable: expected one of OPENAI_API_KEY"):
+        parse_config({"proposer": {"prompted": {"key_variable": name}}})
+    parse_config({"proposer": {"prompted": {"key_variable": "DERL_KEY"}}})
+
+
+def test_a_file_is_written_whole_and_follows_no_planted_link(tmp_path: Path) -> None:
+    kept, file = tmp_path / "kept", tmp_path / "a.txt"
+    kept.write_text("kept")
+    (tmp_path / f".a.txt.{os.getpid()}.part").symlink_to(kept)
+    write_whole(file, "a\ud800")
+    assert (file.read_text(), kept.read_text()) == ("a?", "kept")
+    file.chmod(0o600)
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    write_whole(link, "b")
+    assert link.is_symlink()
+    assert file.read_text() == "b"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "kept", "link"]
+    write_whole("/dev/null", "c")
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path, "d")
