@@ -76,9 +76,12 @@ class Source:
             self.put("for g in range(start, stop):")
             self.depth += 1
             self.put("a, b = groups[g], groups[g + 1]")
+            self._here("a", "b")
             for i, k in plan.kept.items():
                 if self.graph.nodes[i].op not in GROUP:
                     self.put(f"k{k} = np.empty(b - a)")
+        else:
+            self._here("start", "stop")
         for stage in range(last + 1):
             for i in plan.groups(stage):
                 self._group(i)
@@ -114,6 +117,19 @@ class Source:
                 lines += ["", "@njit(error_model='numpy')", _plain(getattr(helpers, name))]
         return [*lines, ""]
 
+    def _here(self, start: str, stop: str) -> None:
+        """Views of what the loops over rows read and write, from their first row on.
+
+        Their rows count from 0, which numba knows to be no index from the end.
+        """
+        for i in self.plan.inputs:
+            if self.graph.nodes[i].is_list:
+                self.put(f"e{i} = o{i}[{start}:{stop} + 1]")
+            else:
+                self.put(f"h{i} = c{i}[{start}:{stop}]")
+        for k in range(len(self.plan.roots)):
+            self.put(f"w{k} = out[{k}, {start}:{stop}]")
+
     def _stage(self, stage: int) -> None:
         plan = self.plan
         here = [i for i in plan.kept if plan.stages[i] == stage]
@@ -122,7 +138,7 @@ class Source:
         if not written and not outs:
             return
         self.names = {}
-        self.put(f"for r in range({'a, b' if plan.grouped else 'start, stop'}):")
+        self.put(f"for r in range({'b - a' if plan.grouped else 'stop - start'}):")
         self.depth += 1
         deepest = max((plan.levels[i] for i in plan.order), default=0)
         for level in range(deepest + 1):
@@ -134,9 +150,9 @@ class Source:
                 told = self._apply(i, [self._value(a) for a in node.args])
                 self._name(i, told if always is None else str(always))
         for i in written:
-            self.put(f"k{plan.kept[i]}[r - a] = {self._value(i)}")
+            self.put(f"k{plan.kept[i]}[r] = {self._value(i)}")
         for k in outs:
-            self.put(f"out[{k}, r] = {self._value(plan.roots[k])}")
+            self.put(f"w{k}[r] = {self._value(plan.roots[k])}")
         self.depth -= 1
 
     def _name(self, i: int, value: str) -> None:
@@ -165,7 +181,7 @@ class Source:
             assert isinstance(value, float)
             return self._literal(value)
         kept = i in self.plan.kept and i not in self.plan.inputs
-        place = f"k{self.plan.kept[i]}[r - a]" if kept else f"c{i}[r]"
+        place = f"k{self.plan.kept[i]}[r]" if kept else f"h{i}[r]"
         if node.is_bool:
             self._name(i, f"{place} != 0")
         else:
@@ -181,7 +197,7 @@ class Source:
     def _walk(self, walk: Walk, tag: str) -> None:
         """One inner loop over steps, for all reductions of them."""
         first, count = f"s{tag}", f"n{tag}"
-        base = f"o{walk.base}"
+        base = f"e{walk.base}"
         self.put(f"{first}, {count} = 0, {base}[r + 1] - {base}[r]")
         for op, node in walk.cuts:
             literals = ", ".join(map(repr, self._payload(node)))
@@ -224,7 +240,7 @@ class Source:
             return self._value(i)
         if i not in self.names:
             if node.op == "input":
-                place = f"c{i}[o{i}[r] + j]"
+                place = f"c{i}[e{i}[r] + j]"
                 self._name(i, f"{place} != 0" if node.is_bool else place)
             elif node.op in SLICES:
                 self.names[i] = self._step(node.args[0])
@@ -268,7 +284,7 @@ class Source:
         """The values of a node in the rows of the group, as float64."""
         if i in self.plan.kept:
             return f"k{self.plan.kept[i]}"
-        return f"c{i}[a:b]" if self.dtype == "float64" else f"c{i}[a:b].astype(np.float64)"
+        return f"h{i}" if self.dtype == "float64" else f"h{i}.astype(np.float64)"
 
 
 def _plain(function: Callable[..., object]) -> str:
