@@ -92,6 +92,12 @@ def test_a_comparison_has_a_page(tmp_path: Path) -> None:
     assert page.count("<code>g1 &lt; &lt;b&gt;</code>") == 4
     assert '<a href="p-1/report.html">1</a>' in page
     assert "p-0/report.html" not in page
+    assert "Best score so far" not in page  # figures of before costs were kept
+    ledger = ((0, 0, 0.0, 0.1, 0), (1, 9, 2.0, 0.25, 0), (2, 18, 4.0, 0.75, 0))
+    write_result(tmp_path, [replace(o, ledger=ledger, yards=(0.25,)) for o in trained])
+    page = write_report(tmp_path).read_text("utf-8")
+    assert "Best score so far over the inner runs" in page
+    assert "0.750 ± 0.000" in page
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
     (tmp_path / "compare.json").write_text("[{}]")
     with pytest.raises(StoreError, match=r"compare\.json: not the figures of a comparison"):

@@ -120,10 +120,16 @@ def _curves(groups: dict[str, list[Outcome]]) -> list[str]:
     tints = {name: f"c{k % 6 + 1}" for k, name in enumerate(groups)}
     key = legend([(tints[name], name) for name in groups])
     cards = []
-    for title, said, percent, values in (
-        ("Meta-reward", "validation pass@1; below 0 for a formula that fails", False, _rewards),
-        ("Valid formulas", "share of a step's formulas that pass the checker", True, _valid),
-    ):
+    for title, over, said, percent, values in (
+        ("Meta-reward", "outer steps", "validation pass@1; below 0 for a formula that fails", False,
+         _rewards),
+        ("Valid formulas", "outer steps", "share of a step's formulas that pass the checker", True,
+         _valid),
+        ("Best score so far", "inner runs", "validation pass@1 after so many inner runs, baselines "
+         "first; scores that another search paid for are charged in full", False, _paid),
+    ):  # fmt: skip
+        if not all(values(o) for group in groups.values() for o in group):
+            continue
         series, rows, last = [], [], 1
         for name, group in groups.items():
             points = []
@@ -136,8 +142,9 @@ def _curves(groups: dict[str, list[Outcome]]) -> list[str]:
                 rows.append(f"<tr><td>{text(name)}{cell(step + 1)}<td class=num>{of}</tr>")
             last = max(last, len(points))
             series.append(Series(name, tints[name], tuple(points)))
-        plot = curves(f"{title} over the outer steps", series, last, percent)
-        data = table("steps", ["Proposer", "#Step", "#Mean"], rows, sortable=False)
+        plot = curves(f"{title} over the {over}", series, last, percent)
+        unit = "#Step" if values is not _paid else "#Runs"
+        data = table("steps", ["Proposer", unit, "#Mean"], rows, sortable=False)
         cards.append(
             f"<figure><figcaption><b>{title}</b><br><small>{said}; means over searches with 95 % "
             f"t-intervals</small>{key}</figcaption><div class=chart>{plot}</div>"
@@ -164,6 +171,10 @@ def _rewards(o: Outcome) -> Sequence[float]:
 
 def _valid(o: Outcome) -> Sequence[float]:
     return o.valid
+
+
+def _paid(o: Outcome) -> Sequence[float]:
+    return [point.best for point in o.paid[1:]]
 
 
 def _learnt(groups: dict[str, list[Outcome]]) -> list[str]:
