@@ -14,6 +14,7 @@ from derl_trainers.outer.baselines import baselines, train_baselines
 from derl_trainers.outer.confirm import confirm
 from derl_trainers.outer.evaluate import Evaluation
 from derl_trainers.outer.judge import judge
+from derl_trainers.outer.meta import past_formulas, search
 from derl_trainers.outer.patience import converged
 from derl_trainers.outer.population import start_of
 from derl_trainers.runs.jobs import Policy, PolicyJob, digest
@@ -258,6 +259,19 @@ def test_a_population_is_never_served_and_knows_its_lineage(
     job = reward.run.job(policy, "g2", 0, "search")
     later = reward.run.job(begun, "g2", 0, "search")
     assert digest(job) != digest(later)
+
+
+def test_what_is_given_is_scored_before_the_first_step(store: Store, policy: Policy) -> None:
+    run = a_run(config_with(given=("g1 + g3", "g9", "g1"), steps=1), store)
+    runs_of = replace(run.config, proposer=replace(run.config.proposer, kind="evolution"))
+    search(replace(run, config=runs_of), policy, None)
+    given = store.rows("SELECT idx, formula, status FROM proposals WHERE step = 0 ORDER BY idx")
+    assert [(g["formula"], g["status"]) for g in given] == [
+        ("g1 + g3", "trained"), ("g9", "failed"), ("g1", "reused"),  # the outcome, a baseline
+    ]  # fmt: skip
+    assert [past.formula for past in past_formulas(store, 1)] == ["g1 + g3", "g9", "g1"]
+    assert store.steps_scored() == 1  # a step of the search, the given ones apart
+    assert [step.step for step in store.steps()] == [0, 1]
 
 
 def test_patience() -> None:
