@@ -8,7 +8,7 @@ from typing import Any
 
 # How much of a file is read at once. A block's rows are Python values for a moment, which takes a
 # few times as much.
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 8192
 
 Wanted = Collection[str] | None

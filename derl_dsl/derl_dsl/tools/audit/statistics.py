@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.tools.evaluate.summary import correlation
+from derl_dsl.tools.evaluate.summary import Sliced, correlation
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -221,13 +220,6 @@ def _stretch(values: Array, far: NDArray[np.bool_]) -> float:
     rest = values[~far]
     inner = float(rest.max() - rest.min())
     return float(values.max() - values.min()) / inner if inner > 0 else np.inf
-
-
-class Sliced(Protocol):
-    """A column that gives some of its values at a time."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: slice) -> Array: ...
 
 
 def directions(components: Mapping[str, Sliced], reward: Sliced) -> dict[str, float]:

@@ -101,7 +101,7 @@ def evaluate(question: Question, data: Data, see: See | None = None, *also: str)
         *(("part", n, kept) for n, kept in found.parts.items() if n not in reward.params),
         ("reward", "reward", found.values),
     ]
-    components = [Component(n, kind, k, summarise(k.whole(), codes)) for kind, n, k in columns]
+    components = [Component(n, kind, k, summarise(k, codes)) for kind, n, k in columns]
     right = told[0].values if told else None
     return Evaluation(
         question=question,
@@ -109,7 +109,7 @@ def evaluate(question: Question, data: Data, see: See | None = None, *also: str)
         codes=codes,
         components=tuple(components),
         faults=found.faults,
-        agreement=None if right is None else agree(found.values.whole(), right.whole()),
+        agreement=None if right is None else agree(found.values, right),
         right=right,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,31 +71,48 @@ def group_codes(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
-def summarise(values: Array, groups: NDArray[np.int64] | None = None, bins: int = BINS) -> Summary:
+class Sliced(Protocol):
+    """A column that gives some of its values at a time: an array, or one that is kept small."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> Array: ...
+
+
+def summarise(values: Sliced, groups: NDArray[np.int64] | None = None, bins: int = BINS) -> Summary:
     """Summarise (B,) float64 values, NaN = not applicable; `groups` as from `group_codes`.
 
     >>> summarise(np.array([0.0, 1.0, np.nan, 1.0])).not_applicable
     0.25
     """
-    applies = ~np.isnan(values)
-    present = values[applies]
-    mean = std = low = high = None
-    if len(present):
-        low, high = float(present.min()), float(present.max())
-        # Around the first value: equal values then have exactly no deviation.
-        shifted = present - present[0]
-        middle = shifted.mean()
-        mean = float(np.clip(present[0] + middle, low, high))
-        shifted -= middle
-        shifted *= shifted
-        std = float(np.sqrt(shifted.mean()))
-        del shifted
+    count, first, low, high = 0, 0.0, np.inf, -np.inf
+    for present in _present(values):
+        first = first if count else float(present[0])
+        count += len(present)
+        low, high = min(low, float(present.min())), max(high, float(present.max()))
     flat = None if groups is None else zero_variance_groups(values, groups)
-    missing = 1 - len(present) / len(values) if len(values) else 0.0
-    return Summary(len(values), missing, mean, std, low, high, flat, histogram(present, bins))
+    missing = 1 - count / len(values) if len(values) else 0.0
+    if not count:
+        empty = Histogram(0.0, 0.0, ())
+        return Summary(len(values), missing, None, None, None, None, flat, empty)
+    # Around the first value: equal values then have exactly no deviation.
+    middle = sum(float((present - first).sum()) for present in _present(values)) / count
+    mean = float(np.clip(first + middle, low, high))
+    square = sum(float(np.square(present - first - middle).sum()) for present in _present(values))
+    std = float(np.sqrt(square / count))
+    shape = _histogram(values, low, high, count, bins)
+    return Summary(len(values), missing, mean, std, low, high, flat, shape)
 
 
-def zero_variance_groups(values: Array, groups: NDArray[np.int64]) -> float | None:
+def _present(values: Sliced) -> Iterator[Array]:
+    """The applicable values, some at a time."""
+    for start in range(0, len(values), _CHUNK):
+        some = values[start : start + _CHUNK]
+        some = some[~np.isnan(some)]
+        if len(some):
+            yield some
+
+
+def zero_variance_groups(values: Sliced, groups: NDArray[np.int64]) -> float | None:
     """The share of groups without two different applicable values; None when there is no group."""
     if not len(groups):
         return None
@@ -102,7 +120,7 @@ def zero_variance_groups(values: Array, groups: NDArray[np.int64]) -> float | No
     return float(1 - np.count_nonzero(~flat) / len(flat))
 
 
-def flat_groups(values: Array, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+def flat_groups(values: Sliced, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each group, by its number, lacks two different applicable values.
 
     >>> flat_groups(np.array([1.0, 0.0, 1.0]), group_codes(["a", "a", "b"])).tolist()
@@ -126,19 +144,22 @@ def histogram(present: Array, bins: int = BINS) -> Histogram:
     """
     if not len(present):
         return Histogram(0.0, 0.0, ())
-    low, high = float(present.min()), float(present.max())
+    return _histogram(present, float(present.min()), float(present.max()), len(present), bins)
+
+
+def _histogram(values: Sliced, low: float, high: float, count: int, bins: int) -> Histogram:
     # Halved first: the width of a range may exceed the largest float.
     width = high / 2 - low / 2
     if width == 0:
-        return Histogram(low, high, (len(present),))
+        return Histogram(low, high, (count,))
     counts = np.zeros(bins, dtype=np.int64)
-    for start in range(0, len(present), _CHUNK):
-        place = (present[start : start + _CHUNK] / 2 - low / 2) / width * bins
+    for present in _present(values):
+        place = (present / 2 - low / 2) / width * bins
         counts += np.bincount(np.minimum(place.astype(np.int64), bins - 1), minlength=bins)
     return Histogram(low, high, tuple(int(n) for n in counts))
 
 
-def agree(reward: Array, outcome: Array) -> Agreement:
+def agree(reward: Sliced, outcome: Sliced) -> Agreement:
     """Compare (B,) rewards with (B,) outcomes, NaN = not applicable in either.
 
     >>> a = agree(np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
@@ -158,7 +179,7 @@ def agree(reward: Array, outcome: Array) -> Agreement:
     return Agreement(rows, share, others, correlation(reward, outcome), _ranking(reward, outcome))
 
 
-def _known(x: Array, y: Array) -> Iterator[tuple[int, NDArray[np.bool_], Array, Array]]:
+def _known(x: Sliced, y: Sliced) -> Iterator[tuple[int, NDArray[np.bool_], Array, Array]]:
     """The rows where both apply, some at a time: where these begin, which apply, their values."""
     for start in range(0, len(x), _CHUNK):
         some, other = x[start : start + _CHUNK], y[start : start + _CHUNK]
@@ -166,7 +187,7 @@ def _known(x: Array, y: Array) -> Iterator[tuple[int, NDArray[np.bool_], Array, 
         yield start, both, some[both], other[both]
 
 
-def correlation(x: Array, y: Array) -> float | None:
+def correlation(x: Sliced, y: Sliced) -> float | None:
     """Pearson's correlation over the rows where both apply; None when either is constant."""
     count, sums = 0, np.zeros(2)
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
@@ -189,14 +210,17 @@ def correlation(x: Array, y: Array) -> float | None:
     return float(np.clip(products[0] / size, -1, 1)) if size > 0 else None
 
 
-def _ranking(x: Array, outcome: Array) -> float | None:
+def _ranking(x: Sliced, outcome: Sliced) -> float | None:
     """The Mann-Whitney share: pairs that are in order, ties half."""
-    both = ~np.isnan(x) & ~np.isnan(outcome)
-    right = both & (outcome > 0.5)
-    good, bad = x[right], x[both & ~right]
-    del both, right
-    if not len(good) or not len(bad):
+    parts: tuple[list[Array], list[Array]] = ([], [])
+    for _, _, some, told in _known(x, outcome):
+        parts[0].append(some[told > 0.5])
+        parts[1].append(some[~(told > 0.5)])
+    if not sum(map(len, parts[0])) or not sum(map(len, parts[1])):
         return None
+    good, bad = np.concatenate(parts[0]), np.concatenate(parts[1])
+    parts[0].clear()
+    parts[1].clear()
     good.sort()
     bad.sort()
     found = 0
