@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from derl_dsl.checker import check
+from derl_dsl.cli import app as cli
 from derl_dsl.cli.check import check_command
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.tools.project import ProjectError, Settings, find_project, settings_of
@@ -223,9 +224,22 @@ def test_a_module_named_as_trusted_is_known_to_commands(project, monkeypatch):
         '    """Whether it says please."""\n'
         '    return ["please" in text for text in completion]\n'
     )
+    (folder / "rows.jsonl").write_text('{"completion": "5, please", "answer": "5"}\n')
+    data = ["--data", "rows.jsonl"]
     monkeypatch.syspath_prepend(folder)
     try:
         assert codes("a.derl") == [[]]
+        cli.register_all()
+        for command in (
+            ["explain", "a.derl"],
+            ["eval", "a.derl", *data],
+            ["audit", "a.derl", *data],
+            ["why", "a.derl", *data, "--row", "0"],
+            ["bench", "a.derl"],
+            ["primitives", "pleases"],
+        ):
+            told = CliRunner().invoke(cli.app, command)
+            assert told.exit_code == 0, (command, told.output)
     finally:
         REGISTRY.clear()
         sys.modules.pop("polite_words", None)

@@ -5,7 +5,9 @@ import pytest
 
 import derl_dsl
 from derl_primitives.code_tests import MOST_TESTS, passes_tests
+from derl_primitives.code_tests import tests_passed as passed
 from derl_runtime.sandbox import Refused, Sandbox, SandboxLimits
+from tests.primitives.programs import PASSING
 
 ADD = "def add(a, b):\n    return a + b\n"
 TESTS = ["assert add(1, 2) == 3", "assert add('a', 'b') == 'ab'\nassert add(0, 0) == 0"]
@@ -49,6 +51,16 @@ PASSES = {
 @pytest.mark.parametrize(("program", "share"), PASSES.values(), ids=PASSES)
 def test_the_share_of_tests_that_pass(sandbox, program, share):
     assert passes_tests([program], [TESTS], sandbox=sandbox).tolist() == [share]
+
+
+def test_what_models_hand_in_passes():
+    programs, tests = zip(*PASSING.values(), strict=True)
+    try:
+        with Sandbox(limits=SandboxLimits(deadline=30.0)) as patient:
+            shares = passed(list(programs), list(tests), sandbox=patient)
+    except Refused as error:
+        pytest.skip(str(error))
+    assert dict(zip(PASSING, shares.tolist(), strict=True)) == dict.fromkeys(PASSING, 1.0)
 
 
 # Tests that nobody can run, whatever the program.
