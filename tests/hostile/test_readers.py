@@ -160,3 +160,20 @@ def test_a_file_is_written_whole_and_follows_no_planted_link(tmp_path: Path) -> 
     write_whole("/dev/null", "c")
     with pytest.raises(OSError, match="directory"):
         write_whole(tmp_path, "d")
+
+
+def test_long_json_costs_no_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from derl_primitives import schema
+
+    pytest.importorskip("jsonschema")
+    long = "[" + ",".join(["1"] * 30_000) + "]"
+    texts = [long if k % 2 else "[1]" for k in range(6)] + ["[" + "1," * 50_000 + "1]"]
+    monkeypatch.setattr(schema, "_BATCH", 0.01)
+    monkeypatch.setattr(schema, "_ROW", 0.0)
+    r = derl_dsl.compile(
+        """1 * fits_schema(c, '{"items": {"type": "number"}}')""", "json", {"c": "text"}
+    )
+    found = r.score({"c": texts})
+    assert found.values[::2].tolist() == [1.0, 1.0, 1.0, 0.0]
+    assert found.values[3:6:2].tolist() == [0.0, 0.0]
+    assert [(f.kind, f.rows[-1]) for f in found.faults] == [("timeout", 5)]
