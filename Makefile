@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \ format golden docs bench conformance conformance-quick clean beside lowest pythons site vscode
+.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
+	format golden docs bench conformance conformance-quick clean beside lowest pythons site vscode
 
 dev: $(READY)
 

@@ -419,7 +419,8 @@ onload = () => {
   const rows = () => Array.from(page.querySelector("table.formulas").tBodies[0].rows);
   const column = () => rows().filter(r => !r.hidden).map(r => r.cells[3].dataset.v ?? null);
   const found = {
-    wide: page.documentElement.scrollWidth, shown: page.querySelector("output").textContent,
+    wide: page.documentElement.scrollWidth, open: page.querySelector("details.folds").open,
+    shown: page.querySelector("output").textContent,
     paper: page.defaultView.getComputedStyle(page.body).backgroundColor};
   page.querySelectorAll("table.formulas th button")[3].click();
   found.sorted = column();
@@ -450,6 +451,7 @@ def test_in_chromium(run: Path, html: str, tmp_path: Path, width: int, scheme: s
     assert match, done.stderr
     found = json.loads(match[1])
     assert found["wide"] <= width
+    assert found["open"] == (width > 640)
     assert found["shown"] == "18 of 18"
     assert found["paper"] == ("rgb(21, 23, 26)" if scheme == "dark" else "rgb(255, 255, 255)")
     with closing(Store.open(run)) as store:

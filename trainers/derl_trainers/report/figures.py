@@ -79,9 +79,14 @@ def _rewards(facts: Facts) -> str:
         Series("best", "c2", tuple(best)),
     ]
     yards = [y for y in facts.yards if y["label"] == "outcome only" and y["pass_at_1"] is not None]
-    marks = [(y["pass_at_1"], "outcome only") for y in yards]
+    marks = [y["pass_at_1"] for y in yards]
     key = legend(
-        [("c2", "best"), ("c3", "mean of the usable"), ("c1", "mean of all, 95 % t-interval")]
+        [
+            ("c2", "best"),
+            ("c3", "mean of the usable"),
+            ("c1", "mean of all, 95 % t-interval"),
+            *(("level", f"outcome only, {mark:.3f}") for mark in marks),
+        ]
     )
     plot = ""
     if means or best:

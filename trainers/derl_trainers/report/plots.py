@@ -66,26 +66,24 @@ def curves(
     series: Sequence[Series],
     last_step: int,
     percent: bool = False,
-    marks: Sequence[tuple[float, str]] = (),
+    marks: Sequence[float] = (),
 ) -> str:
-    """Curves over the outer steps, with bands or whiskers; `marks` are labelled levels."""
+    """Curves over the outer steps, with bands or whiskers; `marks` are levels."""
     values = [v for s in series for p in s.points for v in p[1:] if v is not None]
-    values += [value for value, _ in marks]
+    values += marks
     grid = [0, 0.25, 0.5, 0.75, 1.0] if percent else ticks(min(values), max(values))
     first = min((p[0] for s in series for p in s.points), default=1)
     xs = Scale(min(first, 1), max(last_step, 2), _LEFT + 16, _RIGHT - 14)
     ys = Scale(grid[0], grid[-1], _BASE, _TOP)
     shapes = [*_grid(grid, ys, percent), *_steps(xs, int(min(first, 1)), max(last_step, 1))]
-    marked = []
-    for value, text in marks:
+    for value in marks:
         y = ys(value)
         shapes.append(f'<line class=mark x1="{_LEFT}" y1="{y:.1f}" x2="{_RIGHT}" y2="{y:.1f}"/>')
-        marked.append(f"<g class=said>{label(_RIGHT, text, 'end', y + 15)}</g>")
     for s in series:
         shapes += _band(s, xs, ys) if s.line else _whiskers(s, xs, ys)
     for s in series:
         shapes += _curve(s, xs, ys, percent)
-    return svg(_WIDTH, _HEIGHT, title, [*shapes, *marked])
+    return svg(_WIDTH, _HEIGHT, title, shapes)
 
 
 def _shown(value: float, percent: bool) -> str:

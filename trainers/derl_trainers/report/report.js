@@ -93,3 +93,12 @@ if (players) {
   players.addEventListener("submit", event => event.preventDefault());
   filter();
 }
+// On a phone a long table is opened by who wants it; a link into it opens it.
+const folds = document.querySelectorAll("details.folds");
+const linked = () => document.getElementById(location.hash.slice(1));
+if (matchMedia("(max-width: 640px)").matches)
+  for (const fold of folds) fold.open = linked() !== null && fold.contains(linked());
+addEventListener("hashchange", () => {
+  for (const fold of folds) fold.open ||= linked() !== null && fold.contains(linked());
+  linked()?.scrollIntoView();
+});

@@ -26,9 +26,11 @@ def formulas_section(facts: Facts) -> list[str]:
     )
     return [
         *out,
+        "<details class=folds open><summary>The table</summary>",
         note,
         _controls(facts),
         table("formulas", head, [_formula(f) for f in facts.formulas]),
+        "</details>",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.tools.audit.codes import FIXES
+from derl_dsl.tools.audit.codes import FIXES, PASSED
 from derl_grammar.diagnostics import Code, Severity
 
 Verdict = Literal["ok", "look", "bad"]
@@ -71,7 +71,7 @@ def finding(
     """A finding of `code`; of the rows the first few are kept."""
     return Finding(
         code.code,
-        code.title,
+        PASSED[code.code] if verdict == "ok" else code.title,
         verdict,
         subject,
         measure.figure,

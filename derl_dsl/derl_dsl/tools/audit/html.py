@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from derl_dsl.tools.audit.findings import Finding
-from derl_dsl.tools.audit.plots import histogram, scatter
+from derl_dsl.tools.audit.plots import drawn, histogram, scatter
 from derl_dsl.tools.audit.run import Audit, Pair, Side
 from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.audit.text import heading, tally
@@ -124,7 +124,12 @@ def _length(audit: Audit) -> list[str]:
 
 
 def _legend_of_dots(audit: Audit) -> str:
-    if audit.context.outcome is None:
-        return ""
-    keys = "".join(f"<span class='key {k}'></span>{k} " for k in ("right", "wrong"))
-    return f"<p class=legend>{keys}· one dot a row</p>"
+    context = audit.context
+    assert context.length is not None
+    both, shown = drawn(context.length, context.reward.values)
+    told = "one dot a row"
+    if len(shown) < len(both):
+        told = f"{len(shown):,} of {len(both):,} rows, evenly picked: one dot each"
+    kinds = () if context.outcome is None else ("right", "wrong")
+    keys = "".join(f"<span class='key {k}'></span>{k} · " for k in kinds)
+    return f"<p class=legend>{keys}{told}</p>"

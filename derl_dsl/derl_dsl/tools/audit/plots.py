@@ -89,13 +89,18 @@ def _axis(low: float, high: float, bins: int) -> list[str]:
     return [line, label(0, number(low), "start"), label(WIDTH, number(high), "end")]
 
 
-def scatter(length: Array, reward: Array, outcome: Array | None, unit: str) -> str:
-    """The reward over the completion's length, one dot a row (evenly thinned to 1,500)."""
+def drawn(length: Array, reward: Array) -> tuple[Rows, Rows]:
+    """The rows that have both numbers, and those of them that are drawn: evenly, up to 1,500."""
     both = np.flatnonzero(~np.isnan(length) & ~np.isnan(reward))
+    return both, both[:: max(1, -(-len(both) // _POINTS))]
+
+
+def scatter(length: Array, reward: Array, outcome: Array | None, unit: str) -> str:
+    """The reward over the completion's length, one dot a row of those that `drawn` keeps."""
+    both, shown = drawn(length, reward)
     if not len(both):
         return '<p class="none">no values</p>'
-    shown = both[:: max(1, -(-len(both) // _POINTS))]
-    width, height, left, base = 640, 300, 58, 262
+    width, height, left, base = 640, 310, 84, 262
     x_low, x_high = float(length[both].min()), float(length[both].max())
     y_low, y_high = float(reward[both].min()), float(reward[both].max())
     xs = left + _scaled(length[shown], x_low, x_high) * (width - left - 12)
@@ -109,9 +114,9 @@ def scatter(length: Array, reward: Array, outcome: Array | None, unit: str) -> s
     axes = [
         f'<line class="axis" x1="{left}" y1="{base}" x2="{width}" y2="{base}"/>',
         f'<line class="axis" x1="{left}" y1="8" x2="{left}" y2="{base}"/>',
-        label(left, number(x_low), "start", base + 16),
-        label(width, number(x_high), "end", base + 16),
-        label((left + width) / 2, f"length in {unit}", "middle", base + 30),
+        label(left, number(x_low), "start", base + 18),
+        label(width, number(x_high), "end", base + 18),
+        label((left + width) / 2, f"length in {unit}", "middle", base + 38),
         label(left - 6, number(y_high), "end", 20),
         label(left - 6, number(y_low), "end", base - 5),
         f'<text transform="translate(14 {base / 2:.0f}) rotate(-90)" text-anchor="middle">'
