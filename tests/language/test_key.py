@@ -302,6 +302,24 @@ def test_equal_keys_of_formulas_give_equal_advantages() -> None:
     assert pairs > 40
 
 
+@pytest.mark.parametrize("divided", ["a / (b - b)", "1 / (b - b)", "a / (0 * b)"])
+def test_what_is_divided_by_zero_and_guarded_has_a_key(divided: str) -> None:
+    graph = graph_of([f"guard({divided}, 0) + a"], build_scope(columns=MIXED))
+    assert key(graph, graph.outputs["0.reward"])
+
+
+@pytest.mark.parametrize(("text", "same"), [
+    ("group_std(2000 * a) - b", True),
+    ("group_std(a / 1e-06) - b", False),
+    ("1000000 * group_mean(a) - b", False),
+    ("group_mean(100000 * c + f) - b", False),
+])  # fmt: skip
+def test_what_a_group_shares_is_left_out_unless_its_rounding_shows(text: str, same: bool) -> None:
+    graph = graph_of([text, "-b"], build_scope(columns=MIXED))
+    one, two = (key(graph, graph.outputs[f"{k}.reward"]) for k in (0, 1))
+    assert (one == two) is same
+
+
 @pytest.mark.slow
 def test_equal_keys_of_many_random_programs_give_equal_advantages() -> None:
     pairs, wrong = unlike(samples(10_000, seed=10), build_scope(columns=MIXED))

@@ -35,7 +35,8 @@ class Atoms:
     """The nodes read so far, each as it is (`exact`) and as a sum of atoms (`sums`).
 
     `shared` are atoms with one value for the whole group, `truths` those that are 0 or 1, `lists`
-    those with one value a step; `widths` and `sizes` say how far atoms vary that vary little.
+    those with one value a step; `widths` and `sizes` say how far atoms vary that vary little,
+    `bounds` how large all get.
     `filled` maps what is 0 of an empty list to the condition that the list has steps.
     """
 
@@ -48,6 +49,7 @@ class Atoms:
     lists: set[str] = field(default_factory=set)
     widths: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
     filled: dict[str, str] = field(default_factory=dict)
 
     def text(self, i: int, args: Sequence[str]) -> str:
@@ -103,6 +105,7 @@ class Atoms:
     def vary(self, text: str, found: Range, factor: float) -> None:
         """Notes how far an atom varies and how large it gets, where that is below 1."""
         lo, hi = found.lo * factor, found.hi * factor
+        self.bounds[text] = max(-lo, hi)
         if hi - lo < 1:
             self.widths[text] = hi - lo
         if max(-lo, hi) < 1:
@@ -140,6 +143,13 @@ class Atoms:
             return True
         spread = max(size_of(c) * self.width(t) for t, c in found.terms.items())
         return found.peak <= LOSS * max(spread, found.about)
+
+    def largest(self, found: Sum) -> float:
+        """How large its largest product gets."""
+        return max(
+            size_of(c) * math.prod(self.bounds.get(t, 1.0) for t in term)
+            for term, c in found.terms.items()
+        )
 
     def argument(self, i: int) -> str:
         """A number as a sum, unless it is a constant that is what cancellation left."""

@@ -132,9 +132,14 @@ class _Reader:
         if value is not None and found.peak > size_of(value):
             # Only rounding varies, and GRPO would blow it up.
             return f"rounding of {self.at.exact[i]}"
-        terms = {t: c for t, c in found.terms.items() if not self.at.shared.issuperset(t)}
+        varied = {t: c for t, c in found.terms.items() if t}
+        terms = {t: c for t, c in varied.items() if not self.at.shared.issuperset(t)}
         if not terms:
             return "constant"
+        if len(terms) < len(varied):
+            # Taking off too large a mean leaves its rounding in what varies.
+            peak = max(found.peak, self.at.largest(Sum(varied, 0.0)))
+            terms = terms if self.at.fine(Sum(terms, peak)) else varied
         alone = Sum(terms, 0.0)
         return alone.times(1 / alone.scale()).text()
 
@@ -194,8 +199,8 @@ class _Reader:
         r = self.at
         found, text, scale = r.ranges[node.args[1]], r.exact[node.args[1]], Fraction(1)
         whole = Fraction(0)
-        # Far from 0, how the divisor was rounded cannot show.
-        if max(found.lo, -found.hi) >= _NEAR * below.peak:
+        # Far from 0, how the divisor was rounded cannot show. (0 itself has no terms.)
+        if any(below.terms) and max(found.lo, -found.hi) >= _NEAR * below.peak:
             scale = below.scale()
             text = below.times(1 / scale).text()
             # n / (n + 1) is 1 - 1 / (n + 1).
