@@ -191,7 +191,17 @@ def test_what_cannot_be_carried_is_refused():
     assert "slime-group" in found.hints[0]
 
 
-@pytest.mark.parametrize("code", ["DRL801", "DRL802", "DRL803"])
+def test_step_rewards_are_refused_by_every_trainer():
+    reward = derl_dsl.compile("steps = gain(scores)\nreward = solved", suite="agent")
+    for target in TARGETS.values():
+        (found,) = problems(reward, target)
+        assert (found.code, found.line) == ("DRL804", 1)
+        assert target.title in found.message
+        with pytest.raises(ValueError, match="`steps` is one a step"):
+            export(reward, target, WHAT)
+
+
+@pytest.mark.parametrize("code", ["DRL801", "DRL802", "DRL803", "DRL804"])
 def test_examples_of_the_codes(code):
     from derl_grammar.diagnostics import CODES
 

@@ -32,3 +32,13 @@ NO_VALUE = define(
     good="default(exact(completion, answer) if words(completion) > 3 else skip, 0)",
     suite="math",
 )
+STEPS = define(
+    "DRL804",
+    "step rewards where one number a rollout is taken",
+    stage="export",
+    why="The framework's call takes one reward a rollout: `steps` would be left out without a "
+    "word, and the run would train something else.",
+    bad="steps = gain(scores)\nreward = solved",
+    good="progress_made = sum(gain(scores))\nreward = solved",
+    suite="agent",
+)

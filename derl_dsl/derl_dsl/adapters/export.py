@@ -71,6 +71,10 @@ def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Dia
             for name in sorted(_columns_below(graph.source(i)) & absent.keys()):
                 message = f"{graph.source(i)} reads {name!r}: {absent[name]}"
                 report.add(codes.NOT_GIVEN, place, message, "leave it out, or put a number there")
+    if graph.steps is not None:
+        message = f"{target.title} takes one reward a rollout, and `steps` is one a step"
+        hint = "give it another name; `score(...).steps` and our own inner loop have them"
+        report.add(codes.STEPS, graph.places[graph.steps], message, hint)
     if "reward" in graph.valids and not target.skips:
         place = graph.places[graph.outputs["reward"]]
         message = (
