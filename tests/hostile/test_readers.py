@@ -176,4 +176,4 @@ def test_long_json_costs_no_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
     found = r.score({"c": texts})
     assert found.values[::2].tolist() == [1.0, 1.0, 1.0, 0.0]
     assert found.values[3:6:2].tolist() == [0.0, 0.0]
-    assert [(f.kind, f.rows[-1]) for f in found.faults] == [("timeout", 5)]
+    assert [(f.kind, f.rows[-1]) for f in found.faults] == [("timeout", 6)]
