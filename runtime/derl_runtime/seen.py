@@ -155,12 +155,16 @@ class Keys:
         self._codes: NDArray[np.int64] | None = None
 
     def add(self, values: Any) -> None:
-        """The keys of more rows."""
+        """The keys of more rows; of a column that lacks one they are of no use and not kept."""
+        if self.missing is not None:
+            self.rows += len(values)
+            return
         places, distinct = _distinct(values)
         for k, key in enumerate(distinct):
             if self.missing is None and (key is None or key != key):
                 row = int(np.flatnonzero(places == k)[0])
                 self.missing = (self.rows + row, key)
+                self._places, self._digests = [], []
         self._places.append((places + self._entries).astype(np.int32))
         self._digests.append(b"".join(map(_digest, distinct)))
         self._entries += len(distinct)
@@ -169,8 +173,9 @@ class Keys:
 
     def lack(self, rows: int) -> None:
         """More rows, without the column."""
-        if rows:
-            self.add([None] * rows)
+        if rows and self.missing is None:
+            self.missing = (self.rows, None)
+        self.rows += rows
 
     def codes(self) -> NDArray[np.int64]:
         """The code of each row, (B,); ColumnError for a row without a key."""
