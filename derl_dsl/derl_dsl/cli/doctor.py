@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import show_no_logs
+from derl_dsl.cli.inputs import show_no_logs, versioned
 from derl_dsl.cli.rows import Format
 from derl_dsl.tools.doctor import Check, examine, facts
 
@@ -31,7 +31,7 @@ def doctor_command(
         checks = list(examine())
         broken = any(c.state == "broken" for c in checks)
         record = {"about": known, "ok": not broken, "checks": [asdict(c) for c in checks]}
-        typer.echo(json.dumps(record, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(versioned("doctor", record), ensure_ascii=False, indent=2))
         raise typer.Exit(1 if broken else 0)
     typer.echo(f"derl-dsl {known['derl-dsl']}, {known['platform']}, {known['cores']} cores")
     checks = []

@@ -22,6 +22,7 @@ from derl_dsl.cli.inputs import (
     fail,
     read_settings,
     read_sources,
+    versioned,
 )
 from derl_dsl.passes import lower
 from derl_dsl.prove.bounds import Bound
@@ -81,7 +82,7 @@ def explain_command(
         return
     found = explain(checked)
     if format is Format.json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(versioned("explain", found.to_json()), ensure_ascii=False))
     else:
         _print(found, graph)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -108,6 +108,11 @@ def show_no_logs() -> None:
     import logging  # 10 ms that `check` should not cost
 
     logging.getLogger("derl_runtime").addHandler(logging.NullHandler())
+
+
+def versioned(command: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a command with its schema, which counts up when a field changes its meaning."""
+    return {"schema": f"derl-dsl/{command}/1", **record}
 
 
 def say(note: str) -> None:

@@ -20,7 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from derl_dsl.cli.inputs import fail, read_sources, say, show_no_logs
+from derl_dsl.cli.inputs import fail, read_sources, say, show_no_logs, versioned
 from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.console import Console
 from derl_grammar.diagnostics import render
@@ -97,9 +97,8 @@ def show_errors(error: RewardError, source: Source, format: Format) -> None:
 
 
 def show_json(command: str, record: Mapping[str, Any]) -> None:
-    """The result of a command as JSON; its schema counts up when a field changes its meaning."""
-    schema = {"schema": f"derl-dsl/{command}/1"}
-    typer.echo(json.dumps({**schema, **record}, ensure_ascii=False))
+    """The result of a command as JSON."""
+    typer.echo(json.dumps(versioned(command, record), ensure_ascii=False))
 
 
 def told_of_bad_rows(rows: Rollouts | None) -> bool:

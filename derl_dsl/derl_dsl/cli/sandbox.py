@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from derl_dsl.cli.inputs import fail
+from derl_dsl.cli.inputs import fail, versioned
 from derl_dsl.cli.rows import Format
 from derl_dsl.tools.console import Console
 from derl_runtime.sandbox import LEVEL_MEANS, LEVELS, survey
@@ -32,7 +32,8 @@ def sandbox_command(
     found = survey()
     enough = LEVELS.index(found.level) >= LEVELS.index(level)
     if format is Format.json:
-        typer.echo(json.dumps(_record(found, level, enough), indent=2, ensure_ascii=False))
+        record = versioned("sandbox", _record(found, level, enough))
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
         _show(found, level, enough)
     raise typer.Exit(0 if enough else 1)

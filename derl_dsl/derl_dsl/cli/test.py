@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs
+from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs, versioned
 from derl_dsl.tools.testing.cases import TestFileError, fenced_tests, read_tests
 from derl_dsl.tools.testing.results import FileResult, Result
 from derl_dsl.tools.testing.run import run_tests
@@ -83,7 +83,7 @@ def _print_json(results: list[FileResult]) -> None:
     tests = [r for found in results for r in found.results]
     passed = sum(r.ok for r in tests)
     record = {"files": files, "passed": passed, "failed": len(tests) - passed}
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    typer.echo(json.dumps(versioned("test", record), ensure_ascii=False))
 
 
 def _print_text(results: list[FileResult]) -> None:

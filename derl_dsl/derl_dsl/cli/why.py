@@ -17,6 +17,7 @@ from derl_dsl.cli.inputs import (
     read_settings,
     read_sources,
     show_no_logs,
+    versioned,
 )
 from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.evaluate.evaluation import Question, compile_for
@@ -68,7 +69,7 @@ def why_command(
     except (DataError, ValueError, IndexError) as error:
         fail(str(error))
     if format is Format.json:
-        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(versioned("why", found.to_json()), ensure_ascii=False))
     else:
         _print(found, str(data))
     raise typer.Exit(0 if found.right else 1)
