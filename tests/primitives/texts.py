@@ -78,6 +78,8 @@ def problem(primitive: Primitive, values: Any, count: int) -> str | None:
         return f"{len(values)} values for {count} rows"
     plain = values if isinstance(values, list) else values.tolist()
     kind = primitive.returns
+    if isinstance(kind, Bool) and set(plain) <= {0.0, 1.0}:  # floats where a row may fail
+        plain = [bool(v) for v in plain]
     if isinstance(kind, Optional):
         plain, kind = [v for v in plain if v is not None and v == v], kind.item
     if isinstance(kind, List):

@@ -333,6 +333,7 @@ _REACHES = pattern(
 )
 
 
+_ALL_LETTERS = pattern(r"(?:[\s(]*[A-J][.):;]\s+){2,}[\s(]*[A-J]\W*")
 _PICKS = pattern(
     r"\W*(?:let me|let's|i will|i'll|we can) (?:just )?(?:go with|say|pick|choose|answer|settle "
     r"on)(?!\w)"
@@ -349,6 +350,9 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "no sentence states an answer")
         return
     start, end = spans[-1]
+    if _ALL_LETTERS().fullmatch(whole):
+        yield Final(None, "all the options are named")
+        return
     if len(spans) > 1 and REFUSAL().search(text[slice(*spans[-2])].lower()[-300:]):
         yield Final(text[slice(*spans[-2])].strip(), "refusal", spoken=True)
         return

@@ -290,7 +290,7 @@ _SO_FAR = pattern(
 _GOES_ON = pattern(
     r"\d[^\d.!?]*(?<!\w)(?:and|but|while|whereas|otherwise|plus|minus|times|before|until|if|when"
     r"|where|unless"
-    r"|except|next|then|now)(?!\w)[^\d.!?]*$",
+    r"|except|next|then|now|which)(?!\w)[^\d.!?]*$",
     re.I,
 )
 """A sentence without its end that goes on behind its last number."""

@@ -85,7 +85,7 @@ NEGATION = pattern(
 NEGATED_AFTER = pattern(
     r"(?:ではありません|ではない|じゃない|でない|が아니|아닙니다|아니다|이 아니|가 아니|नहीं है|değil|nicht|는 아니|is wrong"
     r"|would be wrong|was wrong|are wrong|(?:is|can be|gets|was) (?:ruled out|excluded|discarded|dismissed|eliminated)|is too (?:small|large"
-    r"|big|low|high)|won't do|fails|is (?:unfounded|baseless|unjustified|untenable|not supported)|is not right|is not correct|is incorrect"
+    r"|big|low|high)|won't do|fails|is (?:unfounded|bogus|absurd|nonsense|baseless|unjustified|untenable|not supported)|is not right|is not correct|is incorrect"
     r"|isn't right|isn't correct|is not the answer|isn't the answer|can't be right|cannot "
     r"be right|cannot be|can't be|is false|不对|不是答案|ist falsch|est faux|es falso|неверно"
     r"|неправильно)",

@@ -189,6 +189,7 @@ def _rejected(text: str, at: int) -> bool:
     return bool(_REJECTS().search(before)) or denied_after(rest.lower())
 
 
+_AS = pattern(r",\s*(?:as|since|because|while|whereas|though|for)\s")
 _EITHER = pattern(r"(?<![A-Za-z])[(\[]?[A-J][)\]]?,? or [(\[]?[A-J][)\]]?(?![A-Za-z])")
 _LETTER_IS = pattern(
     r"(?:letter|option|choice|answer) (?:is|:|would be|must be) "
@@ -204,6 +205,7 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     found = _given(text, gold, comma)
     if found is not None:
         return found
+    text = _AS().split(text, maxsplit=1)[0] if _NAMED().search(_AS().split(text)[0]) else text
     said = _LETTER_IS().search(text)
     if said and len(gold.letters) == 1:
         return Choice(frozenset((said["l"] or said["r"]).upper()))

@@ -56,7 +56,9 @@ _GOLDS = frozenset(
         "错误",
     ]
 )
-_DENIALS = frozenset(["not", "n't", "never", "isn't", "nicht", "pas", "niet", "ei", "inte", "ikke"])
+_DENIALS = frozenset(
+    ["not", "n't", "never", "isn't", "hardly", "nicht", "pas", "niet", "ei", "inte", "ikke"]
+)
 _WEAK = frozenset(
     ["certainly", "absolutely", "affirmative", "negative", "correct", "si", "so", "да"]
 )
