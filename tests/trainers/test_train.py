@@ -99,10 +99,15 @@ def test_a_reward_file_trains_the_tiny_policy(tmp_path: Path) -> None:
     assert [line[:8] for line in shown if line.startswith("step")] == [
         "step 1/3", "step 2/3", "step 3/3",
     ]  # fmt: skip
-    assert all("  right 0." in line and "  spread " in line for line in shown[2:5])
+    steps = [line for line in shown if line.startswith("step")]
+    assert all("  right 0." in line and "  spread " in line for line in steps)
+    before = next(line for line in shown if line.startswith("  pass@1 before training "))
+    assert shown.index("  scoring the policy before training") < shown.index(before)
+    assert shown.index(before) < shown.index(steps[0])
     assert "no faults" in shown
 
     found = json.loads((out / "metrics.json").read_text())
+    assert float(before.split()[-1]) == pytest.approx(found["before"]["pass_at_1"], abs=5e-4)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
     data = arithmetic(size=40, test_size=10, warmup_size=200, terms=3).validation
     again = greedy_share(model, tokenizer, data, CONFIG)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, say
 from derl_dsl.cli.rows import AsFormat, Data, Format, finish, mistakes, open_rows, show_json
@@ -130,11 +130,19 @@ def _cores() -> int:
 
 @contextmanager
 def _progress(settings: Settings) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal, and what moves it."""
+    """A bar on the terminal, and what moves it; until something does, kernels are compiled."""
     console = Console(stderr=True)
-    columns = (TextColumn("programs"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rest"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task("", total=settings.budget)
-        yield lambda screened: bar.advance(task, screened)
+        task = bar.add_task("compiling, once for this machine", total=settings.budget)
+
+        def told(screened: int) -> None:
+            bar.update(task, description="programs")
+            bar.advance(task, screened)
+
+        yield told

@@ -164,7 +164,14 @@ def _run(reward: Reward, config: TrainConfig, folder: Path, quiet: bool) -> None
         view.begin(reward, prepared, config)
         with ended_as_by_ctrl_c(), view:
             trained = train(
-                prepared, config, folder, view.warm, view.progress, view.step, view.alarm
+                prepared,
+                config,
+                folder,
+                view.warm,
+                view.progress,
+                view.step,
+                view.alarm,
+                view.scored,
             )
         if first:
             view.finish(reward, trained, folder)

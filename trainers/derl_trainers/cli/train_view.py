@@ -7,7 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from derl_dsl.tools.console import Console
 from derl_trainers.runs.view import WIDTH
@@ -37,6 +44,8 @@ class TrainView:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("rest"),
+            TimeRemainingColumn(),
             console=self.console,
             transient=True,
             disable=quiet or not terminal,
@@ -82,6 +91,15 @@ class TrainView:
     def progress(self, step: int, total: int, metrics: dict[str, float]) -> None:
         """Progress of the training."""
         self._move("training", step, total)
+
+    def scored(self, share: float | None) -> None:
+        """The scoring before training: that it begins (None), and what came of it."""
+        if self.quiet:
+            return
+        if share is None:
+            self.console.print("  scoring the policy before training")
+        else:
+            self.console.print(f"  pass@1 before training {share:.3f}")
 
     def _move(self, name: str, step: int, total: int) -> None:
         if name not in self.tasks:

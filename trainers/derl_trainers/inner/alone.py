@@ -20,6 +20,7 @@ from derl_trainers.estimates import wilson
 from derl_trainers.inner.grpo import check_trl
 from derl_trainers.inner.loop import (
     InnerResult,
+    OnScore,
     check_rows,
     train_inner,
     trainer_settings,
@@ -126,10 +127,12 @@ def train(
     progress: Progress | None = None,
     on_step: OnStep | None = None,
     on_alarm: Callable[[Alarm], None] | None = None,
+    on_score: OnScore | None = None,
 ) -> Trained:
     """Train, score before and after, and save policy and metrics to `out`.
 
-    Rollouts go to `out/rollouts`, a file a step; `on_alarm` hears what `watch` tells of the reward.
+    Rollouts go to `out/rollouts`, a file a step; `on_alarm` hears what `watch` tells of the reward,
+    `on_score` the scoring before training.
     `warm` reports the warm start of the policy `tiny`. Raises RewardFault and ModelMissing as
     `train_inner` does.
     """
@@ -155,6 +158,7 @@ def train(
             on_step=on_step,
             logs_dir=out / "logs",
             score_before=True,
+            on_score=on_score,
             callbacks=[watching],
         )
     assert result.pass_at_1_before is not None

@@ -45,6 +45,8 @@ from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.sections import Training
 from derl_trainers.tasks.base import Example, Scorer
 
+# Hears that a scoring begins (None), and the share that came of it.
+OnScore = Callable[[float | None], None]
 Loader = Callable[[str | Path, torch.dtype], tuple[PreTrainedModel, PreTrainedTokenizerBase]]
 
 
@@ -119,6 +121,7 @@ def train_inner(
     logs_dir: str | Path | None = None,
     checkpoints: Checkpoints | None = None,
     score_before: bool = False,
+    on_score: OnScore | None = None,
     load: Loader = load_model,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> InnerResult:
@@ -130,7 +133,8 @@ def train_inner(
     policy (see `load_model`) is saved, in transformers' format, only to a given `output_dir`;
     `logs_dir` is for what TRL itself writes; with `checkpoints` the run goes on from the last one
     there, and removes them when it is done; `load` is `load_model`, or `pristine` to keep the
-    model in memory for the next run; `callbacks` are TRL's trainer's too. Raises RewardFault when
+    model in memory for the next run; `on_score` hears that the scoring before training begins
+    (None) and what came of it; `callbacks` are TRL's trainer's too. Raises RewardFault when
     the reward raises, gives a wrong number of scores, a score that is not finite, or nothing but
     None, Diverged when the policy's weights are no numbers any more; ModelMissing for a policy that
     cannot be loaded or asked as the settings say, ValueError for fewer training problems than a
@@ -154,7 +158,12 @@ def train_inner(
         asked = (tokenizer, validation, scorer, training)
         recorder.score = lambda: right(trainer, *asked)
         evaluating = time.perf_counter()
-        before = right(trainer, *asked) if score_before else ()
+        before: tuple[bool, ...] = ()
+        if score_before:
+            told = on_score or (lambda share: None)
+            told(None)
+            before = right(trainer, *asked)
+            told(sum(before) / len(before))
         updating = time.perf_counter()
         trainer.train(resume_from_checkpoint=_recalled(checkpoints, recorder))
         trained = time.perf_counter()
