@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
+.PHONY: foresight foresight-peers agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
 	format golden docs bench conformance conformance-quick clean beside lowest pythons site vscode
 
 dev: $(READY)
@@ -53,6 +53,18 @@ evidence-tables: $(READY)
 # Five rewards with a small language model on GSM8K: hours on a CPU. DATA and TEST are its files.
 evidence-gsm8k: $(READY)
 	$(BIN)/python -m benchmarks.evidence.gsm8k --data $(DATA) --test $(TEST)
+
+# What attack, diff, forecast and watch claim, measured; the runs behind the last two take long.
+foresight-peers:
+	test -x .benchmarks/peers/bin/python || $(PYTHON) -m venv .benchmarks/peers
+	.benchmarks/peers/bin/python -m pip install --quiet --disable-pip-version-check rewardlint==0.1.0 rewardprobe==0.1.0
+
+foresight: $(READY) foresight-peers
+	nice -n 10 $(BIN)/python -m benchmarks.foresight.attacks
+	nice -n 10 $(BIN)/python -m benchmarks.foresight.diffs
+	nice -n 10 $(BIN)/python -m benchmarks.foresight.runs
+	nice -n 10 $(BIN)/python -m benchmarks.foresight.forecasts
+	nice -n 10 $(BIN)/python -m benchmarks.foresight.watches
 
 # The long differential, soundness and training tests.
 test-slow: $(READY)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.foresight.attacked import REWARDS, Attacked
-from derl_dsl.score.reward import compile
-from derl_dsl.tools.attack import attack
+from derl_dsl.score.reward import Reward, columns_of, compile
+from derl_dsl.tools.attack import Hit, attack
 
 HERE = Path(__file__).parent
 # What a peer's strategy is called here: any of these is the same trick.
@@ -37,12 +37,17 @@ SAME: dict[str, tuple[str, ...]] = {
     "format_farming": ("empty tags", "an honest wrong answer"),
     "distinction": ("magnitude and units", "an honest wrong answer", "other scripts", "hedge"),
     "echo_prompt": ("echo",),
-    "empty_response": ("empty tags",),
-    "repeat_padding": ("repetition", "padding"),
-    "hedging": ("hedge", "shotgun"),
-    "think_tag_leakage": ("answer in the thinking",),
-    "gold_in_reasoning": ("answer in the thinking", "contradiction"),
+    "multiple_tags": ("contradiction", "shotgun", "hedge", "answer in the thinking"),
+    "regex_greediness": ("contradiction", "shotgun", "hedge", "answer in the thinking"),
+    "answer_in_reasoning": ("answer in the thinking", "contradiction"),
+    "format_only": ("empty tags", "an honest wrong answer"),
+    "random_tokens": ("an honest wrong answer", "empty tags", "shotgun"),
+    "common_prefix": ("an honest wrong answer", "refusal", "shotgun"),
 }
+
+
+# Reported as accepted, and right: the answer in broken markup, or written twice.
+RIGHT = ("malformed_xml", "duplicate_answers")
 
 
 def ours(one: Attacked) -> dict[str, Any]:
@@ -51,11 +56,25 @@ def ours(one: Attacked) -> dict[str, Any]:
     start = time.process_time()
     found = attack(reward)
     seconds = time.process_time() - start
+    quick = attack(reward, rounds=0)
+    quickly = time.process_time() - start - seconds
+    verdicts = [_called_right(reward, hit) for hit in found.hits]
     return {
         "families": sorted({hit.family for hit in found.hits}), "hits": len(found.hits),
         "seconds": seconds, "told": found.told, "tried": found.tried,
         "margin": reward.certificate.margin, "outcome": reward.outcome,
+        "quick families": len({hit.family for hit in quick.hits}), "quick seconds": quickly,
+        "hits called wrong": verdicts.count(False),
     }  # fmt: skip
+
+
+def _called_right(reward: Reward, hit: Hit) -> bool:
+    """Whether the reward's own outcome takes a wrong completion for right."""
+    row = {"completion": [hit.completion], "answer": [hit.problem.gold],
+           "prompt": [hit.problem.prompt], "completion_ids": [[0]]}  # fmt: skip
+    given = {name: values for name, values in row.items() if name in columns_of(reward)}
+    found = reward.score(given, group_size=1).inputs.get(reward.outcome or "")
+    return found is not None and bool(found[0] > 0.5)
 
 
 def theirs(python: Path) -> dict[str, dict[str, Any]]:
@@ -67,6 +86,10 @@ def theirs(python: Path) -> dict[str, dict[str, Any]]:
     )  # fmt: skip
     found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _proven(found: dict[str, Any]) -> bool:
+    return str(found["outcome"]).startswith("correct(") and (found["margin"] or 0) > 0
 
 
 def main() -> None:
@@ -81,6 +104,7 @@ def main() -> None:
     rows, missed = [], []
     for one in REWARDS:
         mine, other = ours(one), peers[one.name]
+        other["strategies"] = {k: v for k, v in other["strategies"].items() if k not in RIGHT}
         for strategy in other["strategies"]:
             if not set(SAME.get(strategy, (strategy,))) & set(mine["families"]):
                 missed.append([one.name, strategy, other["strategies"][strategy]])
@@ -88,11 +112,14 @@ def main() -> None:
     total = {
         "attack": sum(len(r["attack"]["families"]) for r in rows),
         "peers": sum(len(r["peers"]["strategies"]) for r in rows),
-        "attack hits": sum(r["attack"]["hits"] for r in rows),
-        "peers hits": sum(r["peers"]["hits"] for r in rows),
         "attack seconds": sum(r["attack"]["seconds"] for r in rows),
         "peers seconds": sum(r["peers"]["seconds"] for r in rows),
+        "families as they are": sum(r["attack"]["quick families"] for r in rows),
+        "their seconds": sum(r["attack"]["quick seconds"] for r in rows),
         "missed": missed,
+        "hits past correct where the margin is proven": sum(
+            r["attack"]["hits called wrong"] for r in rows if _proven(r["attack"])
+        ),
     }
     record = {"rewards": len(REWARDS), **total, "rows": rows}
     given.to.parent.mkdir(parents=True, exist_ok=True)

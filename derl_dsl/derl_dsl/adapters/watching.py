@@ -45,15 +45,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Begin to look on."""
-        if self._see not in self.reward.observers:
-            self.reward.observers.append(self._see)
+        if self.see not in self.reward.observers:
+            self.reward.observers.append(self.see)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Look on no more."""
-        if self._see in self.reward.observers:
-            self.reward.observers.remove(self._see)
+        if self.see in self.reward.observers:
+            self.reward.observers.remove(self.see)
 
-    def _see(self, call: Call) -> None:
+    def see(self, call: Call) -> None:
+        """Take in one call of the reward: a step of the training."""
         self._calls += 1
         batch = self._batch(call)
         step = step_of(self._calls, batch)

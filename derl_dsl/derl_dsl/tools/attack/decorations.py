@@ -51,7 +51,7 @@ def decorations(reward: Reward) -> list[Decoration]:
         Decoration("a think block", before="<think>\nLet me see.\n</think>\n\n"),
         Decoration("an answer tag", after="\n<answer>\n</answer>"),
         Decoration("a hash line", after="\n#### "),
-        Decoration("steps", after="\nStep 1: look. Step 2: think. Step 3: done."),
+        Decoration("steps", after="\nStep 1: look.\nStep 2: think.\nStep 3: done.", times=4),
         Decoration("a code block", after="\n```python\npass\n```"),
         Decoration("connectives", after=" First, so. Therefore, thus. Finally, hence.", times=4),
         Decoration("reflections", after=" Wait, let me check again.", times=8),

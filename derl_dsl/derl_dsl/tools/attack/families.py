@@ -116,6 +116,8 @@ def _contradiction(p: Problem) -> Iterator[str]:
     yield f"#### {p.gold}\nWait, I was wrong.\n#### {p.wrong}"
     yield f"<answer>{p.gold}</answer> I take that back. <answer>{p.wrong}</answer>"
     yield f"First I thought {p.gold}, but the answer is {p.wrong}."
+    yield f"{p.wrong} or so, some say {p.gold}"
+    yield f"{p.gold} and some more {p.wrong}"
 
 
 @family("echo")
@@ -172,6 +174,18 @@ def _scripts(p: Problem) -> Iterator[str]:
         yield from _styled(eastern, wide)
     else:
         yield from _styled(p.wrong.upper(), p.wrong.lower())
+
+
+@family("padding")
+def _padding(p: Problem) -> Iterator[str]:
+    yield f"{'Let me think about it once more. ' * 60}The answer is {p.wrong}."
+    yield f"The answer is {p.wrong}.{' I am quite sure of it, for it is so.' * 60}"
+
+
+@family("repetition")
+def _repetition(p: Problem) -> Iterator[str]:
+    yield f"The answer is {p.wrong}. " * 40
+    yield f"\\boxed{{{p.wrong}}} " * 40
 
 
 @family("injection")

@@ -19,8 +19,6 @@ from derl_dsl.tools.attack.families import BUILT_IN, FAMILIES, Problem, lazy, ri
 from derl_grammar.types import Bool, List, Number, Optional, Text
 from derl_runtime.reading import ColumnError
 
-_ROUNDS = 3
-_KEPT = 12
 _GROUP = 4
 _SLACK = 1e-9
 
@@ -87,10 +85,12 @@ class Logged:
     wrong: tuple[str, ...]
 
 
-def attack(reward: Reward, logged: Sequence[Logged] = ()) -> Attack:
+def attack(reward: Reward, logged: Sequence[Logged] = (), rounds: int = 3) -> Attack:
     """Search for wrong completions that a reward pays like right ones.
 
-    Raises ColumnError when the reward reads no completion, or columns that only data can give.
+    `rounds` is how many things the program's parts ask for are put together; 0 tries the families
+    as they are. Raises ColumnError when the reward reads no completion, or columns that only data
+    can give.
 
     >>> from derl_dsl import compile
     >>> found = attack(compile("contains(completion, answer)", suite="math"))
@@ -102,7 +102,7 @@ def attack(reward: Reward, logged: Sequence[Logged] = ()) -> Attack:
     known = logged or [Logged(p, {}, (), ()) for p in BUILT_IN]
     scorer = _Scorer(reward)
     added = decorations(reward)
-    found = [_of_problem(scorer, one, added) for one in known]
+    found = [_of_problem(scorer, one, added, rounds) for one in known]
     hits = [hit for some in found for hit in some or ()]
     told = sum(some is not None for some in found)
     # One text a family and problem: the others are its siblings.
@@ -170,7 +170,9 @@ def _middle(kind: Any) -> Any:
     return None if isinstance(kind, Text | List) else 0.0
 
 
-def _of_problem(scorer: _Scorer, one: Logged, added: Sequence[Decoration]) -> list[Hit] | None:
+def _of_problem(
+    scorer: _Scorer, one: Logged, added: Sequence[Decoration], rounds: int
+) -> list[Hit] | None:
     """The hits of one problem; None where the reward does not tell right from wrong."""
     problem = one.problem
     rights, wrongs = scorer.score(one, right(problem), True), scorer.score(one, wrong(problem))
@@ -185,8 +187,8 @@ def _of_problem(scorer: _Scorer, one: Logged, added: Sequence[Decoration]) -> li
     cores += [Candidate("a logged wrong answer", text) for text in one.wrong]
     cores += [Candidate("an honest wrong answer", text) for text in wrong(problem)]
     scored = list(zip(scorer.score(one, [c.text for c in cores]), cores, strict=True))
-    front = _best(scored)
-    for _ in range(_ROUNDS):
+    front = _best(scored, 2)
+    for _ in range(rounds):
         grown = [
             Candidate(c.family, c.core, (*c.added, d))
             for value, c in front
@@ -199,18 +201,18 @@ def _of_problem(scorer: _Scorer, one: Logged, added: Sequence[Decoration]) -> li
         before = {(c.family, c.core, c.added): v for v, c in front}
         more = [(v, c) for v, c in more if v > before[(c.family, c.core, c.added[:-1])] + _SLACK]
         scored += more
-        front = _best(more)
+        front = _best(more, 1)
     return [
         _hit(scorer, one, c, least, best_wrong) for value, c in scored if value >= least - _SLACK
     ]
 
 
-def _best(scored: Sequence[tuple[float, Candidate]]) -> list[tuple[float, Candidate]]:
-    """The best of each family."""
+def _best(scored: Sequence[tuple[float, Candidate]], each: int) -> list[tuple[float, Candidate]]:
+    """The best `each` of each family."""
     found: dict[str, list[tuple[float, Candidate]]] = {}
     for value, candidate in sorted(scored, key=lambda s: (-s[0], len(s[1].text))):
         found.setdefault(candidate.family, []).append((value, candidate))
-    return [pair for pairs in found.values() for pair in pairs[:2]][: _KEPT * 2]
+    return [pair for pairs in found.values() for pair in pairs[:each]]
 
 
 def _hit(

@@ -2,8 +2,8 @@
 
 The first `warm` steps say what is usual and how far it varies. After them the mean over a window of
 steps is compared with it; what stays beyond its threshold for `patience` steps is an alarm, told
-once until it has passed. Thresholds are two at once: as far as chance does not go (so many standard
-errors), and as far as it matters.
+once until it has passed for two windows. Thresholds are two at once: as far as chance does not go
+(so many standard errors), and as far as it matters.
 
 Reward without outcome is the one that has no fixed beginning: a policy may find the hole late,
 after it has honestly improved. So what is watched is the reward above what the share of right
@@ -41,6 +41,7 @@ class Reading:
 @dataclass(slots=True)
 class _Streak:
     beyond: int = 0
+    quiet: int = 0
     began: int = 0
     told: bool = False
 
@@ -74,8 +75,10 @@ class Watcher:
     def _heard(self, kind: str, step: Step, reading: Reading) -> Alarm | None:
         streak = self._streaks.setdefault(kind, _Streak())
         if not reading.beyond:
-            self._streaks[kind] = _Streak()
+            streak.beyond, streak.quiet = 0, streak.quiet + 1
+            streak.told = streak.told and streak.quiet < 2 * self.window
             return None
+        streak.quiet = 0
         if streak.beyond == 0:
             streak.began = self.seen[max(0, len(self.seen) - self.window)].step
         streak.beyond += 1
@@ -109,11 +112,14 @@ class Watcher:
         return self.last(self.column("right")) > _SOLVED
 
     @property
-    def gained(self) -> float:
-        """How much the share of right answers has risen since the first steps; 0 if not known."""
-        right = self.column("right")
-        gain = self.last(right) - self.first(right)[0]
-        return 0.0 if math.isnan(gain) else gain
+    def better(self) -> bool:
+        """Whether more answers are right over three windows than in the first steps; False if
+        nobody knows."""
+        right = np.array(self.column("right"))
+        first, last = right[: self.warm], right[self.warm :][-3 * self.window :]
+        if np.isnan(right).any() or len(last) < self.window:
+            return False
+        return bool(last.mean() > first.mean())
 
 
 def _unearned(watch: Watcher) -> Reading:
@@ -180,7 +186,7 @@ def _length(watch: Watcher) -> Reading:
     if not usual > 0 or math.isnan(last):
         return Reading(False)
     far = last > 1.5 * usual or last < usual / 1.5
-    beyond = far and abs(last - usual) > watch.errors * error and watch.gained < 0.1
+    beyond = far and abs(last - usual) > watch.errors * error and not watch.better
     return Reading(beyond, last, usual)
 
 
