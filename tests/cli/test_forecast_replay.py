@@ -62,6 +62,15 @@ def test_what_carries_the_gradient_and_what_cancels():
     assert all(0 <= share <= 1 for _, share in found.later)
 
 
+def test_a_small_term_is_all_there_is_where_nobody_is_right():
+    """TRL divides by each group's deviation: half of the groups have no right answer."""
+    groups = np.repeat(np.arange(20), 8)
+    ok = np.where(groups < 10, np.arange(160) % 2, 0).astype(float)
+    small = np.where(groups < 10, 0, 0.01 * (np.arange(160) % 4 == 0))
+    found = forecast(ok + small, groups, {"ok": ok, "small": small}, {}, ok, (8,), 8)
+    assert {c.term: round(c.share, 6) for c in found.carried} == {"ok": 0.5, "small": 0.5}
+
+
 ROWS = [
     {"prompt": p, "answer": "4", "completion": f"#### {c}"}
     for p in ("a", "b") for c in ("4", "5", "4", "6")

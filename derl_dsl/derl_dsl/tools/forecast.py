@@ -38,8 +38,8 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A term of the reward: its share of the variance of rewards within groups (negative: it works
-    against the rest), and the term it cancels most, if any."""
+    """A term of the reward: its share of the variance of advantages (negative: it works against the
+    rest), and the term it cancels most, if any."""
 
     term: str
     share: float
@@ -158,17 +158,25 @@ def _effective(values: Array, members: Sequence[NDArray[np.int64]]) -> float:
 def _carried(
     terms: Mapping[str, Array], centred: Array, members: Sequence[NDArray[np.int64]]
 ) -> tuple[Carried, ...]:
-    """Cov(term, reward) / Var(reward) within groups: the shares add up to 1."""
+    """Cov(term, reward) / Var(reward) within groups: the shares add up to 1.
+
+    Each group counts by its own deviation, as in TRL's advantages: what is small beside the rest of
+    the data is all there is to learn from in a group that holds nothing else.
+    """
     if not members:
         return ()
     kept = np.concatenate(list(members))
+    scale = np.zeros(len(centred))
+    for m in members:
+        deviation = float(centred[m].std())
+        scale[m] = 1 / deviation if deviation > 1e-9 else 0.0
     own: dict[str, Array] = {}
     for name, column in terms.items():
         within = np.zeros(len(column))
         for m in members:
             within[m] = column[m] - np.nanmean(column[m])
-        own[name] = np.nan_to_num(within[kept])
-    reward = centred[kept]
+        own[name] = np.nan_to_num(within[kept]) * scale[kept]
+    reward = centred[kept] * scale[kept]
     variance = float((reward**2).mean())
     if variance == 0:
         return ()
