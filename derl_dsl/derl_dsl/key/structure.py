@@ -129,7 +129,8 @@ class _Reader:
         """The outermost sum without what a group shares, its first coefficient 1 or -1."""
         found = self.at.sums[i]
         value = found.constant
-        if value is not None and found.peak > size_of(value):
+        known = self.at.ranges[i]
+        if value is not None and (found.peak > size_of(value) or known.lo < known.hi):
             # Only rounding varies, and GRPO would blow it up.
             return f"rounding of {self.at.exact[i]}"
         varied = {t: c for t, c in found.terms.items() if t}
