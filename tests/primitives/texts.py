@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
+from derl_primitives.partial import Partial
 from derl_primitives.primitive import Primitive
 from derl_primitives.suites import SUITES
 from derl_primitives.text import TEXT_FUNCTIONS
@@ -78,7 +79,10 @@ def problem(primitive: Primitive, values: Any, count: int) -> str | None:
         return f"{len(values)} values for {count} rows"
     plain = values if isinstance(values, list) else values.tolist()
     kind = primitive.returns
-    if isinstance(kind, Bool) and set(plain) <= {0.0, 1.0}:  # floats where a row may fail
+    if isinstance(values, Partial):  # floats, NaN in the rows that failed
+        failed = {row for failure in values.failures for row in failure.rows}
+        plain = [v for row, v in enumerate(plain) if v == v or row not in failed]
+    if isinstance(kind, Bool) and set(plain) <= {0.0, 1.0}:
         plain = [bool(v) for v in plain]
     if isinstance(kind, Optional):
         plain, kind = [v for v in plain if v is not None and v == v], kind.item
