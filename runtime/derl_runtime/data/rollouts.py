@@ -191,6 +191,12 @@ class Rollouts:
         self.look(keyed=[name])
         return self._seen.keys[name]
 
+    def forget_keys(self, but: str | None) -> None:
+        """Let go of the groups that other columns make."""
+        kept = self._seen.keys
+        for name in [name for name in kept if name != but]:
+            del kept[name]
+
     # The rows
 
     def parts(self, wanted: Wanted = None, title: str = "reading") -> Iterator[Part]:

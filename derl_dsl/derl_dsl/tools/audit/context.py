@@ -28,7 +28,7 @@ class Context:
 
     evaluation: Evaluation
     rollouts: Rollouts
-    length: Array | None
+    lengths: Kept | None
     length_unit: str
 
     @property
@@ -50,6 +50,11 @@ class Context:
     def outcome(self) -> Array | None:
         """The (B,) outcome, in [0, 1]."""
         return self.evaluation.outcome
+
+    @property
+    def length(self) -> Array | None:
+        """The (B,) lengths of the completions; made anew each time."""
+        return None if self.lengths is None else self.lengths.whole()
 
     @cached_property
     def misorder(self) -> Misorder | None:
@@ -78,6 +83,7 @@ def build_context(question: Question, data: Data) -> Context:
     rollouts.look([*words, "completion_ids"], _GROUPS if question.group is None else ())
     if question.group is None:
         question = replace(question, group=likely_group(rollouts))
+        rollouts.forget_keys(question.group)
     lengths = _Lengths(rollouts)
     evaluation = evaluate(question, rollouts, lengths.add, *lengths.names)
     if evaluation.outcome is not None:
@@ -125,6 +131,6 @@ class _Lengths:
             sizes = [np.nan if v is None else len(v) for v in values]
             self.sizes.add(np.array(sizes, dtype=np.float64))
 
-    def found(self) -> Array | None:
+    def found(self) -> Kept | None:
         """The lengths of all rows."""
-        return self.sizes.whole() if self.names else None
+        return self.sizes if self.names else None

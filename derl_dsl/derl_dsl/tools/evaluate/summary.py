@@ -212,15 +212,21 @@ def correlation(x: Sliced, y: Sliced) -> float | None:
 
 def _ranking(x: Sliced, outcome: Sliced) -> float | None:
     """The Mann-Whitney share: pairs that are in order, ties half."""
-    parts: tuple[list[Array], list[Array]] = ([], [])
-    for _, _, some, told in _known(x, outcome):
-        parts[0].append(some[told > 0.5])
-        parts[1].append(some[~(told > 0.5)])
-    if not sum(map(len, parts[0])) or not sum(map(len, parts[1])):
+    rights = wrongs = 0
+    for _, _, _, told in _known(x, outcome):
+        rights += int((told > 0.5).sum())
+        wrongs += int((~(told > 0.5)).sum())
+    if not rights or not wrongs:
         return None
-    good, bad = np.concatenate(parts[0]), np.concatenate(parts[1])
-    parts[0].clear()
-    parts[1].clear()
+    # Filled in place: with millions of rows there is no room for each value twice.
+    good, bad = np.empty(rights), np.empty(wrongs)
+    rights = wrongs = 0
+    for _, _, some, told in _known(x, outcome):
+        right = told > 0.5
+        for into, start, part in ((good, rights, some[right]), (bad, wrongs, some[~right])):
+            into[start : start + len(part)] = part
+        rights += int(right.sum())
+        wrongs += int((~right).sum())
     good.sort()
     bad.sort()
     found = 0
