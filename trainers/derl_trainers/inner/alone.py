@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 import derl_dsl
 from derl_dsl.score.reward import Reward, columns_of
@@ -142,7 +143,9 @@ def train(
         torch.set_num_threads(1)
     if config.policy.built or (config.inner.beta and not config.policy.lora_rank):
         # TRL reads a policy again as the reference of the KL term, and cannot read GGUF.
-        policy = start_policy(config.task, config.policy, out / "start", config.seed, warm)
+        # Of several processes transformers lets the first one write alone, and the others find it.
+        with PartialState().main_process_first():
+            policy = start_policy(config.task, config.policy, out / "start", config.seed, warm)
     watching = derl_dsl.watch(prepared.reward, told=on_alarm)
     with keeping(prepared.reward, out / FOLDER, config.rollouts, config.inner.steps):
         result = train_inner(
