@@ -333,7 +333,7 @@ def test_the_final_split_trains_on_all_and_scores_on_test(tmp_path: Path, policy
         (["-e", "g1", "-s", "derl-math", "--set", "steps"], "write section.key=value", 2),
         (["-e", "g1", "-s", "derl-math", "--config", "no.toml"], "no.toml: no such config", 2),
         (["-e", "g1", "-s", "derl-math", "--task", "gsm8l"], "did you mean 'gsm8k'?", 2),
-        (["-e", "g1", "-s", "derl-math", "--task", "gsm8k"], "can do arithmetic and games", 2),
+        (["-e", "g1", "-s", "derl-math", "--task", "gsm8k"], "cannot be taught here", 2),
         (["-e", "g1", "-s", "derl-math", "--policy", "smolm2"], "did you mean 'smollm2'?", 2),
         (["-e", "g1", "-s", "derl-math", "--policy", "./no"], "no such model file or folder", 2),
         (["-e", "x", "-c", "x:number[0,1]"], "the reward reads 'x', which arithmetic does not", 2),
