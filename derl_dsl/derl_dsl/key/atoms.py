@@ -36,7 +36,7 @@ class Atoms:
 
     `shared` are atoms with one value for the whole group, `truths` those that are 0 or 1, `lists`
     those with one value a step; `widths` and `sizes` say how far atoms vary that vary little,
-    `bounds` how large all get.
+    `spans` and `bounds` how far all vary and how large they get.
     `filled` maps what is 0 of an empty list to the condition that the list has steps.
     """
 
@@ -49,6 +49,7 @@ class Atoms:
     lists: set[str] = field(default_factory=set)
     widths: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
+    spans: dict[str, float] = field(default_factory=dict)
     bounds: dict[str, float] = field(default_factory=dict)
     filled: dict[str, str] = field(default_factory=dict)
 
@@ -105,7 +106,7 @@ class Atoms:
     def vary(self, text: str, found: Range, factor: float) -> None:
         """Notes how far an atom varies and how large it gets, where that is below 1."""
         lo, hi = found.lo * factor, found.hi * factor
-        self.bounds[text] = max(-lo, hi)
+        self.spans[text], self.bounds[text] = hi - lo, max(-lo, hi)
         if hi - lo < 1:
             self.widths[text] = hi - lo
         if max(-lo, hi) < 1:
@@ -144,12 +145,19 @@ class Atoms:
         spread = max(size_of(c) * self.width(t) for t, c in found.terms.items())
         return found.peak <= LOSS * max(spread, found.about)
 
-    def largest(self, found: Sum) -> float:
-        """How large its largest product gets."""
-        return max(
-            size_of(c) * math.prod(self.bounds.get(t, 1.0) for t in term)
-            for term, c in found.terms.items()
+    def parted(self, kept: Sum, dropped: Sum) -> bool:
+        """Whether what is dropped is not so large that its rounding shows in what is kept."""
+        size, bounds = size_of, self.bounds
+        large = max(
+            size(c) * math.prod(bounds.get(t, 1.0) for t in term)
+            for term, c in dropped.terms.items()
         )
+        spread = max(
+            size(c) * self.spans.get(t, 1.0) * math.prod(bounds.get(u, 1.0) for u in rest)
+            for term, c in kept.terms.items()
+            for t, *rest in (term, term[::-1])
+        )
+        return self.fine(kept) and large <= LOSS * spread
 
     def argument(self, i: int) -> str:
         """A number as a sum, unless it is a constant that is what cancellation left."""

@@ -137,10 +137,9 @@ class _Reader:
         terms = {t: c for t, c in varied.items() if not self.at.shared.issuperset(t)}
         if not terms:
             return "constant"
-        if len(terms) < len(varied):
-            # Taking off too large a mean leaves its rounding in what varies.
-            peak = max(found.peak, self.at.largest(Sum(varied, 0.0)))
-            terms = terms if self.at.fine(Sum(terms, peak)) else varied
+        dropped = Sum({t: c for t, c in varied.items() if t not in terms}, 0.0)
+        if dropped.terms and not self.at.parted(Sum(terms, found.peak), dropped):
+            terms = varied
         alone = Sum(terms, 0.0)
         return alone.times(1 / alone.scale()).text()
 
