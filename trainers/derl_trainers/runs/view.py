@@ -385,7 +385,7 @@ def runs_table(
         formula = Text(short(best["formula"], 60) if best else "-")
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
         table.add_row(
-            Text(folder.name), run["status"], f"{len(steps)}/{wanted}", score, formula, started
+            Text(folder.name), Text(run["status"]), f"{len(steps)}/{wanted}", score, formula, started
         )
     return table
 
@@ -394,7 +394,7 @@ def show_run(console: Console, store: Store) -> None:
     """Everything a run proposed, and its tables."""
     view = View(console)
     run = store.run()
-    view.say(f"[bold]{run['name']}[/]  seed {run['seed']}, {run['status']}")
+    view.say(f"[bold]{escape(run['name'])}[/]  seed {run['seed']}, {escape(run['status'])}")
     if run["error"]:
         view.say(Text(f"  {run['error']}"))
     view.baselines(store)
