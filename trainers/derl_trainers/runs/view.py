@@ -385,7 +385,12 @@ def runs_table(
         formula = Text(short(best["formula"], 60) if best else "-")
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
         table.add_row(
-            Text(folder.name), Text(run["status"]), f"{len(steps)}/{wanted}", score, formula, started
+            Text(folder.name),
+            Text(run["status"]),
+            f"{len(steps)}/{wanted}",
+            score,
+            formula,
+            started,
         )
     return table
 

@@ -51,7 +51,10 @@ class AlfworldSection(PlayedTask):
     @property
     def folder(self) -> str:
         """Where the official games lie; empty where games are generated."""
-        return self.data or os.environ.get(_VARIABLE, "")
+        # The package alfworld sets the variable itself, to a folder that may hold no games.
+        given = os.environ.get(_VARIABLE, "")
+        holds = any((Path(given) / part).is_dir() for part in ("json_2.1.1", "train"))
+        return self.data or (given if given and holds else "")
 
     def depends(self) -> dict[str, Any]:
         """Its settings, and what the official games are."""
