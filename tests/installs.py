@@ -55,10 +55,17 @@ def environment(name: str, python: str, lowest: bool = False) -> Path:
 
 
 def interpreter(python: str) -> str | None:
-    """Where a Python is: on the path, or among those of pyenv."""
+    """Where a Python is that runs: among those of pyenv, or on the path (there pyenv has others)."""
     kept = Path.home() / ".pyenv" / "versions"
-    found = sorted(kept.glob(f"{python}.*/bin/python"))
-    return shutil.which(f"python{python}") or (str(found[-1]) if found else None)
+    named = [*map(str, sorted(kept.glob(f"{python}.*/bin/python"))), f"python{python}"]
+    for name in named:
+        found = shutil.which(name)
+        if (
+            found
+            and subprocess.run([found, "-V"], capture_output=True, check=False).returncode == 0
+        ):
+            return found
+    return None
 
 
 def tested(name: str, inside: Path) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import sys
 import time
 
@@ -317,6 +319,23 @@ async def test_the_fix_of_a_lint_is_a_quick_fix(file):
     assert ignored == f"{file.text}  # derl: ignore[DRL506]"
     assert await file.change(text) == []
     assert await file.change(ignored) == []
+
+
+def test_it_ends_as_editors_ask():
+    """Exit code 0 and nothing on the standard error, though it closes the streams it served over."""
+    begin = {"processId": None, "rootUri": None, "capabilities": {}}
+    asked = [
+        {"id": 1, "method": "initialize", "params": begin},
+        {"id": 2, "method": "shutdown"},
+        {"method": "exit"},
+    ]
+    texts = [json.dumps({"jsonrpc": "2.0", **message}) for message in asked]
+    sent = "".join(f"Content-Length: {len(text)}\r\n\r\n{text}" for text in texts)
+    command = [sys.executable, "-m", "derl_dsl", "lsp"]
+    done = subprocess.run(
+        command, input=sent.encode(), capture_output=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 async def test_one_action_makes_all_safe_fixes(file):

@@ -74,7 +74,8 @@ def strict_streams() -> Iterator[None]:
         strict = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = before
         for stream in strict:
-            if isinstance(stream, Harmless):
+            # The language server closes what it has served over.
+            if isinstance(stream, Harmless) and not stream.closed:
                 stream.flush()
                 stream.detach()
 
