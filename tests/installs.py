@@ -55,7 +55,7 @@ def environment(name: str, python: str, lowest: bool = False) -> Path:
 
 
 def interpreter(python: str) -> str | None:
-    """Where a Python is that runs: among those of pyenv, or on the path (there pyenv has others)."""
+    """A Python that runs: of pyenv, or on the path, where pyenv names some that do not."""
     kept = Path.home() / ".pyenv" / "versions"
     named = [*map(str, sorted(kept.glob(f"{python}.*/bin/python"))), f"python{python}"]
     for name in named:

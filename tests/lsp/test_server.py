@@ -322,7 +322,7 @@ async def test_the_fix_of_a_lint_is_a_quick_fix(file):
 
 
 def test_it_ends_as_editors_ask():
-    """Exit code 0 and nothing on the standard error, though it closes the streams it served over."""
+    """Exit code 0 and nothing on standard error, though it closes what it served over."""
     begin = {"processId": None, "rootUri": None, "capabilities": {}}
     asked = [
         {"id": 1, "method": "initialize", "params": begin},
