@@ -124,6 +124,7 @@ def exact_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(torch_tests.OPS, name, torch_tests.by_c(name))
 
 
+# numba takes seconds a program: it is held to the reference in tests/kernels/test_numba.py.
 EVERY = ("reference", "vm", "native", "torch")
 OTHERS = [
     (("reference", "vm"), 1, "float64"),
