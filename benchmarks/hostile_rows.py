@@ -3,27 +3,33 @@
     python -m benchmarks.hostile_rows [NAME …]
 
 A row of the table is a primitive, or an engine for untrusted ones, with one kind of hostile row:
-the batch's deadline, what it took, how many of the innocent rows have another value than alone, and
-how many hostile ones have not failed. The machine's load stands above it; no part of `make bench`.
+the batch's deadline, what it took, how long others had the processors (which is added to
+the deadline), how many of the innocent rows have another value than alone, and how many hostile ones
+have not failed. The machine's load stands above it; no part of `make bench`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from derl_primitives.suites import SUITES
 from derl_runtime.sandbox import Failure, Sandbox
 from derl_runtime.sandbox.programs import ProgramLimits
+from derl_runtime.sandbox.turns import idle
 
 ROWS, EVERY = 1024, 10
 _DEADLINE = 2.0
 _LONG = 1 << 20
+_HEAD = ("what", "every tenth row", "deadline", "took", "others took", "innocent rows wrong",
+         "hostile not failed")  # fmt: skip
 # What a function does in a hostile row.
 _LOOPS = {
     "an endless loop": "while True:\n            pass",
@@ -61,6 +67,44 @@ _FORMULAS = {
 }
 
 
+class Took:
+    """What a block took: seconds, and those of them for which others had the processors."""
+
+    def __enter__(self) -> Took:
+        self.start, self.used = time.monotonic(), _used()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds = time.monotonic() - self.start
+        ours = (_used() - self.used) / len(os.sched_getaffinity(0))
+        self.others = max(self.seconds - ours, 0.0)
+
+
+def _used() -> float:
+    """Seconds of all processors that this process and all below it had, or that nobody wanted."""
+    tree = {os.getpid()}
+    ticks = 0
+    processes = _processes()
+    parents = {pid: stat[1] for pid, stat in processes.items()}
+    for pid, stat in processes.items():
+        above = pid
+        while above not in tree and above in parents:
+            above = parents[above]
+        if above in tree:
+            ticks += sum(stat[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK") + idle()
+
+
+def _processes() -> dict[int, list[int]]:
+    """For each process the numbers of its line in /proc, from its state on."""
+    found = {}
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            line = Path(f"/proc/{number}/stat").read_text("utf-8", "replace")
+            found[int(number)] = [0, *map(int, line.rpartition(")")[2].split()[1:])]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a batch came to."""
@@ -68,7 +112,7 @@ class Found:
     what: str
     hostile: str
     deadline: float
-    seconds: float
+    took: Took
     wrong: int  # innocent rows with another value than alone, or none
     passed: int  # hostile rows that have not failed
 
@@ -77,8 +121,7 @@ def main() -> None:
     """Measure and print the table."""
     wanted = sys.argv[1:]
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    print("| what | every tenth row | deadline | took | innocent rows wrong | hostile not failed |")
-    print("|---|---|---|---|---|---|")
+    print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}")
     for name, measured in _MEASURED.items():
         if wanted and name not in wanted:
             continue
@@ -87,7 +130,8 @@ def main() -> None:
                 f.what,
                 f.hostile,
                 f"{f.deadline:g} s",
-                f"{f.seconds:.2f} s",
+                f"{f.took.seconds:.2f} s",
+                f"{f.took.others:.2f} s",
                 str(f.wrong),
                 str(f.passed),
             )
@@ -106,9 +150,8 @@ def _untrusted(engine: str) -> Iterator[Found]:
                 'def f(c: text) -> number:\n    if c == "hostile":\n'
                 f"        {body}\n    return len(c)\n"
             )
-            start = time.monotonic()
-            values, _ = sandbox.call_rows(source, "f", [texts], ROWS, _DEADLINE)
-            took = time.monotonic() - start
+            with Took() as took:
+                values, _ = sandbox.call_rows(source, "f", [texts], ROWS, _DEADLINE)
             right = [len(t) for t in texts]
             wrong = sum(not _hostile(k) and values[k] != right[k] for k in range(ROWS))
             passed = sum(_hostile(k) and not np.isnan(values[k]) for k in range(ROWS))
@@ -121,9 +164,8 @@ def _programs() -> Iterator[Found]:
     with Sandbox() as sandbox:
         for name, program in _PROGRAMS.items():
             rows = [(program if _hostile(k) else _HONEST, test) for k in range(ROWS)]
-            start = time.monotonic()
-            found = sandbox.run_programs(rows, limits)
-            took = time.monotonic() - start
+            with Took() as took:
+                found = sandbox.run_programs(rows, limits)
             wrong = sum(not _hostile(k) and found[k] != [True] for k in range(ROWS))
             passed = sum(
                 _hostile(k) and (isinstance(found[k], Failure) or found[k] == [True])
@@ -148,9 +190,8 @@ def _equality(name: str) -> Callable[[], Iterator[Found]]:
             ]  # fmt: skip
             golds = [f"1/{k + 2}" for k in range(ROWS)]
             shared().forget()
-            start = time.monotonic()
-            values = np.asarray(primitive(rows, golds), dtype=np.float64)
-            took = time.monotonic() - start
+            with Took() as took:
+                values = np.asarray(primitive(rows, golds), dtype=np.float64)
             wrong = sum(not _hostile(k) and values[k] != 1 for k in range(ROWS))
             passed = sum(_hostile(k) and values[k] == 1 for k in range(ROWS))
             asked, limits = sum(map(_hostile, range(ROWS))), Limits()

@@ -74,14 +74,15 @@ class Calls:
         """
         parts = _PARTS * (1 + self.late) if run.task.round == 0 else 1 + self.waiting
         # The source is loaded before the first row; that is none of the row's time.
-        return max(_LEAST, left * self.workers / parts) + (
-            0.0 if run.data[:1] == frames.READY else _LOAD
-        )
+        return max(_LEAST, left * self.workers / parts) + (0.0 if run.loaded else _LOAD)
 
     def read(self, run: Run) -> bool:
         """Take in the values that have come."""
         if run.data[:1] != frames.READY:
             return len(run.data) <= frames.longest_reply(frames.ROWS, len(run.task.items))
+        loaded, run.loaded = run.loaded, True
+        if not loaded and self.zygote.starts_programs:
+            run.find_programs()
         try:
             values = frames.row_values(self._records(run)[0])
         except frames.Malformed:
@@ -91,7 +92,8 @@ class Calls:
         for value in values:
             self._take(run.task.items[run.known], value)
             run.known += 1
-        run.next()
+        if values or not loaded:
+            run.next()
         return True
 
     def _records(self, run: Run) -> tuple[bytes, bytes | None]:
@@ -110,10 +112,9 @@ class Calls:
     def judge(self, run: Run, *, late: bool) -> Sequence[Task]:
         """The row at which a worker ended has failed, or is tried again; the rest goes on."""
         left = run.task.items[run.known :]
-        loaded = run.data[:1] == frames.READY
         if late and run.task.round == 0 and left:
             # Of a source that hangs before the first row nobody expects more of the next one.
-            first, rest = (left[:1], left[1:]) if loaded else (left, [])
+            first, rest = (left[:1], left[1:]) if run.loaded else (left, [])
             self.late, self.waiting = self.late + 1, self.waiting + 1
             again = Task(first, 1)
             return [again, Task(rest)] if rest else [again]
@@ -121,7 +122,7 @@ class Calls:
         failure = self._failure(run, late=late)
         if failure is None or not left:
             return []
-        if not loaded:
+        if not run.loaded:
             self.broken = failure
             return []
         if failure.cls == "protocol" and not late and len(run.task.items) > 1 and _forged(run):
@@ -146,7 +147,7 @@ class Calls:
         if ended is not None:
             return ended
         try:
-            if run.data[:1] == frames.READY:
+            if run.loaded:
                 size = 1 + frames.ROW_SIZE * run.known
                 _, last = self._records(run)
                 if last is None and size == len(run.data) and run.known == len(run.task.items):

@@ -3,8 +3,8 @@
 A job decides a few things one after the other, such as rows or tests, and says so as it goes. Each
 has a moment of the processor in the first round; a job that is late with one is ended, and that one
 waits until all others had their turn. So what hangs costs what is left when the others are done.
-A machine that is busy elsewhere takes time from all: what the jobs have waited for a processor is
-added to the deadline.
+A machine that is busy elsewhere takes time from all: what others have used of the processors while
+the jobs waited for one is added to the deadline. What the jobs take from one another is not.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from derl_runtime.sandbox.turns import Turn, waited
+from derl_runtime.sandbox.turns import Turn, children, idle, processor, reaped, waited
 from derl_runtime.sandbox.worker.zygote import NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote
 
 _READ = 1 << 18
 _LONGEST_WAIT = 60.0  # seconds: the kernel counts only so far
-# The most that a busy machine puts a deadline off, in times of what it was; and how much of it the
-# jobs of a batch may wait for one another: that alone puts it off for first turns only.
-BUSY, _OWN = 8, 0.25
+# The most that a busy machine puts a deadline off, in times of what it was.
+BUSY = 8
 
 
 @dataclass(slots=True)
@@ -49,7 +48,9 @@ class Run:
     turn: Turn = field(default_factory=Turn)
     data: bytearray = field(default_factory=bytearray)
     known: int = 0  # items that are decided
+    loaded: bool = False  # whether it has come to the first one
     pids: dict[socket.socket, int] = field(default_factory=dict)
+    programs: Sequence[int] = ()  # which its processes have started in turn
 
     def next(self) -> None:
         """The turn of the next item begins."""
@@ -58,7 +59,7 @@ class Run:
     def late(self, seconds: float) -> bool:
         """Whether it has used a turn of this length, at the time that the turn said."""
         pids = self.started()
-        return self.turn.over(seconds, pids if len(pids) == len(self.sockets) else ())
+        return self.turn.over(seconds, pids if len(pids) >= len(self.sockets) else ())
 
     def started(self) -> Sequence[int]:
         """The process ids that are known; the zygote tells each before anything else."""
@@ -68,7 +69,12 @@ class Run:
                     told = each.recv(STARTED.size, socket.MSG_DONTWAIT)
                     if len(told) == STARTED.size and told != NOT_STARTED:
                         (self.pids[each],) = STARTED.unpack(told)
-        return list(self.pids.values())
+        return [*self.pids.values(), *self.programs]
+
+    def find_programs(self) -> None:
+        """Count what its processes have started as theirs."""
+        with contextlib.suppress(OSError):
+            self.programs = [child for pid in self.started() for child in children(pid)]
 
     def end(self) -> None:
         """Have its processes killed and let go of it."""
@@ -106,7 +112,7 @@ class Rounds:
         self.poll = select.poll()
         # Seconds that jobs which are over have waited for a processor, side by side.
         self.lost = 0.0
-        self.before = _waited(work)
+        self.before, self.used = _waited(work), _used(work, ())
         self.start = self.end = 0.0
 
     def run(self, end: float) -> None:
@@ -125,7 +131,7 @@ class Rounds:
                 left, now = self._left(), time.monotonic()
                 for run in [r for r in self.live.values() if now >= self._ends(r, left)]:
                     if run.late(self.work.seconds(run, left)):
-                        self._over(run, late=True)
+                        self._late(run)
         finally:
             for run in self.live.values():
                 run.end()
@@ -135,12 +141,18 @@ class Rounds:
         left = self.end - time.monotonic()
         if left > 0:
             return left
+        return left + min(self._lost(), self._taken(), BUSY * (self.end - self.start))
+
+    def _lost(self) -> float:
+        """Seconds that this batch has waited for processors, which others or its own jobs had."""
         live = [run.turn.waited for run in self.live.values()]
         jobs = self.lost + (sum(live) / len(live) if live else 0.0)
-        lost = jobs + _waited(self.work) - self.before
-        length = self.end - self.start
-        first = self.waiting[0] or any(run.task.round == 0 for run in self.live.values())
-        return left + min(lost if first else lost - _OWN * length, BUSY * length)
+        return jobs + _waited(self.work) - self.before
+
+    def _taken(self) -> float:
+        """Seconds of each processor that others have used, or that a virtual machine lacked."""
+        used = _used(self.work, self.live.values()) - self.used
+        return time.monotonic() - self.start - used / at_once()
 
     def _next(self) -> Task | None:
         return next((queue.popleft() for queue in self.waiting if queue), None)
@@ -150,13 +162,24 @@ class Rounds:
 
     def _wait(self, seconds: float) -> None:
         for descriptor, _ in self.poll.poll(max(0, math.ceil(min(seconds, _LONGEST_WAIT) * 1000))):
-            run = self.live[descriptor]
-            piece = b""
-            with contextlib.suppress(BlockingIOError):
-                piece = os.read(descriptor, _READ)
-            run.data += piece
-            if not piece or not self.work.read(run):
-                self._over(run, late=False)
+            self._take(self.live[descriptor])
+
+    def _take(self, run: Run) -> None:
+        """Read what has come of a job, or its end."""
+        try:
+            piece = os.read(run.reply, _READ)
+        except BlockingIOError:
+            return
+        run.data += piece
+        if not piece or not self.work.read(run):
+            self._over(run, late=False)
+
+    def _late(self, run: Run) -> None:
+        """End a job that is late, unless it was in time and this process has waited since."""
+        turn = run.turn
+        self._take(run)
+        if run.reply in self.live and run.turn is turn:
+            self._over(run, late=True)
 
     def _over(self, run: Run, *, late: bool) -> None:
         self.poll.unregister(run.reply)
@@ -171,7 +194,14 @@ class Rounds:
 
 def _waited(work: Work) -> float:
     """Seconds for which this thread and the zygote have waited for a processor."""
-    return waited("thread-self") + waited(work.zygote.process.pid)
+    return waited() + waited(work.zygote.process.pid)
+
+
+def _used(work: Work, live: Iterable[Run]) -> float:
+    """Seconds of all processors that this batch has used, or that nobody wanted."""
+    zygote = work.zygote.process.pid
+    own = time.thread_time() + processor(zygote) + reaped(zygote)
+    return own + sum(processor(pid) for run in live for pid in run.started()) + idle()
 
 
 def at_once() -> int:

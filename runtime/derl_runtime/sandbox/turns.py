@@ -7,6 +7,7 @@ its turn as well. Where the kernel tells nothing, seconds are those of the clock
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 _LOOK, _PATIENCE = 0.005, 200
 # A clock of another process, as the kernel numbers it (`clock_getcpuclockid`).
 _SCHEDULED = 2
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processor(pid: int) -> float:
@@ -29,10 +31,31 @@ def processor(pid: int) -> float:
         return 0.0
 
 
-def waited(pid: int | str) -> float:
-    """Seconds for which a thread, or the first one of a process, has waited for a processor."""
-    told = _told(pid, "schedstat").split()
-    return int(told[1]) * 1e-9 if len(told) > 1 else 0.0
+def reaped(pid: int) -> float:
+    """Seconds of the processor that the children of a process had which it has waited for."""
+    told = _told(pid, "stat").rpartition(b") ")[2].split()
+    return sum(map(int, told[13:15])) / _TICKS if len(told) > 15 else 0.0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    later = sorted(int(n) for n in os.listdir("/proc") if n.isdecimal() and int(n) > pid)
+    return [n for n in later if _told(n, "stat").rpartition(b") ")[2].split()[1:2] == [b"%d" % pid]]
+
+
+def idle() -> float:
+    """Seconds for which the processors that this process may use had nothing to do, summed."""
+    ours = {b"cpu%d" % number for number in os.sched_getaffinity(0)}
+    lines = (line.split() for line in _told("", "stat").splitlines() if line[:3] == b"cpu")
+    return sum(int(ticks) for line in lines if line[0] in ours for ticks in line[4:6]) / _TICKS
+
+
+def waited(pid: int | None = None) -> float:
+    """Seconds for which the threads of a process, or this one, have waited for a processor."""
+    name = "schedstat"
+    lines = [_told("thread-self", name)] if pid is None else _of_threads(pid, name)
+    told = (line.split() for line in lines)
+    return sum(int(line[1]) for line in told if len(line) > 1) * 1e-9
 
 
 def sleeps(pid: int) -> bool:
@@ -40,8 +63,16 @@ def sleeps(pid: int) -> bool:
 
     Where the kernel tells nothing of processes all of them sleep.
     """
-    state = _told(pid, "stat").rpartition(b") ")[2][:1]
-    return state == b"S" or not (state or _told("self", "stat"))
+    states = {line.rpartition(b") ")[2][:1] for line in _of_threads(pid, "stat")}
+    return states == {b"S"} or not (states or _told("self", "stat"))
+
+
+def _of_threads(pid: int, name: str) -> list[bytes]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [_told(f"{pid}/task/{thread}", name) for thread in threads]
 
 
 def _told(pid: int | str, name: str) -> bytes:

@@ -46,6 +46,7 @@ class Zygote:
     code = _CODE
 
     def __init__(self, engine: str) -> None:
+        self.starts_programs = engine == "monty"
         sites = _sites(engine)
         # Packets, so that requests of several threads never mix.
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -102,7 +102,7 @@ def _protocol() -> Fuzzed:
 
     def forged(data: bytes) -> None:
         calls = by_row.Calls(None, None, _Zeros(), 1.0, 1.0, 1)  # type: ignore[arg-type]
-        run = by_row.Run(by_row.Task(range(4)), -1, ())
+        run = by_row.Run(by_row.Task(range(4)), -1, (), loaded=True)
         run.data += frames.READY + data
         calls.read(run)
         by_row._forged(run)
