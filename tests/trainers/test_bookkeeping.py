@@ -27,7 +27,7 @@ from derl_trainers.estimates import quantile
 from derl_trainers.inner.grpo import invariance
 from derl_trainers.inner.loop import train_inner
 from derl_trainers.inner.outcome import scorer_for
-from derl_trainers.inner.reward import RewardFault, TimedReward, unit_of
+from derl_trainers.inner.reward import RewardFault, TimedReward, narrowed, unit_of
 from derl_trainers.outer.cold_start import _depends
 from derl_trainers.outer.judge import judge, run_key
 from derl_trainers.outer.meta import warm_start
@@ -71,11 +71,11 @@ def math_reward(text: str) -> Any:
 
 
 @pytest.mark.parametrize(("scale", "offset"), [("0.001", ""), ("1000000", ""), ("1", " + 1e9")])
-def test_equal_rewards_train_alike_also_where_trl_keeps_the_scale(
+def test_equal_rewards_train_alike_beside_a_kl_term(
     task: Task, policy: Path, scale: str, offset: str
 ) -> None:
     base = "(g3 + 0.01 * chars(completion) / 100)"
-    config = training(GROUP, beta=0.05, learning_rate=1e-3, trl={"scale_rewards": "none"})
+    config = training(GROUP, beta=0.05, learning_rate=1e-3)
     plain, scaled = (
         train_inner(math_reward(text), policy, task.train, task.validation, config)
         for text in (base, f"{scale} * {base}{offset}")
@@ -100,10 +100,31 @@ def test_scores_are_scaled_by_what_is_proven_and_only_then() -> None:
         raw(completions=["a"], completion_ids=[[1]])
 
 
+def test_a_length_is_no_less_than_what_else_a_batch_differs_by() -> None:
+    texts = ["7", "It is 8.", "I think that it is 9"]
+    batch: dict[str, Any] = {"completion_ids": [[1]] * 3, "prompts": ["p"] * 3, "answer": ["7"] * 3}
+    # Of 1000 million characters at most, proven, a text has a few.
+    for sign in "+-":
+        reward = derl_dsl.compile(
+            f"exact(completion, answer) {sign} 0.001 * chars(completion)", suite="math+length"
+        )
+        timed = TimedReward(reward, unit_of(reward))
+        wrong = timed(completions=[texts[1], texts[2], texts[1]], **batch)
+        assert sorted(np.float32(wrong)) in ([0, 0, 1], [0, 1, 1])
+        assert timed.differed
+        found = timed(completions=texts, **batch)
+        lo, spread = timed.used
+        shown = [lo + spread * score for score in found if score is not None]
+        given = reward.score({"completion": texts, "answer": ["7"] * 3}).values
+        assert shown == pytest.approx(given.tolist())
+    # What rounding alone makes is no difference.
+    assert narrowed((0.0, 2.0), 0.3, 0.1 + 0.2) == (0.0, 2.0)
+
+
 def test_what_is_equal_follows_from_the_settings_of_trl() -> None:
     assert invariance(training()) == "group"
     assert invariance(training(trl={"scale_rewards": "batch"})) == "affine"
-    assert invariance(training(trl={"scale_rewards": "none"})) == "affine"
+    assert invariance(training(trl={"scale_rewards": "none"})) == "text"
     assert invariance(training(trl={"scale_rewards": False}, beta=0.1)) == "text"
     assert invariance(training(rewards="raw")) == "text"
     length = "chars(completion)"

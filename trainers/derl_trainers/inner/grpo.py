@@ -144,17 +144,21 @@ def check_trl(
         raise ConfigError(f"[{section}], with [{beside}]: {said}") from None
 
 
+def rescaled(training: Training) -> bool:
+    """Whether rewards are scaled before TRL sees them: not where it keeps the scale they have."""
+    kept = training.trl.get("scale_rewards", "group") in ("none", False)
+    return training.inner.rewards == "unit" and not kept
+
+
 def invariance(training: Training) -> Invariance:
     """What change of a reward training does not see, with these settings of TRL.
 
     Its advantages are (R - group's mean) / (deviation + 1e-4). With the group's deviation, a
     positive factor and whatever a group shares vanish. With the batch's, only what all rollouts
-    share does: what groups differ by is part of the deviation. With none, the factor stays, and
-    what the KL term is worth beside it. `raw` rewards meet float32 and the 1e-4 as they are.
+    share does: what groups differ by is part of the deviation. With none, the factor stays: what
+    the KL term and the largest gradient are worth beside it. `raw` rewards meet float32 and the
+    1e-4 as they are.
     """
-    if training.inner.rewards == "raw":
+    if not rescaled(training):
         return "text"
-    scaled = training.trl.get("scale_rewards", "group")
-    if scaled in ("none", False):
-        return "text" if training.inner.beta else "affine"
-    return "affine" if scaled == "batch" else "group"
+    return "affine" if training.trl.get("scale_rewards") == "batch" else "group"

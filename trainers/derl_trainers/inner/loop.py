@@ -25,7 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, stepping
-from derl_trainers.inner.grpo import grpo_config
+from derl_trainers.inner.grpo import grpo_config, rescaled
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.players import Players
 from derl_trainers.inner.recorder import (
@@ -141,7 +141,7 @@ def train_inner(
     step takes, and for prompts that leave no room for an answer.
     """
     check_rows(len(train), training.inner.prompts)
-    timer = TimedReward(reward, unit_of(reward) if training.inner.rewards == "unit" else None)
+    timer = TimedReward(reward, unit_of(reward) if rescaled(training) else None)
     recorder = Recorder(training, timer, progress, on_step)
     start = time.perf_counter()
 

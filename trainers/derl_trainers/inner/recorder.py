@@ -109,7 +109,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             self.stopped = ""
 
     def _record(self, step: int, logs: Any) -> StepRecord:
-        lo, spread = self.timer.unit or (0.0, 1.0)
+        lo, spread = self.timer.used
         mean, std = logs["reward"], logs["reward_std"]
         return StepRecord(
             step=step,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -14,6 +15,8 @@ from derl_runtime.faults import words_of
 
 _EMPTY_BATCHES = 3
 _LARGEST = 3.4028234e38  # of float32
+_WIDE = 100  # times what a batch spans: a proven range so wide hides what rewards differ by
+_ROUNDING = 1e-12  # differences that float64 alone makes, beside the way to the nearer end
 
 Reward = Callable[..., Sequence[float | None]]
 
@@ -30,15 +33,40 @@ def unit_of(reward: Reward) -> tuple[float, float] | None:
     """The least value of a reward and the spread above it, as proven; None where none is proven.
 
     TRL takes float32 and divides by the group's deviation + 1e-4. Scaled to spread 1, `a * R + b`
-    is the same to it for every a > 0 and b, up to rounding. A range far wider than what occurs
-    (heavy tails, such as `exp(x)` or `1 / x`) makes the usual scores lie close together, under the
-    1e-4: `[inner] rewards = "raw"` is for these, or a bound (`min`, `tanh`) in the reward itself.
+    is the same to it for every a > 0 and b, up to rounding.
     """
     certificate = getattr(reward, "certificate", None)
     if certificate is None or certificate.constant:
         return None
     lo, spread = certificate.lo, certificate.hi - certificate.lo
     return (lo, spread) if math.isfinite(lo) and 0 < spread < math.inf else None
+
+
+def narrowed(unit: tuple[float, float], least: float, most: float) -> tuple[float, float]:
+    """What a batch is scaled by whose scores lie from `least` to `most`, `unit` being proven.
+
+    Its own span where the proven one is far wider, as that of a length, of `exp(x)` or `1 / x` is:
+    under the 1e-4, and past the digits of float32, all its scores would be one. Differences that
+    rounding makes are not drawn apart.
+
+    >>> narrowed((-1e6, 1e6 + 1), 0.97, 0.99), narrowed((0.0, 2.0), 0.97, 0.99)
+    ((0.97, 0.02...), (0.0, 2.0))
+    """
+    lo, spread = unit
+    width = most - least
+    noise = _ROUNDING * min(most - lo, lo + spread - least)
+    return (least, width) if noise < width < spread / _WIDE else unit
+
+
+def _ends(scores: Sequence[float | None]) -> tuple[float, float]:
+    """The least and the largest score of a batch, over all processes."""
+    known = [score for score in scores if score is not None]
+    ends = [(min(known, default=math.inf), max(known, default=-math.inf))]
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        from accelerate.utils import gather_object  # torch, which is there when this is called
+
+        ends = gather_object(ends)
+    return min(least for least, _ in ends), max(most for _, most in ends)
 
 
 def _differ(scores: Sequence[float | None], prompts: Sequence[Any]) -> bool:
@@ -53,13 +81,14 @@ def _differ(scores: Sequence[float | None], prompts: Sequence[Any]) -> bool:
 class TimedReward:
     """A reward as TRL sees it: timed, its faults made clear, its tokens counted.
 
-    `unit` (least value, spread) is what scores are scaled by to lie within 0 and 1; None hands
-    them on as they are.
+    By `unit` (least value, spread), or what it is narrowed to, scores are scaled to lie within 0
+    and 1; None hands them on as they are. `used` is what the last batch was scaled by.
     """
 
     def __init__(self, reward: Reward, unit: tuple[float, float] | None = None) -> None:
         self.reward = reward
         self.unit = unit
+        self.used = unit or (0.0, 1.0)
         self.seconds = 0.0
         self.tokens = 0
         self.batches = 0
@@ -80,7 +109,7 @@ class TimedReward:
         self.tokens += sum(map(len, columns["completion_ids"]))
         self.count = len(columns["completions"])
         if self.unit is not None:
-            lo, spread = self.unit
+            lo, spread = self.used = narrowed(self.unit, *_ends(scores))
             scores = [None if score is None else (score - lo) / spread for score in scores]
         self._check(scores, self.count)
         self.differed = _differ(scores, columns.get("prompts", [None] * self.count))

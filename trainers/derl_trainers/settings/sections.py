@@ -116,8 +116,9 @@ class InnerSection:
     )
     rewards: str = setting(
         "unit",
-        "`unit` hands rewards to TRL scaled to spread 1 over their proven range, so that neither "
-        "float32 nor its 1e-4 beside the deviation tells equal rewards apart; `raw` as they are",
+        "`unit` hands rewards to TRL scaled to spread 1 over their proven range (what a batch "
+        "spans where that is far less), so that neither float32 nor its 1e-4 beside the deviation "
+        'tells equal rewards apart; `raw`, and `[trl] scale_rewards = "none"`, as they are',
         choices=("unit", "raw"),
     )
     agent: AgentSection = field(default_factory=AgentSection)
