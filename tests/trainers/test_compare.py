@@ -1,10 +1,13 @@
 """Proposers side by side: whole small searches, one of them gone on with; the figures by hand."""
 
 import json
+import os
 import re
+import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from derl_trainers.outer.compare import (
     Outcome,
+    Search,
     against,
     estimate,
     paired,
@@ -62,6 +66,39 @@ def test_two_proposers_over_two_seeds(tmp_path: Path) -> None:
     # Again: nothing is left to do, and the tables are the same.
     again = compare(tmp_path, *wanted)
     assert again.stdout.partition("Test pass@1")[2] == done.stdout.partition("Test pass@1")[2]
+
+
+def test_sigterm_ends_its_searches_and_it_goes_on_with_them(tmp_path: Path) -> None:
+    endless = {**CONFIG, "inner": {**MINI["inner"], "steps": 100_000}}
+    (tmp_path / "mini.toml").write_text(toml(endless))
+    command = [sys.executable, "-m", "derl_dsl", "compare", "mini.toml", "--dir", "out"]
+    with subprocess.Popen(
+        [*command, "--proposers", "evolution", "--seeds", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        search = Search("evolution", 0, tmp_path / "out" / "evolution-0")
+        pids = _searching(search.folder)
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "derl-dsl: interrupted; go on with it: --dir out"
+    assert search.status() == "interrupted"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert search.command("mini.toml", [])[4:6] == ["--quiet", "--resume"]
+
+
+def _searching(folder: Path) -> list[int]:
+    """The process of a search and that of its worker, once it trains a baseline."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        with suppress(StoreError, sqlite3.Error), closing(Store.open(folder)) as store:
+            query = "SELECT worker FROM jobs WHERE kind = 'baseline' AND status = 'running'"
+            if found := store.rows(query):
+                return [store.run()["pid"], found[0]["worker"]]
+        time.sleep(0.2)
+    raise AssertionError("no baseline is running")
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
+from rich.console import Console  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
 from derl_trainers.inner.grpo import grpo_config  # noqa: E402
@@ -33,6 +35,7 @@ from derl_trainers.outer.prompts import formula_text  # noqa: E402
 from derl_trainers.outer.trainer import meta_trainer, save_trained  # noqa: E402
 from derl_trainers.policy.loading import ModelMissing, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
+from derl_trainers.runs.view import View  # noqa: E402
 from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
 
 SUITE = "derl-math"
@@ -96,6 +99,23 @@ def test_the_dtype_is_that_of_the_weights(folders: dict[str, Path]) -> None:
 def test_a_model_that_is_not_there_is_named(model: str, said: str) -> None:
     with pytest.raises(ModelMissing, match=said):
         build_meta_optimizer(replace(SMALL, model=model), SUITE, 0)
+
+
+def test_formulas_that_would_be_cut_off_are_counted_and_told(tmp_path: Path) -> None:
+    config = replace(SMALL, cold_steps=0)
+    meta = build_meta_optimizer(config, "math", 0)
+    learnt = cold_start(meta, config, "math", 0, tmp_path)
+    written = cold_start_formulas("math", config.cold_formulas, 0)
+    long = sum(len(text) + 1 > config.max_tokens for text in written)  # and the end
+    assert (learnt.formulas, learnt.too_long) == (len(written) - long, long)
+    assert long
+    shown = StringIO()
+    View(Console(file=shown)).warm(asdict(learnt), {"pass_at_1": 0.5, "problems": 4})
+    assert f"{long} of {len(written)} formulas left out, longer than [meta] max_tokens" in (
+        " ".join(shown.getvalue().split())
+    )
+    with pytest.raises(ConfigError, match="each of the 20 cold-start formulas is longer than 2"):
+        cold_start(meta, replace(config, max_tokens=2), "math", 0, tmp_path)
 
 
 def test_the_history_stands_before_the_question(folders: dict[str, Path]) -> None:

@@ -17,6 +17,8 @@ from derl_trainers.outer.judge import judge
 from derl_trainers.outer.meta import past_formulas, search
 from derl_trainers.outer.patience import converged
 from derl_trainers.outer.population import start_of
+from derl_trainers.runs.executors import InProcess
+from derl_trainers.runs.executors.base import Listener
 from derl_trainers.runs.jobs import Policy, PolicyJob, digest
 from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import JobFailed
@@ -155,6 +157,19 @@ def test_a_run_whose_baselines_all_break_ends(store: Store, tmp_path: Path) -> N
     assert not store.rows("SELECT 1 FROM proposals")
 
 
+def test_failures_that_come_at_once_are_counted_too(store: Store, tmp_path: Path) -> None:
+    class AtOnce(InProcess):
+        """Hands over the news of all that is queued together, as several workers may."""
+
+        def poll(self, listener: Listener, block: bool) -> None:
+            while self.queue:
+                super().poll(listener, True)
+
+    gone = Policy(str(tmp_path / "nowhere"), "gone")
+    with pytest.raises(JobFailed, match="3 runs in a row failed alike: ModelMissing"):
+        Steps(a_run(config_with(), store, AtOnce()), gone)(["g1", "g2", "g3", "g4"])
+
+
 def test_flat_penalty(store: Store, policy: Policy) -> None:
     assert steps(store, policy, penalty="flat")(["g1 + g9", "g1 / (g3 - g4)"]) == [-1.0, -1.0]
 
@@ -222,6 +237,37 @@ def test_the_best_is_confirmed_on_further_seeds(
         assert len(jobs(store)) == count == 8
 
 
+def test_the_outcome_is_confirmed_as_any_other(
+    store: Store, policy: Policy, tmp_path: Path
+) -> None:
+    config = config_with()
+    budget = replace(config.budget, cap=1.3)
+    config = replace(config, final=replace(config.final, confirm=3), budget=budget)
+    known = {"g1": (0.9, 0.1, 0.2), "g1 + g3": (0.8, 0.6, 0.7), "g4": (0.5,)}
+    with closing(Memo(tmp_path / "inner-runs.db", {})) as memo:
+        run = a_run(config, store, memo=memo)
+        # The cap is measured on its own run, and the others' budget is another one.
+        spent = {"pass_at_1": 0.9, "tokens": 100, "steps": 2}
+        own = run.job(policy, "g1", 0, "search", config.budget)
+        memo.put(f"{digest(own)}/{run.judged('g1').key}/0", spent, 1.0)
+        run.runner.executor = None  # type: ignore[assignment] # Whatever else was asked for fails.
+        run.runner.submit("baseline", "outcome only", 0, own, "g1", run.judged("g1").key)
+        evaluation = Evaluation(run, policy)
+        assert evaluation.budget.tokens == 130
+        for formula, scores in known.items():
+            key = run.judged(formula).key
+            assert key is not None
+            for seed, score in enumerate(scores):
+                context = digest(evaluation.job(formula, (key, seed), policy))
+                memo.put(f"{context}/{key}/{seed}", {"pass_at_1": score}, 1.0)
+        evaluation(1, list(known))
+        assert store.best()["formula"] == "g1"  # type: ignore[index]
+        confirm(run, policy)
+    best = store.best()
+    assert best is not None
+    assert (best["formula"], best["pass_at_1"]) == ("g1 + g3", pytest.approx(0.7))
+
+
 def test_population_starts_each_step_from_the_best_policy(store: Store, policy: Policy) -> None:
     reward = steps(store, policy, start="best")
     reward(["g1", "g4", "g1 + g9"])
@@ -253,12 +299,30 @@ def test_a_population_is_never_served_and_knows_its_lineage(
             assert Path(begun.path).is_relative_to(tmp_path / "other")
             assert (Path(begun.path) / "config.json").is_file()
             second(["g4"])
+            # By the same last step, and from elsewhere: another policy.
+            with closing(Store.create(tmp_path / "third", "t", 0, MINI, {})) as apart:
+                third = Steps(a_run(config, apart, memo=memo), policy)
+                third(["g3"])
+                third(["g4"])
+                from_g1, from_g3 = (start_of(s.run, 3, policy) for s in (second, third))
+                assert Path(from_g1.path).name[:18] == Path(from_g3.path).name[:18]
+                assert from_g1.identity != from_g3.identity
     # What a policy came from is part of it, wherever it lies.
     assert start_of(first.run, 2, policy).identity == begun.identity
     reward = steps(store, policy, start="best")
     job = reward.run.job(policy, "g2", 0, "search")
     later = reward.run.job(begun, "g2", 0, "search")
     assert digest(job) != digest(later)
+
+
+def test_a_population_goes_on_from_what_equals_a_baseline(store: Store, policy: Policy) -> None:
+    run = a_run(config_with(start="best"), store)
+    train_baselines(run, policy)
+    Steps(run, policy)(["2 * g1", "g1 + g9"])
+    # Its score is known, and its policy is not: no baseline's is kept.
+    assert store.rows("SELECT status FROM proposals WHERE idx = 0") == [{"status": "trained"}]
+    begun = start_of(run, 2, policy)
+    assert (Path(begun.path) / "config.json").is_file()
 
 
 def test_what_is_given_is_scored_before_the_first_step(store: Store, policy: Policy) -> None:

@@ -110,25 +110,30 @@ class Evaluation:
         return sum(scores) / len(scores)
 
     def known(self, formula: str, one: Asked, policy: Policy) -> int | None:
-        """The job of this run that an equal reward has had."""
-        return self.run.store.find_score(*one, digest(self._job(formula, one, policy)))
+        """The job of this run that an equal reward has had.
+
+        Inner runs that start from each other serve none: a baseline's leaves no policy to go on
+        from, and the others started elsewhere.
+        """
+        if self.run.config.meta.start == "best":
+            return None
+        return self.run.store.find_score(*one, digest(self.job(formula, one, policy)))
 
     def submit(
         self, formula: str, one: Asked, policy: Policy, label: str, step: int | None = None
     ) -> int:
         """Queue a run; that of an outer step keeps its policy for the population."""
         key, seed = one
-        job = self._job(formula, one, policy)
+        job = self.job(formula, one, policy)
         keep = None if step is None else kept_at(self.run, step, key, job)
         if keep is not None:
-            job = self._job(formula, one, policy, keep)
+            job = self.job(formula, one, policy, keep)
         return self.run.runner.submit("search", label, seed, job, formula, key)
 
-    def _job(
-        self, formula: str, one: Asked, policy: Policy, save_to: str | None = None
-    ) -> InnerJob:
+    def job(self, formula: str, one: Asked, policy: Policy, save_to: str | None = None) -> InnerJob:
+        """The inner run of a formula in a search."""
         key, seed = one
-        # The cap is measured on the outcome's own run, which is never cut by it.
-        own = key == self.outcome and seed == self.run.config.seed
-        budget = self.run.config.budget if own else self.budget
+        # The cap is measured on the outcome's own run: none of its runs is cut by it, so that
+        # those on further seeds are of one kind with the first, and their mean is its score.
+        budget = self.run.config.budget if key == self.outcome else self.budget
         return self.run.job(policy, formula, seed, "search", budget, save_to=save_to)

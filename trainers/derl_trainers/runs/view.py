@@ -109,10 +109,8 @@ class View:
                     f", {cold_start['too_long']} of {of} formulas left out, longer than "
                     "[meta] max_tokens"
                 )
-        self.say(
-            f"  start policy: pass@1 {found['pass_at_1']:.3f} on {found['problems']} validation "
-            f"problems{cold}"
-        )
+        start = f"pass@1 {found['pass_at_1']:.3f} on {found['problems']} validation problems"
+        self.say(Text(f"  start policy: {start}{cold}"))
 
     def baselines(self, store: Store) -> None:
         """The baselines have their validation scores."""
