@@ -161,7 +161,7 @@ def undressed(answer: str) -> str:
             answer = bare
         answer = answer.strip().strip("`").strip()
         answer = _unmarked_ends(answer)
-    return _SPACE().sub(" ", answer).strip()
+    return _DASH().sub("-", _SPACE().sub(" ", answer).strip().removesuffix("\\").rstrip())
 
 
 _STRAY = pattern(r"(?:\*{2,3}|__)(?=[\s.,;:!?)\u3002]|$)|(?:(?<=\s)|^)(?:\*{2,3}|__)(?=\S)")
@@ -172,8 +172,8 @@ def _unmarked_ends(answer: str) -> str:
     if "**" in answer or "__" in answer:
         answer = _STRAY().sub("", answer)
     return (
-        answer.lstrip("*#> ").rstrip("*` ")
-        if answer[:1] in "*#>" or answer[-1:] in "*`"
+        answer.lstrip("*#> ").rstrip("*`_ ")
+        if answer[:1] in "*#>" or answer[-1:] in "*`_"
         else answer
     )
 

@@ -7,6 +7,7 @@ the text takes back, denies, refuses or leaves unfinished is none; the reason is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -146,7 +147,8 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
                 yield Final(None, "the box is empty")
                 return
             gap = text[before.end : mark.start] if before else ""
-            if RETRACTION().search(gap.lower()[-1500:]):
+            gap = gap.lower()[-1500:]
+            if RETRACTION().search(gap) or _TURNS().search(gap):
                 yield Final(None, "the answer is taken back, and the last box is empty")
                 return
             continue
@@ -174,6 +176,11 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
             continue
         if "".join(mark.text.split()) in denied:
             break
+        if mark.how == "phrase" and mark.text.startswith("not "):
+            following = _FOLLOWS().match(text, mark.end)
+            if following is not None:
+                yield Final(following["new"], "what is said instead of the denied answer", spoken=True)
+                return
         after = _taken_back(text, mark)
         if after is not None:
             yield after
@@ -185,6 +192,11 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "the answer is denied")
 
 
+_FOLLOWS = pattern(
+    r"\s*(?:(?:rather|instead|actually|but)[, ]+)?(?:it|that|this|the (?:correct |right |real )?(?:answer|one)|es|c'|sie)"
+    r"(?:'s| is| was| must be| should be|est| ist| lautet| es)\s+(?!not|nicht|pas)(?P<new>[^.!?\n]+(?:\.\d[^.!?\n]*)?)",
+    re.I,
+)
 _SENTENCE_START = pattern(r"[.!?\u3002](?:\s|$)|\n")
 
 
@@ -220,11 +232,15 @@ def _cut_off(text: str, mark: Mark, before: Mark | None, stopped: bool) -> str:
     return _ignored_if_quiet(text, mark, before) if before is not None else "cut"
 
 
+_TURNS = pattern(r"(?<!\w)(?:but|however|yet|contradict\w*|no,|still|otherwise|aber|mais|pero|но)(?!\w)|但|しかし")
+"""Between an answer and a mark that does not end: the text turns away from the answer."""
+
+
 def _ignored_if_quiet(text: str, mark: Mark, before: Mark) -> str:
     gap = text[before.end : mark.start].lower()[-1500:]
     started = "".join(mark.text.split())
     earlier = "".join(before.text.split())
-    if RETRACTION().search(gap) or (started and not earlier.startswith(started)):
+    if _TURNS().search(gap) or RETRACTION().search(gap) or (started and not earlier.startswith(started)):
         return "cut"
     return "ignored"
 
@@ -276,10 +292,21 @@ def _taken_back(text: str, mark: Mark) -> Final | None:
         return Final(None, "the text gives up after the marked answer")
     doubt = DOUBT().search(lower)
     if doubt is not None:
+        bare = _SAID_ANEW().match(rest, doubt.start())
+        if bare is not None:
+            return Final(bare["new"], "a correction after the marked answer", spoken=True)
         new = _restated(rest[doubt.end() :], strict=True)
         if new is not None and not CONFIRMED().search(lower, doubt.end()):
             return Final(new, "a correction after the marked answer", spoken=True)
     return None
+
+
+_SAID_ANEW = pattern(
+    r"(?:(?:actually|rather|hmm+|wait|oh|ah|sorry|no|or rather|hold on)[\s,.:;!\u2026\u2014-]+){1,3}(?:it(?:'s| is) )?"
+    r"(?P<new>[$*]{0,3}-?\d[\d.,/]*(?: [^\W\d]+)?)(?=\W*(?:$|[.!;,\n(]|since|because|as|for|after))",
+    re.I,
+)
+"""A doubt and nothing but another value: `hmm, actually 30`."""
 
 
 _RESTATED = pattern(
@@ -320,9 +347,9 @@ def _restated(after: str, strict: bool = False) -> str | None:
 _CUT = pattern(
     r"(?<![a-z])(?:the|a|an|of|to|and|or|is|are|was|by|with|from|for|so|that|which|then|we"
     r"|i|in|at|on|as|equals|gives|get|than|plus|minus|times|have|has|not|but|because|if"
-    r"|per|each|there|this|it|will|be|need|holds?|contains?|costs?|add|our|their|his|her"
-    r"|also|can|multiply|divide|subtract|der|die|das|und|ist|wir|les|des|et|est|nous|el|la"
-    r"|los|y|es|que)$|[=+\-*/\u00d7\u00b7,(<>:]$|\\(?:frac|cdot|times|boxed|sqrt|text"
+    r"|per|there|this|it|will|be|need|holds?|contains?|costs?|add|our|their|his|her"
+    r"|also|can|whom|whose|who|where|when|multiply|divide|subtract|der|die|das|und|ist|wir|les|des|et|est|nous|el|la"
+    r"|los|y|es|que|(?:for|of|to|from|in|gives?|that|and|with|by|so|then) each)$|[=+\-*/\u00d7\u00b7,(<>:]$|\\(?:frac|cdot|times|boxed|sqrt|text"
     r"|left)\{?$"
 )
 
@@ -334,10 +361,40 @@ _REACHES = pattern(
 
 
 _ALL_LETTERS = pattern(r"(?:[\s(]*[A-J][.):;]\s+){2,}[\s(]*[A-J]\W*")
+_NUMBERED = pattern(r"(?:\s*(?:\d{1,2}[.)]|[-*\u2022])\s+[$*]{0,3}-?\d[\d.,/]*[$*]{0,3}\s*(?:\n|$)){2,}")
+_ASKED = pattern(r"[\W_]*the (?:question|problem|task)(?!\w)")
+_COLON_END = pattern(r":\s*[^\s:]{1,20}(?: [^\s:]{1,12}){0,2}[.!]?[*]*$")
 _PICKS = pattern(
     r"\W*(?:let me|let's|i will|i'll|we can) (?:just )?(?:go with|say|pick|choose|answer|settle "
     r"on)(?!\w)"
 )
+
+
+_NO = pattern(r"\W*(?:no|nope|nein|non|não|нет|不)(?!\w)[\s:,.;\u2014\u2013-]+(?!only|just|other|nothing)", re.I)
+_VALUE = pattern(r"\d[\d.,/]*(?<![.,])")
+
+
+_OPENS_CONCLUSION = pattern(
+    r"[\W_]*(?:so|thus|therefore|hence|in total|altogether|in conclusion|also|somit|insgesamt|donc|por lo tanto"
+    r"|quindi|итак)(?!\w)[^.!?]*\d|[\W_]*(?:所以|因此)[^\u3002]*\d",
+    re.I,
+)
+_ADDS = pattern(
+    r"\d|^[\W_]*(?:then|next|now|but|however|after|later|no|not|and|or|this|that|it|yet|still|if|wait|also)(?!\w)"
+    r"|(?<!\w)(?:wrong|mistake|incorrect|not|half|twice|double|more|less|another|other|one|two|three|four|five|six"
+    r"|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty)(?!\w)|[?\uff1f]",
+    re.I,
+)
+"""What may change the conclusion before it."""
+
+
+def _answered_no(question: str, reply: str) -> bool:
+    """Whether a question about a value is answered with no: `Is it 12? No: 12 leaves a rest.`"""
+    match = _NO().match(reply)
+    if match is None or not question.rstrip(" *_").endswith("?"):
+        return False
+    said = set(_VALUE().findall(reply, match.end()))
+    return bool(said) and said <= set(_VALUE().findall(question))
 
 
 def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
@@ -350,6 +407,9 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "no sentence states an answer")
         return
     start, end = spans[-1]
+    if len(whole) < 400 and _NUMBERED().fullmatch(whole):
+        yield Final(None, "a list of candidates")
+        return
     if _ALL_LETTERS().fullmatch(whole):
         yield Final(None, "all the options are named")
         return
@@ -357,6 +417,9 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(text[slice(*spans[-2])].strip(), "refusal", spoken=True)
         return
     last = without_doubts(text[start:end].strip())
+    if len(spans) > 1 and _answered_no(text[slice(*spans[-2])], last):
+        yield Final(None, "the question is answered with no")
+        return
     if len(spans) == 1 or len(whole) < 60:
         yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
@@ -372,6 +435,11 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         return
     if len(spans) > 1:
         yield Final(last, "the last line", spoken=False)
+        before = text[slice(*spans[-2])].strip()
+        if _OPENS_CONCLUSION().match(before) and not _ADDS().search(last):
+            yield Final(last, "the last sentence", spoken=True, weak=True)
+            yield Final(before, "the concluding sentence", spoken=True)
+            return
     retracted = RETRACTION().search(lower)
     if retracted and not _restated(last[retracted.end() :]):
         yield Final(None, "the answer is taken back")
@@ -380,6 +448,7 @@ def _unmarked(text: str, stopped: bool) -> Iterator[Final]:
         INTENT().match(lower.lstrip("*_> "))
         and not _REACHES().search(lower)
         and not _PICKS().match(lower)
+        and not (_ASKED().match(lower) and _COLON_END().search(lower))
     ):
         yield Final(None, "no sentence states an answer")
         return

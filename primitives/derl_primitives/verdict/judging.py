@@ -73,6 +73,8 @@ class Verdict:
     ask: tuple[str, str] | None = None
 
 
+_IMPLIED = pattern(r"\s*(?:\u21d2|\u27f9|==?>(?!=)|\\(?:Rightarrow|implies|Longrightarrow)(?![A-Za-z]))\s*")
+"""What leads to the answer stands before it: `5x = 10 \\Rightarrow x = 2`."""
 _MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
 _LEAD = pattern(
     r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right"
@@ -93,6 +95,7 @@ def read_gold(text: str) -> Gold | None:
     """
     marked = _marked_gold(text)
     bare = undressed(marked)
+    bare = _IMPLIED().split(bare)[-1].strip() or bare
     stripped = _LEAD().sub("", bare)
     bare = (stripped or bare).strip()
     if not bare or len(bare) > LONGEST_GOLD:
@@ -140,6 +143,19 @@ def judge(completion: str, answer: str) -> Verdict:
     gold = read_gold(answer)
     if gold is None:
         return Verdict(False, None, "the gold answer is blank", "none", "no gold")
+    verdict = _judged(completion, gold)
+    if not verdict.right and verdict.ask is None and _DECIMAL_COMMA().fullmatch(gold.bare):
+        other = read_gold(gold.bare.replace(",", "."))
+        if other is not None and finals(completion)[0].comma:
+            return _judged(completion, other)
+    return verdict
+
+
+_DECIMAL_COMMA = pattern(r"-?\d+,\d+")
+"""A list of two numbers, or one number in a language that writes 3,5."""
+
+
+def _judged(completion: str, gold: Gold) -> Verdict:
     if gold.number is not None:
         ended = ending(completion)
         if ended is not None:
@@ -165,6 +181,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
             else Verdict(False, final.text, final.how, name, "too long")
         )
     bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
+    bare = _IMPLIED().split(bare)[-1].strip() or bare
     if not bare:
         return None
     if final.how == "refusal":
@@ -295,7 +312,7 @@ _GOES_ON = pattern(
 )
 """A sentence without its end that goes on behind its last number."""
 _OPENS = pattern(
-    r"^[^\d]*[$*]{0,3}\d[\d.,/]*(?:[%°]|\s[^\W\d]+)?$|^[$*]{0,3}\d[\d.,/]*(?: [^\W\d]+){1,6}$"
+    r"^[^\d]*[$*]{0,3}\d[\d.,/]*(?:[%°]|(?: per)?\s[^\W\d]+)?$|^[$*]{0,3}\d[\d.,/]*(?: [^\W\d]+){1,6}$"
     r"|^[$*]{0,3}\d+ of (?:the |those |all )?\d+(?: [^\W\d]+)?$"
 )
 """An amount that stands alone, though no stop ends it: `15 of the 40 pupils`."""

@@ -227,7 +227,8 @@ def _phrase(text: str, lower: str, start: int, at: int) -> Mark | None:
     ):
         begin, prefix = denied.end(), "not "
     elif copula is not None and _gap(copula["gap"]):
-        begin = copula.end()
+        bare = copula["gap"].strip(" *_$")
+        begin = at if bare.isdigit() and not copula["verb"].isascii() else copula.end()
         if not text[begin:end_of_line].strip(" .\u3002\u0964*_") and any(
             c.isdigit() for c in copula["gap"]
         ):

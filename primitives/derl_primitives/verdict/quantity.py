@@ -115,6 +115,8 @@ _NOT_UNIT = frozenset(
         "hundred",
         "half",
         "percent",
+        *("is", "are", "was", "were", "has", "have", "had", "does", "do", "did", "can", "will"),
+        *("would", "should", "must", "ist", "sind", "est", "sont", "es", "son"),
     ]
 )
 

@@ -26,6 +26,14 @@ _RECALL = pattern(
     re.I,
 )
 _ASIDE = pattern(r"\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
+_WORKING = pattern(r"(?<=\d)\s?[(\[]\s?=?\s?\$?\d[\d.,]*\s?[-+*/\u00d7\u00b7\u00f7][^()\[\]A-Za-z]{1,40}[)\]]")
+_PURPOSE = pattern(
+    r"((?<!\w)(?:needs?|requires?|takes?|lacks?|braucht|fehlen|is|are|short|missing)(?: \w+){0,2} \$?\d[\d.,/]*"
+    r"(?: [^\W\d]+){0,4}) (?:in order )?to (?:reach|get|obtain|make|have|be|finish|complete|fill|cover|buy|pay)"
+    r"\s[^.;:]*\d[^.;:]*\.?$",
+    re.I,
+)
+"""What an amount is needed for: `75 more euros to reach 200`."""
 _COMMA = pattern(r",\s+(?!\d{3}(?!\d))(?:and |but |or )?")
 
 
@@ -41,7 +49,8 @@ def unhedged(text: str) -> str:
 
 def without_asides(text: str) -> str:
     """Without remarks in brackets and clauses that only recall something."""
-    text = _ASIDE().sub("", text) or text
+    text = _WORKING().sub("", _ASIDE().sub("", text) or text)
+    text = _PURPOSE().sub(r"\1", text)
     if _RECALL().search(text):
         kept = [part for part in _COMMA().split(text) if not _RECALL().search(part)]
         text = ", ".join(kept) if kept else text

@@ -34,6 +34,8 @@ _END = pattern(
     r"|<\|end_of_sentence\|>|<\|assistant_end\|>|<\|eot\|>|<end_of_utterance>|\[/INST\]"
     r"|<\|endofturn\|>|<\|endoftext"
 )
+_PADDING = pattern(r"\[/INST\]|\[PAD\]|<\|?pad\|?>|<\|(?:user|endofprompt)\|>|</s>$")
+"""Tokens that may stand before what a model says."""
 _HEAD = pattern(
     r"^\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|im_start\|>\s*(?:assistant)?"
     r"|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<start_of_turn>\s*model"
@@ -121,7 +123,7 @@ def _ended(text: str, thought: bool) -> Spoken:
         text = text[head.end() :]
     text = _SOLUTION().sub("", text) if "_of_solution" in text else text
     end = _END().search(text)
-    while end is not None and not text[: end.start()].strip():
+    while end is not None and not text[: end.start()].strip() and _PADDING().match(end.group()):
         text = text[end.end() :]
         end = _END().search(text)
     if end is None:

@@ -59,7 +59,7 @@ EMPTY_TALK = pattern(
     r"[\s*_:,]*(?:(?:indeed|also|therefore|thus|definitely|certainly|probably|now|actually"
     r"|then|both|quite|very|really|too|not)\s+)*"
     r"(?:correct|right|wrong|incorrect|verified|confirmed|consistent|reasonable|clear"
-    r"|below|above|as follows|found|obtained|simple|obvious|a (?:whole )?number|an integer"
+    r"|below|above|see [^.]{0,40}|as follows|found|obtained|simple|obvious|a (?:whole )?number|an integer"
     r"|the following|unique|checked|plausible|sensible|ready|given (?:in|as|below|above"
     r"|inside)|in the form|in (?:the )?box|positive|negative|valid|complete|known|hidden|"
     r"small|large|even smaller|bigger|the same|supposed|expected|supported|based|required"
@@ -130,6 +130,11 @@ GIVES_UP = pattern(
 RETRACTION = pattern(
     r"(?<!\w)(?:this|that|it|i|we|which) (?:still |just |completely )?(?:ignores?|ignored|misses|missed|forgets|omits|omitted|neglects|neglected"
     r"|overlooks|leaves out|left out|double[- ]counts|double[- ]counted)(?!\w)|"
+    r"(?<=\n)\W{0,4}(?:edit|update|erratum|revised)\s?:|"
+    r"(?:^\W*|[.!?]\s+)(?:no|nope|nein|non|нет)[,:.]\s+(?=(?:it(?:'s| is) )?[$*]{0,3}-?\d)"
+    r"|(?<!\w)(?:just |only )?(?:kidding|joking)(?!\w)|"
+    r"(?:no|nope)\s+wait(?!\w)|(?:we|i) (?:still|also) (?:have to|need to|must) (?:subtract|add|multiply"
+    r"|divide|remove|account|correct|include|take|deduct|halve|double)(?!\w)|"
     r"(?:no|nope)\s*[,.!\u2014\u2013-]+\s*(?:wait|that|this|it|sorry|i|hold|scratch"
     r"|actually|let me|the)|wait\s*[,.!\u2026\u2014-]*\s*(?:no\b|that's|that is|this is"
     r"|this can't|this isn't|i (?:made|forgot|mis|mixed|need to (?:fix|correct|subtract"
@@ -181,9 +186,10 @@ CONFIRMED = pattern(
 )
 
 OR_WORDS = pattern(
-    r"(?<!\w)(?:or|either|oder|entweder|ou|soit|o bien|oppure|или|либо|of|lub|veya|hoặc"
+    r"(?<!\w)(?:or|either|oder|entweder|ou|soit|o bien|oppure|или|либо|lub|veya|hoặc"
     r"|atau|somewhere|between|zwischen|entre|tra|между|one of|eines von|among|versus|vs"
     r"|maybe|perhaps|alternatively|anywhere)(?!\w)"
+    r"|(?<!\w)(?:antwoord|het|een|zijn)(?!\w)[^.!?]{0,60} of (?!\w*the)"
     r"|或|または|あるいは|또는|혹은|أو|या|之间",
     re.I,
 )
@@ -222,6 +228,12 @@ REMARK = pattern(
     r"|double-check|(?:i|we) (?:checked|verified|double|have (?:checked|verified))|the "
     r"(?:answer|result|solution) is (?:correct|right|verified|confirmed|consistent"
     r"|reasonable)|end of|everything|"
+    r"(?:this|that|which|it|both) (?:\w+ )?(?:agrees? with|matches|match|is consistent|coincides?|is in line"
+    r"|corresponds? to|makes sense|seems (?:right|reasonable|plausible)|is (?:reasonable|plausible"
+    r"|sensible|as expected))|by the way|btw|incidentally|fun fact|p\.?s\.?(?!\w)|(?:as a )?side note"
+    r"|interestingly|curiously|for (?:comparison|reference)|in passing|übrigens|nebenbei|au passage"
+    r"|(?:we|i) (?:only |just |also )?(?:rounded|assumed|applied|neglected|ignored)(?!\w)"
+    r"|d'ailleurs|por cierto|a propósito|кстати|顺便|ちなみに|참고로|"
     r"viel erfolg|ich hoffe|gern|danke|probe|bonne|j'espère|merci|espero|gracias|obrigad"
     r"|spero|grazie|надеюсь|спасибо|проверка|удачи|希望|谢谢|如果|验证|检验|ありがと|ご不明|お役|도움이|감사|أتمنى"
     r"|शुभ|hoffentlich|vérification|comprobación|verifica)",
@@ -259,7 +271,8 @@ CONCLUDES = pattern(
 _IS = (
     r"is|are|was|were|equals?|=|gives?|gave|makes?|made|leaves?|yields?|totals?|be|becomes|became"
     r"|comes? (?:out )?(?:to|at)|came (?:out )?to|amounts? to|adds? up to|sums? to|brings? (?:us|it) to"
-    r"|left with|ends? up (?:with|at)|ended up with|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
+    r"|i(?:'ll|'d| will| would)? (?:pick|choose|take|select|go (?:with|for)|settle (?:on|for)|opt for|decide on)"
+    r"|round(?:s|ed) (?:up |down |off )?to|left with|ends? up (?:with|at)|ended up with|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
     r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont|fait|reste|es|hay|quedan|é|são|è"
     r"|sono|restano|равно|равен|равна|осталось|получится"
 )
@@ -275,7 +288,7 @@ STATES = pattern(rf"(?<![\w'])(?:{_IS}|{_DOES})(?!\w)|是|为|有|等于|は|が
 """The verb before what a sentence states."""
 
 TRAILING = pattern(
-    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|as|which|so|where|for|given|by|that|i\.e"
+    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|as|which|so(?! [$*]{0,3}\d)|where|for|given|by|that|i\.e"
     r"|meaning|after|if|when|hence|thus|therefore|and (?:so|that|this|it|therefore|we|not)"
     r"|not|assuming|using|based|considering|weil|da|denn|puisque|car|parce|porque|ya que"
     r"|pois|perché|poiché|так как|потому|что|因为|why|according|whereas|while|though"
@@ -295,15 +308,15 @@ TRAILING = pattern(
 REASON = pattern(
     r"\s*(?:[,;\u2014\u2013(]\s*(?:as (?:\d+|we|he|she|it|there|the|they|this|that|only|otherwise|a |an |one )|since|because|given|by|i\.e|meaning|if|assuming|using"
     r"|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché"
-    r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded"
-    r"|including)\b|(?<!\w)(?:since|because|weil|puisque|parce que|porque|perché|потому "
+    r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded|(?:and )?not(?![^.]{0,60}[:;\u2014])"
+    r"|including)\b|\s+and not(?!\w)|(?<!\w)(?:since|because|weil|puisque|parce que|porque|perché|потому "
     r"что|due to|based on|according to)(?!\w)|因为)",
     re.I,
 )
 """Where the reason behind a concluding sentence starts; `so` starts its conclusion."""
 
 ENDINGS = pattern(
-    r"(?:입니다|이에요|예요|이다|임|です|である|でした|となります|になります|だ|है|हैं|होगा|dır|dir|dur|dür|tır|tir|'dir"
+    r"(?:\s+it is|입니다|이에요|예요|이다|임|です|である|でした|となります|になります|だ|है|हैं|होगा|dır|dir|dur|dür|tır|tir|'dir"
     r"|'dır|'tür|'tir)[\s.!。।*_]*$",
     re.I,
 )

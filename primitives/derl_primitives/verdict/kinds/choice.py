@@ -175,7 +175,7 @@ _REJECTS = pattern(
     r"|(?:exclud|eliminat|reject|dismiss|discard|dislik|avoid|drop|skip)(?:e|es|ed|ing|s|ped|ping)?"
     r"|(?:almost|nearly|first|initially) (?:chose|picked|took|wrote|said|answered|selected|went "
     r"with)"
-    r"|without|except|but|nor|neither|unlike|than|besides|all (?:but|except))(?: for)?"
+    r"|without|except|(?:all|any|every\w*|none|nothing|anything) but|nor|neither|unlike|than|besides|all (?:but|except))(?: for)?"
     r"(?: (?:the |both )?(?:options?|choices?|answers?|letters?))?\s*(?:[(\[]?[A-J][)\]]?\s*(?:,"
     r"|and|or|&)*\s*)*$",
     re.I,
@@ -225,6 +225,8 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         return (
             None if _another(tail.strip(" *_)].,"), letters[-1]) else Choice(frozenset(letters[-1]))
         )
+    if _EITHER().search(text):
+        return None
     alone = {m["l"] for m in _ALONE().finditer(text) if not _rejected(text, m.start("l"))}
     if _ALONE_A().search(text):
         alone.add("A")

@@ -87,6 +87,13 @@ _PART = pattern(
 )
 
 
+_RANGE = pattern(
+    r"(?<!\w)(?:between|from|either) (?:\w+ )?\d{1,2}[^.]{0,24}? (?:and|to|or) |(?:\d|[ap]\.?m\.?) (?:or|oder|ou|o) "
+    r"(?:\w+ )?\d"
+)
+"""Two moments, of which none was chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A date, a time or both; what is not said is None. `half` says whether AM or PM is known."""
@@ -176,6 +183,8 @@ def _halved(
 
 def _moment(text: str, whole: bool) -> Moment | None:
     text = " ".join(text.casefold().split()).strip(" .!")
+    if _RANGE().search(text):
+        return None
     dates = _dates(text)
     rest = text
     if dates:

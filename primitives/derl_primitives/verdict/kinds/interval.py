@@ -58,6 +58,10 @@ _WORDS = (
     ),
     (pattern(r"\s*(?:is |are )?(?:strictly )?(?:greater|more|larger|bigger) than\s*"), " > "),
     (pattern(r"\s*(?:is |are )?(?:strictly )?(?:less|smaller|fewer) than\s*"), " < "),
+    (pattern(r"\s*(?:is |are )(?:strictly )?positive$"), " > 0"),
+    (pattern(r"\s*(?:is |are )(?:strictly )?negative$"), " < 0"),
+    (pattern(r"\s*(?:is |are )(?:non-?negative|not negative)$"), " \u2265 0"),
+    (pattern(r"\s*(?:is |are )(?:non-?positive|not positive)$"), " \u2264 0"),
     (
         pattern(r"\s*(?:is )?not equal to\s*|\s*does not equal\s*|\s*is different from\s*"),
         " \u2260 ",
@@ -66,6 +70,10 @@ _WORDS = (
 _NUMBERS_THAT = pattern(
     r"^(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-z])?"
     r"(?: that are| which are| with| such that)?\s+(?=[<>\u2264\u2265\u2260])"
+)
+_EXCEPT = pattern(
+    r"^(?:[a-z] (?:is|can be) )?(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?|x)(?: of x)?"
+    r"(?: (?:x|except|but|other than|apart from|besides))+(?: for| x =)?\s+(?=\S)"
 )
 _REALS = pattern(
     r"^(?:(?:x|y|t)\s*\u2208\s*)?(?:all (?:the )?real(?:s| numbers?)?(?: x)?"
@@ -96,7 +104,7 @@ def union_of(text: str, comma: bool = False) -> Union | None:
         return None
     for words, sign in _WORDS:
         text = words().sub(sign, text)
-    text = _NUMBERS_THAT().sub("x ", text)
+    text = _EXCEPT().sub("x \u2260 ", _NUMBERS_THAT().sub("x ", text))
     return _union(text.strip(), comma)
 
 

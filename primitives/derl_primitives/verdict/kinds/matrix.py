@@ -84,6 +84,9 @@ def _same(given: tuple[Rows, bool], gold: Rows) -> bool | None:
     return None if None in verdicts else True
 
 
+_NESTED = pattern(r"\[\s*\[[^\[\]]{1,200}\](?:\s*,\s*\[[^\[\]]{1,200}\]){0,40}\s*\]")
+
+
 def _given(text: str, gold: Rows, comma: bool) -> tuple[Rows, bool] | None:
     rows = rows_of(text)
     if rows is None:
@@ -93,7 +96,7 @@ def _given(text: str, gold: Rows, comma: bool) -> tuple[Rows, bool] | None:
                 [entry.strip()] for entry in at_top(flat[1], ",")
             ]  # a column written as a point
     if rows is None:
-        match = _BODY().search(text)
+        match = _BODY().search(text) or _NESTED().search(text)
         rows = rows_of(match.group()) if match else None
     return None if rows is None else (rows, comma)
 

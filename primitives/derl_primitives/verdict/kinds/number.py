@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
-from derl_primitives.verdict.denial import denied_before
+from derl_primitives.verdict.denial import denied_after, denied_before
 from derl_primitives.verdict.elements import name_of, unnamed
 from derl_primitives.verdict.formula import symbols
 from derl_primitives.verdict.kinds.kind import Kind
@@ -112,17 +112,22 @@ def _same(given: Stated, gold: Stated) -> bool | None:
 def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
     text = without_asides(text)
-    if _BY_CASE().search(text):
+    if _BY_CASE().search(text) or _OPERATES().search(text) or _NO_SUBJECT().match(text):
         return None
     other = _year(text, gold) or _odds(text, gold)
     if other is not None:
         return other
+    subject = _SUBJECT().match(text)
+    if subject:
+        return amounts(subject["n"], comma)
     clause = conclusion(text, _SAYS())
     for view in views(clause):
         found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
         if found is not None and not (found.amounts[0].unit and len(view.split()) > 6):
             head = clause[: max(0, clause.rfind(view))]
-            if _offered(head, clause[len(head) + len(view) :]) or _bounded(head):
+            if _bounded(head) or (
+                not _PICKED().search(head) and _offered(head, clause[len(head) + len(view) :])
+            ):
                 return None
             return found
     return _scanned(clause, comma)
@@ -161,6 +166,7 @@ def _altered(text: str, match: re.Match[str]) -> bool:
     return (
         _bounded(text[: match.start()])
         or _CHANGED().match(text, match.end()) is not None
+        or denied_after(text[match.end() : match.end() + 160].lower())
         or bool(share and _PART_OF().match(text, match.end()))
     )
 
@@ -169,6 +175,32 @@ _BY_CASE = pattern(
     r"\d[^.;\d]{0,40}(?<!\w)if\s.{1,60}?\d[^.;\d]{0,40}(?<!\w)(?:if|otherwise|else)(?!\w)"
 )
 """`5 if n is odd and 7 if n is even`: two answers."""
+_OPERATES = pattern(
+    r"(?<!\w)(?:we|i|you|one|he|she|they|must|then|now|just|to|let's|can|should|be|is|are|it|and|so)"
+    r" (?:\w+ly )?(?:divid|multipl|subtract|add|split|deduct|round|substitut|rais|factor|plug|compar)"
+    r"(?:e|y|t|s|es|ies|ed|ied|ing)?(?!\w)(?![^.;]{0,80}(?:=|(?<!\w)(?:is|are|to (?:get|obtain|give|reach"
+    r"|make|find|have|arrive)|up to|down to|equals?|gives?|makes?|leaves?|gets?|giving|for)(?!\w)))[^,;:=]*$",
+    re.I,
+)
+"""A step that is still to be done: `so we divide by 12`."""
+_SUBJECT = pattern(
+    r"\W*(?:(?:so|thus|hence|therefore|then)[, ]+)?(?P<n>[-+]?[$]?\d[\d.,/]*\d|\d) (?:is|are) (?:thus |therefore |then "
+    r"|indeed )?(?:the|our) (?:\w+ )?(?:smallest|largest|least|greatest|only|answer|solution|result|minimum"
+    r"|maximum|best|lowest|highest)(?!\w)",
+    re.I,
+)
+"""The value that a sentence opens with and names: `14 is the smallest, and 15 the next`."""
+_PICKED = pattern(
+    r"(?<!\w)i(?:'ll|'d| will| would)? (?:\w+ly )?(?:pick|choose|take|say|select|go (?:with|for)|settle (?:on|for)"
+    r"|opt for|decide on|keep|answer)\s[\s$*]*$",
+    re.I,
+)
+_NO_SUBJECT = pattern(
+    r"\W*(?:no|nope|nein|non|нет)\W+\d[\d.,]*\s+(?:leaves|is|does|fails|has|would|can|cannot|gives|was"
+    r"|isn't|doesn't|won't|hat|ist|a|est|tiene|es)(?!\w)",
+    re.I,
+)
+"""A value that is turned down: `No: 12 leaves a remainder`."""
 _YEAR = pattern(
     r"(?<!\w)(?:in|since|of|year|around|jahre?|en|em|nel|в|l'an) ([12]\d{3})(?![\d.,]*\d)", re.I
 )
@@ -303,6 +335,8 @@ def _worded(text: str, comma: bool) -> Stated | None:
     if not found or len({v[0] for _, v in found}) > 1:
         return None
     start, value = found[-1]
+    if denied_after(text[start + value[1] :][:160].lower()):
+        return None
     minus = text[:start].rstrip().casefold().endswith(("minus", "negative"))
     tail = text[start + value[1] :].split()
     quantity = read_quantity(f"{-value[0] if minus else value[0]} {' '.join(tail[:2])}", comma)
@@ -336,6 +370,10 @@ _WEAK = frozenset(
 ) - {"six"}
 
 
+_BOTH = pattern(r"^\s*(?:[-,\u2013/&]|to|,? ?and)\s*$|(?<!\w)(?:and|then|but|while|whereas)\s*[$*]*$")
+"""Between two values that one sentence states side by side."""
+
+
 def _after_verb(
     text: str, matches: list[re.Match[str]], quantities: list[Quantity]
 ) -> Stated | None:
@@ -345,7 +383,7 @@ def _after_verb(
     after = [k for k, m in enumerate(matches) if m.start() >= verbs[-1].end()]
     if len(after) > 1:
         between = text[matches[after[0]].end() : matches[after[1]].start()]
-        if between.strip() in (",", "-", "\u2013", "to", "/", "and", "&", ", and"):
+        if _BOTH().search(between):
             return None
     return Stated((quantities[after[0]],), None)
 

@@ -18,6 +18,10 @@ _TITLES = pattern(
     r"|st|city of|the city of|mount|lake|herr|frau|señor|señora|monsieur|madame|general"
     r"|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)"
 )
+_CLASS = pattern(
+    r"(?<=\w) (?:rivers?|oceans?|deserts?|mountains?|mountain range|dynasty|theorem|peninsula|archipelago)$"
+)
+"""What kind of thing a name names: `the Amazon River` is the Amazon."""
 _MAKER = pattern(r",?\s+(?:by|von|par|por|di)\s+(?:[A-Z][\w.'-]*\s?){1,4}$")
 _DASHES = pattern(r"[\u2010-\u2015-]")
 _COUNTRIES = frozenset(
@@ -174,6 +178,8 @@ def forms(text: str) -> frozenset[str]:
         found.add(plain_words(head))
     for form in list(found):
         found.add(_TITLES().sub("", form))
+    for form in list(found):
+        found.add(_CLASS().sub("", form))
     return frozenset(f for f in found if f)
 
 
@@ -254,8 +260,11 @@ def _named_last(text: str, wanted: str) -> bool:
     if len(tokens) <= size + 1 or plain_words(" ".join(tokens[-size:])) != wanted:
         return False
     name, before = tokens[-size], tokens[-size - 1]
+    named = name[:1].isupper() or before.lower() in ("the", "a", "an")
+    if before.lower() in ("the", "a", "an") and len(tokens) > size + 1:
+        before = tokens[-size - 2]
     return (
-        name[:1].isupper()
+        named
         and before.islower()
         and before
         not in (
