@@ -18,11 +18,25 @@ def verdict(name: str) -> Primitive:
     return next(s.primitives[name] for s in SUITES.values() if name in s.primitives)
 
 
+def _values(primitive: Primitive, rows: list[Judged]) -> list[float]:
+    """A value for each row; a row that only lacked time on a busy machine is asked again."""
+    values: list[float] = [float("nan")] * len(rows)
+    for _ in range(6):
+        missing = [i for i, v in enumerate(values) if v != v]
+        if not missing:
+            break
+        asked = [rows[i] for i in missing]
+        found = primitive([r.completion for r in asked], [r.answer for r in asked]).tolist()
+        for i, value in zip(missing, found, strict=True):
+            values[i] = value
+    return values
+
+
 def measured(name: str, rows: list[Judged]) -> Measured:
-    """The error of a verdict; `same_choice` is measured on choices, and no value is no right."""
+    """The error of a verdict; `same_choice` is measured on choices."""
     rows = [r for r in rows if name != "same_choice" or r.kind == "choice"]
-    values = verdict(name)([r.completion for r in rows], [r.answer for r in rows])
-    accepted = [v == 1 for v in values.tolist()]
+    values = _values(verdict(name), rows)
+    accepted = [v == 1 for v in values]
     fp = sum(a and not r.right for a, r in zip(accepted, rows, strict=True))
     fn = sum(r.right and not a for a, r in zip(accepted, rows, strict=True))
     right = sum(r.right for r in rows)

@@ -204,6 +204,8 @@ def _without_latex(answer: str) -> str:
 
 def _content(match: re.Match[str]) -> str:
     inside = match[1] if match[1] is not None else match[2] or ""
+    if inside in (",", ".", "-", "/"):
+        return inside
     return (
         f" {inside} "
         if match.group().startswith((r"\text", r"\mbox", r"\hbox", r"\mathrm"))

@@ -10,9 +10,10 @@ from typing import Any
 
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
+from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.clean import plain, squeezed, undressed
 from derl_primitives.verdict.denial import affirmed, denied_after, negates_value, stance
-from derl_primitives.verdict.final import Final, finals, joined
+from derl_primitives.verdict.final import finals, joined
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.number import Stated
@@ -73,7 +74,9 @@ class Verdict:
     ask: tuple[str, str] | None = None
 
 
-_IMPLIED = pattern(r"\s*(?:\u21d2|\u27f9|==?>(?!=)|\\(?:Rightarrow|implies|Longrightarrow)(?![A-Za-z]))\s*")
+_IMPLIED = pattern(
+    r"\s*(?:\u21d2|\u27f9|==?>(?!=)|\\(?:Rightarrow|implies|Longrightarrow)(?![A-Za-z]))\s*"
+)
 """What leads to the answer stands before it: `5x = 10 \\Rightarrow x = 2`."""
 _MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
 _LEAD = pattern(
@@ -218,7 +221,7 @@ _SO = pattern(
     re.I,
 )
 _BUT_IT = pattern(
-    r",\s+(?!which|as|since|because|for|though|although|who|that)(?=[^,]{0,80}?(?<!\w)(?:is|are"
+    r"[,;:]\s+(?!which|as|since|because|for|though|although|who|that)(?=[^,]{0,80}?(?<!\w)(?:is|are"
     r"|equals|must be|=)(?!\w))"
 )
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
@@ -243,7 +246,8 @@ def _denied(bare: str, gold: Gold) -> str | None:
     if match is None:
         if gold.kind.name == "text":
             return _denied_text(bare, gold)
-        behind = NEGATED_AFTER().search(lower)
+        first = lower.partition(";")[0] if gold.kind.name == "choice" else lower
+        behind = NEGATED_AFTER().search(first)
         if behind is None:
             return "" if gold.kind.name != "choice" and negates_value(lower) else None
         instead = INSTEAD().search(bare, behind.end())
@@ -269,7 +273,9 @@ def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
         weak = not bare.casefold().startswith(gold.bare.casefold())
     elif weak and kind.name != "number or amount":
         weak = kind.given(bare, gold.meaning, final.comma) is None
-    if weak and (_GOES_ON().search(bare) or not (_concludes(bare) or _OPENS().match(bare))):
+    if weak and (
+        _GOES_ON().search(bare) or not (final.alone or _concludes(bare) or _OPENS().match(bare))
+    ):
         why = "the text breaks off before its answer"
         return Verdict(False, final.text, why, kind.name, "no answer")
     given = _given(bare, final, gold)
@@ -312,7 +318,8 @@ _GOES_ON = pattern(
 )
 """A sentence without its end that goes on behind its last number."""
 _OPENS = pattern(
-    r"^[^\d]*[$*]{0,3}\d[\d.,/]*(?:[%°]|(?: per)?\s[^\W\d]+)?$|^[$*]{0,3}\d[\d.,/]*(?: [^\W\d]+){1,6}$"
+    r"^[^\d]*[$*]{0,3}\d[\d.,/]*(?:[%°]|(?: per)?\s[^\W\d]+)?$"
+    r"|^[$*]{0,3}\d[\d.,/]*(?: [^\W\d]+){1,6}$"
     r"|^[$*]{0,3}\d+ of (?:the |those |all )?\d+(?: [^\W\d]+)?$"
 )
 """An amount that stands alone, though no stop ends it: `15 of the 40 pupils`."""

@@ -266,10 +266,16 @@ def _heading(line: str) -> bool:
     ) or line.lstrip().startswith("#")
 
 
+_RULE = pattern(r"(?:-{3,}|={3,})[ \t]*\n\s*")
+"""The line under a heading."""
+
+
 def _content(text: str, lower: str, start: int, begin: int, prefix: str) -> Mark | None:
     at = begin
     while at < len(text) and (text[at] in " \t\n\r*_:>" or text[at] == "\u3000"):
         at += 1
+    rule = _RULE().match(text, at)
+    at = rule.end() if rule else at
     if at >= len(text):
         return Mark(start, len(text), "phrase", "", whole=False)
     end = sentence_end(text, at)

@@ -93,16 +93,10 @@ _PARTS = {
     "twentieth": 20, "twentieths": 20, "hundredth": 100, "hundredths": 100, "thousandth": 1000, "thousandths": 1000, "fifteenth": 15, "fifteenths": 15, "sixteenth": 16, "sixteenths": 16,
 }  # fmt: skip
 _FRENCH = frozenset(["deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"])
-_HALVES = {
-    "half": Fraction(1, 2),
-    "quarter": Fraction(1, 4),
-    "third": Fraction(1, 3),
-    "two thirds": Fraction(2, 3),
-    "three quarters": Fraction(3, 4),
-}
 _AND_PART = pattern(
-    r"[ -]+and[ -]+(?:an?|one)[ -]+(half|quarter|third)(?![a-z])|[ -]+and[ -]+(two[ "
-    r"-]thirds|three[ -]quarters)",
+    r"[ -]+and[ -]+(an?|one|two|three|four|five|six|seven|eight|nine|ten)[ -]+((?:half|third"
+    r"|quarter|fourth"
+    r"|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|sixteenth)s?|halves)(?![a-z])",
     re.I,
 )
 _POINT = pattern(
@@ -184,8 +178,7 @@ def words_value(text: str) -> tuple[Fraction, int] | None:
     value, end = found
     more = _AND_PART().match(text, end)
     if more:
-        worded = (more[1] or more[2]).lower().replace("-", " ")
-        return value + _HALVES[worded], more.end()
+        return value + Fraction(_EN.get(more[1].lower(), 1), _PARTS[more[2].lower()]), more.end()
     more = _POINT().match(text, end)
     if more:
         digits = "".join(str(_EN.get(w, 0)) for w in more[1].lower().replace("-", " ").split())

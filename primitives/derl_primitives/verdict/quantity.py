@@ -267,7 +267,7 @@ def _plain_number(text: str) -> Quantity | None:
 
 def _with_rest(head: str, rest: str) -> Quantity | None:
     """A number at the start and words after it."""
-    spaced = head != head.rstrip() or rest[:1] in " %°€£$¢"
+    spaced = head != head.rstrip() or rest[:1] in " %\u2030°€£$¢"
     first = rest.lstrip()[:1]
     if not first or first in "+-*/^=<>,;:!|&\\_()[]{}\u00d7\u00b7\u00f7\u03c0\u221a":
         return None
@@ -297,6 +297,8 @@ def _after_number(value: Node, rest: str) -> Quantity | None:
                 else ("mul", value, ("num", Fraction(size)))
             )
             rest = rest[scale.end() - 1 :]
+    if rest.lstrip()[:1] == "\u2030":
+        return Quantity(("mul", value, ("num", Fraction(1, 10))), None, True)
     percent = _PERCENT().match(rest)
     if percent:
         tail = rest[percent.end() :].strip(_CLOSING)

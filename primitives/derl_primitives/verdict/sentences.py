@@ -15,7 +15,8 @@ _SHORTENED = pattern(
 )
 _REASON = pattern(r"(?:because|weil|denn|parce que|porque|потому что)\s")
 _INITIAL = pattern(
-    r"(?:(?<!\w)(?:by|of|von|(?<![ ,(][A-J] )and)|(?<!\w)(?!Option|Choice|Answer|Letter|Part|Only|So|Thus|Hence|It|Is)[A-Z][a-z]+|(?<!\w)[A-Z]\.)"
+    r"(?:(?<!\w)(?:by|of|von|(?<![ ,(][A-J] )and)|(?<!\w)(?!Option|Choice|Answer|Letter|Part"
+    r"|Only|So|Thus|Hence|It|Is)[A-Z][a-z]+|(?<!\w)[A-Z]\.)"
     r" ?(?<!\w)[A-Z]\.(?=\Z)"
 )
 _FENCE = pattern(

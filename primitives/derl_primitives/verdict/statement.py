@@ -26,10 +26,14 @@ _RECALL = pattern(
     re.I,
 )
 _ASIDE = pattern(r"\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
-_WORKING = pattern(r"(?<=\d)\s?[(\[]\s?=?\s?\$?\d[\d.,]*\s?[-+*/\u00d7\u00b7\u00f7][^()\[\]A-Za-z]{1,40}[)\]]")
+_WORKING = pattern(
+    r"(?<=\d)\s?[(\[]\s?=?\s?\$?\d[\d.,]*\s?[-+*/\u00d7\u00b7\u00f7][^()\[\]A-Za-z]{1,40}[)\]]"
+)
 _PURPOSE = pattern(
-    r"((?<!\w)(?:needs?|requires?|takes?|lacks?|braucht|fehlen|is|are|short|missing)(?: \w+){0,2} \$?\d[\d.,/]*"
-    r"(?: [^\W\d]+){0,4}) (?:in order )?to (?:reach|get|obtain|make|have|be|finish|complete|fill|cover|buy|pay)"
+    r"((?<!\w)(?:needs?|requires?|takes?|lacks?|braucht|fehlen|is|are|short"
+    r"|missing)(?: \w+){0,2} \$?\d[\d.,/]*"
+    r"(?: [^\W\d]+){0,4}) (?:in order )?to (?:reach|get|obtain|make|have|be|finish|complete|fill"
+    r"|cover|buy|pay)"
     r"\s[^.;:]*\d[^.;:]*\.?$",
     re.I,
 )

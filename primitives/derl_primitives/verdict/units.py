@@ -120,6 +120,7 @@ _PIECE = pattern(
     r"|(?P<word>[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u00a2\u00b0\u2103\u2109][CF]?(?![a-"
     r"z])|(?:us\$)|[^\W\d_]+(?:[-'][^\W\d_]+)*)|(?P<skip>[\s.*\u00b7{}()_-]+)|(?P<other>.)",
 )
+_DEGREES = pattern(r"(?:^|(?<=\s))degrees? (celsius|Celsius|fahrenheit|Fahrenheit)(?![A-Za-z])")
 _FILLERS = frozenset(
     [
         "of",
@@ -177,6 +178,7 @@ def unit_of(text: str) -> Unit | None:
     >>> unit_of("cm").factor, unit_of("square cm").dims
     (Fraction(1, 100), (('length', 2),))
     """
+    text = _DEGREES().sub(r" \1", text)
     dims: dict[str, int] = {}
     factor = Fraction(1)
     words: set[str] = set()

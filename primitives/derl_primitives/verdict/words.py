@@ -59,7 +59,8 @@ EMPTY_TALK = pattern(
     r"[\s*_:,]*(?:(?:indeed|also|therefore|thus|definitely|certainly|probably|now|actually"
     r"|then|both|quite|very|really|too|not)\s+)*"
     r"(?:correct|right|wrong|incorrect|verified|confirmed|consistent|reasonable|clear"
-    r"|below|above|see [^.]{0,40}|as follows|found|obtained|simple|obvious|a (?:whole )?number|an integer"
+    r"|below|above|see [^.]{0,40}|as follows|found|obtained|simple|obvious|a (?:whole )?number"
+    r"|an integer"
     r"|the following|unique|checked|plausible|sensible|ready|given (?:in|as|below|above"
     r"|inside)|in the form|in (?:the )?box|positive|negative|valid|complete|known|hidden|"
     r"small|large|even smaller|bigger|the same|supposed|expected|supported|based|required"
@@ -84,8 +85,10 @@ NEGATION = pattern(
 
 NEGATED_AFTER = pattern(
     r"(?:ではありません|ではない|じゃない|でない|が아니|아닙니다|아니다|이 아니|가 아니|नहीं है|değil|nicht|는 아니|is wrong"
-    r"|would be wrong|was wrong|are wrong|(?:is|can be|gets|was) (?:ruled out|excluded|discarded|dismissed|eliminated)|is too (?:small|large"
-    r"|big|low|high)|won't do|fails|is (?:unfounded|bogus|absurd|nonsense|baseless|unjustified|untenable|not supported)|is not right|is not correct|is incorrect"
+    r"|would be wrong|was wrong|are wrong|(?:is|can be|gets|was) (?:ruled out|excluded|discarded"
+    r"|dismissed|eliminated)|is too (?:small|large"
+    r"|big|low|high)|won't do|fails|is (?:unfounded|bogus|absurd|nonsense|baseless|unjustified"
+    r"|untenable|not supported)|is not right|is not correct|is incorrect"
     r"|isn't right|isn't correct|is not the answer|isn't the answer|can't be right|cannot "
     r"be right|cannot be|can't be|is false|不对|不是答案|ist falsch|est faux|es falso|неверно"
     r"|неправильно)",
@@ -109,7 +112,9 @@ REFUSAL = pattern(
     r"|unable to|not able to|no (?:final )?answer\b|don't know|do not know|no idea|not "
     r"sure what|not enough information|insufficient information|impossible to (?:say|tell"
     r"|know|determine)|"
-    r"i give up|i refuse|refuse to|i decline|(?:will|would|do) not (?:answer|say|tell)|won't (?:answer|say|tell)|rather not|i(?:'m| am) (?:stuck|sorry)|i apologi[sz]e|n/a\b|unknown\b|undetermined"
+    r"i give up|i refuse|refuse to|i decline|(?:will|would|do) not (?:answer|say|tell)"
+    r"|won't (?:answer|say|tell)|rather not|i(?:'m| am) (?:stuck|sorry)|i apologi[sz]e|n/a\b"
+    r"|unknown\b|undetermined"
     r"|not (?:given|provided|available|determinable)|weiß (?:ich )?(?:es )?nicht|weiss "
     r"nicht|nicht bestimm|nicht beantworten|keine ahnung|tut mir leid|"
     r"je ne (?:sais|peux)|désolé|impossible (?:à|de)|no lo sé|no sé|no (?:se )?puedo|no "
@@ -120,20 +125,26 @@ REFUSAL = pattern(
 )
 
 GIVES_UP = pattern(
-    r"(?:^|[.!?\n]\s*)[^.!?\n]{0,30}?(?<!\w)(?:i (?:can(?:no|')t|cannot|could(?:n't| not)|am not able to|am unable to)"
-    r" (?:really )?(?:tell|say|decide|determine|answer|solve|know)|i (?:do not|don't|really don't) know"
-    r"|(?:it|this|that) (?:cannot|can't|can not) be (?:determined|known|answered)|i give up|i have no idea"
+    r"(?:^|[.!?\n]\s*)[^.!?\n]{0,30}?(?<!\w)(?:i (?:can(?:no|')t|cannot|could(?:n't| not)"
+    r"|am not able to|am unable to)"
+    r" (?:really )?(?:tell|say|decide|determine|answer|solve|know)|i (?:do not|don't"
+    r"|really don't) know"
+    r"|(?:it|this|that) (?:cannot|can't|can not) be (?:determined|known|answered)|i give up"
+    r"|i have no idea"
     r"|i(?:'m| am) (?:only |just )?guessing)[^.!?\n]{0,24}(?:[.!]|$)"
 )
 """After a marked answer: the text does not stand by it."""
 
 RETRACTION = pattern(
-    r"(?<!\w)(?:this|that|it|i|we|which) (?:still |just |completely )?(?:ignores?|ignored|misses|missed|forgets|omits|omitted|neglects|neglected"
+    r"(?<!\w)(?:this|that|it|i|we|which) (?:still |just |completely )?(?:ignores?|ignored|misses"
+    r"|missed|forgets|omits|omitted|neglects|neglected"
     r"|overlooks|leaves out|left out|double[- ]counts|double[- ]counted)(?!\w)|"
     r"(?<=\n)\W{0,4}(?:edit|update|erratum|revised)\s?:|"
     r"(?:^\W*|[.!?]\s+)(?:no|nope|nein|non|нет)[,:.]\s+(?=(?:it(?:'s| is) )?[$*]{0,3}-?\d)"
     r"|(?<!\w)(?:just |only )?(?:kidding|joking)(?!\w)|"
-    r"(?:no|nope)\s+wait(?!\w)|(?:we|i) (?:still|also) (?:have to|need to|must) (?:subtract|add|multiply"
+    r"(?:i|we) should(?:n't| not| also)? have(?! been)|(?:i|we) ought to have|"
+    r"(?:no|nope)\s+wait(?!\w)|(?:we|i) (?:still|also) (?:have to|need to|must) (?:subtract|add"
+    r"|multiply"
     r"|divide|remove|account|correct|include|take|deduct|halve|double)(?!\w)|"
     r"(?:no|nope)\s*[,.!\u2014\u2013-]+\s*(?:wait|that|this|it|sorry|i|hold|scratch"
     r"|actually|let me|the)|wait\s*[,.!\u2026\u2014-]*\s*(?:no\b|that's|that is|this is"
@@ -153,8 +164,10 @@ RETRACTION = pattern(
     r"|misread|mixed up|misadded|missed|overlooked|messed up|was wrong|am wrong|take "
     r"(?:that|it|this) back|retract|withdraw|changed? my mind|stand corrected|must correct)"
     r"|(?:scratch|ignore|disregard|forget|strike|cancel|discard|retract) (?:that|this|it"
-    r"|the (?:above|last|previous|answer|box)|my|what)|correction\b|changed? my mind|on second thought|my "
-    r"mistake|my bad|i was mistaken|oops|sorry,|(?:that|this|it) should have been|should have been|i meant |whoops|not so fast|let me (?:redo|correct|fix"
+    r"|the (?:above|last|previous|answer|box)|my|what)|correction\b|changed? my mind"
+    r"|on second thought|my "
+    r"mistake|my bad|i was mistaken|oops|sorry,|(?:that|this|it) should have been"
+    r"|should have been|i meant |whoops|not so fast|let me (?:redo|correct|fix"
     r"|start over|recompute|recalculate)|start(?:ing)? over"
     r"|nein,|moment, nein|das (?:ist|war|stimmt)(?: leider| doch| so)? (?:falsch|nicht)"
     r"|stimmt (?:so |doch )?nicht|ich nehme das zurück|korrektur|verrechnet|falsch "
@@ -173,7 +186,8 @@ RETRACTION = pattern(
 """An answer before this is taken back."""
 
 DOUBT = pattern(
-    r"\b(?:wait|oh|ah|ugh|let me (?:recount|reconsider|rethink|try again|count again)|actually|hmm+|hold on|hang on|however|but|rather|instead|or rather|moment"
+    r"\b(?:wait|oh|ah|ugh|let me (?:recount|reconsider|rethink|try again|count again)|actually"
+    r"|hmm+|hold on|hang on|however|but|rather|instead|or rather|moment"
     r"|attends|espera|подожди|aspetta|tatsächlich|en fait|en realidad|на самом деле|其实"
     r"|实际上)\b|其实|实际上|等一下"
 )
@@ -188,7 +202,7 @@ CONFIRMED = pattern(
 OR_WORDS = pattern(
     r"(?<!\w)(?:or|either|oder|entweder|ou|soit|o bien|oppure|или|либо|lub|veya|hoặc"
     r"|atau|somewhere|between|zwischen|entre|tra|между|one of|eines von|among|versus|vs"
-    r"|maybe|perhaps|alternatively|anywhere)(?!\w)"
+    r"|maybe|perhaps|alternatively|anywhere)(?!\w)|(?<=\d) [ou] (?=\d)"
     r"|(?<!\w)(?:antwoord|het|een|zijn)(?!\w)[^.!?]{0,60} of (?!\w*the)"
     r"|或|または|あるいは|또는|혹은|أو|या|之间",
     re.I,
@@ -228,11 +242,16 @@ REMARK = pattern(
     r"|double-check|(?:i|we) (?:checked|verified|double|have (?:checked|verified))|the "
     r"(?:answer|result|solution) is (?:correct|right|verified|confirmed|consistent"
     r"|reasonable)|end of|everything|"
-    r"(?:this|that|which|it|both) (?:\w+ )?(?:agrees? with|matches|match|is consistent|coincides?|is in line"
+    r"(?:this|that|which|it|both) (?:\w+ )?(?:agrees? with|matches|match|is consistent"
+    r"|coincides?|is in line"
     r"|corresponds? to|makes sense|seems (?:right|reasonable|plausible)|is (?:reasonable|plausible"
-    r"|sensible|as expected))|by the way|btw|incidentally|fun fact|p\.?s\.?(?!\w)|(?:as a )?side note"
+    r"|sensible|as expected))|by the way|btw|incidentally|fun fact|p\.?s\.?(?!\w)"
+    r"|(?:as a )?side note"
     r"|interestingly|curiously|for (?:comparison|reference)|in passing|übrigens|nebenbei|au passage"
     r"|(?:we|i) (?:only |just |also )?(?:rounded|assumed|applied|neglected|ignored)(?!\w)"
+    r"|it(?:'s| is) (?:always |also )?(?:good|wise|useful|worth|helpful|nice|customary|important"
+    r"|interesting)"
+    r" (?:to|noting|checking|mentioning)(?!\w)"
     r"|d'ailleurs|por cierto|a propósito|кстати|顺便|ちなみに|참고로|"
     r"viel erfolg|ich hoffe|gern|danke|probe|bonne|j'espère|merci|espero|gracias|obrigad"
     r"|spero|grazie|надеюсь|спасибо|проверка|удачи|希望|谢谢|如果|验证|检验|ありがと|ご不明|お役|도움이|감사|أتمنى"
@@ -270,16 +289,23 @@ CONCLUDES = pattern(
 
 _IS = (
     r"is|are|was|were|equals?|=|gives?|gave|makes?|made|leaves?|yields?|totals?|be|becomes|became"
-    r"|comes? (?:out )?(?:to|at)|came (?:out )?to|amounts? to|adds? up to|sums? to|brings? (?:us|it) to"
-    r"|i(?:'ll|'d| will| would)? (?:pick|choose|take|select|go (?:with|for)|settle (?:on|for)|opt for|decide on)"
-    r"|round(?:s|ed) (?:up |down |off )?to|left with|ends? up (?:with|at)|ended up with|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
-    r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont|fait|reste|es|hay|quedan|é|são|è"
+    r"|comes? (?:out )?(?:to|at)|came (?:out )?to|amounts? to|adds? up to|sums? to|brings? (?:us"
+    r"|it) to"
+    r"|i(?:'ll|'d| will| would)? (?:pick|choose|take|select|go (?:with|for)|settle (?:on|for)"
+    r"|opt for|decide on)"
+    r"|round(?:s|ed) (?:up |down |off )?to|left with|ends? up (?:with|at)|ended up with"
+    r"|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
+    r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont"
+    r"|fait|reste|es|hay|quedan|é|são|è"
     r"|sono|restano|равно|равен|равна|осталось|получится"
 )
 _DOES = (
-    r"has|have|had|gets?|got|costs?|needs?|pays?|earns?|takes?|took|sells?|sold|spends?|spent|saves?"
-    r"|bakes?|eats?|weighs?|receives?|owes?|works?|reads?|seats?|measures?|drives?|walks?|runs?|uses?|buys?|bought|owns?|won|wins?"
-    r"|keeps?|holds?|contains?|can|collects?|covers?|travels?|hat|haben|kostet|gibt|braucht|coûte|tiene|cuesta|tem|há|ci sono|имеет|стоит|будет"
+    r"has|have|had|gets?|got|costs?|needs?|pays?|earns?|takes?|took|sells?|sold|spends?|spent"
+    r"|saves?"
+    r"|bakes?|eats?|weighs?|receives?|owes?|works?|reads?|seats?|measures?|drives?|walks?|runs?"
+    r"|uses?|buys?|bought|owns?|won|wins?"
+    r"|keeps?|holds?|contains?|can|collects?|covers?|travels?|hat|haben|kostet|gibt|braucht"
+    r"|coûte|tiene|cuesta|tem|há|ci sono|имеет|стоит|будет"
 )
 IS = pattern(rf"(?<![\w'])(?:{_IS})(?!\w)|是|为|等于|は|が|은|는|=|\u2248", re.I)
 """A verb or a sign that says what something is."""
@@ -288,7 +314,8 @@ STATES = pattern(rf"(?<![\w'])(?:{_IS}|{_DOES})(?!\w)|是|为|有|等于|は|が
 """The verb before what a sentence states."""
 
 TRAILING = pattern(
-    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|as|which|so(?! [$*]{0,3}\d)|where|for|given|by|that|i\.e"
+    r"\s*(?:[,;\u2014\u2013(]\s*(?:since|because|as|which|so(?! [$*]{0,3}\d)|where|for|given|by"
+    r"|that|i\.e"
     r"|meaning|after|if|when|hence|thus|therefore|and (?:so|that|this|it|therefore|we|not)"
     r"|not|assuming|using|based|considering|weil|da|denn|puisque|car|parce|porque|ya que"
     r"|pois|perché|poiché|так как|потому|что|因为|why|according|whereas|while|though"
@@ -306,10 +333,13 @@ TRAILING = pattern(
 """Where the explanation behind an answer starts."""
 
 REASON = pattern(
-    r"\s*(?:[,;\u2014\u2013(]\s*(?:as (?:\d+|we|he|she|it|there|the|they|this|that|only|otherwise|a |an |one )|since|because|given|by|i\.e|meaning|if|assuming|using"
+    r"\s*(?:[,;\u2014\u2013(]\s*(?:as (?:\d+|we|he|she|it|there|the|they|this|that|only"
+    r"|otherwise|a |an |one )|since|because|given|by|i\.e|meaning|if|assuming|using"
     r"|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché"
-    r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded|(?:and )?not(?![^.]{0,60}[:;\u2014])"
-    r"|including)\b|\s+and not(?!\w)|(?<!\w)(?:since|because|weil|puisque|parce que|porque|perché|потому "
+    r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded"
+    r"|(?:and )?not(?![^.]{0,60}[:;\u2014])"
+    r"|including)\b|\s+and not(?!\w)|(?<!\w)(?:since|because|weil|puisque|parce que|porque"
+    r"|perché|потому "
     r"что|due to|based on|according to)(?!\w)|因为)",
     re.I,
 )
@@ -419,6 +449,9 @@ COMMA_LANGUAGE = pattern(
     r"(?<!\w)(?:der|die|das|ist|und|antwort|ergibt|also|somit|la réponse|réponse|est|donc"
     r"|les|des|une|respuesta|es|el|los|por|entonces|resposta|é|são|então|portanto|risposta"
     r"|è|sono|quindi|dunque|il|antwoord|het|een|odpowiedź|wynosi|więc|cevap|yanıt|sonuç"
-    r"|svar|svaret|är|vastaus|odpověď|je|đáp|là|jawaban|adalah)(?!\w)|[\u0400-\u04ff]{2}"
+    r"|svar|svaret|är|vastaus|odpověď|je|đáp|là|jawaban|adalah|lösung|ergebnis|beträgt|lautet"
+    r"|résultat|resultado|solución"
+    r"|solução|risultato|soluzione|wynik|rozwiązanie|resultaat|oplossing|liter|euro|vaut|mesure"
+    r"|coûte)(?!\w)|[\u0400-\u04ff]{2}"
 )
 """Words of languages that write 3,5 for three and a half."""

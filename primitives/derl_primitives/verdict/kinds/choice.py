@@ -67,7 +67,7 @@ _LIST = pattern(
     r"|letters?)\s+)?(?P<list>[\[(]?[A-Ja-j][\])]?[.)]?(?:\s*(?:,\s*and|,|;|/|&|\+|\band\b"
     r"|\bund\b|\bet\b|\by\b|и|和|と"
     r"|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since"
-    r"|because|are|only|both|sind|sont)\b)"
+    r"|because|are|only|both|sind|sont)\b|[;,.]\s)"
 )
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
@@ -105,6 +105,14 @@ _JUDGED = pattern(
 )
 
 
+_WRONG_ONES = pattern(
+    r"[;,.]\s*(?:while |whereas |and |but )?[\[(]?[A-J][\])]?(?:\s*(?:,\s*and|,|and"
+    r"|&)\s*[\[(]?[A-J][\])]?){1,6}"
+    r"\s+(?:is|are) (?:both |all )?(?:wrong|false|incorrect|not)(?!\w)[^;,.]{0,40}"
+)
+"""Letters that a clause of their own turns down."""
+
+
 def _judged(text: str) -> Choice | None:
     """`A and D are true, B and C are false`."""
     right: set[str] = set()
@@ -129,7 +137,7 @@ def _rated(text: str) -> Choice | None:
 
 def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
     del comma
-    text = text.strip()
+    text = _WRONG_ONES().sub("", text.strip())
     rated = _rated(text)
     if rated is not None:
         return rated
@@ -175,7 +183,8 @@ _REJECTS = pattern(
     r"|(?:exclud|eliminat|reject|dismiss|discard|dislik|avoid|drop|skip)(?:e|es|ed|ing|s|ped|ping)?"
     r"|(?:almost|nearly|first|initially) (?:chose|picked|took|wrote|said|answered|selected|went "
     r"with)"
-    r"|without|except|(?:all|any|every\w*|none|nothing|anything) but|nor|neither|unlike|than|besides|all (?:but|except))(?: for)?"
+    r"|without|except|(?:all|any|every\w*|none|nothing|anything) but|nor|neither|unlike|than"
+    r"|besides|all (?:but|except))(?: for)?"
     r"(?: (?:the |both )?(?:options?|choices?|answers?|letters?))?\s*(?:[(\[]?[A-J][)\]]?\s*(?:,"
     r"|and|or|&)*\s*)*$",
     re.I,

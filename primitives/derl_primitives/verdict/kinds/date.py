@@ -88,7 +88,8 @@ _PART = pattern(
 
 
 _RANGE = pattern(
-    r"(?<!\w)(?:between|from|either) (?:\w+ )?\d{1,2}[^.]{0,24}? (?:and|to|or) |(?:\d|[ap]\.?m\.?) (?:or|oder|ou|o) "
+    r"(?<!\w)(?:between|from|either) (?:\w+ )?\d{1,2}[^.]{0,24}? (?:and|to|or) |(?:\d"
+    r"|[ap]\.?m\.?) (?:or|oder|ou|o) "
     r"(?:\w+ )?\d"
 )
 """Two moments, of which none was chosen."""

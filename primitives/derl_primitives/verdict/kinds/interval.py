@@ -71,8 +71,14 @@ _NUMBERS_THAT = pattern(
     r"^(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-z])?"
     r"(?: that are| which are| with| such that)?\s+(?=[<>\u2264\u2265\u2260])"
 )
+_SIGNED = pattern(
+    r"^(?:the )?(?:set of )?(?:all |any |every )?(?:the )?(?:strictly )?(non-?negative"
+    r"|non-?positive|positive|negative)"
+    r" (?:real )?(?:numbers?|reals?|values?)(?: of x| x)?$"
+)
 _EXCEPT = pattern(
-    r"^(?:[a-z] (?:is|can be) )?(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?|x)(?: of x)?"
+    r"^(?:[a-z] (?:is|can be) )?(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?"
+    r"|x)(?: of x)?"
     r"(?: (?:x|except|but|other than|apart from|besides))+(?: for| x =)?\s+(?=\S)"
 )
 _REALS = pattern(
@@ -102,6 +108,7 @@ def union_of(text: str, comma: bool = False) -> Union | None:
     text = text.strip(" .;")
     if not text or len(text) > 300:
         return None
+    text = _SIGNED().sub(r"x is \1", text)
     for words, sign in _WORDS:
         text = words().sub(sign, text)
     text = _EXCEPT().sub("x \u2260 ", _NUMBERS_THAT().sub("x ", text))

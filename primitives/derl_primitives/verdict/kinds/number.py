@@ -35,7 +35,9 @@ _JOINTS = pattern(
     r"(?P<near>\s*(?:,?\s*(?:or|which is|that is|i\.e\.,?|i\.e)?\s*(?:\u2248"
     r"|(?<![a-z])(?:approximately|approx\.?|about|roughly|around|rounded to|rounds "
     r"to)(?![a-z])))\s*)"
-    r"|(?P<same>\s*(?:==?|\u2261|,\s*(?:or|which is|that is|i\.e\.)\s*|\bi\.e\.,?\s*|\bor "
+    r"|(?P<same>\s*(?:==?|\u2261|,\s*(?:or|which is|that is|i\.e\.|in other words|that is to say"
+    r"|namely"
+    r"|equivalently|das heißt|d\.h\.|c'est-à-dire|es decir|то есть)[,\s]\s*|\bi\.e\.,?\s*|\bor "
     r"equivalently\b|\bor simply\b|\bor\b|\u21d2|=>|\u2192|\())"
 )
 _NAME = pattern(r"^(?=[^\d]*[^\W\d_])(?:[^\W\d_]|[\\{}'|, ]|_\{?\w\}?|\(\s*\w{1,3}\s*\)){1,60}$")
@@ -176,27 +178,35 @@ _BY_CASE = pattern(
 )
 """`5 if n is odd and 7 if n is even`: two answers."""
 _OPERATES = pattern(
-    r"(?<!\w)(?:we|i|you|one|he|she|they|must|then|now|just|to|let's|can|should|be|is|are|it|and|so)"
-    r" (?:\w+ly )?(?:divid|multipl|subtract|add|split|deduct|round|substitut|rais|factor|plug|compar)"
-    r"(?:e|y|t|s|es|ies|ed|ied|ing)?(?!\w)(?![^.;]{0,80}(?:=|(?<!\w)(?:is|are|to (?:get|obtain|give|reach"
-    r"|make|find|have|arrive)|up to|down to|equals?|gives?|makes?|leaves?|gets?|giving|for)(?!\w)))[^,;:=]*$",
+    r"(?<!\w)(?:we|i|you|one|he|she|they|must|then|now|just|to|let's|can|should|be|is|are|it|and"
+    r"|so)"
+    r" (?:\w+ly )?(?:divid|multipl|subtract|add|split|deduct|round|substitut|rais|factor|plug"
+    r"|compar)"
+    r"(?:e|y|t|s|es|ies|ed|ied|ing)?(?!\w)(?![^.;]{0,80}(?:=|(?<!\w)(?:is|are|to (?:get|obtain"
+    r"|give|reach"
+    r"|make|find|have|arrive)|up to|down to|equals?|gives?|makes?|leaves?|gets?|giving"
+    r"|for)(?!\w)))[^,;:=]*$",
     re.I,
 )
 """A step that is still to be done: `so we divide by 12`."""
 _SUBJECT = pattern(
-    r"\W*(?:(?:so|thus|hence|therefore|then)[, ]+)?(?P<n>[-+]?[$]?\d[\d.,/]*\d|\d) (?:is|are) (?:thus |therefore |then "
-    r"|indeed )?(?:the|our) (?:\w+ )?(?:smallest|largest|least|greatest|only|answer|solution|result|minimum"
+    r"\W*(?:(?:so|thus|hence|therefore|then)[, ]+)?(?P<n>[-+]?[$]?\d[\d.,/]*\d|\d) (?:is"
+    r"|are) (?:thus |therefore |then "
+    r"|indeed )?(?:the|our) (?:\w+ )?(?:smallest|largest|least|greatest|only|answer|solution"
+    r"|result|minimum"
     r"|maximum|best|lowest|highest)(?!\w)",
     re.I,
 )
 """The value that a sentence opens with and names: `14 is the smallest, and 15 the next`."""
 _PICKED = pattern(
-    r"(?<!\w)i(?:'ll|'d| will| would)? (?:\w+ly )?(?:pick|choose|take|say|select|go (?:with|for)|settle (?:on|for)"
+    r"(?<!\w)i(?:'ll|'d| will| would)? (?:\w+ly )?(?:pick|choose|take|say|select|go (?:with|for)"
+    r"|settle (?:on|for)"
     r"|opt for|decide on|keep|answer)\s[\s$*]*$",
     re.I,
 )
 _NO_SUBJECT = pattern(
-    r"\W*(?:no|nope|nein|non|нет)\W+\d[\d.,]*\s+(?:leaves|is|does|fails|has|would|can|cannot|gives|was"
+    r"\W*(?:no|nope|nein|non|нет)\W+\d[\d.,]*\s+(?:leaves|is|does|fails|has|would|can|cannot"
+    r"|gives|was"
     r"|isn't|doesn't|won't|hat|ist|a|est|tiene|es)(?!\w)",
     re.I,
 )
@@ -204,6 +214,9 @@ _NO_SUBJECT = pattern(
 _YEAR = pattern(
     r"(?<!\w)(?:in|since|of|year|around|jahre?|en|em|nel|в|l'an) ([12]\d{3})(?![\d.,]*\d)", re.I
 )
+
+
+_OF_ANOTHER = pattern(r"(?<!\w)(?:is|are|was|were|be) (?:\w+ )?(?![12]\d{3}(?!\d))\d")
 
 
 def _year(text: str, gold: Stated) -> Stated | None:
@@ -215,6 +228,8 @@ def _year(text: str, gold: Stated) -> Stated | None:
         or wanted.value[0] != "num"
         or not 1000 <= wanted.value[1] < 3000
     ):
+        return None
+    if _OF_ANOTHER().search(text):
         return None
     years = set(_YEAR().findall(text))
     return amounts(years.pop(), False) if len(years) == 1 else None
@@ -228,7 +243,8 @@ _ODDS = pattern(
 def _odds(text: str, gold: Stated) -> Stated | None:
     """A share in words when gold is one: `one in six`."""
     wanted = gold.amounts[0].value
-    if wanted[0] != "num" or not 0 < wanted[1] < 1:
+    whole = 100 if gold.amounts[0].percent else 1
+    if wanted[0] != "num" or not 0 < wanted[1] < whole:
         return None
     for match in _ODDS().finditer(text):
         share = read_quantity(match["k"]), read_quantity(match["n"])
@@ -251,10 +267,18 @@ _OTHERS = pattern(
 )
 
 
+_SELECTED = pattern(
+    r"^\W*(?:of|among|between|from|out of)\s[\w\s,.$]{0,80}?\d,?\s+(?=(?:the|only|just|i|we|it)\s)",
+    re.I,
+)
+"""Candidates of which the sentence then names one."""
+
+
 def _offered(head: str, tail: str) -> bool:
     """Whether another number is offered before or behind: `7 or 8`, `7 or some other prime`."""
     if _OTHERS().search(tail):
         return True
+    head = _SELECTED().sub("", head)
     return OR_WORDS().search(head.lower()) is not None and any(c.isdigit() for c in head)
 
 
@@ -370,7 +394,9 @@ _WEAK = frozenset(
 ) - {"six"}
 
 
-_BOTH = pattern(r"^\s*(?:[-,\u2013/&]|to|,? ?and)\s*$|(?<!\w)(?:and|then|but|while|whereas)\s*[$*]*$")
+_BOTH = pattern(
+    r"^\s*(?:[-,\u2013/&]|to|,? ?and)\s*$|(?<!\w)(?:and|then|but|while|whereas)\s*[$*]*$"
+)
 """Between two values that one sentence states side by side."""
 
 

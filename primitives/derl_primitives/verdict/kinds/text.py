@@ -19,7 +19,8 @@ _TITLES = pattern(
     r"|emperor|pope|prince|princess|senator)\.?\s+)+(?=\S)"
 )
 _CLASS = pattern(
-    r"(?<=\w) (?:rivers?|oceans?|deserts?|mountains?|mountain range|dynasty|theorem|peninsula|archipelago)$"
+    r"(?<=\w) (?:rivers?|oceans?|deserts?|mountains?|mountain range|dynasty|theorem|peninsula"
+    r"|archipelago)$"
 )
 """What kind of thing a name names: `the Amazon River` is the Amazon."""
 _MAKER = pattern(r",?\s+(?:by|von|par|por|di)\s+(?:[A-Z][\w.'-]*\s?){1,4}$")

@@ -7,7 +7,8 @@ from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.words import NO, YES
 
 _IDIOMS = pattern(
-    r"\b(?:no (?:idea|clue|answer|information|one|way to (?:tell|know|say)|doubt|question|problem|wonder|matter|more|less|longer)|without (?:a "
+    r"\bnot (?:sure|certain)\b|\b(?:no (?:idea|clue|answer|information|one|way to (?:tell|know"
+    r"|say)|doubt|question|problem|wonder|matter|more|less|longer)|without (?:a "
     r")?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin "
     r"duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
 )
