@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from derl_primitives.arrays import arrow
+
 LONGEST = 128
 LONGEST_PLAIN = 256
 LARGEST_COUNT = 32
@@ -105,7 +107,7 @@ def _refused_by_re2(pattern: str) -> str | None:
     import pyarrow.compute as pc
 
     try:
-        pc.match_substring_regex([""], pattern)
+        pc.match_substring_regex(arrow([""]), pattern)
     except ValueError as error:  # Arrow's, or a pattern that UTF-8 has not
         said = str(error).rpartition("expression: ")[2].splitlines()[0]
         return f"RE2 does not read it: {said}; see the syntax of RE2"

@@ -118,7 +118,7 @@ def count_matches(text: Texts, pattern: str) -> Floats:
 
     (text,) = per_row(text)
     array = arrow([t[:LONGEST_SCANNED] for t in text])
-    if _LEFT().search(pattern) or pc.match_substring_regex([""], pattern)[0].as_py():
+    if _LEFT().search(pattern) or pc.match_substring_regex(arrow([""]), pattern)[0].as_py():
         # Arrow counts in what is left after each match, where `^` and `\b` hold anew, and empty
         # matches by the byte. Its replacement does neither; each match adds one byte.
         longer = pc.replace_substring_regex(array, pattern, "\\0\x00")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import List, Optional, Text, Type
-from derl_runtime import conversations
+from derl_runtime import arrow, conversations
 from derl_runtime.cache import CACHE, Cache, digest
 from derl_runtime.faults import Fault, FaultLog, fault
 from derl_runtime.values import (
@@ -57,13 +57,13 @@ def _from_arrow(data: Any) -> Any:
         data = data.chunk(0) if data.num_chunks == 1 else data.combine_chunks()
     kind = data.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return data.to_numpy(zero_copy_only=False)
+        return arrow.plain(data)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         item = kind.value_type
         if not data.null_count and (pa.types.is_integer(item) or pa.types.is_floating(item)):
             # flatten, unlike values, knows of slices.
-            values = data.flatten().to_numpy(zero_copy_only=False)
-            offsets = data.offsets.to_numpy().astype(np.int64)
+            values = arrow.plain(data.flatten())
+            offsets = arrow.plain(data.offsets).astype(np.int64)
             return Ragged(values.astype(np.float64, copy=False), offsets - offsets[0])
     return data.to_pylist()
 

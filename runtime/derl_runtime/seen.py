@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_grammar.types import Bool, List, Number, Text, Type
+from derl_runtime import arrow
 from derl_runtime.reading import ColumnError
 
 _PLAIN = {bool, int, float}
@@ -114,9 +115,7 @@ class Seen:
             self.kinds.add(str)
             return []
         if str(kind) == "bool" or str(kind).startswith(("int", "uint", "float", "double")):
-            plain = values.drop_null().to_numpy(zero_copy_only=False)
-            if plain.dtype.kind in "biuf":
-                return self._array(plain)
+            return self._array(arrow.plain(values.drop_null()))
         if str(kind).startswith("list<") and hasattr(values, "flatten"):
             parts = values.chunks if hasattr(values, "chunks") else [values]
             self.kinds.add(list)
@@ -213,7 +212,7 @@ def _distinct(values: Any) -> tuple[NDArray[np.int64], list[Any]]:
         coded = chunk.dictionary_encode("encode")
         if hasattr(coded, "chunks"):
             coded = coded.chunk(0)
-        return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+        return arrow.plain(coded.indices).astype(np.int64), coded.dictionary.to_pylist()
     if hasattr(values, "to_pylist"):
         values = values.to_pylist()
     elif hasattr(values, "tolist"):

@@ -71,6 +71,19 @@ def test_a_counterexample_is_one_when_scored_again():
     assert again[1].tolist() == list(group.b)
 
 
+def test_lists_read_step_by_step_keep_one_length_in_a_counterexample():
+    columns = dict.fromkeys(("p", "q", "r"), "list[number[0, 100]]") | {"ok": "bool"}
+    a, b = (
+        derl_dsl.compile(f"mean((0.9 ** p + 0.9 ** q) / 2 * {base} ** r) + ok", columns=columns)
+        for base in (0.9, 0.99)
+    )
+    for seed in range(8):
+        found = diff(a, b, seed)
+        assert found.verdict == "different"
+        for row in found.group.rollouts:
+            assert len(row["p"]) == len(row["q"]) == len(row["r"])
+
+
 def test_no_wrong_same_on_random_programs():
     """What is called the same ranks alike in a hundred thousand random groups."""
     rng = random.Random(0)

@@ -170,7 +170,7 @@ def _print_agreement(console: Console, name: str, found: Agreement) -> None:
         others = found.disagreements
         listed = ", ".join(map(str, others[:_SHOWN_ROWS]))
         more = ", ..." if len(others) > _SHOWN_ROWS else ""
-        where = f" (row {listed}{more}, counted from 0)" if others else ""
+        where = f" (row {listed}{more}, counted from 0)" if len(others) else ""
         share = _exact_share(found.agreement)
         console.print(f"agreement with {name}: {share} of {found.rows:,} rows")
         console.print(f"disagreements: {len(others):,}{where}")

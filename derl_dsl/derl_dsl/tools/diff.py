@@ -275,15 +275,17 @@ def _smallest(pair: _Pair, group: Mapping[Key, Any], size: int) -> Group:
             if shows(_columns(fewer), size - 1):
                 rows, size, shrunk = fewer, size - 1, True
                 break
-    for leaf in pair.leaves:
-        options = [[v] * size for v in rows[leaf.key]]
-        if not leaf.is_list:
-            simple = (0.0, 1.0, leaf.lo) if leaf.values is None else leaf.values
-            options += [[v] * size for v in simple if leaf.lo <= v <= leaf.hi]
+    # Lists that are read step by step together keep one length.
+    bound = [leaf for leaf in pair.leaves if leaf.is_list and leaf.key in pair.together]
+    for leaves in (bound, *([leaf] for leaf in pair.leaves if leaf not in bound)):
+        options = [{leaf.key: [rows[leaf.key][k]] * size for leaf in leaves} for k in range(size)]
+        for leaf in leaves:
+            if not leaf.is_list:
+                simple = (0.0, 1.0, leaf.lo) if leaf.values is None else leaf.values
+                options += [{leaf.key: [v] * size} for v in simple if leaf.lo <= v <= leaf.hi]
         for option in options:
-            tried = {**rows, leaf.key: option}
-            if shows(_columns(tried), size):
-                rows = tried
+            if shows(_columns({**rows, **option}), size):
+                rows = {**rows, **option}
                 break
     for leaf, k in itertools.product(pair.leaves, range(size)):
         value = rows[leaf.key][k]

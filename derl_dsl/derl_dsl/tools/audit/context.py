@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from derl_dsl.tools.audit.statistics import Array, Misorder, Rows, directions, misorder
+from derl_dsl.tools.audit.statistics import Misorder, Rows, directions, misorder, rows_where
 from derl_dsl.tools.evaluate.evaluation import Component, Data, Evaluation, Question, evaluate
 from derl_dsl.tools.evaluate.infer import mentioned
 from derl_dsl.tools.evaluate.kept import Kept
@@ -47,23 +47,16 @@ class Context:
         return self.evaluation.codes
 
     @property
-    def outcome(self) -> Array | None:
+    def outcome(self) -> Kept | None:
         """The (B,) outcome, in [0, 1]."""
-        return self.evaluation.outcome
-
-    @property
-    def length(self) -> Array | None:
-        """The (B,) lengths of the completions; made anew each time."""
-        return None if self.lengths is None else self.lengths.whole()
+        return self.evaluation.right
 
     @cached_property
     def misorder(self) -> Misorder | None:
         """Pairs of right and wrong rows of a group; of all rows when there are no groups."""
         if self.outcome is None:
             return None
-        one = np.zeros(self.evaluation.rows, dtype=np.int64)
-        groups = one if self.groups is None else self.groups
-        return misorder(self.reward.values, self.outcome, groups, PAIRS)
+        return misorder(self.reward.kept, self.outcome, self.groups, PAIRS)
 
     @cached_property
     def directions(self) -> dict[str, float]:
@@ -86,8 +79,8 @@ def build_context(question: Question, data: Data) -> Context:
         rollouts.forget_keys(question.group)
     lengths = _Lengths(rollouts)
     evaluation = evaluate(question, rollouts, lengths.add, *lengths.names)
-    if evaluation.outcome is not None:
-        _in_unit_range(str(question.outcome), evaluation.outcome)
+    if evaluation.right is not None:
+        _in_unit_range(str(question.outcome), evaluation.right)
     return Context(evaluation, rollouts, lengths.found(), lengths.unit)
 
 
@@ -103,13 +96,11 @@ def likely_group(data: Data) -> str | None:
     return None
 
 
-def _in_unit_range(name: str, outcome: Array) -> None:
-    wrong = np.flatnonzero((outcome < 0) | (outcome > 1))
-    if len(wrong):
-        row = int(wrong[0])
+def _in_unit_range(name: str, outcome: Kept) -> None:
+    for row in rows_where(outcome, lambda some: (some < 0) | (some > 1))[:1]:
         raise ColumnError(
             f"the outcome {name!r} must be true or false, or a number from 0 to 1, "
-            f"but row {row} holds {outcome[row]:.6g}"
+            f"but row {row} holds {outcome.take(row):.6g}"
         )
 
 

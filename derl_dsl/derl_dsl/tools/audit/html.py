@@ -7,9 +7,10 @@ from html import escape
 from derl_dsl.tools.audit.findings import Finding
 from derl_dsl.tools.audit.plots import drawn, histogram, scatter
 from derl_dsl.tools.audit.run import Audit, Pair, Side
-from derl_dsl.tools.audit.statistics import relate
+from derl_dsl.tools.audit.statistics import Array, relate
 from derl_dsl.tools.audit.text import heading, tally
 from derl_dsl.tools.evaluate.evaluation import Component
+from derl_dsl.tools.evaluate.kept import Kept
 from derl_dsl.tools.pages.document import document
 from derl_dsl.tools.pages.excerpts import excerpt
 from derl_dsl.tools.pages.numbers import number, share, signed
@@ -89,6 +90,10 @@ def _components(audit: Audit) -> list[str]:
     return [f"<h2>Components</h2>{_legend(audit)}<div class=cards>{cards}</div>"]
 
 
+def _whole(column: Kept | None) -> Array | None:
+    return None if column is None else column.whole()
+
+
 def _legend(audit: Audit) -> str:
     if audit.context.outcome is None:
         return ""
@@ -102,13 +107,13 @@ def _card(audit: Audit, component: Component) -> str:
     if s.mean is not None:
         facts.append(f"mean {number(s.mean)}")
     if outcome is not None:
-        relation = relate(component.values, outcome)
+        relation = relate(component.kept, outcome)
         facts.append(f"rho with outcome {signed(relation.spearman)}")
     if s.zero_variance_groups is not None:
         facts.append(f"flat groups {share(s.zero_variance_groups)}")
     if s.not_applicable:
         facts.append(f"n/a {share(s.not_applicable)}")
-    plot = histogram(visible(component.name), component.values, outcome)
+    plot = histogram(visible(component.name), component.values, _whole(outcome))
     return (
         f"<figure><figcaption><b>{_text(component.name)}</b><br><small>{' · '.join(facts)}"
         f"</small></figcaption>{plot}</figure>"
@@ -117,16 +122,17 @@ def _card(audit: Audit, component: Component) -> str:
 
 def _length(audit: Audit) -> list[str]:
     context = audit.context
-    if context.length is None:
+    if context.lengths is None:
         return []
-    plot = scatter(context.length, context.reward.values, context.outcome, context.length_unit)
+    columns = (context.lengths.whole(), context.reward.values, _whole(context.outcome))
+    plot = scatter(*columns, context.length_unit)
     return [f"<h2>Reward over length</h2>{_legend_of_dots(audit)}<div class=scatter>{plot}</div>"]
 
 
 def _legend_of_dots(audit: Audit) -> str:
     context = audit.context
-    assert context.length is not None
-    both, shown = drawn(context.length, context.reward.values)
+    assert context.lengths is not None
+    both, shown = drawn(context.lengths.whole(), context.reward.values)
     told = "one dot a row"
     if len(shown) < len(both):
         told = f"{len(shown):,} of {len(both):,} rows, evenly picked: one dot each"

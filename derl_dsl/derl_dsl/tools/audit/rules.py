@@ -13,8 +13,9 @@ import numpy as np
 from derl_dsl.tools.audit import codes
 from derl_dsl.tools.audit.context import Context
 from derl_dsl.tools.audit.findings import Finding, Measure, Verdict, finding
-from derl_dsl.tools.audit.statistics import Rows, at_bound, outliers, relate
+from derl_dsl.tools.audit.statistics import Rows, at_bound, first_rows, outliers, relate, rows_where
 from derl_dsl.tools.evaluate import summary
+from derl_dsl.tools.evaluate.evaluation import Component
 from derl_dsl.tools.pages.numbers import number, share, signed
 
 FLAT_LOOK, FLAT_BAD = 0.5, 0.9
@@ -75,9 +76,8 @@ def flat_groups(context: Context) -> list[Finding]:
 def _flat_rows(context: Context) -> Rows:
     """The first row of each flat group."""
     assert context.groups is not None
-    # Groups are numbered as they first occur.
-    first = np.flatnonzero(np.diff(np.maximum.accumulate(context.groups), prepend=-1) > 0)
-    return first[summary.flat_groups(context.reward.values, context.groups)]
+    flat = summary.flat_groups(context.reward.kept, context.groups)
+    return first_rows(context.groups)[flat]
 
 
 def contrary_components(context: Context) -> list[Finding]:
@@ -86,7 +86,7 @@ def contrary_components(context: Context) -> list[Finding]:
         return []
     found = []
     for part in context.parts:
-        relation = relate(part.values, context.outcome)
+        relation = relate(part.kept, context.outcome)
         slope = context.directions.get(part.name, 0.0)
         r = relation.spearman
         if r is None or abs(r) <= relation.noise or abs(slope) < 0.01 or slope * r > 0:
@@ -109,7 +109,7 @@ def follows_outcome(context: Context) -> list[Finding]:
     """Whether the reward rises with the outcome."""
     if context.outcome is None:
         return []
-    relation = relate(context.reward.values, context.outcome)
+    relation = relate(context.reward.kept, context.outcome)
     r = relation.spearman
     if r is None:
         return []
@@ -127,11 +127,13 @@ def one_outcome(context: Context) -> list[Finding]:
     """Whether there are both right and wrong rows to compare."""
     if context.outcome is None:
         return []
-    known = context.outcome[~np.isnan(context.outcome)]
-    right = float((known > 0.5).mean()) if len(known) else 0.0
-    verdict: Verdict = "ok" if 0 < right < 1 else "look"
-    measure = Measure(right, share(right), None, "mixed")
-    message = f"{share(right)} of the {len(known):,} rows with an outcome are right"
+    known = right = 0
+    for some in summary.applicable(context.outcome):
+        known, right = known + len(some), right + int((some > 0.5).sum())
+    part = right / known if known else 0.0
+    verdict: Verdict = "ok" if 0 < part < 1 else "look"
+    measure = Measure(part, share(part), None, "mixed")
+    message = f"{share(part)} of the {known:,} rows with an outcome are right"
     return [finding(codes.ONE_OUTCOME, verdict, "outcome", measure, message)]
 
 
@@ -158,10 +160,11 @@ def saturated(context: Context) -> list[Finding]:
         s = part.summary
         if s.min is None or s.min == s.max:
             continue  # never varies: another rule's finding
-        bound, held, others = at_bound(part.values)
+        bound, held = at_bound(part.kept)
         most = max(most, held)
         if held > SATURATED:
             message = f"{part.name} is {number(bound)} in {share(held)} of the rows; the others:"
+            others = _off(part, bound)
             measure = Measure(held, share(held), SATURATED, f"<= {SATURATED:.0%}")
             found.append(finding(codes.SATURATED, "look", part.name, measure, message, others))
     if found or not context.parts:
@@ -171,16 +174,20 @@ def saturated(context: Context) -> list[Finding]:
     return [finding(codes.SATURATED, "ok", ALL, measure, message)]
 
 
+def _off(part: Component, bound: float) -> Rows:
+    return rows_where(part.kept, lambda some: (some != bound) & ~np.isnan(some))
+
+
 def outlying(context: Context) -> list[Finding]:
     """Components, and a reward, whose range a few rows make."""
     found = []
     for part in context.evaluation.components:
         if part.summary.min is None:
             continue
-        far = outliers(part.values, FAR, FEW)
+        far = outliers(part.kept, FAR, FEW)
         if far is None or len(far.rows) > max(1, OUTLIER_ROWS * part.summary.rows):
             continue
-        value = number(part.values[far.rows[0]])
+        value = number(float(part.kept.take(far.rows[0])))
         if far.distance is not None and far.distance > FAR:
             shown, limit, figure = f"{far.distance:.3g} MAD", f"<= {FAR:g} MAD", far.distance
         else:
@@ -197,7 +204,7 @@ def outlying(context: Context) -> list[Finding]:
 
 def not_applicable(context: Context) -> list[Finding]:
     """Rows that score nothing."""
-    rows = np.flatnonzero(np.isnan(context.reward.values))
+    rows = rows_where(context.reward.kept, np.isnan)
     lost = len(rows) / context.evaluation.rows
     verdict: Verdict = "bad" if lost > LOST_BAD else "look" if len(rows) else "ok"
     measure = Measure(lost, share(lost), LOST_BAD, f"<= {LOST_BAD:.0%}")
@@ -224,10 +231,10 @@ def faults(context: Context) -> list[Finding]:
 
 def length(context: Context) -> list[Finding]:
     """Whether the reward goes with length more than with the outcome."""
-    if context.outcome is None or context.length is None:
+    if context.outcome is None or context.lengths is None:
         return []
-    by_length = relate(context.reward.values, context.length)
-    by_outcome = relate(context.reward.values, context.outcome)
+    by_length = relate(context.reward.kept, context.lengths)
+    by_outcome = relate(context.reward.kept, context.outcome)
     if by_length.spearman is None or by_outcome.spearman is None:
         return []
     r, size = by_length.spearman, abs(by_length.spearman)

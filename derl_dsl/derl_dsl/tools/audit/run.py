@@ -124,7 +124,7 @@ def _component(context: Context, component: Component) -> dict[str, Any]:
         "kind": component.kind,
         **asdict(component.summary),
     }
-    for name, other in (("outcome", context.outcome), ("length", context.length)):
-        relation = None if other is None else relate(component.values, other)
+    for name, other in (("outcome", context.outcome), ("length", context.lengths)):
+        relation = None if other is None else relate(component.kept, other)
         record[f"with_{name}"] = None if relation is None else asdict(relation)
     return record

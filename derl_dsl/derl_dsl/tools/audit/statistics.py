@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.tools.evaluate.summary import Sliced, correlation
+from derl_dsl.tools.evaluate.summary import Sliced, applicable, correlation, counted, known
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -46,7 +49,7 @@ class Misorder:
     pairs: int
     above: int
     tied: int
-    rows: tuple[int, ...]
+    rows: Rows
     examples: tuple[tuple[int, int], ...]
 
 
@@ -62,81 +65,117 @@ class Outliers:
     stretch: float
 
 
-def ranks(values: Array) -> Array:
-    """Ranks from 0; equal values share the mean of theirs.
+def rows_where(column: Any, test: Callable[[Any], NDArray[np.bool_]]) -> Rows:
+    """The rows of a column, whole or kept small, whose values pass."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(column), _CHUNK):
+        found.append(start + np.flatnonzero(test(column[start : start + _CHUNK])))
+    return np.concatenate(found)
 
-    >>> ranks(np.array([5.0, 1.0, 5.0])).tolist()
-    [1.5, 0.0, 1.5]
+
+def first_rows(groups: Rows) -> Rows:
+    """The first row of each group; groups are numbered as they first occur.
+
+    >>> first_rows(np.array([0, 1, 0, 2])).tolist()
+    [0, 1, 3]
     """
-    ordered = np.sort(values)
-    first = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
-    distinct = ordered[first]
-    counts = np.diff(first, append=len(ordered))
-    del ordered
-    shared = first + (counts - 1) / 2
-    found = np.empty(len(values))
-    for start in range(0, len(values), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        found[part] = shared[np.searchsorted(distinct, values[part])]
-    return found
+    found, last = [np.zeros(0, dtype=np.int64)], -1
+    for start in range(0, len(groups), _CHUNK):
+        highest = np.maximum.accumulate(groups[start : start + _CHUNK])
+        found.append(start + np.flatnonzero(np.diff(np.maximum(highest, last), prepend=last) > 0))
+        last = max(last, int(highest[-1]))
+    return np.concatenate(found)
 
 
-def relate(x: Array, y: Array) -> Relation:
+class _Ranked:
+    """The ranks of the values of a column, from 0; equal values share the mean of theirs."""
+
+    def __init__(self, column: Sliced, distinct: Array, counts: Rows) -> None:
+        self.column, self.distinct = column, distinct
+        self.shared = np.cumsum(counts) - counts + (counts - 1) / 2
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def __getitem__(self, rows: slice, /) -> Array:
+        values = self.column[rows]
+        place = np.minimum(np.searchsorted(self.distinct, values), len(self.distinct) - 1)
+        return np.where(np.isnan(values), np.nan, self.shared[place])
+
+
+def relate(x: Sliced, y: Sliced) -> Relation:
     """Correlate two (B,) columns, NaN = not applicable.
 
     >>> r = relate(np.array([1.0, 2.0, 30.0, np.nan]), np.array([0.0, 1.0, 2.0, 3.0]))
     >>> r.n, round(r.spearman, 12)
     (3, 1.0)
     """
-    both = ~np.isnan(x) & ~np.isnan(y)
-    count = int(both.sum())
+    first = counted(some for _, _, some, _ in known(x, y))
+    count = int(first[1].sum())
     if count < 2:
         return Relation(count, None, None)
-    pearson = correlation(x, y)
-    x = ranks(x[both])
-    y = ranks(y[both])
-    return Relation(count, pearson, correlation(x, y))
+    second = counted(some for _, _, _, some in known(x, y))
+    spearman = correlation(_Ranked(x, *first), _Ranked(y, *second))
+    return Relation(count, correlation(x, y), spearman)
 
 
-def misorder(reward: Array, outcome: Array, groups: Rows, examples: int) -> Misorder:
+def misorder(reward: Sliced, outcome: Sliced, groups: Rows | None, examples: int) -> Misorder:
     """Count the pairs in which a wrong row outscores a right one; all (B,), NaN = left out.
 
-    >>> misorder(np.array([0.2, 0.9]), np.array([1.0, 0.0]), np.array([0, 0]), 5)
-    Misorder(pairs=1, above=1, tied=0, rows=(1,), examples=((0, 1),))
+    Without groups all rows are one.
+
+    >>> found = misorder(np.array([0.2, 0.9]), np.array([1.0, 0.0]), np.array([0, 0]), 5)
+    >>> found.pairs, found.above, found.tied, found.rows.tolist(), found.examples
+    (1, 1, 0, [1], ((0, 1),))
     """
-    known = ~np.isnan(reward) & ~np.isnan(outcome)
     counts = np.zeros(3, dtype=np.int64)
     above: list[tuple[Array, Rows]] = []
     widest: list[tuple[Array, Rows, Rows]] = []
-    for rows in _whole_groups(groups, known):
-        group, right = groups[rows] - groups[rows].min(), outcome[rows] > 0.5
-        counts += _counts(reward[rows], group, right)
-        above.append(_above(rows, reward[rows], group, right))
-        widest.append(_widest(rows, reward[rows], group, right, examples))
+    for rows in _whole_groups(groups, len(reward)):
+        paid, told = _taken(reward, rows), _taken(outcome, rows)
+        known = ~np.isnan(paid) & ~np.isnan(told)
+        if not known.any():
+            continue
+        rows, paid, right = rows[known], paid[known], told[known] > 0.5
+        group = np.zeros(len(rows), np.int64) if groups is None else groups[rows].astype(np.int64)
+        group -= group.min()
+        counts += _counts(paid, group, right)
+        above.append(_above(rows, paid, group, right))
+        widest.append(_widest(rows, paid, group, right, examples))
     if not above:
-        return Misorder(0, 0, 0, (), ())
+        return Misorder(0, 0, 0, np.zeros(0, np.int64), ())
     gaps, found = (np.concatenate(columns) for columns in zip(*above, strict=True))
     found = found[np.lexsort((found, -gaps))]
     wide, good, bad = (np.concatenate(columns) for columns in zip(*widest, strict=True))
     order = [i for i in np.argsort(-wide, kind="stable")[:examples] if wide[i] > 0]
     pairs = tuple((int(good[i]), int(bad[i])) for i in order)
     every, wrong, tied = (int(count) for count in counts)
-    return Misorder(every, wrong, tied, tuple(found.tolist()), pairs)
+    return Misorder(every, wrong, tied, found, pairs)
 
 
-def _whole_groups(groups: Rows, known: NDArray[np.bool_]) -> Iterator[Rows]:
-    """The known rows, some hundred thousand at a time, those of a group together."""
-    order = np.argsort(groups, kind="stable")
-    order = order[known[order]]
-    start = 0
-    while start < len(order):
-        end = min(start + _CHUNK, len(order))
-        last = groups[order[end - 1]]
-        while end < len(order) and groups[order[end]] == last:
-            step = order[end : end + _CHUNK]
-            end += int((groups[step] == last).sum())
-        yield np.sort(order[start:end])
-        start = end
+def _taken(column: Sliced, rows: Rows) -> Array:
+    """The values of rows in rising order: of the stretch that holds them."""
+    found: Array = column[int(rows[0]) : int(rows[-1]) + 1][rows - rows[0]]
+    return found
+
+
+def _whole_groups(groups: Rows | None, count: int) -> Iterator[Rows]:
+    """The rows, some hundred thousand at a time, those of a group together."""
+    if groups is None:
+        if count:
+            yield np.arange(count)
+        return
+    ends = np.cumsum(np.bincount(groups))
+    first = 0
+    while first < len(ends):
+        before = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + _CHUNK, side="right")))
+        yield rows_where(groups, partial(_between, first, last))
+        first = last
+
+
+def _between(first: int, last: int, groups: Rows) -> NDArray[np.bool_]:
+    return (groups >= first) & (groups < last)
 
 
 def _counts(reward: Array, group: Rows, right: NDArray[np.bool_]) -> list[int]:
@@ -179,41 +218,54 @@ def _widest(
     return reward[bad] - reward[good], rows[good], rows[bad]
 
 
-def at_bound(values: Array) -> tuple[float, float, Rows]:
-    """The end that most rows sit at, their share of the applicable rows, and the other rows."""
-    rows = np.flatnonzero(~np.isnan(values))
-    present = values[rows]
-    low, high = present.min(), present.max()
-    bound = low if (present == low).sum() >= (present == high).sum() else high
-    others = rows[present != bound]
-    return float(bound), 1 - len(others) / len(rows), others
+def at_bound(values: Sliced) -> tuple[float, float]:
+    """The end that most rows sit at, and their share of the applicable rows."""
+    distinct, counts = counted(applicable(values))
+    end = 0 if counts[0] >= counts[-1] else -1
+    return float(distinct[end]), float(counts[end] / counts.sum())
 
 
-def outliers(values: Array, distance: float, few: float) -> Outliers | None:
+def outliers(values: Sliced, distance: float, few: float) -> Outliers | None:
     """Rows beyond `distance` MAD of the median, or a share below `few` that doubles the range.
 
     None when there are none; a component of two values has no outliers.
     """
-    rows = np.flatnonzero(~np.isnan(values))
-    present = values[rows]
-    if len(np.unique(present[:1000])) <= 2 and len(np.unique(present)) <= 2:
+    distinct, counts = counted(applicable(values))
+    if len(distinct) <= 2:
         return None
     # Scaled to [-1, 1], so that differences do not overflow.
-    present = present / (np.abs(present).max() or 1.0)
-    off = np.abs(present - np.median(present))
-    spread = float(np.median(off))
-    far = off > distance * spread if spread > 0 else np.zeros(len(rows), dtype=bool)
+    scaled = distinct / (np.abs(distinct).max() or 1.0)
+    off = np.abs(scaled - _median(scaled, counts))
+    outwards = np.argsort(-off, kind="stable")
+    spread = _median(off[outwards[::-1]], counts[outwards[::-1]])
+    far = off > distance * spread if spread > 0 else np.zeros(len(off), dtype=bool)
     if not far.any():
-        # The rows farthest out, fewer than the share `few`.
-        count = int(np.ceil(few * len(rows))) - 1
-        far[np.argsort(-off, kind="stable")[:count]] = True
-        if not far.any() or _stretch(present, far) < 2:
+        # The values farthest out, of rows fewer than the share `few`.
+        most = int(np.ceil(few * counts.sum())) - 1
+        far[outwards[np.cumsum(counts[outwards]) <= most]] = True
+        if not far.any() or _stretch(scaled, far) < 2:
             return None
-        rest = present[~far]
-        far &= (present < rest.min()) | (present > rest.max())
-    found = rows[far][np.argsort(-off[far], kind="stable")]
-    most = float(off.max() / spread) if spread > 0 else None
-    return Outliers(found, most, _stretch(present, far))
+        rest = scaled[~far]
+        far &= (scaled < rest.min()) | (scaled > rest.max())
+    known = distinct[far]
+    found = rows_where(values, lambda some: np.isin(some, known))
+    where = np.searchsorted(distinct, _at(values, found))
+    reach = float(off.max() / spread) if spread > 0 else None
+    return Outliers(found[np.argsort(-off[where], kind="stable")], reach, _stretch(scaled, far))
+
+
+def _at(column: Sliced, rows: Rows) -> Array:
+    """The values of rows in rising order, some of the column at a time."""
+    cuts = np.searchsorted(rows, np.arange(0, len(column) + _CHUNK, _CHUNK))
+    parts = (rows[a:b] for a, b in itertools.pairwise(cuts))
+    return np.concatenate([np.zeros(0), *(_taken(column, part) for part in parts if len(part))])
+
+
+def _median(values: Array, counts: Rows) -> float:
+    """The median of ordered values that occur so often."""
+    ends = np.cumsum(counts)
+    middle = np.array([(ends[-1] - 1) // 2, ends[-1] // 2])
+    return float(values[np.searchsorted(ends, middle, side="right")].mean())
 
 
 def _stretch(values: Array, far: NDArray[np.bool_]) -> float:

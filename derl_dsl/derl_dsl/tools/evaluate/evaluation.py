@@ -74,11 +74,6 @@ class Evaluation:
         """The number of groups, None without a group column."""
         return None if self.codes is None else int(self.codes.max(initial=-1)) + 1
 
-    @property
-    def outcome(self) -> Array | None:
-        """The (B,) values of the outcome, None without one; made anew each time."""
-        return None if self.right is None else self.right.whole()
-
 
 def evaluate(question: Question, data: Data, see: See | None = None, *also: str) -> Evaluation:
     """Score the rows of `data` and summarise every component.
@@ -196,7 +191,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 def _agreed(found: Agreement) -> dict[str, Any]:
     """The agreement with the first of the rows that disagree, and how many they are."""
     rows = found.disagreements
-    shown = None if rows is None else rows[:_SHOWN_ROWS]
+    shown = None if rows is None else rows[:_SHOWN_ROWS].tolist()
     return {
         **asdict(found),
         "disagreements": shown,

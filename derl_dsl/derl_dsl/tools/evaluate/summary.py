@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,7 +56,7 @@ class Agreement:
 
     rows: int
     agreement: float | None
-    disagreements: tuple[int, ...] | None
+    disagreements: NDArray[np.int64] | None
     correlation: float | None
     ranking: float | None
 
@@ -85,7 +85,7 @@ def summarise(values: Sliced, groups: NDArray[np.int64] | None = None, bins: int
     0.25
     """
     count, first, low, high = 0, 0.0, np.inf, -np.inf
-    for present in _present(values):
+    for present in applicable(values):
         first = first if count else float(present[0])
         count += len(present)
         low, high = min(low, float(present.min())), max(high, float(present.max()))
@@ -95,15 +95,15 @@ def summarise(values: Sliced, groups: NDArray[np.int64] | None = None, bins: int
         empty = Histogram(0.0, 0.0, ())
         return Summary(len(values), missing, None, None, None, None, flat, empty)
     # Around the first value: equal values then have exactly no deviation.
-    middle = sum(float((present - first).sum()) for present in _present(values)) / count
+    middle = sum(float((present - first).sum()) for present in applicable(values)) / count
     mean = float(np.clip(first + middle, low, high))
-    square = sum(float(np.square(present - first - middle).sum()) for present in _present(values))
+    square = sum(float(np.square(present - first - middle).sum()) for present in applicable(values))
     std = float(np.sqrt(square / count))
     shape = _histogram(values, low, high, count, bins)
     return Summary(len(values), missing, mean, std, low, high, flat, shape)
 
 
-def _present(values: Sliced) -> Iterator[Array]:
+def applicable(values: Sliced) -> Iterator[Array]:
     """The applicable values, some at a time."""
     for start in range(0, len(values), _CHUNK):
         some = values[start : start + _CHUNK]
@@ -153,7 +153,7 @@ def _histogram(values: Sliced, low: float, high: float, count: int, bins: int) -
     if width == 0:
         return Histogram(low, high, (count,))
     counts = np.zeros(bins, dtype=np.int64)
-    for present in _present(values):
+    for present in applicable(values):
         place = (present / 2 - low / 2) / width * bins
         counts += np.bincount(np.minimum(place.astype(np.int64), bins - 1), minlength=bins)
     return Histogram(low, high, tuple(int(n) for n in counts))
@@ -163,23 +163,23 @@ def agree(reward: Sliced, outcome: Sliced) -> Agreement:
     """Compare (B,) rewards with (B,) outcomes, NaN = not applicable in either.
 
     >>> a = agree(np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
-    >>> a.disagreements, a.ranking
-    ((2,), 0.75)
+    >>> a.disagreements.tolist(), a.ranking
+    ([2], 0.75)
     """
     rows, binary, different = 0, True, [np.zeros(0, np.int64)]
-    for start, both, x, y in _known(reward, outcome):
+    for start, both, x, y in known(reward, outcome):
         rows += len(x)
         binary = binary and bool((((x == 0) | (x == 1)) & ((y == 0) | (y == 1))).all())
         if binary:
             different.append(start + np.flatnonzero(both)[x != y])
     share, others = None, None
     if rows and binary:
-        others = tuple(np.concatenate(different).tolist())
+        others = np.concatenate(different)
         share = 1 - len(others) / rows
     return Agreement(rows, share, others, correlation(reward, outcome), _ranking(reward, outcome))
 
 
-def _known(x: Sliced, y: Sliced) -> Iterator[tuple[int, NDArray[np.bool_], Array, Array]]:
+def known(x: Sliced, y: Sliced) -> Iterator[tuple[int, NDArray[np.bool_], Array, Array]]:
     """The rows where both apply, some at a time: where these begin, which apply, their values."""
     for start in range(0, len(x), _CHUNK):
         some, other = x[start : start + _CHUNK], y[start : start + _CHUNK]
@@ -191,7 +191,7 @@ def correlation(x: Sliced, y: Sliced) -> float | None:
     """Pearson's correlation over the rows where both apply; None when either is constant."""
     count, sums = 0, np.zeros(2)
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    for _, _, *pair in _known(x, y):
+    for _, _, *pair in known(x, y):
         if len(pair[0]):
             count += len(pair[0])
             low = np.minimum(low, [v.min() for v in pair])
@@ -200,10 +200,10 @@ def correlation(x: Sliced, y: Sliced) -> float | None:
         return None
     # Scaled to [-1, 1] first, so that squares neither overflow nor vanish.
     scale = np.maximum(np.abs(low), np.abs(high))
-    for _, _, *pair in _known(x, y):
+    for _, _, *pair in known(x, y):
         sums += [float((v / s).sum()) for v, s in zip(pair, scale, strict=True)]
     products = np.zeros(3)
-    for _, _, *pair in _known(x, y):
+    for _, _, *pair in known(x, y):
         a, b = (v / s - m for v, s, m in zip(pair, scale, sums / count, strict=True))
         products += [float((a * b).sum()), float((a * a).sum()), float((b * b).sum())]
     size = float(np.sqrt(products[1]) * np.sqrt(products[2]))
@@ -212,26 +212,42 @@ def correlation(x: Sliced, y: Sliced) -> float | None:
 
 def _ranking(x: Sliced, outcome: Sliced) -> float | None:
     """The Mann-Whitney share: pairs that are in order, ties half."""
-    rights = wrongs = 0
-    for _, _, _, told in _known(x, outcome):
-        rights += int((told > 0.5).sum())
-        wrongs += int((~(told > 0.5)).sum())
+    good, bad = (
+        counted(some[(told > 0.5) == right] for _, _, some, told in known(x, outcome))
+        for right in (True, False)
+    )
+    rights, wrongs = (int(counts.sum()) for _, counts in (good, bad))
     if not rights or not wrongs:
         return None
-    # Filled in place: with millions of rows there is no room for each value twice.
-    good, bad = np.empty(rights), np.empty(wrongs)
-    rights = wrongs = 0
-    for _, _, some, told in _known(x, outcome):
-        right = told > 0.5
-        for into, start, part in ((good, rights, some[right]), (bad, wrongs, some[~right])):
-            into[start : start + len(part)] = part
-        rights += int(right.sum())
-        wrongs += int((~right).sum())
-    good.sort()
-    bad.sort()
-    found = 0
-    for start in range(0, len(good), _CHUNK):
-        some = good[start : start + _CHUNK]
-        found += int(np.searchsorted(bad, some, side="left").sum())
-        found += int(np.searchsorted(bad, some, side="right").sum())
-    return found / (2 * len(good) * len(bad))
+    below = np.append(0, np.cumsum(bad[1]))
+    found = sum(
+        int(below[np.searchsorted(bad[0], good[0], side)] @ good[1]) for side in ("left", "right")
+    )
+    return found / (2 * rights * wrongs)
+
+
+def counted(parts: Iterable[Array]) -> tuple[Array, NDArray[np.int64]]:
+    """The distinct values of all parts in their order, and how often each occurs.
+
+    >>> [found.tolist() for found in counted([np.array([2.0, 1.0]), np.array([2.0])])]
+    [[1.0, 2.0], [1, 2]]
+    """
+    found: list[tuple[Array, NDArray[np.int64]]] = []
+    waiting = 0
+    for part in parts:
+        found.append(np.unique(part, return_counts=True))
+        waiting += len(found[-1][0])
+        if waiting > _CHUNK + 2 * len(found[0][0]):
+            found = [_merged(found)]
+            waiting = len(found[0][0])
+    return _merged(found)
+
+
+def _merged(found: Sequence[tuple[Array, NDArray[np.int64]]]) -> tuple[Array, NDArray[np.int64]]:
+    if not found:
+        return np.zeros(0), np.zeros(0, np.int64)
+    values, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    order = np.argsort(values, kind="stable")
+    values, counts = values[order], counts[order]
+    first = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
+    return values[first], np.add.reduceat(counts, first) if len(first) else counts
