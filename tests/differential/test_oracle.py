@@ -145,20 +145,20 @@ def test_backends_agree_with_the_documents(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("exact_torch")
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 150))
 def test_every_backend_agrees_with_the_documents_on_fifty_thousand_programs(seed: int) -> None:
-    found, _ = differing(5_000, seed, EVERY, 20)
+    found, _ = differing(1_000, seed, EVERY, 20)
     assert found == []
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the proof is of float64")
-@pytest.mark.parametrize("seed", [200, 201])
+@pytest.mark.parametrize("seed", range(200, 210))
 @pytest.mark.parametrize(("backends", "size", "dtype"), OTHERS)
 def test_programs_alone_and_float32_agree_with_the_documents_on_twenty_thousand(
     backends: tuple[str, ...], size: int, dtype: str, seed: int
 ) -> None:
-    found, _ = differing(5_000, seed, backends, size, dtype)
+    found, _ = differing(1_000, seed, backends, size, dtype)
     assert found == []
 
 

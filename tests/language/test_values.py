@@ -73,6 +73,38 @@ def test_what_is_only_logged_cannot_touch_the_reward(backend: str) -> None:
     np.testing.assert_array_equal(found, [NAN, 40.5])
 
 
+@everywhere
+def test_what_is_written_is_read_also_where_it_is_never_asked_for(backend: str) -> None:
+    nan = pytest.approx(NAN, nan_ok=True)
+    data = {"a": [0.5, 0.25], "b": [0.5, 77.0], "om": [True, None], "o": [None, None]}
+    lists = {"a": [0.5, 0.25], "om": [True, None], "xs": [[1], [1]], "ys": [[1], [1, 2]]}
+    for always in ("a", "group_rank(a, where=om)"):
+        for default in ("b", "a + b", "(a if b > 0 else skip)", "(skip if b > 2 else a)",
+                        "group_mean(a, where=b > 0)", "default(o, a if b > 0 else skip)"):  # fmt: skip
+            text = f"default({always}, {default})"
+            assert scored(text, backend, 2, **data) == [0.5, nan], text
+        text = f"default({always}, skip if any(xs > ys) else a)"
+        assert scored(text, backend, 2, **lists) == [0.5, nan], text
+    # The row leaves its group too.
+    ranked = "group_rank(default(a, skip if b > 2 else a))"
+    assert scored(ranked, backend, 3, a=[0, 0.5, 1], b=[0, 77, 1]) == [0, nan, 1]
+
+
+@everywhere
+def test_a_text_that_is_written_is_read_also_where_it_is_never_asked_for(backend: str) -> None:
+    rows = {"t": ["one two", "one"], "u": ["x", None], "v": [None, "y"]}
+    for text, found in (
+        ("words(default(t, u))", [2, NAN]),
+        ("words(t if True else u)", [2, NAN]),
+        ("words(default(t, 'none'))", [2, 1]),
+        ("words(default(t, v))", [2, 1]),
+        ("words(default(v, t))", [2, 1]),
+    ):
+        reward = derl_dsl.compile(text, columns={"t": "text", "u": "text", "v": "text?"},
+                                  backend=backend)  # fmt: skip
+        np.testing.assert_array_equal(reward.score(rows).values, found)
+
+
 def test_columns_that_only_parts_read_may_lack() -> None:
     reward = derl_dsl.compile("_log = b\nreward = a", columns=COLUMNS)
     assert derl_dsl.score_many([reward], {"a": [0.5]}).tolist() == [[0.5]]

@@ -225,27 +225,27 @@ class Calls:
             return BROKEN
         if kind == "bool":  # a condition stays one
             args = [v.node for v in below if v.node is not None]
-        applies = value.valid
+        always, applies, asked = value.valid is None, value.valid, default.valid
         if applies is None:
-            if not self.graph.inputs([args[1]]):
+            written = [args[1], *([] if asked is None else [asked])]
+            if not self.graph.inputs(written):
                 return Value(kind, args[0], many=value.many)
             # What is written is read: a fault of the default's inputs is one here too.
             applies = self.graph.truth(True, node.place)
-        chosen = (applies, args[0], args[1])
-        found = self.at.operation(kind, "select", chosen, node.place, [default])
-        if value.valid is None or default.valid is None or found.node is None:
-            return found._replace(valid=None)
         # Where the value applies, a default that does not is not asked for.
-        either = self.graph.add("or", (value.valid, default.valid), node.place)
-        return found._replace(valid=either)
+        either = None if asked is None else self.graph.add("or", (applies, asked), node.place)
+        test = either if always and either is not None else applies
+        chosen = (test, args[0], args[1])
+        found = self.at.operation(kind, "select", chosen, node.place, [default])
+        return found._replace(valid=None if always else either)
 
     def _default_text(self, values: list[Value], place: Place) -> Value:
         value, default = values
-        if value.valid is None:
-            return value
         assert value.source is not None
         assert default.source is not None
-        of = filled(default.valid is not None)
+        if value.valid is None and isinstance(default.source, Literal):
+            return value
+        of = filled(value.valid is not None and default.valid is not None)
         return self.at.input(Apply(of, (value.source, default.source)), place)
 
     def _param(self, node: n.Call, below: list[Value]) -> Value:

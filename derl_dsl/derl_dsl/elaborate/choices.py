@@ -14,7 +14,6 @@ from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.convert import Converter
 from derl_dsl.elaborate.values import BROKEN, SKIP, Choice, Value
 from derl_grammar.nodes import Place
-from derl_runtime.sources import Literal
 
 _MOST_CASES = 16
 
@@ -83,8 +82,6 @@ class Chooser(Converter):
             )
             self.report.add(codes.BRANCHES, place, message, "choose between what is made of them")
             return BROKEN
-        if isinstance(test.source, Literal):
-            return then if test.source.value else other
         return Value("text", many=many, choice=Choice(test, then, other))
 
     def _either(self, condition: int, then: Value, other: Value, place: Place) -> int:
