@@ -29,11 +29,6 @@ c_exp, c_log, c_tanh, c_cos = (libm(name, 1) for name in ("exp", "log", "tanh", 
 c_pow, c_fmod = libm("pow", 2), libm("fmod", 2)
 
 
-def div(x: Any, y: Any) -> Any:
-    """x / y; NaN where y is 0."""
-    return real(NAN) if y == 0 else x / y
-
-
 def mod(x: Any, y: Any) -> Any:
     """Python's remainder, with the sign of y; NaN where y is 0."""
     if y == 0:
@@ -49,32 +44,10 @@ def power(x: Any, y: Any) -> Any:
     return real(NAN) if x == 0 and y < 0 else real(c_pow(x, y))
 
 
-def minimum(x: Any, y: Any) -> Any:
-    """The smaller one; NaN if either is."""
-    return x if x < y or x != x else y
-
-
-def maximum(x: Any, y: Any) -> Any:
-    """The larger one; NaN if either is."""
-    return x if y < x or x != x else y
-
-
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), computed in float64."""
     shrunk = c_exp(-abs(np.float64(x)))
     return real((1.0 if x >= 0 else shrunk) / (1.0 + shrunk))
-
-
-def sign(x: Any) -> Any:
-    """-1, 0 or 1; NaN of NaN."""
-    if x != x:
-        return x
-    return real(1.0) if x > 0 else real(-1.0) if x < 0 else real(0.0)
-
-
-def guard(x: Any, default: Any) -> Any:
-    """x where it is finite, else the default."""
-    return x if abs(x) < math.inf else default
 
 
 def held(x: float, lo: float, hi: float) -> float:

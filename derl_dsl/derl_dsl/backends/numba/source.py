@@ -14,20 +14,20 @@ from collections.abc import Callable, Sequence
 
 from derl_dsl.backends.numba import helpers
 from derl_dsl.backends.plan import Plan, Walk
+from derl_dsl.graph import scalars
 from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.graph.ops import GROUP, SLICES
 
-# Operations on single numbers as expressions; a name before a bracket is a helper.
+# Operations on single numbers as expressions; a name before a bracket is a helper. The rest are
+# the functions of `graph/scalars.py`, word for word, computed in float64.
 OPS = {
     "neg": "-{0}", "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}",
-    "div": "div({0}, {1})", "mod": "mod({0}, {1})", "pow": "power({0}, {1})",
-    "min": "minimum({0}, {1})", "max": "maximum({0}, {1})", "abs": "abs({0})",
+    "mod": "mod({0}, {1})", "pow": "power({0}, {1})", "abs": "abs({0})",
     "exp": "real(c_exp({0}))", "log": "real(c_log({0}))", "sqrt": "np.sqrt({0})",
     "tanh": "real(c_tanh({0}))", "sigmoid": "sigmoid({0})", "cos": "real(c_cos({0}))",
-    "floor": "np.floor({0})", "round": "np.rint({0})", "sign": "sign({0})",
-    "guard": "guard({0}, {1})", "lt": "{0} < {1}", "le": "{0} <= {1}", "eq": "{0} == {1}",
-    "ne": "{0} != {1}", "and": "{0} and {1}", "or": "{0} or {1}", "not": "not {0}",
-    "num": "real({0})", "select": "{1} if {0} else {2}",
+    "floor": "np.floor({0})", "round": "np.rint({0})", "lt": "{0} < {1}", "le": "{0} <= {1}",
+    "eq": "{0} == {1}", "ne": "{0} != {1}", "and": "{0} and {1}", "or": "{0} or {1}",
+    "not": "not {0}", "num": "real({0})", "select": "{1} if {0} else {2}",
 }  # fmt: skip
 # Reductions: the state before, how a step `x` changes it (`first`: it is the first one), the end.
 # {0}, {1}, {2} are the state, {n} is how many steps there are.
@@ -107,14 +107,15 @@ class Source:
         for name in sorted(self.used):
             need(name)
         lines = ["import ctypes", "import math", "", "import numpy as np", "from numba import njit",
-                 "", f"real, NAN = np.{self.dtype}, np.float64(math.nan)", ""]  # fmt: skip
+                 "", f"real, NAN, INF = np.{self.dtype}, np.float64(math.nan), math.inf", ""]  # fmt: skip
         functions = [name for name in order if name.startswith("c_")]
         if functions:
             lines += [_plain(helpers.libm)]
             lines += [f"{n} = libm({n[2:]!r}, {_TAKES.get(n, 1)})" for n in functions]
         for name in order:
             if name not in functions:
-                lines += ["", "@njit(error_model='numpy')", _plain(getattr(helpers, name))]
+                function = getattr(helpers, name, None) or getattr(scalars, name)
+                lines += ["", "@njit(error_model='numpy')", _plain(function)]
         return [*lines, ""]
 
     def _here(self, start: str, stop: str) -> None:
@@ -160,9 +161,15 @@ class Source:
         self.names[i] = f"v{i}"
 
     def _apply(self, i: int, args: list[str]) -> str:
-        form = OPS[self.graph.nodes[i].op]
-        self._use(form)
-        return form.format(*args)
+        op = self.graph.nodes[i].op
+        if op in OPS:
+            self._use(OPS[op])
+            return OPS[op].format(*args)
+        name = scalars.OPS[op].__name__
+        self.used.add(name)
+        if self.dtype == "float64":
+            return f"{name}({', '.join(args)})"
+        return f"real({name}({', '.join(f'np.float64({a})' for a in args)}))"
 
     def _use(self, form: str) -> None:
         for part in form.replace("real(", "").replace("np.", "").split("(")[:-1]:
