@@ -3,9 +3,9 @@
     python -m benchmarks.hostile_rows [NAME …]
 
 A row of the table is a primitive, or an engine for untrusted ones, with one kind of hostile row:
-the batch's deadline, what it took, how long others had the processors (which is added to
-the deadline), how many of the innocent rows have another value than alone, and how many hostile ones
-have not failed. The machine's load stands above it; no part of `make bench`.
+the batch's deadline, what it took, how long others had the processors meanwhile (this is added to
+the deadline), how many of the innocent rows have another value than alone, and how many hostile
+ones have not failed. The machine's load stands above it; no part of `make bench`.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _equality(name: str) -> Callable[[], Iterator[Found]]:
         from derl_primitives.verification.pool import Limits, shared
 
         primitive = _named(name)
-        honest = r"so \boxed{\frac{1}{%d}}"
+        honest = r"so \boxed{\{%d, 1\}}"  # which math-verify is asked about
         for hostile, text in _FORMULAS.items():
             # Texts that differ: what was judged once is known.
             rows = [
@@ -188,14 +188,14 @@ def _equality(name: str) -> Callable[[], Iterator[Found]]:
                 else honest % (k + 2)
                 for k in range(ROWS)
             ]  # fmt: skip
-            golds = [f"1/{k + 2}" for k in range(ROWS)]
+            golds = [rf"\{{1, {k + 2}\}}" for k in range(ROWS)]
             shared().forget()
             with Took() as took:
                 values = np.asarray(primitive(rows, golds), dtype=np.float64)
             wrong = sum(not _hostile(k) and values[k] != 1 for k in range(ROWS))
             passed = sum(_hostile(k) and values[k] == 1 for k in range(ROWS))
-            asked, limits = sum(map(_hostile, range(ROWS))), Limits()
-            yield Found(name, hostile, limits.call + limits.request * asked, took, wrong, passed)
+            limits = Limits()
+            yield Found(name, hostile, limits.call + limits.request * ROWS, took, wrong, passed)
 
     return run
 

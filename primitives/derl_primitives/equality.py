@@ -107,14 +107,7 @@ def with_asked(
     lost = {row: reply for row, reply in replies.items() if isinstance(reply, Failure)}
     if not lost:
         return bools(map(bool, (replies.get(k, v) for k, v in enumerate(verdicts))), len(verdicts))
-    golds = {unknown[row][0] for row, reply in lost.items() if reply.asked}
-    alone = shared().verdicts([(gold, "0", True) for gold in golds])
-    unfit = {gold for gold, reply in zip(golds, alone, strict=True) if isinstance(reply, Failure)}
-    caused = {
-        row: (reply.kind, reply.message)
-        for row, reply in lost.items()
-        if reply.asked and unknown[row][0] not in unfit
-    }
+    caused = {row: (reply.kind, reply.message) for row, reply in lost.items() if reply.asked}
     failed = {row: (r.kind, r.message) for row, r in lost.items() if row not in caused}
     values = [0.0 if k in lost else float(bool(replies.get(k, v))) for k, v in enumerate(verdicts)]
     return with_failures(values, failed, caused)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from derl_runtime.deadline import BUSY
 from derl_runtime.sandbox import Failure, Sandbox
 from derl_runtime.sandbox.programs import ProgramLimits
-from derl_runtime.sandbox.rounds import BUSY
 from tests.hostile.conftest import outcomes_as_plain_user
 from tests.hostile.programs import FORGED, HONEST, SCRIPTS
 from tests.hostile.running import SHORT, submissions

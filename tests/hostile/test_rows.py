@@ -10,8 +10,8 @@ import pytest
 
 import derl_dsl
 from derl_dsl.elaborate.custom import PrimitiveError
+from derl_runtime.deadline import BUSY
 from derl_runtime.sandbox import Sandbox, SandboxLimits
-from derl_runtime.sandbox.rounds import BUSY
 from tests.hostile.running import raw_zygote
 
 ENGINES = ("restricted", "monty")

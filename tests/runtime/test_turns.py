@@ -10,7 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from derl_runtime.sandbox import rounds, turns
+from derl_runtime import deadline
+from derl_runtime.deadline import BUSY
+from derl_runtime.sandbox import turns
 
 _SPINS = "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()\n"
 
@@ -57,16 +59,13 @@ def test_processors_are_idle_at_most_all_the_time():
         (5.0, 8.0, 0.0),  # its jobs waited for one another
         (5.0, 4.0, 1.0),  # others had half of the processors for two seconds
         (0.5, 4.0, 0.5),  # they had them while its jobs slept
-        (1e9, -1e9, rounds.BUSY * 1.0),
+        (1e9, -1e9, BUSY * 1.0),
     ],
 )
 def test_a_deadline_is_put_off_by_what_others_took(monkeypatch, waited, used, put_off):
-    told = {"waited": 0.0, "used": 0.0, "now": 100.0}
-    monkeypatch.setattr(rounds, "_waited", lambda _: told["waited"])
-    monkeypatch.setattr(rounds, "_used", lambda *_: told["used"])
-    monkeypatch.setattr(rounds, "at_once", lambda: 4)
-    monkeypatch.setattr(rounds, "time", SimpleNamespace(monotonic=lambda: told["now"]))
-    batch = rounds.Rounds(None, [], 1, 4)
-    batch.start, batch.end = 100.0, 101.0
-    told.update(waited=waited, used=used, now=102.0)
-    assert batch._left() == put_off - 1
+    told = {"used": 0.0, "now": 100.0}
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: told["now"]))
+    ends = deadline.Deadline(1.0, 4, lambda: told["used"], lambda: waited)
+    assert ends.left() == 1.0
+    told.update(used=used, now=102.0)
+    assert ends.left() == put_off - 1

@@ -18,8 +18,8 @@ from derl_dsl.cli import app as cli
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_dsl.tools.lsp.document import Document
 from derl_grammar.types import Bool, Number, Optional
+from derl_runtime.deadline import BUSY
 from derl_runtime.sandbox.by_row import chunks
-from derl_runtime.sandbox.rounds import BUSY
 from derl_runtime.sandbox_settings import SandboxSettings
 from derl_runtime.untrusted import PrimitiveFailed, Untrusted
 

@@ -7,6 +7,7 @@ when they are first needed, by a fixed command, never by forking a process that 
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import selectors
 import threading
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from derl_primitives.extras import MATH
-from derl_primitives.verification.process import Broken, Process
+from derl_primitives.verification.process import Broken, Process, used
+from derl_runtime.deadline import Deadline
 
 Request = tuple[str, str, bool]
 
@@ -26,7 +28,7 @@ class Limits:
     """Seconds for one verdict, for starting a worker, for a call and each of its requests; bytes.
 
     A verdict first has `quick` seconds of a worker's time. One that is late waits until all others
-    had their turn, and then has `deadline`.
+    had their turn, and then has up to `deadline`: its share of what is left of the call.
     """
 
     deadline: float = 2.0
@@ -43,7 +45,8 @@ class Limits:
 class Failure:
     """Why there is no verdict: a class of fault (timeout, crash) and words.
 
-    `asked` says that a worker was at it: the texts themselves are why. Else nobody could judge.
+    `asked` says that a worker was at it and that its gold answer alone is judged: the given text is
+    why. Else nobody could judge.
     """
 
     kind: str
@@ -117,6 +120,10 @@ class Verifier:
         if len(self._known) > self.limits.kept:
             self._known.popitem(last=False)
 
+    def known(self, request: Request) -> bool | Failure | None:
+        """What was kept of a request."""
+        return self._known.get(request)
+
     def processes(self, needed: int) -> list[Process]:
         """At least `needed` workers, as far as the limit goes."""
         self._disown()
@@ -146,21 +153,30 @@ _PER_WORKER = 64
 """Open requests that are worth starting one more worker for."""
 
 
+def _gold_alone(request: Request) -> Request:
+    """Asks whether a gold answer can be judged at all."""
+    return request[0], "0", True
+
+
 class _Run:
-    """One call: hands the requests to the workers and watches the clock."""
+    """One call: hands the requests to the workers and watches the clock.
+
+    Where a request fails, its gold answer alone is asked for beside the others, within the same
+    deadline: it says whether the given text is why.
+    """
 
     def __init__(self, verifier: Verifier, requests: list[Request]) -> None:
         self.verifier = verifier
-        self.requests = requests
+        self.requests = list(requests)
+        self.wanted = len(requests)
+        self.numbers = {request: number for number, request in enumerate(requests)}
         self.found: list[bool | Failure | None] = [None] * len(requests)
         self.waiting = deque(range(len(requests)))
-        limits = verifier.limits
-        # Seconds of each turn; the turn of those that were late; who waits for the next one alone.
-        self.turns = (min(limits.quick, limits.deadline), limits.deadline)
-        self.turn: dict[int, int] = {}
-        self.late: list[deque[int]] = [deque() for _ in self.turns]
+        # Those that were late and wait for their second turn, each alone with a worker.
+        self.late: deque[int] = deque()
+        self.tried: set[int] = set()  # all that were late
         self.left = len(requests)
-        self.end = self.seconds = 0.0
+        self.over: set[int] = set()  # those that had all the time there is, or ended a worker
 
     def run(self) -> list[bool | Failure]:
         with selectors.DefaultSelector() as selector:
@@ -171,11 +187,12 @@ class _Run:
                 return [Failure("crash", f"math-verify: {error}", asked=False)] * self.left
             limits = self.verifier.limits
             self.seconds = limits.call + limits.request * len(self.requests)
-            self.end = time.monotonic() + self.seconds
+            wanted = min(len(workers), os.cpu_count() or 1)
+            self.deadline = Deadline(self.seconds, wanted, lambda: used(self.verifier.processes(0)))
             for process in workers:
                 selector.register(process.output, selectors.EVENT_READ, process)
             try:
-                while self.left and time.monotonic() < self.end:
+                while self.left and self.deadline.left() > 0:
                     self._hand_out()
                     self._wait()
             finally:  # whatever ended it: no reply may reach another call
@@ -183,10 +200,36 @@ class _Run:
                     if process.asked:
                         self.verifier.discard(process)
         words = f"math-verify: {self.seconds:g} s are over"
-        for number in range(len(self.requests)) if self.left else ():
-            if self.found[number] is None:
-                self._settle(number, Failure("timeout", words, asked=number in self.turn))
-        return [v for v in self.found if v is not None]
+        for number, outcome in enumerate(self.found):
+            if outcome is None:
+                self._settle(number, Failure("timeout", words, asked=number in self.tried))
+        return [self._judged(number) for number in range(len(self.requests))][: self.wanted]
+
+    def _judged(self, number: int) -> bool | Failure:
+        """What came of a request; of one that failed whether the given text is why."""
+        outcome, request = self.found[number], self.requests[number]
+        assert outcome is not None
+        if not isinstance(outcome, Failure):
+            return outcome
+        gold = _gold_alone(request)
+        alone = self.found[self.numbers[gold]] if gold in self.numbers else None
+        if alone is None:
+            alone = self.verifier.known(gold)
+        outcome = replace(outcome, asked=outcome.asked and isinstance(alone, bool))
+        if number in self.over:
+            self.verifier.keep(request, outcome)
+        return outcome
+
+    def _ask_gold(self, number: int) -> None:
+        """Have the gold answer of a request that is late, or failed, judged alone."""
+        gold = _gold_alone(self.requests[number])
+        if gold in self.numbers or self.verifier.known(gold) is not None:
+            return
+        self.numbers[gold] = len(self.requests)
+        self.waiting.append(len(self.requests))
+        self.requests.append(gold)
+        self.found.append(None)
+        self.left += 1
 
     def _active(self) -> list[Process]:
         return [key.data for key in self.selector.get_map().values()]
@@ -197,12 +240,8 @@ class _Run:
                 while self.waiting and process.has_room() and not self._slow(process):
                     number = self.waiting.popleft()
                     process.ask(number, self.requests[number])
-                if (
-                    process.ready
-                    and not process.asked
-                    and (late := next(filter(None, self.late), None))
-                ):
-                    number = late.popleft()
+                if process.ready and not process.asked and self.late:
+                    number = self.late.popleft()
                     process.ask(number, self.requests[number])
                 if process.unsent:
                     process.write()
@@ -211,12 +250,12 @@ class _Run:
 
     def _slow(self, process: Process) -> bool:
         """Whether a worker is at a request that was late before."""
-        return bool(process.asked) and process.asked[0][0] in self.turn
+        return bool(process.asked) and process.asked[0][0] in self.tried
 
     def _wait(self) -> None:
         now = time.monotonic()
         ends = {p.output: self._deadline(p) for p in self._active()}
-        timeout = max(0.0, min([self.end, *ends.values()]) - now)
+        timeout = max(0.0, min([self.deadline.end, *ends.values()]) - now)
         if any(p.unsent for p in self._active()):
             timeout = min(timeout, 0.005)
         for key, _ in self.selector.select(timeout):
@@ -224,23 +263,29 @@ class _Run:
         now = time.monotonic()
         for process in self._active():
             if now >= self._deadline(process) and self._busy(process):
-                limits = self.verifier.limits
+                seconds = self._seconds(process) if process.asked else 0.0
                 words = (
-                    f"no verdict after {limits.deadline:g} s" if process.ready
-                    else f"the worker did not start within {limits.start:g} s"
+                    f"no verdict after {seconds:.2g} s" if process.ready
+                    else f"the worker did not start within {self.verifier.limits.start:g} s"
                 )  # fmt: skip
-                self._failed(process, "timeout", words)
+                self._failed(process, "timeout", words, given=seconds)
 
     def _deadline(self, process: Process) -> float:
         limits = self.verifier.limits
         if not process.ready:
             return process.since + limits.start
         if not process.asked:
-            return self.end
+            return self.deadline.end
         return process.since + self._seconds(process) + process.waited
 
     def _seconds(self, process: Process) -> float:
-        return self.turns[self.turn.get(process.asked[0][0], 0)]
+        """How long a turn is; those that were late share what is left of the call."""
+        limits = self.verifier.limits
+        quick = min(limits.quick, limits.deadline)
+        if process.asked[0][0] not in self.tried:
+            return quick
+        share = (self.deadline.end - process.since) * len(self._active()) / (1 + len(self.late))
+        return min(limits.deadline, max(quick, share))
 
     def _busy(self, process: Process) -> bool:
         """Whether a late worker had its time; on a machine that is busy elsewhere it has not."""
@@ -271,8 +316,11 @@ class _Run:
         if isinstance(outcome, Failure):
             self.verifier.counts[outcome.kind] += 1
 
-    def _failed(self, process: Process, kind: str, words: str) -> None:
-        """The request that a worker was at has failed; the others go to another worker."""
+    def _failed(self, process: Process, kind: str, words: str, given: float = math.inf) -> None:
+        """The request that a worker was at has failed; the others go to another worker.
+
+        `given` is the seconds that it had.
+        """
         failure = Failure(kind, f"math-verify: {words}")
         self.selector.unregister(process.output)
         numbers = [number for number, _ in process.asked]
@@ -281,15 +329,16 @@ class _Run:
             if not self._active():
                 self._fail_all(failure)
             return
-        turn = self.turn.get(numbers[0], 0) + 1 if numbers else 0
-        if numbers and kind == "timeout" and turn < len(self.turns):
-            self.turn[numbers[0]] = turn
-            self.late[turn].append(numbers[0])
+        if numbers:
+            self._ask_gold(numbers[0])
             self.waiting.extendleft(reversed(numbers[1:]))
-        elif numbers:
-            self._settle(numbers[0], failure)
-            self.verifier.keep(self.requests[numbers[0]], failure)
-            self.waiting.extendleft(reversed(numbers[1:]))
+            if kind == "timeout" and numbers[0] not in self.tried:
+                self.tried.add(numbers[0])
+                self.late.append(numbers[0])
+            else:
+                if given >= self.verifier.limits.deadline:
+                    self.over.add(numbers[0])
+                self._settle(numbers[0], failure)
         if self.left:
             try:
                 fresh = self.verifier.replace(process)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -193,6 +194,18 @@ def _walled() -> ModuleType | None:
         logger.warning("math-verify runs without walls here: %s", error)
         return None
     return serving
+
+
+def used(processes: Sequence[Process]) -> float:
+    """Seconds of all processors that this thread and the workers had, or that nobody wanted.
+
+    On a machine without walls nobody counts them: as many pass as if no other process ran.
+    """
+    serving = _walled()
+    if serving is None:
+        return time.monotonic() * max(len(processes), 1)
+    seconds: float = serving.used(_SCRIPT, [p.popen for p in processes])
+    return seconds
 
 
 def _started(deadline: float, memory: int) -> Child | Unwalled:

@@ -16,18 +16,17 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from derl_runtime.deadline import Deadline
 from derl_runtime.sandbox.turns import Turn, children, idle, processor, reaped, waited
 from derl_runtime.sandbox.worker.zygote import NOT_STARTED, STARTED
 from derl_runtime.sandbox.zygotes import Zygote
 
 _READ = 1 << 18
 _LONGEST_WAIT = 60.0  # seconds: the kernel counts only so far
-# The most that a busy machine puts a deadline off, in times of what it was.
-BUSY = 8
 
 
 @dataclass(slots=True)
@@ -112,14 +111,13 @@ class Rounds:
         self.poll = select.poll()
         # Seconds that jobs which are over have waited for a processor, side by side.
         self.lost = 0.0
-        self.before, self.used = _waited(work), _used(work, ())
-        self.start = self.end = 0.0
+        self.before = _waited(work)
 
     def run(self, end: float) -> None:
         """Run them all, or until `end` on the monotonic clock. No process is left running."""
-        self.start, self.end = time.monotonic(), end
+        deadline = Deadline(end - time.monotonic(), at_once(), self._used, self._lost)
         try:
-            while (left := self._left()) > 0:
+            while (left := deadline.left()) > 0:
                 while len(self.live) < self.at_once and (task := self._next()) is not None:
                     run = self.work.start(task)
                     self.live[run.reply] = run
@@ -128,7 +126,7 @@ class Rounds:
                     return
                 ends = [self._ends(run, left) for run in self.live.values()]
                 self._wait(min(left, min(ends) - time.monotonic()))
-                left, now = self._left(), time.monotonic()
+                left, now = deadline.left(), time.monotonic()
                 for run in [r for r in self.live.values() if now >= self._ends(r, left)]:
                     if run.late(self.work.seconds(run, left)):
                         self._late(run)
@@ -136,23 +134,18 @@ class Rounds:
             for run in self.live.values():
                 run.end()
 
-    def _left(self) -> float:
-        """Seconds until the deadline, which a busy machine puts off."""
-        left = self.end - time.monotonic()
-        if left > 0:
-            return left
-        return left + min(self._lost(), self._taken(), BUSY * (self.end - self.start))
-
     def _lost(self) -> float:
         """Seconds that this batch has waited for processors, which others or its own jobs had."""
         live = [run.turn.waited for run in self.live.values()]
         jobs = self.lost + (sum(live) / len(live) if live else 0.0)
         return jobs + _waited(self.work) - self.before
 
-    def _taken(self) -> float:
-        """Seconds of each processor that others have used, or that a virtual machine lacked."""
-        used = _used(self.work, self.live.values()) - self.used
-        return time.monotonic() - self.start - used / at_once()
+    def _used(self) -> float:
+        """Seconds of all processors that this batch has used, or that nobody wanted."""
+        zygote = self.work.zygote.process.pid
+        live = (pid for run in self.live.values() for pid in run.started())
+        own = time.thread_time() + processor(zygote) + reaped(zygote)
+        return own + sum(map(processor, live)) + idle()
 
     def _next(self) -> Task | None:
         return next((queue.popleft() for queue in self.waiting if queue), None)
@@ -195,13 +188,6 @@ class Rounds:
 def _waited(work: Work) -> float:
     """Seconds for which this thread and the zygote have waited for a processor."""
     return waited() + waited(work.zygote.process.pid)
-
-
-def _used(work: Work, live: Iterable[Run]) -> float:
-    """Seconds of all processors that this batch has used, or that nobody wanted."""
-    zygote = work.zygote.process.pid
-    own = time.thread_time() + processor(zygote) + reaped(zygote)
-    return own + sum(processor(pid) for run in live for pid in run.started()) + idle()
 
 
 def at_once() -> int:

@@ -13,15 +13,18 @@ import select
 import signal
 import socket
 import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from derl_runtime.sandbox import levels, zygotes
 from derl_runtime.sandbox.outcome import Refused
+from derl_runtime.sandbox.turns import idle, processor, reaped
 from derl_runtime.sandbox.worker import frames
 from derl_runtime.sandbox.worker.zygote import ENDED, NOT_STARTED
 from derl_runtime.sandbox.zygotes import ZygoteGone
 
-__all__ = ["Child", "Refused", "ZygoteGone", "walls_for"]
+__all__ = ["Child", "Refused", "ZygoteGone", "used", "walls_for"]
 
 _LONG = 1 << 30  # seconds of CPU time: a worker lives as long as its host, which keeps the time
 
@@ -81,6 +84,13 @@ class Child:
         """Let go of it."""
         self.channel.close()
         self._status.close()
+
+
+def used(script: Path, children: Iterable[Child]) -> float:
+    """Seconds of all processors that this thread and the workers had, or that nobody wanted."""
+    zygote = zygotes.zygote(f"{zygotes.SCRIPT}{script}").process.pid
+    own = time.thread_time() + processor(zygote) + reaped(zygote)
+    return own + sum(processor(child.pid) for child in children if child.pid) + idle()
 
 
 _known: dict[tuple[int, str], int] = {}
