@@ -161,7 +161,7 @@ def _held(
     inner = kind.item if isinstance(kind, Optional) else kind
     try:
         if isinstance(inner, Text | List):
-            return _objects(batch, label, kind, returned, expected)
+            return _objects(batch, label, kind, returned, expected, lost)
         values = np.full(batch.rows, np.nan)
         values[expected] = _floats(returned)
     except Garbage as error:
@@ -196,14 +196,16 @@ def _floats(returned: Any) -> Any:
     return array
 
 
-def _objects(batch: Reader, label: str, kind: Type, returned: Any, expected: Mask) -> Values:
-    """Returned texts, or lists of steps; None is no value of an optional type."""
+def _objects(
+    batch: Reader, label: str, kind: Type, returned: Any, expected: Mask, lost: Mask
+) -> Values:
+    """Returned texts, or lists of steps; None is no value of an optional type, or of a lost row."""
     inner = kind.item if isinstance(kind, Optional) else kind
     wanted: Any = str if isinstance(inner, Text) else (list, tuple, np.ndarray)
     data: list[Any] = [None] * batch.rows
     valid = expected.copy()
     for row, value in zip(where(expected), returned, strict=True):
-        if value is None and isinstance(kind, Optional):
+        if value is None and (isinstance(kind, Optional) or lost[row]):
             valid[row] = False
         elif not isinstance(value, wanted):
             raise Garbage(f"returned {type(value).__name__} where {kind} was declared")

@@ -67,8 +67,9 @@ class Untrusted:
     function: str
     settings: SandboxSettings
     where: str = field(default="<source>", compare=False)
+    returns: str = "number"
 
-    def __call__(self, *columns: Any) -> NDArray[np.float64]:
+    def __call__(self, *columns: Any) -> NDArray[np.float64] | list[Any]:
         """The values of whole columns; raises PrimitiveFailed when a row fails."""
         rows = next((len(c) for c in columns if not isinstance(c, str | float | bool)), 1)
         values, failures = self.run(columns, rows)
@@ -78,14 +79,14 @@ class Untrusted:
 
     def run(
         self, columns: Sequence[Any], rows: int
-    ) -> tuple[NDArray[np.float64], tuple[Failed, ...]]:
-        """The values of `rows` rows, NaN where one failed, and the failures in row order.
+    ) -> tuple[NDArray[np.float64] | list[Any], tuple[Failed, ...]]:
+        """The values of `rows` rows, NaN or None where one failed, and the failures in row order.
 
         All rows share one deadline; what a row does costs that row alone.
         """
         full = [[c] * rows if isinstance(c, str | float | bool) else c for c in columns]
         workers = self.settings.workers or min(os.cpu_count() or 1, _MOST_WORKERS)
         values, failures = sandbox(self.settings).call_rows(
-            self.source, self.function, full, rows, self.settings.deadline, workers
+            self.source, self.function, full, rows, self.settings.deadline, workers, self.returns
         )
         return values, tuple(Failed(f.failure.cls, f.failure.message, f.rows) for f in failures)

@@ -349,8 +349,8 @@ GARBAGE = [
     module("wrong_arity", "def f(c: text, d: text) -> number:\n    return 1\n", "protocol",
            "protocol"),
     module("float_for_bool", "def f(c: text) -> bool:\n    return 0.5\n", "protocol", "protocol"),
-    module("returns_text", "def f(c: text) -> text:\n    return c\n", "compile_error",
-           "compile_error"),
+    module("returns_text", "def f(c: text) -> text:\n    return c\n", "protocol",
+           "protocol"),
     module("control_characters", "def f(c: text) -> number:\n"
            '    raise ValueError("\\x1b[2J\\x07\\r\\n\\u202e" + c)\n', "crash", "crash"),
     module("message_without_end", "def f(c: text) -> number:\n"

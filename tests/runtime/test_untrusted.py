@@ -112,7 +112,8 @@ def test_texts_step_by_step(good):
 
 
 BAD = {
-    "def f(x: text) -> list[text]:\n    return []": "f returns list[text]",
+    "def f(x: text) -> list[list[text]]:\n    return []": "the items of a list are text",
+    "def f(x: text) -> text:\n    'default: 1'\n    return x": "the default 1 does not fit",
     "def f(x: text) -> number[1, 0]:\n    return 1": "range",
     "def f(x: words) -> bool:\n    return True": "line 1: f(x) : unknown type",
     "def f(x) -> bool:\n    return True": "x",

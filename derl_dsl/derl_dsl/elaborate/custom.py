@@ -218,7 +218,8 @@ def load_primitives(
     """Declare the functions of a file of untrusted Python source; they run in the sandbox.
 
     A function with a typed signature is a primitive of one rollout:
-    `def politeness(completion: text) -> number[0, 1]:`, called for each row. A line
+    `def politeness(completion: text) -> number[0, 1]:`, called for each row; it may also give a
+    text, or a list of numbers, bools or texts, of 64 KiB and 4,096 items at most. A line
     `default: 0` of its docstring gives the value of rows that fail; without one they are not
     applicable. `engine` is `restricted` or `monty`; `level` says which walls must hold (`strict`,
     `standard`, `reduced`); `deadline` is in seconds a batch, `memory` in megabytes a worker;
@@ -303,9 +304,10 @@ def _declared(path: Path, source: str, settings: SandboxSettings) -> tuple[Decla
         if left <= 0:
             break
         samples = [[_sample(kind)] for _, kind in one.parameters]
-        tried = walls.call(source, one.name, samples, 1, left)
-        if isinstance(tried, Failure) and tried.cls in ("compile_error", "violation"):
-            raise PrimitiveError(f"{path}: {one.name}: {tried.message}")
+        _, failed = walls.call_rows(source, one.name, samples, 1, left, returns=one.returns)
+        for failure in (f.failure for f in failed):
+            if failure.cls in ("compile_error", "violation"):
+                raise PrimitiveError(f"{path}: {one.name}: {failure.message}")
     return found
 
 
@@ -339,9 +341,6 @@ def _sandboxed(origin: SourceFile, declared: Declaration) -> Primitive:
     at = f"{origin.path}: {declared.name}"
     kinds = [(name, _type(kind, at)) for name, kind in declared.parameters]
     returns = _type(declared.returns, at)
-    inner = returns.item if isinstance(returns, Optional) else returns
-    if not isinstance(inner, Number | Bool):
-        raise PrimitiveError(f"{at}: returns {returns}; a sandboxed one gives a number or a bool")
     for name, kind in kinds:
         if isinstance(kind, Optional) or (isinstance(kind, List) and isinstance(kind.item, List)):
             raise PrimitiveError(f"{at}: {name} cannot be {kind}")
@@ -353,7 +352,7 @@ def _sandboxed(origin: SourceFile, declared: Declaration) -> Primitive:
         declared.doc or "Untrusted, without a description.",
         "process",
         f"{Path(origin.path).name} {told}, sandboxed",
-        Untrusted(origin.source, declared.name, origin.settings, origin.path),
+        Untrusted(origin.source, declared.name, origin.settings, origin.path, declared.returns),
     )
     line = _DEFAULT.search(declared.doc)
     if line is None:

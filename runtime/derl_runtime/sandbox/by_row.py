@@ -8,6 +8,7 @@ it go to a fresh worker.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ from derl_runtime.sandbox.zygotes import Zygote
 # Rows that one process is given at most, rows that are worth one, and seconds to load a source.
 _LARGEST_RUN, _SMALLEST_RUN = 512, 64
 _LOAD = 0.5
+# Bytes of texts and lists that the host holds of one batch.
+_MOST_HELD = 1 << 26
 # The least that a row has in seconds, and of how many parts of the time left it has one at first.
 _LEAST, _PARTS = 0.005, 64
 
@@ -43,7 +46,7 @@ class Calls:
 
     zygote: Zygote
     order: Callable[[Sequence[int]], Order]
-    values: NDArray[np.float64]
+    values: NDArray[np.float64] | list[Any]
     deadline: float
     end: float  # of the batch, on the monotonic clock
     workers: int
@@ -52,6 +55,8 @@ class Calls:
     failed: dict[int, Failure] = field(default_factory=dict)
     decided: set[int] = field(default_factory=set)
     broken: Failure | None = None  # what keeps the source from being loaded at all
+    kind: bytes = b""  # of texts and lists; none of numbers
+    size: int = 0  # bytes of texts and lists that are held
 
     @property
     def overdue(self) -> Failure:
@@ -84,7 +89,7 @@ class Calls:
         if not loaded and self.zygote.starts_programs:
             run.find_programs()
         try:
-            values = frames.row_values(self._records(run)[0])
+            values, size, _ = self._records(run)
         except frames.Malformed:
             return False
         if len(values) > len(run.task.items) - run.known:
@@ -92,22 +97,39 @@ class Calls:
         for value in values:
             self._take(run.task.items[run.known], value)
             run.known += 1
+        del run.data[1 : 1 + size]
         if values or not loaded:
             run.next()
         return True
 
-    def _records(self, run: Run) -> tuple[bytes, bytes | None]:
-        """What has come since the last value that was taken."""
-        return frames.read_rows(memoryview(run.data)[1 + frames.ROW_SIZE * run.known :])
+    def _records(self, run: Run) -> tuple[list[frames.Record], int, bytes | None]:
+        """What has come since the last value that was taken; raises Malformed."""
+        found = frames.read_rows(memoryview(bytes(run.data))[1:])
+        for value in found[0]:
+            kind = value[0] if isinstance(value, tuple) else b"" if value is not None else self.kind
+            if kind != self.kind:
+                raise frames.Malformed("a value of another type than declared")
+        return found
 
-    def _take(self, row: int, value: float | None) -> None:
+    def _take(self, row: int, value: frames.Record) -> None:
         self.decided.add(row)
         if value is None:
             return
-        if np.isfinite(value):
+        if isinstance(value, tuple):
+            self._hold(row, value[1])
+        elif np.isfinite(value):
             self.values[row] = value
         else:
             self.failed[row] = Failure("nonfinite", "a value is NaN or infinite")
+
+    def _hold(self, row: int, held: Any) -> None:
+        """A text or a list, while the batch has room for it."""
+        items = held if isinstance(held, list) else ()
+        self.size += sys.getsizeof(held) + sum(sys.getsizeof(item) for item in items)
+        if self.size > _MOST_HELD:
+            self.failed[row] = Failure("oom", f"the values of a batch have over {_MOST_HELD} bytes")
+        else:
+            self.values[row] = held
 
     def judge(self, run: Run, *, late: bool) -> Sequence[Task]:
         """The row at which a worker ended has failed, or is tried again; the rest goes on."""
@@ -130,7 +152,7 @@ class Calls:
             for row in run.task.items:
                 self.decided.discard(row)
                 self.failed.pop(row, None)
-                self.values[row] = np.nan
+                self.values[row] = None if self.kind else np.nan
             return [Task([row], run.task.round) for row in run.task.items]
         # The worker counts from its own first row.
         said = failure.message.replace(f"row {run.known}", f"row {left[0]}")
@@ -148,9 +170,8 @@ class Calls:
             return ended
         try:
             if run.loaded:
-                size = 1 + frames.ROW_SIZE * run.known
-                _, last = self._records(run)
-                if last is None and size == len(run.data) and run.known == len(run.task.items):
+                _, _, last = self._records(run)
+                if last is None and len(run.data) == 1 and run.known == len(run.task.items):
                     return None
                 failed = frames.read_failure(last) if last is not None else None
             else:
@@ -164,9 +185,9 @@ class Calls:
 
 def _forged(run: Run) -> bool:
     """Whether a worker sent what no engine sends: more values than rows, or no values at all."""
-    surplus = len(run.data) - 1 - frames.ROW_SIZE * run.known
+    surplus = len(run.data) - 1
     try:
-        records, last = frames.read_rows(memoryview(run.data)[1 + frames.ROW_SIZE * run.known :])
+        records, _, last = frames.read_rows(memoryview(bytes(run.data))[1:])
     except frames.Malformed:
         return True
     return bool(records) or (last is None and surplus > 0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_grammar.types import Bool, Number, Optional, parse_type
+from derl_grammar.types import Bool, List, Number, Optional, Text, parse_type
 from derl_runtime.declaration import Declaration
 from derl_runtime.sandbox import by_row, levels, programs, rounds, zygotes
 from derl_runtime.sandbox.by_row import RowFailure
@@ -20,7 +20,7 @@ from derl_runtime.sandbox.encode import encode_call, encode_job
 from derl_runtime.sandbox.jobs import NotStarted, Order, run
 from derl_runtime.sandbox.outcome import Failure, Refused, SandboxLimits
 from derl_runtime.sandbox.programs import ProgramLimits
-from derl_runtime.sandbox.worker import frames
+from derl_runtime.sandbox.worker import answers, frames
 from derl_runtime.sandbox.zygotes import ZygoteGone
 from derl_runtime.sandbox_settings import ENGINES, LEVELS
 
@@ -134,13 +134,17 @@ class Sandbox:
         rows: int,
         deadline: float | None = None,
         workers: int | None = None,
-    ) -> tuple[Values, tuple[RowFailure, ...]]:
+        returns: str = "number",
+    ) -> tuple[Values | list[Any], tuple[RowFailure, ...]]:
         """The function's value for each row, NaN where it gave None or failed, and the failures.
+
+        Of a function that `returns` texts or lists they are a list, None where there is no value.
 
         What a row does costs that row alone: a worker that dies there, or hangs, leaves the others
         to a fresh one. All are done by the deadline. Raises as `call`.
         """
-        values = np.full(rows, np.nan)
+        kind = answers.kind_of(returns)
+        values: Values | list[Any] = [None] * rows if kind else np.full(rows, np.nan)
         everything = range(rows)
         pieces = encode_call(source, function, columns, rows)
         refused = self._too_long(source) or self._too_much(pieces, rows)
@@ -157,12 +161,12 @@ class Sandbox:
         end = time.monotonic() + seconds
         for last in (False, True):
             zygote = self._zygote()
-            calls = by_row.Calls(zygote, order, values, seconds, end, count)
+            calls = by_row.Calls(zygote, order, values, seconds, end, count, kind=kind)
             try:
                 return values, by_row.run(calls, rows)
             except ZygoteGone as error:
                 zygotes.discard(self.engine, zygote)
-                values[:] = np.nan
+                values[:] = [None] * rows if kind else np.full(rows, np.nan)
                 if last:
                     return values, (RowFailure(Failure("crash", str(error)), everything),)
         raise AssertionError("unreachable")
@@ -341,10 +345,12 @@ def _declaration(strings: Sequence[str]) -> Declaration:
             raise frames.Malformed("a declared name is no name")
     for kind in (returns, *(t for _, t in parameters)):
         _check_type(kind)
-    result = parse_type(returns)
-    inner = result.item if isinstance(result, Optional) else result
-    if not isinstance(inner, Number | Bool):
-        raise frames.Malformed(f"a primitive returns a number or a bool, not {inner}")
+    inner = parse_type(returns)
+    inner = inner.item if isinstance(inner, Optional) else inner
+    if isinstance(inner, List):
+        inner = inner.item
+    if not isinstance(inner, Number | Bool | Text):
+        raise frames.Malformed(f"a primitive returns no {returns}")
     return Declaration(name, parameters, returns, doc)
 
 

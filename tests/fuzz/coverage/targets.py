@@ -85,8 +85,7 @@ def _protocol() -> Fuzzed:
     from derl_runtime.sandbox.worker.declare import Declared, Undeclared
 
     def rows(data: bytes) -> None:
-        records, last = frames.read_rows(memoryview(data))
-        frames.row_values(records)
+        _, _, last = frames.read_rows(memoryview(data))
         if last is not None:
             frames.read_failure(last)
 
@@ -128,7 +127,7 @@ class _Zeros(dict[int, float]):
 
 def _frames() -> Iterable[bytes]:
     from derl_runtime.sandbox.encode import encode_call
-    from derl_runtime.sandbox.worker import frames
+    from derl_runtime.sandbox.worker import answers, frames
 
     call = encode_call("def f(a: text) -> number:\n    return 1\n", "f", [["x", None]], 2)
     lists = encode_call("def f(a: list[number]) -> bool:\n    1", "f", [[[1.0], None]], 2)
@@ -141,6 +140,8 @@ def _frames() -> Iterable[bytes]:
     yield b"\5def f(a: text, b: list[number[0, 1]]) -> number | None:\n    'doc'\n    return 0"
     yield b'\6["d",["a",["l",1,NaN,["D","1e9"]]],["x",["F","0x1","0x2"]],["T","date",1,2,3]]'
     yield b"\7" + frames.row_record(None) * 2
+    yield b"\4" + frames.row_record(answers.encode(answers.TEXTS, ["a", "é"], "it"))
+    yield b"\4" + frames.row_record(answers.encode(answers.NUMBERS, [1.0], "it"))
 
 
 # Rows of data

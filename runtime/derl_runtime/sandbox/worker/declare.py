@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from . import answers
 from .outcome import Failed
 
 _SIMPLE = ("text", "number", "bool")
@@ -67,12 +68,21 @@ class Declared:
 
     def checked(self, values: Any, rows: int) -> list[float | None]:
         """The values as float64, None where not applicable; raises Failed for anything else."""
+        if answers.kind_of(self.returns):
+            raise Failed("protocol", f"{self.name} gives {self.returns}: it answers row by row")
         if type(values) is not list or len(values) != rows:
             raise Failed("protocol", f"{self.name} did not give {rows} values")
-        return [self.value(value, row) for row, value in enumerate(values)]
+        return [self.number(value, row) for row, value in enumerate(values)]
 
-    def value(self, value: Any, row: int) -> float | None:
-        """One value, held to the declaration; raises Failed."""
+    def value(self, value: Any, row: int) -> float | bytes | None:
+        """One value as it is sent, held to the declaration; raises Failed."""
+        kind = answers.kind_of(self.returns)
+        if not kind or value is None:
+            return self.number(value, row)
+        return answers.encode(kind, value, f"what {self.name} gave in row {row}")
+
+    def number(self, value: Any, row: int) -> float | None:
+        """One number or bool, held to the declaration; raises Failed."""
         kind = type(value)
         if kind is float or (kind is int and not self.returns.startswith("bool")) or kind is bool:
             try:
@@ -122,8 +132,6 @@ def _function(node: ast.FunctionDef) -> Declared:
     if node.returns is None:
         raise Undeclared(f"{where} has no return type: write -> number[0, 1]")
     returns = _type(node.returns, f"{where} -> ")
-    if not returns.startswith(("number", "bool")):
-        raise Undeclared(f"{where} returns {returns}; a primitive returns a number or a bool")
     params = []
     for p in parameters:
         if p.annotation is None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import answers
+
 # Kinds of jobs.
 DECLARE, CALL, PROBE = 0, 1, 2
 # A submitted program that its tests ask, those tests, and a program run as a script on an input.
@@ -39,11 +41,12 @@ KINDS = "tnbTNB"
 _JOB = struct.Struct("<4sBIIIHQ")
 _MAGIC = b"DERL"
 _HEAD = struct.Struct("<BI")
-ROW_SIZE = 9
 # An answer by rows: the source is loaded, then a record a row, then how it failed where it did.
 READY = b"L"
+# Of a number its mark and value; of a text or a list its mark and length, then its bytes.
 _ROW = struct.Struct("<Bd")
-_LAST = b"\xff"
+_LONG_ROW = struct.Struct("<BQ")
+_PRESENT, _ABSENT, _LONG, _LAST = 0, 1, 2, 255
 _SHORT = struct.Struct("<H")
 _COUNT = struct.Struct("<I")
 
@@ -184,14 +187,19 @@ def values_reply(values: Sequence[float | None]) -> bytes:
     return _HEAD.pack(VALUES, len(values)) + numbers.tobytes() + absent
 
 
-def row_record(value: float | None) -> bytes:
-    """The value of one row, as a call that answers row by row sends it."""
+def row_record(value: float | bytes | None) -> bytes:
+    """The value of one row, as a call that answers row by row sends it.
+
+    A text or a list is given as `answers.encode` has it.
+    """
+    if isinstance(value, bytes):
+        return _LONG_ROW.pack(_LONG, len(value)) + value
     return _ROW.pack(value is None, 0.0 if value is None else value)
 
 
 def last_record(cls: str, message: str) -> bytes:
     """What ends such an answer early: how the row at hand failed."""
-    return _LAST + failure_reply(cls, message)
+    return bytes((_LAST,)) + failure_reply(cls, message)
 
 
 def failure_reply(cls: str, message: str) -> bytes:
@@ -258,22 +266,41 @@ def read_values(data: bytes, rows: int) -> tuple[memoryview, bytes]:
     return numbers, absent
 
 
-def read_rows(data: memoryview) -> tuple[bytes, bytes | None]:
-    """The whole records of an answer by rows, and the failure that ends it; raises Malformed.
+Record = float | tuple[bytes, Any] | None
+"""The value of a row: a number, a text or a list with its kind, or none."""
 
-    The failure is None where there is none, or not yet all of it.
+
+def read_rows(data: memoryview) -> tuple[list[Record], int, bytes | None]:
+    """The values of the whole records of an answer by rows, their bytes, the failure that ends it.
+
+    The failure is None where there is none, or not yet all of it. Raises Malformed.
     """
-    last = next((at for at in range(0, len(data), _ROW.size) if data[at] > 1), None)
-    if last is None:
-        return bytes(data[: len(data) // _ROW.size * _ROW.size]), None
-    if data[last] != _LAST[0]:
-        raise Malformed("a mark of absence is neither 0 nor 1")
-    return bytes(data[:last]), bytes(data[last + 1 :])
-
-
-def row_values(records: bytes) -> list[float | None]:
-    """The values of whole records."""
-    return [None if absent else value for absent, value in _ROW.iter_unpack(records)]
+    values: list[Record] = []
+    at, size = 0, _ROW.size
+    while at < len(data):
+        other = next((k for k in range(at, len(data), size) if data[k] > _ABSENT), len(data))
+        end = at + (other - at) // size * size
+        values += [None if mark else value for mark, value in _ROW.iter_unpack(data[at:end])]
+        at = end
+        if other == len(data):
+            break
+        if data[at] == _LAST:
+            return values, at, bytes(data[at + 1 :])
+        if data[at] != _LONG:
+            raise Malformed("the mark of a row is none")
+        if at + size > len(data):
+            break
+        _, length = _LONG_ROW.unpack_from(data, at)
+        if length > answers.LONGEST_VALUE + 1:
+            raise Malformed("the value of a row is too long")
+        if at + size + length > len(data):
+            break
+        try:
+            values.append(answers.decode(bytes(data[at + size : at + size + length])))
+        except answers.NoAnswer as error:
+            raise Malformed(str(error)) from None
+        at += size + length
+    return values, at, None
 
 
 def read_declarations(data: bytes) -> list[list[str]]:
