@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from derl_primitives.correctness import exact
 from derl_trainers.inner.loop import InnerResult, train_inner
 from derl_trainers.inner.outcome import exactly
-from derl_trainers.inner.reward import RewardFault
+from derl_trainers.inner.reward import Diverged, RewardFault
 from derl_trainers.policy.greedy import greedy_right
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.settings.sections import BudgetSection, InnerSection, TinySection, Training
@@ -146,6 +146,17 @@ def test_a_reward_that_cannot_train_is_a_clear_fault(
 ) -> None:
     with pytest.raises(RewardFault, match=message):
         run(reward, task, policy)
+
+
+def test_a_policy_that_diverges_on_the_way_is_named(task: Task, policy: Path) -> None:
+    """Its weights are numbers still, and its logits none: nothing can be sampled."""
+
+    def lengths(completions: list[str], **_: object) -> list[float | None]:
+        return [float(len(text)) for text in completions]
+
+    config = replace(CONFIG, inner=replace(CONFIG.inner, steps=4, learning_rate=1e30))
+    with pytest.raises(Diverged, match=r"^training diverged: "):
+        train_inner(lengths, policy, task.train, task.validation, config)
 
 
 def test_some_none_is_fine(task: Task, policy: Path) -> None:

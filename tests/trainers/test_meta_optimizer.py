@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from contextlib import closing
 from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
@@ -32,11 +34,17 @@ from derl_trainers.outer.optimizer import (  # noqa: E402
     sample_formulas,
 )
 from derl_trainers.outer.prompts import formula_text  # noqa: E402
+from derl_trainers.outer.proposers.base import Context  # noqa: E402
+from derl_trainers.outer.proposers.grpo import Grpo  # noqa: E402
 from derl_trainers.outer.trainer import meta_trainer, save_trained  # noqa: E402
 from derl_trainers.policy.loading import ModelMissing, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
+from derl_trainers.runs.jobs import Policy  # noqa: E402
+from derl_trainers.runs.runner import JobFailed  # noqa: E402
+from derl_trainers.runs.store import Store  # noqa: E402
 from derl_trainers.runs.view import View  # noqa: E402
 from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig, load_config  # noqa: E402
+from tests.trainers.toys import a_run  # noqa: E402
 
 SUITE = "derl-math"
 CHAT = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
@@ -116,6 +124,22 @@ def test_formulas_that_would_be_cut_off_are_counted_and_told(tmp_path: Path) -> 
     )
     with pytest.raises(ConfigError, match="each of the 20 cold-start formulas is longer than 2"):
         cold_start(meta, replace(config, max_tokens=2), "math", 0, tmp_path)
+
+
+def test_a_meta_optimizer_that_cannot_be_sampled_ends_the_run(tmp_path: Path) -> None:
+    values = {"beta": 0.0, "updates": 1, "steps": 3, "probe": 2}
+    settings = RunConfig(meta=replace(SMALL, **values))  # type: ignore[arg-type]
+    with closing(Store.create(tmp_path / "run", "t", 0, {}, {})) as store:
+        grpo = Grpo(Context(a_run(settings, store), Policy("", ""), None))
+        try:
+            grpo.propose(1, [])
+            grpo.learn(1, [0.1, 0.2, 0.3, 0.4])
+            with torch.no_grad():
+                next(grpo.trainer.model.parameters()).fill_(math.nan)
+            with pytest.raises(JobFailed, match="step 2, the meta-optimizer: training diverged: "):
+                grpo.propose(2, [])
+        finally:
+            grpo.close()
 
 
 def test_the_history_stands_before_the_question(folders: dict[str, Path]) -> None:

@@ -316,8 +316,9 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
             for seed in range(1000):
                 store.add_job("start", "x" * 500, seed)
 
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        fill()  # that very error, with no second one behind it
+    with pytest.raises(sqlite3.OperationalError, match="full") as error:
+        fill()
+    assert error.value.__context__ is None  # that very error, and no second one
     store.close()
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from trl import GRPOTrainer
 
 from derl_dsl.score.observing import Call, Scored
 from derl_dsl.score.reward import Reward
 from derl_trainers.inner.advantages import FORMULAS
+from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.games import Rollout
 from derl_trainers.inner.players import Players
 from derl_trainers.inner.records import records
@@ -58,7 +58,7 @@ def stepping(reward: Any) -> Iterator[Stepped | None]:
         reward.observers.remove(stepped)
 
 
-class AgentTrainer(GRPOTrainer):  # type: ignore[misc]
+class AgentTrainer(CheckedTrainer):
     """GRPOTrainer whose advantages differ from step to step."""
 
     players: Players

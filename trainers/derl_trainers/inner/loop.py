@@ -21,10 +21,11 @@ from transformers import (
     PrinterCallback,
     TrainerCallback,
 )
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, stepping
+from derl_trainers.inner.diverged import CheckedTrainer, check_numbers
 from derl_trainers.inner.grpo import grpo_config, rescaled
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.players import Players
@@ -36,7 +37,7 @@ from derl_trainers.inner.recorder import (
     StepRecord,
     whole_checkpoints,
 )
-from derl_trainers.inner.reward import Diverged, Reward, TimedReward, unit_of
+from derl_trainers.inner.reward import Reward, TimedReward, unit_of
 from derl_trainers.inner.scoring import right, save, sharded
 from derl_trainers.policy.greedy import Chat, chat_for, check_lengths
 from derl_trainers.policy.loading import load_model
@@ -253,13 +254,6 @@ def check_rows(rows: int, prompts: int) -> None:
         )
 
 
-def check_numbers(model: torch.nn.Module) -> None:
-    """Raise Diverged where a weight is NaN or infinite."""
-    for name, weights in model.named_parameters():
-        if not bool(torch.isfinite(weights).all()):
-            raise Diverged(f"training diverged: {name} holds NaN or infinite weights")
-
-
 def free_memory() -> None:
     """Give back what a run held: a trainer is a knot of references that only gc unties."""
     gc.collect()
@@ -342,7 +336,7 @@ def trainer_settings(
     )
 
 
-class _Trainer(GRPOTrainer):  # type: ignore[misc]
+class _Trainer(CheckedTrainer):
     """GRPOTrainer that knows how long it sampled, and passes a reward's fault on unharmed."""
 
     generate_seconds = 0.0

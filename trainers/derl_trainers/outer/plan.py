@@ -174,8 +174,10 @@ def _step(
     config: RunConfig, task: Task | None, refused: list[str]
 ) -> tuple[float | None, list[str]]:
     """Seconds of an inner step, and how that is known."""
-    if task is None or not (config.policy.built or _is_here(config.policy.model)):
+    if not (config.policy.built or _is_here(config.policy.model)):
         return _reckoned(config)
+    if task is None:
+        return None, ["the problems are not here, so no step was timed"]
     with TemporaryDirectory(prefix="derl-plan-") as folder:
         policy = config.policy
         if policy.built:  # Its shape is what counts; what it has learnt is not.

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.outer.decoding import (
     FormulaMasks,
@@ -102,7 +103,7 @@ def save_trained(trainer: GRPOTrainer, folder: str | Path) -> None:
     trainer.processing_class.save_pretrained(folder)
 
 
-class MetaTrainer(GRPOTrainer):  # type: ignore[misc]
+class MetaTrainer(CheckedTrainer):
     """GRPOTrainer that writes formulas, or a part of each group, under the grammar's masks."""
 
     def __init__(

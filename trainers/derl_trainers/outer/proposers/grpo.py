@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import TrainerCallback, set_seed
 
-from derl_trainers.inner.loop import check_numbers
+from derl_trainers.inner.diverged import check_numbers
 from derl_trainers.inner.reward import Diverged
 from derl_trainers.outer.cold_start import probe
 from derl_trainers.outer.inherit import ORIGIN, TRAINED
@@ -83,20 +83,18 @@ class Grpo(Proposer):
             best = self.context.run.store.best_formulas(step - 1, self.config.meta.history)
             prompt = prompt_with_history(self.meta, self.context.suite, best)
         self.said.put(prompt or self.meta.prompt)
-        texts: list[str] = self._answer()
+        texts: list[str] = self._answer(step)
         return texts
 
     def learn(self, step: int, rewards: Sequence[float | None]) -> None:
         """Update the model; a formula that has no reward takes no part in the group."""
         self.said.put(list(rewards))
-        metrics, checkpoint = self._answer()
+        metrics, checkpoint = self._answer(step)
         try:
             check_numbers(self.trainer.model)
         except Diverged as error:
             # Its checkpoint is not named in the store: the run goes on from the one before.
-            raise JobFailed(
-                f"outer step {step}, the meta-optimizer: {error}; lower [meta] learning_rate"
-            ) from None
+            raise _diverged(step, error) from None
         store = self.context.run.store
         if metrics:
             store.add_update(step, metrics)
@@ -124,8 +122,10 @@ class Grpo(Proposer):
             self.said.put(_Ended())
             self.thread.join()
 
-    def _answer(self) -> Any:
+    def _answer(self, step: int) -> Any:
         found = self.answers.get()
+        if isinstance(found, Diverged):
+            raise _diverged(step, found)
         if isinstance(found, BaseException):
             raise found
         return found
@@ -159,6 +159,11 @@ class Grpo(Proposer):
         self.answers.put([c if isinstance(c, str) else c[-1]["content"] for c in completions])
         rewards: list[float | None] = self._turn()
         return rewards
+
+
+def _diverged(step: int, error: Diverged) -> JobFailed:
+    said = f"outer step {step}, the meta-optimizer: {error}; lower [meta] learning_rate"
+    return JobFailed(said)
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
