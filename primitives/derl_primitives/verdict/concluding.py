@@ -10,7 +10,7 @@ from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.corrections import CORRECTED, restated
 from derl_primitives.verdict.sentences import is_remark, sentences
 from derl_primitives.verdict.statement import without_doubts
-from derl_primitives.verdict.words import INTENT, REFUSAL, RETRACTION
+from derl_primitives.verdict.words import INTENT, REFUSAL, RETRACTION, STATES
 
 LAST_SENTENCES = 2500
 """How much of the end of a text without a mark is searched for its concluding sentence."""
@@ -27,9 +27,10 @@ _CUT = pattern(
 )
 
 
+_MAYBE = pattern(r"\W*(?:it |that |this )?(?:could|might|may|maybe|perhaps|possibly)(?!\w)")
 _REACHES = pattern(
     r"(?:to (?:get|obtain|reach|give|make)|which (?:gives|leaves|makes|is)|we get|equals?|="
-    r"|leaves|leaving|giving)\s+[$*]{0,3}\d[^?]*[.!]?$"
+    r"|leaves|leaving|giving|: (?:it's|it is|that's|that makes|i get))\s+[$*]{0,3}\d[^?]*[.!]?$"
 )
 
 
@@ -45,6 +46,11 @@ _PICKS = pattern(
 )
 
 
+_AT_FIRST = pattern(
+    r"\W*(?:(?:so|thus|then|and|but) )?(?:of|in|for|with|from|by|after|since|as|when|if|because"
+    r"|while)(?!\w)"
+)
+"""A phrase that something is still to follow."""
 _NO = pattern(
     r"\W*(?:no|nope|nein|non|não|нет|不)(?!\w)[\s:,.;\u2014\u2013-]+(?!only|just|other|nothing)",
     re.I,
@@ -94,6 +100,9 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if _ALL_LETTERS().fullmatch(whole):
         yield Final(None, "all the options are named")
         return
+    if len(spans) > 1 and all(_MAYBE().match(text[slice(*s)].lower()) for s in spans[-2:]):
+        yield Final(None, "a list of candidates")
+        return
     if len(spans) > 1 and REFUSAL().search(text[slice(*spans[-2])].lower()[-300:]):
         yield Final(text[slice(*spans[-2])].strip(), "refusal", spoken=True)
         return
@@ -109,6 +118,9 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
         return
     ended = last[-1:] in ".!?\u3002\uff01\u0964\u06d4)]}$*`\"'" or stopped
     if _CUT().search(lower[-40:]) and not ended:
+        yield Final(None, "the text breaks off before its answer")
+        return
+    if not ended and _AT_FIRST().match(lower) and not STATES().search(lower):
         yield Final(None, "the text breaks off before its answer")
         return
     if last.endswith(("?", "\uff1f", "\u061f")):
@@ -142,5 +154,5 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
         "the concluding sentence" if ended else "the concluding sentence, unfinished",
         spoken=True,
         weak=not ended,
-        alone=len(spans) == 1 and len(last.split()) <= 8,
+        alone=len(spans) == 1 and len(last.split()) <= 8 and not _AT_FIRST().match(lower),
     )

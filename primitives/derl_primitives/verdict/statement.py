@@ -11,7 +11,8 @@ from derl_primitives.verdict.words import HEDGES, IS, STATES
 _JOINTS = pattern(
     r"(?:;\s|(?<!\d):\s+|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
     r"|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes"
-    r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|totall?ing"
+    r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|a (?:net )?(?:change"
+    r"|gain|loss|total|difference|profit|sum) of|totall?ing"
     r"|settling on|donc|also|daher|somit|folglich|por lo tanto|así que|entonces|portanto"
     r"|logo|quindi|dunque|поэтому|значит|итак|следовательно)(?!\w)(?:\s+(?:that"
     r"|far))?[,:]?\s*|[,，]?\s*(?:所以|因此|故|したがって|よって|따라서|그러므로|لذلك|إذن|इसलिए)[,，]?\s*)",
@@ -25,7 +26,9 @@ _RECALL = pattern(
     r"before",
     re.I,
 )
-_ASIDE = pattern(r"\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]")
+_ASIDE = pattern(
+    r"\s[(\[][^()\[\]]*\d[^()\[\]]*\s[A-Za-z]{3,}[)\]]|\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]"
+)
 _WORKING = pattern(
     r"(?<=\d)\s?[(\[]\s?=?\s?\$?\d[\d.,]*\s?[-+*/\u00d7\u00b7\u00f7][^()\[\]A-Za-z]{1,40}[)\]]"
 )

@@ -119,9 +119,12 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     other = _year(text, gold) or _odds(text, gold)
     if other is not None:
         return other
+    text = _SELECTED().sub("", text)
     subject = _SUBJECT().match(text)
     if subject:
         return amounts(subject["n"], comma)
+    if _PARALLEL().match(text):
+        return None
     clause = conclusion(text, _SAYS())
     for view in views(clause):
         found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
@@ -136,7 +139,7 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
 
 
 _BOUND = pattern(
-    r"(?<!\w)(?:(?<!no )(?<!not )(?:more|less|fewer|greater|bigger|larger|smaller|higher|lower"
+    r"(?<!\w)(?:(?:more|less|fewer|greater|bigger|larger|smaller|higher|lower"
     r"|longer|shorter"
     r"|older|younger|other|rather) than|at (?:least|most)|up to|as (?:many|much|few|little|long"
     r"|high) as|exceeds?"
@@ -198,6 +201,13 @@ _SUBJECT = pattern(
     re.I,
 )
 """The value that a sentence opens with and names: `14 is the smallest, and 15 the next`."""
+_PARALLEL = pattern(
+    r"\W*(?:(?:so|thus|hence|therefore)[, ]+)?\d[\d.,]* [^\d,;=]{3,60}, (?:and|while|whereas"
+    r"|but) \d[\d.,]* "
+    r"[^\d,;=]{3,60}$",
+    re.I,
+)
+"""Two values side by side: `36 children take part, and 4 stay at home`."""
 _PICKED = pattern(
     r"(?<!\w)i(?:'ll|'d| will| would)? (?:\w+ly )?(?:pick|choose|take|say|select|go (?:with|for)"
     r"|settle (?:on|for)"
@@ -268,7 +278,8 @@ _OTHERS = pattern(
 
 
 _SELECTED = pattern(
-    r"^\W*(?:of|among|between|from|out of)\s[\w\s,.$]{0,80}?\d,?\s+(?=(?:the|only|just|i|we|it)\s)",
+    r"^\W*(?:of|among|between|from|out of)\s[\w\s,.$]{0,80}?\d,?\s+(?=(?:the|only|just|i|we|it)\s)"
+    r"|^\W*(?:of|among|between)\s[\d,\s.$]{1,60}(?:and|or) [\d.]+,\s+(?=\d)",
     re.I,
 )
 """Candidates of which the sentence then names one."""
