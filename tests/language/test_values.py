@@ -78,9 +78,10 @@ def test_what_is_written_is_read_also_where_it_is_never_asked_for(backend: str) 
     nan = pytest.approx(NAN, nan_ok=True)
     data = {"a": [0.5, 0.25], "b": [0.5, 77.0], "om": [True, None], "o": [None, None]}
     lists = {"a": [0.5, 0.25], "om": [True, None], "xs": [[1], [1]], "ys": [[1], [1, 2]]}
+    defaults = ("b", "a + b", "a if b > 0 else skip", "skip if b > 2 else a",
+                "group_mean(a, where=b > 0)", "default(o, a if b > 0 else skip)")  # fmt: skip
     for always in ("a", "group_rank(a, where=om)"):
-        for default in ("b", "a + b", "(a if b > 0 else skip)", "(skip if b > 2 else a)",
-                        "group_mean(a, where=b > 0)", "default(o, a if b > 0 else skip)"):  # fmt: skip
+        for default in defaults:
             text = f"default({always}, {default})"
             assert scored(text, backend, 2, **data) == [0.5, nan], text
         text = f"default({always}, skip if any(xs > ys) else a)"

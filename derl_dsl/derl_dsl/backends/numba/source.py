@@ -106,8 +106,9 @@ class Source:
 
         for name in sorted(self.used):
             need(name)
+        numbers = f"real, NAN, INF = np.{self.dtype}, np.float64(math.nan), math.inf"
         lines = ["import ctypes", "import math", "", "import numpy as np", "from numba import njit",
-                 "", f"real, NAN, INF = np.{self.dtype}, np.float64(math.nan), math.inf", ""]  # fmt: skip
+                 "", numbers, ""]  # fmt: skip
         functions = [name for name in order if name.startswith("c_")]
         if functions:
             lines += [_plain(helpers.libm)]
