@@ -11,17 +11,21 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, read_settings
-from derl_dsl.cli.rows import (
+from derl_dsl.cli.inputs import (
     AsFormat,
+    Columns,
+    Expression,
     Format,
-    MaybeData,
-    finish,
-    mistakes,
+    OneReward,
+    Outcome,
+    Suite,
+    fail,
     one_source,
-    open_rows,
+    read_settings,
     show_json,
+    show_no_logs,
 )
+from derl_dsl.cli.rows import MaybeData, finish, mistakes, open_rows
 from derl_dsl.score.reward import compile
 from derl_dsl.tools.attack import Attack, Hit, attack
 from derl_dsl.tools.attack.logged import logged_problems
@@ -38,7 +42,7 @@ _MOST_ROWS = 30_000
 
 
 def attack_command(
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
@@ -57,6 +61,7 @@ def attack_command(
     Exits 0 when nothing was found, 1 when something was or the reward has errors, 2 when an input
     could not be read.
     """
+    show_no_logs()
     source = one_source(reward, expression)
     if write and (reward is None or reward == "-"):
         fail("--write needs a reward file: its cases go beside it")

@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import Columns, Expression, Suite, read_settings
-from derl_dsl.cli.rows import (
-    AsFormat,
-    Data,
-    Format,
-    finish,
-    mistakes,
-    one_source,
-    open_rows,
-    show_json,
-)
+from derl_dsl.cli.inputs import AsFormat, Columns, Expression, Format, OneReward, Suite, show_json
+from derl_dsl.cli.rows import Backend, Data, LikelyGroup, RightOutcome, asked, finish
 from derl_dsl.tools.audit.html import page
 from derl_dsl.tools.audit.run import audit, to_json
 from derl_dsl.tools.audit.text import render
@@ -27,25 +18,17 @@ from derl_runtime.data import replacing
 
 def audit_command(
     data: Data,
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
-    outcome: Annotated[
-        str | None,
-        typer.Option(help="Column or expression that says a rollout was right; else the suite's."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(help="Column that names the group (the prompt) of a row; else a likely one."),
-    ] = None,
+    outcome: RightOutcome = None,
+    group: LikelyGroup = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with plots and pairs to read.")
     ] = None,
     format: AsFormat = Format.text,
-    backend: Annotated[
-        str, typer.Option(help="auto, vm, native, numba, torch or reference.")
-    ] = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Audit a reward on logged rollouts: does it pay for being right, or for something else?
 
@@ -54,10 +37,8 @@ def audit_command(
     Exits 0 when nothing is bad, 1 when something is or the reward has errors, 2 when an input, or a
     row of it, could not be read: all other rows are audited.
     """
-    source = one_source(reward, expression)
-    settings = read_settings(source, suite, column, outcome)
-    rows = open_rows(data)
-    with mistakes(rows, [source], format):
+    given = asked(data, format, reward, expression, suite, column, outcome)
+    with given as (source, settings, rows):
         question = Question(
             source.text, settings.suite, settings.columns, settings.outcome, group, backend
         )

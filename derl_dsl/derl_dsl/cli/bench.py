@@ -13,8 +13,20 @@ import numpy as np
 import typer
 
 from derl_dsl.backends import BACKENDS
-from derl_dsl.cli.inputs import Columns, Expression, Suite, fail, read_settings, read_sources, say
-from derl_dsl.cli.rows import Format, show_errors, show_json
+from derl_dsl.cli.inputs import (
+    AsFormat,
+    Columns,
+    Expression,
+    Format,
+    OneReward,
+    Suite,
+    fail,
+    one_source,
+    read_settings,
+    say,
+    show_json,
+)
+from derl_dsl.cli.rows import show_errors
 from derl_dsl.graph.ir import Graph
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.evaluate.infer import infer_columns
@@ -64,7 +76,7 @@ class _Job:
 
 
 def bench_command(
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
@@ -80,7 +92,7 @@ def bench_command(
     backend: Annotated[
         list[str] | None, typer.Option(help="A backend, again for more; default: all.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Time a reward on each backend: from its text to rewards, a call, the kernel alone.
 
@@ -90,9 +102,7 @@ def bench_command(
 
     Exits 0, 1 when the reward has errors, 2 when an input could not be read.
     """
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     settings = read_settings(source, suite, column)
     try:
         given = None if data is None else read_logs(data, say)

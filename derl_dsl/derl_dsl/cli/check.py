@@ -15,7 +15,7 @@ import typer
 from derl_dsl.cli.budget import within
 from derl_dsl.cli.checking import Finding, Flags, More, check_file, check_text
 from derl_dsl.cli.formats import Format, github, github_problem, sarif
-from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, say, versioned
+from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, fail, say, show_json
 from derl_dsl.cli.terminal import plain
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
@@ -144,7 +144,7 @@ def _show(found: list[Finding], format: Format) -> None:
             record: dict[str, object] = {"files": [one.to_json() for one in read]}
             if problems:
                 record["unread"] = [{"path": path, "message": why} for path, why in problems]
-            typer.echo(json.dumps(versioned("check", record), ensure_ascii=False))
+            show_json("check", record)
         case Format.github:
             lines = [github_problem(path, why) for path, why in problems]
             text = "\n".join(filter(None, [*lines, github(findings)]))

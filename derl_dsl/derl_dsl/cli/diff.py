@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, read_sources, show_no_logs
-from derl_dsl.cli.rows import (
+from derl_dsl.cli.inputs import (
     AsFormat,
+    Columns,
     Format,
-    MaybeData,
-    finish,
-    mistakes,
-    open_rows,
-    show_errors,
+    Suite,
+    fail,
+    read_settings,
+    read_sources,
     show_json,
+    show_no_logs,
 )
+from derl_dsl.cli.rows import GroupColumn, MaybeData, finish, mistakes, open_rows, show_errors
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.diff import Difference, Group, OnData, diff, on_data
@@ -43,9 +44,7 @@ def diff_command(
     suite: Suite = None,
     column: Columns = None,
     data: MaybeData = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
-    ] = None,
+    group: GroupColumn = None,
     format: AsFormat = Format.text,
 ) -> None:
     """Say whether two rewards rank the rollouts of every group alike, and show where they do not.

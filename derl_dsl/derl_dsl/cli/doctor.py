@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import show_no_logs, versioned
-from derl_dsl.cli.rows import Format
+from derl_dsl.cli.inputs import AsFormat, Format, show_no_logs, versioned
 from derl_dsl.tools.doctor import Check, examine, facts
 
 _COLOURS = {"ok": "green", "missing": "yellow", "broken": "red"}
 
 
 def doctor_command(
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Say what works on this machine, what is missing, and how to install it.
 

@@ -9,17 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from derl_dsl.cli.inputs import Columns, Expression, Suite, read_settings
-from derl_dsl.cli.rows import (
-    AsFormat,
-    Data,
-    Format,
-    finish,
-    mistakes,
-    one_source,
-    open_rows,
-    show_json,
-)
+from derl_dsl.cli.inputs import AsFormat, Columns, Expression, Format, OneReward, Suite, show_json
+from derl_dsl.cli.rows import Backend, Data, GroupColumn, asked, finish
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import (
     Component,
@@ -39,23 +30,19 @@ _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 def eval_command(
     data: Data,
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
     outcome: Annotated[
         str | None, typer.Option(help="Column or expression to compare the reward with.")
     ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
-    ] = None,
+    group: GroupColumn = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the scores of each row: .jsonl or .parquet.")
     ] = None,
     format: AsFormat = Format.text,
-    backend: Annotated[
-        str, typer.Option(help="auto, vm, native, numba, torch or reference.")
-    ] = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Score the rows of a data file and summarise each input, named part and the reward.
 
@@ -64,10 +51,8 @@ def eval_command(
     Exits 0, 1 when the reward has errors, 2 when an input, or a row of it, could not be read: all
     other rows are scored.
     """
-    source = one_source(reward, expression)
-    settings = read_settings(source, suite, column, outcome)
-    rows = open_rows(data)
-    with mistakes(rows, [source], format):
+    given = asked(data, format, reward, expression, suite, column, outcome)
+    with given as (source, settings, rows):
         question = Question(source.text, settings.suite, settings.columns, outcome, group, backend)
         evaluation = evaluate(question, rows)
         if output is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from enum import StrEnum
 from textwrap import indent
 from typing import Annotated, Any
 
@@ -15,14 +13,16 @@ from rich.text import Text
 from derl_dsl.backends.loops import loops
 from derl_dsl.checker import OutcomeError, check_source
 from derl_dsl.cli.inputs import (
+    AsFormat,
     Columns,
     Expression,
+    Format,
     Outcome,
     Suite,
     fail,
     read_settings,
     read_sources,
-    versioned,
+    show_json,
 )
 from derl_dsl.passes import lower
 from derl_dsl.prove.bounds import Bound
@@ -32,14 +32,6 @@ from derl_dsl.tools.console import Console
 from derl_dsl.tools.explain import Explanation, explain
 from derl_grammar.diagnostics import CODES, render
 from derl_grammar.limits import WIDE
-
-
-class Format(StrEnum):
-    """How the explanation is shown."""
-
-    text = "text"
-    json = "json"
-
 
 _ARROWS = {"rises": "↑ rises", "falls": "↓ falls", "none": "no effect", "mixed": "either way"}
 _MONOTONE = {True: "never falls", False: "can fall", None: "not decided"}
@@ -57,7 +49,7 @@ def explain_command(
     numba: Annotated[
         bool, typer.Option("--numba", help="Print the reward as Python loops for numba, to keep.")
     ] = False,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Explain a reward: typed parts with ranges, influence of each input, certificate, operations.
 
@@ -82,7 +74,7 @@ def explain_command(
         return
     found = explain(checked)
     if format is Format.json:
-        typer.echo(json.dumps(versioned("explain", found.to_json()), ensure_ascii=False))
+        show_json("explain", found.to_json())
     else:
         _print(found, graph)
 

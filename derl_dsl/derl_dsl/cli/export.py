@@ -14,11 +14,12 @@ from derl_dsl.adapters.targets import TARGETS
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
+    OneReward,
     Outcome,
     Suite,
     fail,
+    one_source,
     read_settings,
-    read_sources,
 )
 from derl_dsl.cli.terminal import echo_data
 from derl_dsl.score.reward import RewardError, compile
@@ -33,7 +34,7 @@ def export_command(
     target: Annotated[
         str, typer.Option("--for", help="The trainer; `list` shows them all with what they carry.")
     ],
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
@@ -68,9 +69,7 @@ def export_command(
         hint = f"; did you mean {near}?" if near else ""
         fail(f"unknown trainer {target!r}{hint} One of: {', '.join(TARGETS)}")
     trainer = TARGETS[target]
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     found = read_settings(source, suite, column, outcome)
     if on_fault is not None and on_fault not in trainer.policies:
         known = "" if on_fault in POLICIES else f"{on_fault!r} is no policy; "

@@ -10,17 +10,17 @@ import typer
 from rich.table import Table
 
 from derl_dsl.adapters.terms import terms_of, with_terms
-from derl_dsl.cli.inputs import Columns, Expression, Outcome, Suite, read_settings
-from derl_dsl.cli.rows import (
+from derl_dsl.cli.inputs import (
     AsFormat,
-    Data,
+    Columns,
+    Expression,
     Format,
-    finish,
-    mistakes,
-    one_source,
-    open_rows,
+    OneReward,
+    Outcome,
+    Suite,
     show_json,
 )
+from derl_dsl.cli.rows import Data, GroupColumn, asked, finish
 from derl_dsl.score.reward import Reward, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
@@ -36,14 +36,12 @@ from derl_runtime.reading import ColumnError
 
 def forecast_command(
     data: Data,
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
     outcome: Outcome = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
-    ] = None,
+    group: GroupColumn = None,
     group_size: Annotated[
         int, typer.Option("--group-size", min=2, help="Rollouts a prompt in training.")
     ] = 8,
@@ -57,10 +55,7 @@ def forecast_command(
     Exits 0, 1 when more groups than --most-dead train nothing or the reward has errors, 2 when an
     input could not be read.
     """
-    source = one_source(reward, expression)
-    given = read_settings(source, suite, column, outcome)
-    rows = open_rows(data)
-    with mistakes(rows, [source], format):
+    with asked(data, format, reward, expression, suite, column, outcome) as (source, given, rows):
         compiled = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
         name = group or likely_group(rows)
         if name is None:

@@ -1,10 +1,12 @@
-"""What several commands read: reward files, `-`, `-e TEXT`, column types."""
+"""What several commands read: reward files, `-`, `-e TEXT`, column types; and what all print."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,6 +20,7 @@ from derl_runtime.files import read_regular, write_whole
 # Bytes of a file that a command reads: far more than any program may have.
 _LARGEST_TEXT = 64 << 20
 
+OneReward = Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")]
 Suite = Annotated[
     str | None,
     typer.Option("--suite", "-s", help="Suite of names, such as math or derl-math+math."),
@@ -31,6 +34,16 @@ Outcome = Annotated[
 Expression = Annotated[
     str | None, typer.Option("--expression", "-e", help="The reward as text instead of a file.")
 ]
+
+
+class Format(StrEnum):
+    """How the result is shown."""
+
+    text = "text"
+    json = "json"
+
+
+AsFormat = Annotated[Format, typer.Option("--format", help="text or json.")]
 
 
 def fail(message: str) -> NoReturn:
@@ -94,6 +107,14 @@ def read_sources(files: Iterable[str], expression: str | None) -> list[Source]:
     return sources
 
 
+def one_source(reward: str | None, expression: str | None) -> Source:
+    """The one reward that a command is given, as a file or as text."""
+    if (reward is None) == (expression is None):
+        fail("give the reward either as a file or with -e TEXT")
+    (source,) = read_sources([] if reward is None else [reward], expression)
+    return source
+
+
 def by_line(source: Source) -> list[Source]:
     """Each line of a text as a program of its own."""
     return [
@@ -113,6 +134,11 @@ def show_no_logs() -> None:
 def versioned(command: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of a command with its schema, which counts up when a field changes its meaning."""
     return {"schema": f"derl-dsl/{command}/1", **record}
+
+
+def show_json(command: str, record: Mapping[str, Any]) -> None:
+    """The result of a command as JSON."""
+    typer.echo(json.dumps(versioned(command, record), ensure_ascii=False))
 
 
 def say(note: str) -> None:

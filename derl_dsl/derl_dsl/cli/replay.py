@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from derl_dsl.cli.inputs import (
+    AsFormat,
     Columns,
+    Format,
     Outcome,
     Suite,
     fail,
     read_settings,
     read_sources,
     say,
+    show_json,
     show_no_logs,
 )
-from derl_dsl.cli.rows import Format, show_errors, show_json
+from derl_dsl.cli.rows import GroupColumn, show_errors
 from derl_dsl.score.reward import RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
@@ -48,14 +51,12 @@ def replay_command(
     suite: Suite = None,
     column: Columns = None,
     outcome: Outcome = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
-    ] = None,
+    group: GroupColumn = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Write a page: curves, rollouts with what earned them marked."),
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Score the stored rollouts of a run again and show each reward over the steps.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
 import pyarrow as pa
 import typer
@@ -20,9 +18,18 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from derl_dsl.cli.inputs import fail, read_sources, say, show_no_logs, versioned
+from derl_dsl.cli.inputs import (
+    Format,
+    fail,
+    one_source,
+    read_settings,
+    say,
+    show_json,
+    show_no_logs,
+)
 from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.console import Console
+from derl_dsl.tools.project import Settings
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
 from derl_runtime.data import DataError, Rollouts, rollouts_of
@@ -36,23 +43,26 @@ Data = Annotated[list[str], typer.Option("--data", help=DATA)]
 MaybeData = Annotated[list[str] | None, typer.Option("--data", help=DATA)]
 
 
-class Format(StrEnum):
-    """How the result is shown."""
+GroupColumn = Annotated[
+    str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
+]
+LikelyGroup = Annotated[
+    str | None,
+    typer.Option(help="Column that names the group (the prompt) of a row; else a likely one."),
+]
+RightOutcome = Annotated[
+    str | None,
+    typer.Option(help="Column or expression that says a rollout was right; else the suite's."),
+]
+Backend = Annotated[str, typer.Option(help="auto, vm, native, numba, torch or reference.")]
 
-    text = "text"
-    json = "json"
 
+class Asked(NamedTuple):
+    """What a command over rows is asked about."""
 
-AsFormat = Annotated[Format, typer.Option("--format", help="text or json.")]
-
-
-def one_source(reward: str | None, expression: str | None) -> Source:
-    """The one reward that a command is given, as a file or as text."""
-    show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
-    return source
+    source: Source
+    settings: Settings
+    rows: Rollouts
 
 
 def open_rows(data: Sequence[str]) -> Rollouts:
@@ -86,6 +96,25 @@ def mistakes(rows: Rollouts | None, sources: Sequence[Source], format: Format) -
         fail(str(error))
 
 
+@contextmanager
+def asked(
+    data: Sequence[str],
+    format: Format,
+    reward: str | None,
+    expression: str | None,
+    suite: str | None,
+    column: list[str] | None,
+    outcome: str | None,
+) -> Iterator[Asked]:
+    """A reward and the rows that a command is given; what is wrong with either ends it."""
+    show_no_logs()
+    source = one_source(reward, expression)
+    settings = read_settings(source, suite, column, outcome)
+    rows = open_rows(data)
+    with mistakes(rows, [source], format):
+        yield Asked(source, settings, rows)
+
+
 def show_errors(error: RewardError, source: Source, format: Format) -> None:
     """List what is wrong with a reward, in the shape of `derl-dsl check`."""
     if format is Format.json:
@@ -94,11 +123,6 @@ def show_errors(error: RewardError, source: Source, format: Format) -> None:
         show_json("check", {"files": [record]})
     else:
         typer.echo(render(error.diagnostics, source), err=True)
-
-
-def show_json(command: str, record: Mapping[str, Any]) -> None:
-    """The result of a command as JSON."""
-    typer.echo(json.dumps(versioned(command, record), ensure_ascii=False))
 
 
 def told_of_bad_rows(rows: Rollouts | None) -> bool:

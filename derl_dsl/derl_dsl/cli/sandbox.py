@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from derl_dsl.cli.inputs import fail, versioned
-from derl_dsl.cli.rows import Format
+from derl_dsl.cli.inputs import Format, fail, versioned
 from derl_dsl.tools.console import Console
 from derl_runtime.sandbox import LEVEL_MEANS, LEVELS, survey
 

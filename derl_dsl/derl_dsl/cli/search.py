@@ -11,8 +11,17 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from derl_dsl.cli.inputs import Columns, Suite, fail, read_settings, say
-from derl_dsl.cli.rows import AsFormat, Data, Format, finish, mistakes, open_rows, show_json
+from derl_dsl.cli.inputs import (
+    AsFormat,
+    Columns,
+    Format,
+    Suite,
+    fail,
+    read_settings,
+    say,
+    show_json,
+)
+from derl_dsl.cli.rows import Data, LikelyGroup, RightOutcome, finish, mistakes, open_rows
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import Question, group_of
@@ -30,16 +39,10 @@ _BUDGET = 1_000_000
 
 def search_command(
     data: Data,
-    outcome: Annotated[
-        str | None,
-        typer.Option(help="Column or expression that says a rollout was right; else the suite's."),
-    ] = None,
+    outcome: RightOutcome = None,
     suite: Suite = None,
     column: Columns = None,
-    group: Annotated[
-        str | None,
-        typer.Option(help="Column that names the group (the prompt) of a row; else a likely one."),
-    ] = None,
+    group: LikelyGroup = None,
     group_size: Annotated[
         int | None, typer.Option(min=2, help="Groups are so many neighbouring rows.")
     ] = None,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from derl_dsl.cli.inputs import fail, read_settings, read_text, show_no_logs, versioned
+from derl_dsl.cli.inputs import (
+    AsFormat,
+    Format,
+    fail,
+    read_settings,
+    read_text,
+    show_json,
+    show_no_logs,
+)
 from derl_dsl.tools.testing.cases import TestFileError, fenced_tests, read_tests
 from derl_dsl.tools.testing.results import FileResult, Result
 from derl_dsl.tools.testing.run import run_tests
@@ -19,18 +25,11 @@ from derl_grammar.spans import Source
 ENDING = ".test.derl"
 
 
-class Format(StrEnum):
-    """How the results are shown."""
-
-    text = "text"
-    json = "json"
-
-
 def run_command(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Rewards, test files or folders; default: here.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Run the tests of rewards: `name.test.derl` beside `name.derl`, or comments after `# test:`.
 
@@ -83,7 +82,7 @@ def _print_json(results: list[FileResult]) -> None:
     tests = [r for found in results for r in found.results]
     passed = sum(r.ok for r in tests)
     record = {"files": files, "passed": passed, "failed": len(tests) - passed}
-    typer.echo(json.dumps(versioned("test", record), ensure_ascii=False))
+    show_json("test", record)
 
 
 def _print_text(results: list[FileResult]) -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from derl_dsl.cli.inputs import (
+    AsFormat,
     Columns,
     Expression,
+    Format,
+    OneReward,
     Suite,
     fail,
+    one_source,
     read_settings,
-    read_sources,
+    show_json,
     show_no_logs,
-    versioned,
 )
 from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.evaluate.evaluation import Question, compile_for
@@ -29,21 +30,14 @@ from derl_runtime.reading import ColumnError
 _WIDTH = 400
 
 
-class Format(StrEnum):
-    """How the reasons are shown."""
-
-    text = "text"
-    json = "json"
-
-
 def why_command(
     data: Annotated[Path, typer.Option(help="Rows: .jsonl or .parquet.")],
     row: Annotated[int, typer.Option(help="The row to explain, counted from 0.")],
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
-    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    format: AsFormat = Format.text,
 ) -> None:
     """Say of one row which answer each verdict took from where, how gold was read, what decided.
 
@@ -53,9 +47,7 @@ def why_command(
     input could not be read.
     """
     show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
-    (source,) = read_sources([] if reward is None else [reward], expression)
+    source = one_source(reward, expression)
     settings = read_settings(source, suite, column)
     try:
         rows = read_logs(data)
@@ -69,7 +61,7 @@ def why_command(
     except (DataError, ValueError, IndexError) as error:
         fail(str(error))
     if format is Format.json:
-        typer.echo(json.dumps(versioned("why", found.to_json()), ensure_ascii=False))
+        show_json("why", found.to_json())
     else:
         _print(found, str(data))
     raise typer.Exit(0 if found.right else 1)

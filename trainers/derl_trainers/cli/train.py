@@ -15,13 +15,15 @@ import derl_dsl
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
+    OneReward,
     Suite,
     fail,
+    one_source,
     read_settings,
-    read_sources,
     show_no_logs,
 )
 from derl_grammar.diagnostics import render
+from derl_grammar.spans import Source
 from derl_trainers.cli.shared import ended_as_by_ctrl_c
 from derl_trainers.cli.train_view import TrainView
 from derl_trainers.inner.reward import Diverged, RewardFault
@@ -44,7 +46,7 @@ REPORTERS = {
 
 
 def train_command(
-    reward: Annotated[str | None, typer.Argument(help="Reward file; - reads from stdin.")] = None,
+    reward: OneReward = None,
     expression: Expression = None,
     task: Annotated[
         str | None, typer.Option(help="arithmetic, gsm8k, math, rows, or a file of rows.")
@@ -82,8 +84,7 @@ def train_command(
     Exits 0, 1 when the reward has errors or cannot be trained on, 2 when an input cannot be used.
     """
     show_no_logs()
-    if (reward is None) == (expression is None):
-        fail("give the reward either as a file or with -e TEXT")
+    source = one_source(reward, expression)
     try:
         flags = dict(map(parse_set, set_ or []))
         given = {"task.data": data, "task.test": test, "inner.steps": steps, "seed": seed,
@@ -92,7 +93,7 @@ def train_command(
         settings = load_train_config(config, flags)
     except ConfigError as error:
         fail(str(error))
-    compiled = _compiled(reward, expression, suite, column)
+    compiled = _compiled(source, suite, column)
     folder = out or Path("runs") / f"{_stem(reward)}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_needs(settings)
     _check_folder(folder)
@@ -110,11 +111,8 @@ def _stem(reward: str | None) -> str:
     return Path(reward).stem if reward not in (None, "-") else "train"
 
 
-def _compiled(
-    reward: str | None, expression: str | None, suite: str | None, column: list[str] | None
-) -> Reward:
+def _compiled(source: Source, suite: str | None, column: list[str] | None) -> Reward:
     """The reward; what is wrong with it is listed as by `check`, with exit code 1."""
-    (source,) = read_sources([] if reward is None else [reward], expression)
     found = read_settings(source, suite, column)
     try:
         return derl_dsl.compile(
