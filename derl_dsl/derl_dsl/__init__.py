@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from derl_dsl.prove.certificate import Certificate
     from derl_dsl.score.kernels import BoundReward
     from derl_dsl.score.many import score_many
-    from derl_dsl.score.reward import Reward, RewardError, Scores, compile
+    from derl_dsl.score.reward import Reward, RewardError, compile
+    from derl_dsl.score.scores import Scores
     from derl_dsl.tools.loading import load
 
 # A name is imported when it is first used: `derl-dsl check` starts without NumPy and without lints.
@@ -30,7 +31,7 @@ _LAZY = {
     "PrimitiveError": "elaborate.custom",
     "Reward": "score.reward",
     "RewardError": "score.reward",
-    "Scores": "score.reward",
+    "Scores": "score.scores",
     "check": "checker",
     "compile": "score.reward",
     "load": "tools.loading",

@@ -13,7 +13,8 @@ import pytest
 import derl_dsl
 from derl_dsl.backends import prepared, threads
 from derl_dsl.score.direct import Direct
-from derl_dsl.score.reward import Reward, Scores
+from derl_dsl.score.reward import Reward
+from derl_dsl.score.scores import Scores
 
 TYPES = {
     "a": "number[0, 1]", "b": "number[-4, 4]", "ok": "bool", "k": "number{0, 0.5, 2}",

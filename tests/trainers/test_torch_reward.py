@@ -19,7 +19,8 @@ from torch import Tensor
 
 from derl_dsl.backends.torch import lower
 from derl_dsl.generate.sample import EVERYTHING, sample_program
-from derl_dsl.score.reward import Reward, RewardError, Scores, compile
+from derl_dsl.score.reward import Reward, RewardError, compile
+from derl_dsl.score.scores import Scores
 from derl_dsl.score.tensors import TorchReward
 from derl_runtime.reading import ColumnError
 from tests.differential.programs import COLUMNS, scope

@@ -15,13 +15,8 @@ from typing import Any, Literal
 
 from derl_dsl.elaborate.custom import Origin
 from derl_dsl.score.groups import Groups, trainer_of
-from derl_dsl.score.reward import (
-    Reward,
-    Scores,
-    columns_of,
-    compile,
-    trl_columns,
-)
+from derl_dsl.score.reward import Reward, columns_of, compile, trl_columns
+from derl_dsl.score.scores import Scores
 from derl_dsl.version import __version__
 from derl_grammar.limits import WIDE
 from derl_runtime import conversations

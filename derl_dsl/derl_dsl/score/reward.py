@@ -5,12 +5,11 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from derl_dsl.backends import BACKENDS, DTYPES
 from derl_dsl.backends.kernel import Offsets
@@ -28,6 +27,7 @@ from derl_dsl.score.groups import Groups, Trainer, gather_groups, trainer_of
 from derl_dsl.score.kernels import BoundReward, Kernels
 from derl_dsl.score.observing import Observer, observe
 from derl_dsl.score.outputs import compute
+from derl_dsl.score.scores import Array, Scores, without_faults
 from derl_dsl.score.steps import Steps, step_rewards
 from derl_grammar.diagnostics import Diagnostic, render
 from derl_grammar.limits import MODEL, Limits
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from derl_dsl.score.tensors import TorchReward
 
-Array = NDArray[np.float64]
 # The name of a reward that was given none.
 NAME = "reward"
 
@@ -59,38 +58,6 @@ class RewardError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (RewardError, (self.diagnostics, self.source))
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The scores of one batch of B rollouts.
-
-    `values` is the reward, (B,) float64; NaN means not applicable, and `faults` says why. `parts`
-    holds the named parts of the program and `inputs` the numbers and conditions it reads (columns
-    and primitives, lists aside), (B,) float64 each. `failed`, (B,) bool, marks rows that a fault
-    left without a reward; other rows of NaN are those to which the reward does not apply. `steps`
-    is None for a program without `steps = …`; else a (T,) float64 array a rollout, None where it
-    has none.
-    """
-
-    values: Array
-    parts: dict[str, Array]
-    inputs: dict[str, Array]
-    faults: list[Fault]
-    failed: NDArray[np.bool_]
-    steps: Steps | None = None
-
-    def part_means(self) -> dict[str, float]:
-        """The mean of each part over the rollouts to which it applies."""
-        known = {name: part[~np.isnan(part)] for name, part in self.parts.items()}
-        return {name: float(part.mean()) for name, part in known.items() if len(part)}
-
-    def of(self, rows: slice) -> Scores:
-        """The scores of some of the rows; the faults are the whole batch's."""
-        parts = {name: part[rows] for name, part in self.parts.items()}
-        inputs = {name: values[rows] for name, values in self.inputs.items()}
-        steps = None if self.steps is None else self.steps[rows]
-        return Scores(self.values[rows], parts, inputs, self.faults, self.failed[rows], steps)
 
 
 class Reward:
@@ -220,7 +187,7 @@ class Reward:
             if plain is not None:
                 values = self._direct.outputs(plain, group_size)
                 if values is not None:
-                    return _without_faults(values, self._direct.inputs(plain), len(plain[0]))
+                    return without_faults(values, self._direct.inputs(plain), len(plain[0]))
         batch = Batch(columns, log=self.faults)
         if group is not None:
             uneven = uneven or not self._needs.grouped
@@ -263,7 +230,7 @@ class Reward:
         if not batch.faults and not reading.broken and (size is not None or not self.uses_groups):
             plain = self._direct.outputs([*reading.arrays.values()], size)
             if plain is not None:
-                return _without_faults(plain, self._read(reading), reading.rows)
+                return without_faults(plain, self._read(reading), reading.rows)
         found = compute(self.kernels, reading, self.graph.outputs, order)
         faults = [*batch.faults, *found.faults]
         steps = None
@@ -417,10 +384,6 @@ def trl_columns(
     if completion_ids is not None:
         given["completion_ids"] = completion_ids
     return given
-
-
-def _without_faults(parts: dict[str, Array], inputs: dict[str, Array], rows: int) -> Scores:
-    return Scores(parts.pop("reward"), parts, inputs, [], np.zeros(rows, dtype=bool))
 
 
 def _with_gaps(array: Array, broken: Any) -> Array:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.score.reward import Reward, Scores, columns_of
+from derl_dsl.score.reward import Reward, columns_of
+from derl_dsl.score.scores import Scores
 from derl_dsl.tools.pages.excerpts import texts
 from derl_dsl.tools.replay.curves import Replay, curves_of
 from derl_dsl.tools.replay.marks import marks_of
