@@ -17,25 +17,12 @@ from derl_primitives.correctness import exact
 from derl_trainers.inner.loop import InnerResult, train_inner
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.reward import Diverged, RewardFault
-from derl_trainers.policy.greedy import greedy_right
-from derl_trainers.policy.tiny import build_policy
-from derl_trainers.settings.sections import BudgetSection, InnerSection, TinySection, Training
-from derl_trainers.tasks.arithmetic import arithmetic
+from derl_trainers.policy.answers import greedy_right
+from derl_trainers.settings.sections import BudgetSection, InnerSection, Training
 from derl_trainers.tasks.base import Task
 
 INNER = InnerSection(steps=2, prompts=4, num_generations=4, updates=2)
 CONFIG = Training(inner=INNER, budget=BudgetSection(flat_steps=0))
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
-
-
-@pytest.fixture(scope="module")
-def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
-    return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
 def outcome(completions: list[str], answer: list[str], **_: object) -> list[float | None]:

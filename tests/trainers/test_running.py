@@ -21,19 +21,16 @@ from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.recorder import whole_checkpoints
 from derl_trainers.inner.reward import TimedReward
 from derl_trainers.inner.scoring import right
-from derl_trainers.policy.greedy import answered_right
+from derl_trainers.policy.answers import answered_right
 from derl_trainers.policy.loading import ModelMissing, load_model
-from derl_trainers.policy.tiny import build_policy
 from derl_trainers.runs.executors import InProcess, make_executor
 from derl_trainers.runs.store import Store, place
 from derl_trainers.settings.sections import (
     BudgetSection,
     ExecutorSection,
     InnerSection,
-    TinySection,
     Training,
 )
-from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Task
 from tests.trainers.test_meta import MINI, toml
 
@@ -42,17 +39,6 @@ TRAINING = Training(
     inner=InnerSection(steps=4, prompts=2, num_generations=4, updates=2),
     budget=BudgetSection(flat_steps=0),
 )
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
-
-
-@pytest.fixture(scope="module")
-def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
-    return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
 def run(task: Task, policy: Path, training: Training = TRAINING, **more: Any) -> InnerResult:

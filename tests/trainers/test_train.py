@@ -24,11 +24,10 @@ from derl_trainers.cli.commands import COMMANDS
 from derl_trainers.inner.alone import Share
 from derl_trainers.inner.loop import train_inner
 from derl_trainers.inner.reward import RewardFault
-from derl_trainers.policy.greedy import chat_for
+from derl_trainers.policy.answers import chat_for
 from derl_trainers.policy.loading import ModelMissing, load_model
-from derl_trainers.policy.tiny import build_policy
 from derl_trainers.settings.run import ConfigError
-from derl_trainers.settings.sections import BudgetSection, PolicySection, TinySection, Training
+from derl_trainers.settings.sections import BudgetSection, PolicySection, Training
 from derl_trainers.settings.train import load_train_config, parse_set
 from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Task
@@ -43,18 +42,6 @@ SMALL = [
 CHAT = (
     "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}?\n{% endif %}"
 )
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return arithmetic(size=40, test_size=10, warmup_size=200, terms=3)
-
-
-@pytest.fixture(scope="module")
-def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    config = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
-    return build_policy(task, config, tmp_path_factory.mktemp("policies"))
 
 
 def train(*arguments: str, settings: tuple[str, ...] | list[str] = ()) -> Result:

@@ -12,7 +12,7 @@ from rich.console import Console
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.outer.evaluate import Evaluation
 from derl_trainers.outer.run import Run
-from derl_trainers.policy.greedy import greedy_right
+from derl_trainers.policy.answers import greedy_right
 from derl_trainers.runs.executors import InProcess
 from derl_trainers.runs.jobs import InnerJob, Policy, PolicyJob
 from derl_trainers.runs.runner import Runner

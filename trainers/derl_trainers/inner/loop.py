@@ -39,7 +39,7 @@ from derl_trainers.inner.recorder import (
 )
 from derl_trainers.inner.reward import Reward, TimedReward, unit_of
 from derl_trainers.inner.scoring import right, save, sharded
-from derl_trainers.policy.greedy import Chat, chat_for, check_lengths
+from derl_trainers.policy.answers import Chat, chat_for, check_lengths
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet

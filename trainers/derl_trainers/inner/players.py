@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from derl_trainers.inner.dialogue import Dialogue, Write
 from derl_trainers.inner.episodes import Lockstep
 from derl_trainers.inner.games import Rollout, grouped_columns
-from derl_trainers.policy.greedy import greedy_right, written
+from derl_trainers.policy.answers import greedy_right, written
 from derl_trainers.policy.words import Words
 from derl_trainers.settings.sections import Training
 from derl_trainers.tasks.base import Example, Scorer

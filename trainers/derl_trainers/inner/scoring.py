@@ -17,7 +17,7 @@ from trl.models import unwrap_model_for_generation
 
 from derl_trainers.inner.agents import AgentTrainer
 from derl_trainers.inner.players import solved
-from derl_trainers.policy.greedy import answered_right, greedy_right
+from derl_trainers.policy.answers import answered_right, greedy_right
 from derl_trainers.policy.lora import merged
 from derl_trainers.settings.sections import Training
 from derl_trainers.tasks.base import Example, Scorer

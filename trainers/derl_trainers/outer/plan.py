@@ -24,7 +24,7 @@ from derl_trainers.outer.cold_start import cold_start_formulas
 from derl_trainers.outer.final import final_steps
 from derl_trainers.outer.meta import check
 from derl_trainers.outer.proposers.base import proposer_class
-from derl_trainers.policy.greedy import check_lengths
+from derl_trainers.policy.answers import check_lengths
 from derl_trainers.policy.loading import ModelMissing, load_policy
 from derl_trainers.policy.start import start_policy
 from derl_trainers.reading import ConfigError

@@ -1,1 +1,1 @@
-"""Loading policies: the embedded ones, GGUF files, hub ids; LoRA; greedy decoding."""
+"""Loading policies: the embedded ones, GGUF files, hub ids; LoRA; their answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from derl_trainers.policy.greedy import chat_for
+from derl_trainers.policy.answers import chat_for
 from derl_trainers.policy.loading import ModelMissing, load_policy, unpacked
 from derl_trainers.policy.player import build_player
 from derl_trainers.policy.quiet import quiet

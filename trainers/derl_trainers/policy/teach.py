@@ -16,7 +16,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from derl_trainers.policy.greedy import Chat, chat_for
+from derl_trainers.policy.answers import Chat, chat_for
 from derl_trainers.policy.loading import ModelMissing, load_model
 from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet

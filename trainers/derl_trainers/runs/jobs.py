@@ -100,7 +100,7 @@ class ScoreJob:
     def run(self, progress: Progress) -> dict[str, Any]:
         """Greedy pass@1 of the policy."""
         from derl_trainers.inner.players import right_of
-        from derl_trainers.policy.greedy import check_lengths
+        from derl_trainers.policy.answers import check_lengths
         from derl_trainers.policy.loading import load_policy
 
         model, tokenizer = load_policy(self.policy.path, self.training.policy)

@@ -11,7 +11,7 @@ import torch
 
 from derl_trainers.inner.games import columns_of
 from derl_trainers.inner.players import Players
-from derl_trainers.policy.greedy import chat_for
+from derl_trainers.policy.answers import chat_for, completed
 from derl_trainers.policy.loading import load_policy
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.run import RunConfig
@@ -43,6 +43,7 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
     with quiet():
         model, tokenizer = load_policy(policy, config.policy)
         model.eval()
+        chat = chat_for(tokenizer, config.policy.chat, config.policy.system)
         completions: list[str] = []
         devices = [model.device] if model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -50,7 +51,10 @@ def sample_rollouts(policy: str, config: RunConfig) -> Rollouts:
             at_once = max(1, _BATCH // size)
             for start in range(0, groups, at_once):
                 part = chosen[start : start + at_once]
-                completions += _sampled(model, tokenizer, part, config)
+                completions += completed(
+                    model, tokenizer, part, inner.max_completion_length, chat,
+                    inner.temperature, size,
+                )  # fmt: skip
     return Rollouts(_columns(chosen, completions, size), size)
 
 
@@ -79,38 +83,6 @@ def _episodes(
         finally:
             players.close()
     return Rollouts(columns_of(rollouts, config.inner.agent.step_scores), size)
-
-
-@torch.inference_mode()
-def _sampled(model: Any, tokenizer: Any, part: Sequence[Example], config: RunConfig) -> list[str]:
-    """The completions of one left-padded batch, those of a prompt side by side."""
-    chat = chat_for(tokenizer, config.policy.chat, config.policy.system)
-    prompts = [example.prompt for example in part]
-    if chat is not None:
-        prompts = tokenizer.apply_chat_template(
-            [chat.messages(p) for p in prompts], tokenize=False, add_generation_prompt=True
-        )
-    batch = tokenizer(
-        prompts,
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-        return_token_type_ids=False,
-        add_special_tokens=chat is None,  # a chat template writes its own
-    ).to(model.device)
-    tokens = model.generate(
-        **batch,
-        do_sample=True,
-        temperature=config.inner.temperature,
-        top_k=0,
-        num_return_sequences=config.inner.num_generations,
-        max_new_tokens=config.inner.max_completion_length,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    new = tokens[:, batch["input_ids"].shape[1] :]
-    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
-    return texts
 
 
 def _columns(chosen: Sequence[Example], completions: list[str], size: int) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""Greedy answers: what a policy writes without sampling, and which of them are right."""
+"""Answers of a policy, sampled or greedy, and which of them are right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from derl_trainers.policy.loading import ModelMissing
@@ -45,7 +46,6 @@ def chat_for(
     return Chat(system) if mode == "yes" or (mode == "auto" and has_template) else None
 
 
-@torch.inference_mode()
 def greedy_right(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -68,20 +68,25 @@ def greedy_right(
     try:
         for start in range(0, len(examples), training.eval_batch):
             part = examples[start : start + training.eval_batch]
-            right.append(scorer(_greedy(model, tokenizer, part, longest, chat), part))
+            right.append(scorer(completed(model, tokenizer, part, longest, chat), part))
     finally:
         model.train(was_training)
     return np.concatenate(right)
 
 
-def _greedy(
+def completed(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
     max_new_tokens: int,
     chat: Chat | None,
+    temperature: float | None = None,
+    count: int = 1,
 ) -> list[str]:
-    """Greedy completions of one left-padded batch."""
+    """Completions of one left-padded batch, the `count` of each problem side by side.
+
+    Sampled at a temperature; greedily where that is None.
+    """
     batch = tokenizer(
         asked(tokenizer, examples, chat),
         padding=True,
@@ -90,18 +95,36 @@ def _greedy(
         return_token_type_ids=False,
         # A chat template writes its own.
         add_special_tokens=chat is None,
-    ).to(model.device)
-    tokens = model.generate(
+    )
+    new = _generated(model, tokenizer, batch, max_new_tokens, temperature, count)
+    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
+    return texts
+
+
+@torch.inference_mode()
+def _generated(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    batch: Any,
+    max_new_tokens: int,
+    temperature: float | None,
+    count: int = 1,
+) -> Tensor:
+    """What comes after the prompts, in tokens: (prompts * count, longest)."""
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature is not None:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0}
+    batch = batch.to(model.device)
+    tokens: Tensor = model.generate(
         **batch,
-        do_sample=False,
+        **sampling,
         use_cache=True,
+        num_return_sequences=count,
         max_new_tokens=max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    new = tokens[:, batch["input_ids"].shape[1] :]
-    texts: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
-    return texts
+    return tokens[:, batch["input_ids"].shape[1] :]
 
 
 def asked(
@@ -166,7 +189,6 @@ def check_lengths(
         )
 
 
-@torch.inference_mode()
 def written(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -178,20 +200,10 @@ def written(
 
     Sampled at a temperature; greedily where that is None.
     """
-    sampling: dict[str, Any] = {"do_sample": False}
-    if temperature is not None:
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0}
     batch = tokenizer.pad(
         {"input_ids": [list(p) for p in prompts]}, padding_side="left", return_tensors="pt"
-    ).to(model.device)
-    tokens = model.generate(
-        **batch,
-        **sampling,
-        use_cache=True,
-        max_new_tokens=max_new_tokens,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
     )
-    rows: list[list[int]] = tokens[:, batch["input_ids"].shape[1] :].tolist()
+    new = _generated(model, tokenizer, batch, max_new_tokens, temperature)
+    rows: list[list[int]] = new.tolist()
     end = tokenizer.eos_token_id
     return [row[: row.index(end) + 1] if end in row else row for row in rows]
