@@ -21,7 +21,7 @@ from reasoning_gym.factory import DATASETS, create_dataset
 
 from benchmarks.evidence.plan import HERE
 from derl_trainers.inner.loop import train_inner
-from derl_trainers.policy.greedy import greedy_right
+from derl_trainers.policy.answers import greedy_right
 from derl_trainers.policy.loading import load_policy
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.reading import as_toml

@@ -3,54 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from derl_trainers.runs.executors import Event, Executor, Workers, make_executor
 from derl_trainers.settings.run import ExecutorSection
-
-
-@dataclass(frozen=True)
-class Square:
-    number: int
-
-    def run(self, progress: Callable[[int, int, dict[str, float]], None]) -> dict[str, Any]:
-        progress(1, 2, {"x": 1.0})
-        progress(2, 2, {"x": 2.0})
-        return {"square": self.number**2, "pid": os.getpid()}
-
-
-@dataclass(frozen=True)
-class Broken:
-    def run(self, progress: object) -> dict[str, Any]:
-        raise ValueError("no such thing")
-
-
-@dataclass(frozen=True)
-class Sleep:
-    """Sleeps, but not when it is tried again: then the file is there."""
-
-    seconds: float
-    mark: str = ""
-
-    def run(self, progress: object) -> dict[str, Any]:
-        if not self.mark or not Path(self.mark).exists():
-            Path(self.mark or os.devnull).touch()
-            time.sleep(self.seconds)
-        return {"pid": os.getpid()}
-
-
-def collect(executor: Executor, jobs: int) -> list[Event]:
-    events: list[Event] = []
-    end = time.monotonic() + 60
-    while sum(e.kind in ("done", "failed") for e in events) < jobs:
-        assert time.monotonic() < end
-        executor.poll(events.append, block=True)
-    return events
+from tests.trainers.toy_jobs import Broken, Sleep, Square, collect
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,6 +23,8 @@ from derl_trainers.runs.executors.ray import RayWorkers
 from derl_trainers.runs.jobs import PolicyJob
 from derl_trainers.settings import run as c
 from derl_trainers.tasks.arithmetic import ArithmeticSection
+from tests.trainers import toy_jobs
+from tests.trainers.toy_jobs import Broken, Sleep, Square
 from tests.trainers.toys import inner, placed
 
 TASK = c.TaskSection(arithmetic=ArithmeticSection(size=80, test_size=16, warmup_size=400, terms=3))
@@ -33,33 +34,8 @@ INNER = c.InnerSection(steps=2, prompts=4, num_generations=4, updates=2)
 SECTION = c.ExecutorSection(kind="ray", workers=2)
 
 
-@dataclass(frozen=True)
-class Broken:
-    def run(self, progress: object) -> dict[str, Any]:
-        raise ValueError("no such thing")
-
-
-@dataclass(frozen=True)
-class Sleep:
-    """Sleeps, but not when it is tried again: then the file is there."""
-
-    seconds: float
-    mark: str = ""
-
-    def run(self, progress: object) -> dict[str, Any]:
-        if self.mark and not Path(self.mark).exists():
-            Path(self.mark).touch()
-            time.sleep(self.seconds)
-        return {"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
-
-
 def collect(executor: Executor, jobs: int) -> list[Event]:
-    events: list[Event] = []
-    end = time.monotonic() + 240
-    while sum(e.kind in ("done", "failed") for e in events) < jobs:
-        assert time.monotonic() < end
-        executor.poll(events.append, block=True)
-    return events
+    return toy_jobs.collect(executor, jobs, seconds=240)
 
 
 def started(executor: Executor, job: int, events: list[Event], times: int = 1) -> int:
@@ -75,8 +51,8 @@ def started(executor: Executor, job: int, events: list[Event], times: int = 1) -
 @pytest.fixture(scope="module")
 def workers() -> Iterator[RayWorkers]:
     with pytest.MonkeyPatch.context() as patch:
-        # The cluster inherits it: its workers unpickle the jobs of this file.
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        # The cluster inherits it: its workers unpickle the jobs of toy_jobs.py.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
         executor = make_executor(SECTION)
         assert isinstance(executor, RayWorkers)
         yield executor
@@ -117,7 +93,7 @@ def test_errors_and_killed_workers_concern_their_own_run(
     events: list[Event] = []
     workers.submit(1, Sleep(60, str(mark)))
     workers.submit(2, Broken())
-    workers.submit(3, Sleep(0))
+    workers.submit(3, Square(3))
     victim = started(workers, 1, events)
     while not mark.exists():
         workers.poll(events.append, block=False)
@@ -160,16 +136,17 @@ def test_an_idle_worker_that_died_costs_no_run(
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     time.sleep(1)
-    workers.submit(3, Sleep(0))
+    workers.submit(3, Square(3))
     assert collect(workers, 1)[-1].result["pid"] not in victims
 
 
 _OWNER = """
 import sys, time
 sys.path.insert(0, {folder!r})
-from test_ray import SECTION, Sleep
+from tests.trainers.toy_jobs import Sleep
 from derl_trainers.runs.executors import make_executor
-executor = make_executor(SECTION)
+from derl_trainers.settings.run import ExecutorSection
+executor = make_executor(ExecutorSection(kind="ray", workers=2))
 try:
     executor.submit(1, Sleep(600))
     while True:
@@ -183,7 +160,7 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_of_an_owner_that_is_ended(end: signal.Signals) -> None:
-    folder = str(Path(__file__).parent)
+    folder = str(Path(__file__).parents[2])
     owner = subprocess.Popen(
         [sys.executable, "-c", _OWNER.format(folder=folder)],
         stdout=subprocess.PIPE,
