@@ -193,7 +193,7 @@ def _of_session(leader: int) -> list[str]:
     return found
 
 
-def test_missing_ray_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ray_is_told_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(c.ConfigError, match=r"needs Ray: pip install 'derl-dsl\[ray\]'"):
         make_executor(SECTION)
