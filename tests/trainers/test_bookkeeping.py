@@ -19,6 +19,7 @@ import pytest
 
 pytest.importorskip("trl")
 
+import torch
 
 import derl_dsl
 from derl_trainers.cli.shared import ended_as_by_ctrl_c
@@ -31,12 +32,15 @@ from derl_trainers.outer.cold_start import _depends
 from derl_trainers.outer.judge import judge, run_key
 from derl_trainers.outer.meta import warm_start
 from derl_trainers.outer.plan import plan
+from derl_trainers.policy.tiny import build_policy
 from derl_trainers.runs.executors import devices
 from derl_trainers.runs.executors.base import Event
 from derl_trainers.runs.executors.local import Workers
 from derl_trainers.runs.jobs import check_task
 from derl_trainers.runs.store import Store
 from derl_trainers.settings.run import ConfigError, load_config, load_custom, parse_config
+from derl_trainers.settings.sections import TinySection
+from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Example, Task
 from derl_trainers.tasks.contents import content
 from tests.trainers.test_meta import MINI
@@ -45,6 +49,18 @@ from tests.trainers.toys import a_run, training
 pytestmark = pytest.mark.xdist_group("training")
 
 GROUP = training(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return arithmetic(size=40, test_size=10, warmup_size=200, terms=3)
+
+
+@pytest.fixture(scope="module")
+def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    tiny = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=40, batch_size=32)
+    return build_policy(task, tiny, tmp_path_factory.mktemp("policies"))
 
 
 def math_reward(text: str) -> Any:
