@@ -12,10 +12,11 @@ state as it began, which is why each begins at 0 or at false.
 A group function sees rows `start` to `end`, neighbours, and a mask of those that count (`where=`,
 and rows without a fault). It reads what it needs as often as it needs it, for a group lies in the
 first cache, and writes one value for every row of the group, counting or not. Rank counts, for
-each row, twice the smaller ones and the ties, whole numbers that are halved once at the end; that
-is quadratic, and groups are small. The deviation takes the first value off before summing, so that
-rewards which differ little keep their digits. Means and quantiles are held between the extremes,
-which rounding would leave by a last bit, for the proofs say that they never do.
+each row, twice the smaller ones and the ties, whole numbers that are halved once at the end: by all
+pairs in a small group, in the sorted values of a large one. The deviation takes the first value off
+before summing, so that rewards which differ little keep their digits. Means and quantiles are held
+between the extremes, which rounding would leave by a last bit, for the proofs say that they never
+do.
 
 Eight is the group size that people use. If all groups of a block have it and all rows count, mean,
 deviation and rank go by vectors of eight lanes: the group is one register, others are met by
@@ -31,6 +32,8 @@ from llvmlite import ir
 
 from derl_dsl.backends.llvm.ops import DOUBLE, I1, I32, I64, Code, Value, i64
 
+# Groups up to this size are ranked by comparing all pairs, larger ones by sorting.
+_PAIRS = 384
 State = list[Any]
 ZERO, FALSE, TRUE = ir.Constant(DOUBLE, 0.0), ir.Constant(I1, 0), ir.Constant(I1, 1)
 NO = i64(0)
@@ -194,6 +197,16 @@ def _group_rank(g: Group) -> None:
 
     NaN where the row's own value is, or one that counts.
     """
+    b = g.c.b
+    many = b.icmp_signed(">", b.sub(g.end, g.start), i64(_PAIRS))
+    with b.if_else(many) as (large, small):
+        with large:
+            _rank_by_sorting(g)
+        with small:
+            _rank_by_pairs(g)
+
+
+def _rank_by_pairs(g: Group) -> None:
     c, b = g.c, g.c.b
     everyone = _counted(g)
     with c.loop(g.start, g.end) as r:
@@ -205,23 +218,59 @@ def _group_rank(g: Group) -> None:
             below = b.zext(b.and_(c.less(other, x), g.counted(o)), I64)
             ties = b.zext(b.and_(b.fcmp_ordered("==", other, x), g.counted(o)), I64)
             twice.set(b.add(twice.get(), b.add(b.add(below, below), ties)))
-        own = b.zext(g.counted(r), I64)
-        others = b.sub(everyone, own)
-        half = b.fmul(as_real(c, b.sub(twice.get(), own)), c.number(0.5))
-        share = b.fdiv(half, as_real(c, others))
-        rank = c.select(b.icmp_signed(">", others, NO), share, c.number(0.5))
-        g.store(c.select(odd.get(), c.number(float("nan")), rank), r)
+        _store_rank(g, r, twice.get(), everyone, odd.get())
 
 
-def _group_quantile(g: Group) -> None:
+def _rank_by_sorting(g: Group) -> None:
+    """Smaller ones and ties are found in the sorted values that count."""
+    c, b = g.c, g.c.b
+    n = _sorted(g)
+    last = b.select(b.icmp_signed(">", n, NO), b.sub(n, i64(1)), NO)
+    odd = b.and_(b.icmp_signed(">", n, NO), c.isnan(c.load(g.scratch, last)))
+    with c.loop(g.start, g.end) as r:
+        x = g.x(r)
+        below = _place(c, g.scratch, n, lambda v: c.less(v, x))
+        up_to = _place(c, g.scratch, n, lambda v: b.not_(c.less(x, v)))
+        _store_rank(g, r, b.add(below, up_to), n, b.or_(odd, c.isnan(x)))
+
+
+def _store_rank(g: Group, r: Value, twice: Value, everyone: Value, odd: Value) -> None:
+    c, b = g.c, g.c.b
+    own = b.zext(g.counted(r), I64)
+    others = b.sub(everyone, own)
+    half = b.fmul(as_real(c, b.sub(twice, own)), c.number(0.5))
+    share = b.fdiv(half, as_real(c, others))
+    rank = c.select(b.icmp_signed(">", others, NO), share, c.number(0.5))
+    g.store(c.select(odd, c.number(float("nan")), rank), r)
+
+
+def _place(c: Code, items: Value, n: Value, before: Callable[[Value], Value]) -> Value:
+    """How many of the sorted items come before something, by halving."""
+    b = c.b
+    lo, hi = c.variable(NO), c.variable(n)
+    with _while(c, lambda: b.icmp_signed("<", lo.get(), hi.get())):
+        middle = b.sdiv(b.add(lo.get(), hi.get()), i64(2))
+        right = before(c.load(items, middle))
+        lo.set(b.select(right, b.add(middle, i64(1)), lo.get()))
+        hi.set(b.select(right, hi.get(), middle))
+    return lo.get()
+
+
+def _sorted(g: Group) -> Value:
+    """The values that count, sorted into the scratch room; how many they are."""
     c, b = g.c, g.c.b
     count = c.variable(NO)
     with c.loop(g.start, g.end) as r, b.if_then(g.counted(r)):
         # Adding zero makes one zero of two: sorting need not tell them apart.
         c.store(b.fadd(g.x(r), ZERO), g.scratch, count.get())
         count.set(b.add(count.get(), i64(1)))
-    n = count.get()
-    _sort(c, g.scratch, n)
+    _sort(c, g.scratch, count.get())
+    return count.get()
+
+
+def _group_quantile(g: Group) -> None:
+    c, b = g.c, g.c.b
+    n = _sorted(g)
     last = b.sub(n, i64(1))
     at = b.fmul(g.literal(), as_real(c, last))
     below = b.fptosi(at, I64)
@@ -245,7 +294,11 @@ def _between(c: Code, value: Value, lo: Value, hi: Value) -> Value:
 
 
 def _sort(c: Code, items: Value, n: Value) -> None:
-    """Shell sort, NaN last: groups are small, and it needs no room of its own."""
+    """Shell sort, NaN last: it needs no room of its own.
+
+    Each gap is 5/11 of the one before (Gonnet and Baeza-Yates); halves would leave worst cases that
+    are quadratic, for one half of the items never meets the other before the last gap.
+    """
     b = c.b
     gap = c.variable(b.sdiv(n, i64(2)))
     with _while(c, lambda: b.icmp_signed(">", gap.get(), NO)):
@@ -257,7 +310,8 @@ def _sort(c: Code, items: Value, n: Value) -> None:
                 c.store(c.load(items, left), items, at.get())
                 at.set(left)
             c.store(item, items, at.get())
-        gap.set(b.sdiv(step, i64(2)))
+        smaller = b.sdiv(b.mul(step, i64(5)), i64(11))
+        gap.set(b.select(b.icmp_signed("==", step, i64(2)), i64(1), smaller))
 
 
 def _before(c: Code, items: Value, item: Value, at: Value, step: Value) -> Value:

@@ -132,21 +132,41 @@ def group_size(x: Any, use: Any, literal: float) -> Any:
     return np.full(len(use), float(count))
 
 
+def place(ordered: Any, x: float, ties: bool) -> int:
+    """How many of the sorted values are smaller than x, or equal to it where ties count."""
+    lo, hi = 0, len(ordered)
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if ordered[middle] < x or (ties and ordered[middle] == x):
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
 def group_rank(x: Any, use: Any, literal: float) -> Any:
     """The share of the others that are smaller, ties half; NaN beside a NaN."""
-    out, everyone = np.empty(len(x)), 0
+    out, kept, everyone, odd = np.empty(len(x)), np.empty(len(x)), 0, False
     for k in range(len(x)):
-        everyone += 1 if use[k] else 0
+        if use[k]:
+            kept[everyone] = x[k]
+            everyone += 1
+            odd = odd or x[k] != x[k]
+    # Small groups by all pairs, larger ones by what is sorted.
+    many = len(x) > 256
+    if many:
+        kept[:everyone] = np.sort(kept[:everyone])
     for k in range(len(x)):
-        twice, odd = 0, x[k] != x[k]
-        for j in range(len(x)):
-            if use[j]:
-                odd = odd or x[j] != x[j]
-                twice += 2 if x[j] < x[k] else 1 if x[j] == x[k] else 0
+        twice = 0
+        if many:
+            twice = place(kept[:everyone], x[k], False) + place(kept[:everyone], x[k], True)
+        else:
+            for j in range(everyone):
+                twice += 2 if kept[j] < x[k] else 1 if kept[j] == x[k] else 0
         own = 1 if use[k] else 0
         others = everyone - own
         rank = (twice - own) * 0.5 / others if others > 0 else 0.5
-        out[k] = NAN if odd else rank
+        out[k] = NAN if odd or x[k] != x[k] else rank
     return out
 
 

@@ -45,7 +45,7 @@ REDUCTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "list_all": (("True",), ("{0} and x",), "{0}"),
 }  # fmt: skip
 _NEEDS = {"mod": ("c_fmod",), "power": ("c_pow",), "sigmoid": ("c_exp",), "list_mean": ("held",),
-          "group_mean": ("held",)}  # fmt: skip
+          "group_mean": ("held",), "group_rank": ("place",)}  # fmt: skip
 _TAKES = {"c_pow": 2, "c_fmod": 2}
 
 
