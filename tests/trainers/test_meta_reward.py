@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from derl_trainers.runs.jobs import Policy, PolicyJob, digest
 from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import JobFailed
 from derl_trainers.runs.store import Store
+from derl_trainers.runs.view import View
 from derl_trainers.settings.run import RunConfig, parse_config
 from tests.trainers.test_meta import MINI
 from tests.trainers.toys import Steps, a_run, built
@@ -386,3 +388,22 @@ def test_a_job_is_known_by_all_that_it_depends_on(store: Store, policy: Policy) 
     # Where files lie makes no difference.
     assert digest(replace(plain, policy=Policy("elsewhere", policy.identity))) == digest(plain)
     assert Evaluation(run, policy).known("g1", ("k", 0), policy) is None
+
+
+def test_a_step_says_how_long_the_search_will_take_yet(store: Store) -> None:
+    config = config_with(steps=3)
+    run = a_run(config, store)
+    view = run.runner.view
+    view.begin(config, run.folder, store)
+    view.baselines(store)
+    group = Steps(run, Policy("none is trained", ""))
+    for _ in range(3):
+        group(["(g1", "g1 + g9"])
+    told = [x for x in shown(view).splitlines() if x.startswith("Outer step")]
+    assert ["of the search left" in line for line in told] == [True, True, False]
+
+
+def shown(view: View) -> str:
+    file = view.console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue()

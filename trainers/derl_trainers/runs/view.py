@@ -16,7 +16,14 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -48,11 +55,16 @@ class View:
             BarColumn(bar_width=24),
             TextColumn("{task.completed:>4.0f}/{task.total:.0f}"),
             TimeElapsedColumn(),
+            TextColumn("[dim]rest"),
+            TimeRemainingColumn(compact=True),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
+            # An outer step lasts minutes: the rest is told by all that is known of the last hours.
+            speed_estimate_period=4 * 3600,
         )
         self.steps = 0
         self.outer: TaskID | None = None
+        self.begun = (0, 0.0)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal and not self.quiet:
@@ -120,9 +132,10 @@ class View:
             score = "broke" if row["pass_at_1"] is None else f"{row['pass_at_1']:.3f}"
             line = f"       {score:>6}  {short(row['formula']):<{_FORMULA}}  "
             self.say(Text.assemble(line, (row["label"], "dim")))
+        self.begun = (len(self.rows), time.monotonic())
         if self.live is not None:
             self.outer = self.progress.add_task(
-                "[bold]outer steps[/]", total=self.steps, completed=0, note=""
+                "[bold]outer steps[/]", total=self.steps, completed=len(self.rows), note=""
             )
 
     def proposed(self, step: int, store: Store) -> None:
@@ -140,6 +153,7 @@ class View:
         mean = "-" if row.mean_reward is None else f"{row.mean_reward:.3f}"
         self.say(
             f"\n[bold]Outer step {step}[/]  {row.share_valid:.0%} valid, mean meta-reward {mean}"
+            f"{self._rest(len(self.rows))}"
         )
         for line in proposal_lines(store, step):
             self.say(line)
@@ -235,6 +249,15 @@ class View:
         """A word beside the bar of the outer steps."""
         if self.outer is not None:
             self.progress.update(self.outer, note=note)
+
+    def _rest(self, done: int) -> str:
+        """How long the search will take yet, by the outer steps since it began or went on."""
+        first, begun = self.begun
+        if done <= first or done >= self.steps:
+            return ""
+        minutes = (time.monotonic() - begun) / (done - first) * (self.steps - done) / 60
+        told = "less than a minute" if minutes < 1 else f"about {minutes:.0f} min"
+        return f", {told} of the search left"
 
     def _frame(self) -> RenderableType:
         parts: list[RenderableType] = [Text()]
