@@ -113,9 +113,10 @@ def test_reports_of_inner_runs_stay(tmp_path: Path) -> None:
 
 
 def rows_file(folder: Path) -> list[str]:
-    rows = [{"prompt": f"{a}+{a}=?\n", "answer": str(2 * a)} for a in range(20)]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return ["--task", "rows.jsonl", "--set", "task.test=rows.jsonl"]
+    rows = [json.dumps({"prompt": f"{a}+{a}=?\n", "answer": str(2 * a)}) for a in range(40)]
+    (folder / "rows.jsonl").write_text("\n".join(rows[:20]))
+    (folder / "test.jsonl").write_text("\n".join(rows[20:]))
+    return ["--task", "rows.jsonl", "--set", "task.test=test.jsonl"]
 
 
 def gsm8k_file(folder: Path) -> list[str]:
