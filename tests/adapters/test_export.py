@@ -162,6 +162,28 @@ def test_texts_and_names_cannot_leave_the_file(line, path, tmp_path):
     assert reward.text == module.REWARD
 
 
+@pytest.mark.parametrize("line", HOSTILE)
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_text_leaves_the_literal_of_any_file(target, line):
+    """Every statement is the one of a harmless reward's file, but for the literal itself."""
+    harmless, hostile = (
+        ast.parse(export(derl_dsl.compile(text, suite="math"), TARGETS[target], what))
+        for text, what in (
+            ("ok = boxed(completion)\nreward = ok + 1", Export("a.derl", "math")),
+            (f"{line}\nreward = ok + 1", Export('a\n"""\nimport os.derl', "math", name="a")),
+        )
+    )
+    for tree in (harmless, hostile):
+        (literal,) = (
+            n
+            for n in tree.body
+            if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "REWARD"
+        )
+        assert isinstance(literal.value, ast.Constant)
+        tree.body.remove(literal)
+    assert ast.dump(harmless) == ast.dump(hostile)
+
+
 def test_names_are_names():
     names = {"My reward.derl": "my_reward", "2nd.derl": "reward_2nd", "class.derl": "class_",
              "é.derl": "reward", "/a/b/len_v2.derl": "len_v2", "scorer": "scorer_"}  # fmt: skip
@@ -191,14 +213,35 @@ def test_what_cannot_be_carried_is_refused():
     assert "slime-group" in found.hints[0]
 
 
-def test_step_rewards_are_refused_by_every_trainer():
+def test_step_rewards_are_refused_where_a_trainer_takes_none():
     reward = derl_dsl.compile("steps = gain(scores)\nreward = solved", suite="agent")
+    assert [n for n, t in TARGETS.items() if t.steps] == ["openenv-trajectory", "areal-agent"]
     for target in TARGETS.values():
+        if target.steps:
+            assert not problems(reward, target)
+            continue
         (found,) = problems(reward, target)
+        assert "openenv-trajectory, areal-agent" in found.hints[0]
         assert (found.code, found.line) == ("DRL804", 1)
         assert target.title in found.message
         with pytest.raises(ValueError, match="`steps` is one a step"):
             export(reward, target, WHAT)
+
+
+def test_an_agent_of_areal_gets_a_reward_a_completion(tmp_path):
+    columns = {"scores": "list[number[0, 1]]", "solved": "bool"}
+    reward = derl_dsl.compile("steps = 0.5 * scores\nreward = 2 * solved", columns=columns)
+    text = export(reward, TARGETS["areal-agent"], Export("r.derl", columns=columns))
+    module = load(text, tmp_path, "for_agents")
+    given = {"scores": [0.5, 1.0], "solved": True}
+    assert asyncio.run(module.r(["a", "b"], **given)) == {"a": 0.25, "b": 2.5}
+    with pytest.raises(FaultError, match="2 step rewards for 3 steps"):
+        asyncio.run(module.r(["a", "b", "c"], **given))
+    with pytest.raises(FaultError, match="could not be computed"):
+        asyncio.run(module.r(["a", "b"], scores=None, solved=True))
+    whole = export(build("1 * exact(completion, answer)"), TARGETS["areal-agent"], WHAT)
+    module = load(whole, tmp_path, "for_agents")
+    assert asyncio.run(module.reward(["a", "b"], completion="5", answer="5")) == {"b": 1.0}
 
 
 @pytest.mark.parametrize("code", ["DRL801", "DRL802", "DRL803", "DRL804"])

@@ -15,11 +15,11 @@ from typing import Any
 
 from derl_dsl.adapters.targets import TARGETS
 from tests.conformance.environments import ROOT, NotInstalled, environment
-from tests.conformance.jobs import differences, gallery_jobs, trouble_jobs, version_of
+from tests.conformance.jobs import differences, gallery_jobs, step_jobs, trouble_jobs, version_of
 from tests.conformance.table import CHECKS, PROBES, QUICK, Result, page
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
-SINGLE = ("trl", "openrlhf", "ms-swift")  # float32 by their own protocol
+SINGLE = ("trl", "openrlhf", "ms-swift", "nemo-rl")  # float32 by their own protocol
 
 
 def run(name: str, timed: bool = True) -> Result:
@@ -29,7 +29,8 @@ def run(name: str, timed: bool = True) -> Result:
     facts = _facts(module)
     result = Result(name, facts["HOW"])
     try:
-        python = environment(module, facts["PACKAGES"], facts["ALONE"])
+        home = (facts["HOME"] or module, facts["PACKAGES"], facts["ALONE"], facts["NEWER"])
+        python = environment(*home)
     except NotInstalled as error:
         result.broken = str(error)
         return result
@@ -37,7 +38,8 @@ def run(name: str, timed: bool = True) -> Result:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         jobs, result.refused = gallery_jobs(target, folder)
-        jobs += trouble_jobs(target, folder)
+        result.rewards = len(jobs)
+        jobs += step_jobs(target, folder) + trouble_jobs(target, folder)
         jobs = [job for job in jobs if timed or job.check != "hang"]
         (folder / "jobs.json").write_text(json.dumps([job.to_json() for job in jobs]))
         told = [str(python), "-m", "tests.conformance.child", module]
@@ -71,7 +73,6 @@ def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str) -> Non
         bad[job.check] = bad.get(job.check, False) or bool(wrong)
         bad["parts"] = bad.get("parts", False) or bool(lost)
         result.wrong += (wrong + lost)[:2]
-    result.rewards = sum(job.check == "values" for job in jobs)
     result.checks = {name: "differ" if bad[name] else "equal" for name in CHECKS if name in bad}
     if not seen_parts:
         result.checks["parts"] = "no word for them"
@@ -84,6 +85,8 @@ def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str) -> Non
 def _facts(module: str) -> dict[str, Any]:
     probe = importlib.import_module(f"tests.conformance.probes.{module}")
     return {
+        "HOME": "",
+        "NEWER": (),
         "PARTS": "rows",
         "ALONE": False,
         **{k: v for k, v in vars(probe).items() if k.isupper()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,16 @@ def gallery_jobs(target: Target, folder: Path) -> tuple[list[Job], int]:
         rng = random.Random(name)
         rows = [make(rng) for _ in range(SIZE * GROUPS)]
         rows = [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows]
-        for row in rows:
+        if reward.graph.steps is not None:  # an episode without a step pays none
+            rows = [row for row in rows if [] not in row.values()]
+        for k, row in enumerate(rows):
             row["progress"] = 0.3
+            if reward.uses_groups and "answer" in row:  # a group has one problem
+                row["answer"] = rows[k - k % SIZE]["answer"]
         columns = dict(settings.columns or {})
         what = Export(f"{name}.derl", settings.suite, columns, settings.outcome)
-        found.append(_job(name, "values", reward, target, what, rows, folder))
+        job = _job(name, "values", reward, target, what, rows, folder)
+        found.append(job if reward.graph.steps is None else _stepped(job, reward))
     return found, refused
 
 
@@ -79,6 +84,33 @@ def _job(
         n: [None if math.isnan(v) else v for v in part.tolist()] for n, part in scores.parts.items()
     }
     return Job(job, check, str(file), what.called, size, rows, values, parts)
+
+
+def step_jobs(target: Target, folder: Path) -> list[Job]:
+    """Episodes of several lengths with a reward a step; `expected` is all that an episode pays."""
+    if not target.steps:
+        return []
+    columns = {"scores": "list[number[0, 1]]", "solved": "bool"}
+    text = "steps = 0.5 * scores\nreward = 2 * solved - 1"
+    reward = derl_dsl.compile(text, columns=columns)
+    rows = [
+        {"completion": "go", "scores": scores, "solved": solved}
+        for scores, solved in (([0.25, 0.75, 0.5], True), ([0.5], False), ([0.0, 1.0], True))
+    ]
+    what = Export("steps.derl", columns=columns)
+    return [_stepped(_job("a reward a step", "steps", reward, target, what, rows, folder), reward)]
+
+
+def _stepped(job: Job, reward: Any) -> Job:
+    """The job whose `expected` is all that an episode pays, its parts all steps but the last."""
+    found = reward.score({n: [row[n] for row in job.rows] for n in job.rows[0]})
+    paid = [steps.tolist() for steps in found.steps]
+    totals = [value + sum(steps) for value, steps in zip(found.values.tolist(), paid, strict=True)]
+    each = {
+        f"step {k}": [steps[k] if k < len(steps) - 1 else None for steps in paid]
+        for k in range(max(map(len, paid)) - 1)
+    }
+    return replace(job, check="steps", expected=totals, parts={**job.parts, **each})
 
 
 HANG = """\
@@ -125,7 +157,7 @@ def _hang(target: Target, folder: Path, policy: Any) -> Job:
 
 def differences(job: Job, seen: list[Any], parts: str, single: bool) -> tuple[list[str], list[str]]:
     """Where values, and where parts, differ from what `reward.score` says."""
-    slack = 1e-5 if single else 0.0
+    slack = 1e-5 if single else 1e-12 if job.check == "steps" else 0.0  # sums in another order
     wrong = []
     for k, ((value, _), expected) in enumerate(zip(seen, job.expected, strict=True)):
         same = (

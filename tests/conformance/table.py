@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Target -> module of its probe; the targets that are not here have no package to run:
-# their files are tested in tests/adapters, or wait for one.
+# Target -> module of its probe.
 PROBES = {
     "trl": "trl",
+    "trl-async-grpo": "trl_async_grpo",
     "verl": "verl",
     "verifiers": "verifiers",
     "ms-swift": "ms_swift",
     "openrlhf": "openrlhf",
     "slime": "slime",
     "slime-group": "slime_group",
+    "miles": "miles",
+    "miles-group": "miles_group",
     "skyrl-gym": "skyrl_gym",
     "openenv": "openenv",
+    "openenv-trajectory": "openenv_trajectory",
     "atropos": "atropos",
     "areal": "areal",
+    "areal-agent": "areal_agent",
     "tinker": "tinker",
+    "nemo-gym": "nemo_gym",
+    "nemo-rl": "nemo_rl",
+    "torchtitan": "torchtitan",
     "art": "art",
 }
 # What installs in seconds; CI runs these.
 QUICK = ("trl", "slime", "slime-group", "tinker", "skyrl-gym", "atropos", "openrlhf", "areal")
-CHECKS = ("values", "parts", "fault", "NaN", "hang")
+CHECKS = ("values", "parts", "steps", "fault", "NaN", "hang")
 
 
 @dataclass(slots=True)

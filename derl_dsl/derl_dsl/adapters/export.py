@@ -14,7 +14,7 @@ from typing import Any
 
 from derl_dsl.adapters import codes
 from derl_dsl.adapters.rows import POLICIES, OnFault
-from derl_dsl.adapters.targets import Target
+from derl_dsl.adapters.targets import TARGETS, Target
 from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
 from derl_dsl.graph.ops import GROUP
 from derl_dsl.score.reward import Reward, columns_of
@@ -59,21 +59,26 @@ def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Dia
         lists = [n for n, c in columns_of(reward).items() if isinstance(plain(c), List)]
         why = f"{target.title} carries single values, no lists"
         absent |= {name: why for name in lists if name not in absent}
-    for i in graph.used(graph.roots()):
+    roots = [
+        *graph.roots(),
+        *(graph.step_roots() if graph.steps is not None and target.steps else []),
+    ]
+    for i in graph.used(roots):
         node, place = graph.nodes[i], graph.places[i]
         if node.op in GROUP and not target.groups:
             message = f"{node.op} needs a group, and {target.title} scores one sample at a time"
             hint = "leave it out, or train with TRL, which passes whole groups"
-            if target.name == "slime":
-                hint = "export it for slime-group, which goes with --group-rm"
+            if target.name in ("slime", "miles"):
+                hint = f"export it for {target.name}-group, which goes with --group-rm"
             report.add(codes.GROUPED, place, message, hint)
         elif node.op == "input":
             for name in sorted(_columns_below(graph.source(i)) & absent.keys()):
                 message = f"{graph.source(i)} reads {name!r}: {absent[name]}"
                 report.add(codes.NOT_GIVEN, place, message, "leave it out, or put a number there")
-    if graph.steps is not None:
+    if graph.steps is not None and not target.steps:
         message = f"{target.title} takes one reward a rollout, and `steps` is one a step"
-        hint = "give it another name; `score(...).steps` and our own inner loop have them"
+        others = ", ".join(name for name, other in TARGETS.items() if other.steps)
+        hint = f"give it another name, or export it for a trainer that takes steps: {others}"
         report.add(codes.STEPS, graph.places[graph.steps], message, hint)
     if "reward" in graph.valids and not target.skips:
         place = graph.places[graph.outputs["reward"]]

@@ -19,9 +19,11 @@ from derl_dsl.score.reward import Reward, columns_of, compile, trl_columns
 from derl_dsl.score.scores import Scores
 from derl_dsl.version import __version__
 from derl_grammar.limits import WIDE
+from derl_grammar.types import List
 from derl_runtime import conversations
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError
+from derl_runtime.sources import plain
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +42,14 @@ class FaultError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Row:
     """One rollout scored: `value` (None: not applicable, or failed under `skip`), the named parts
-    (NaN: not applicable), the outcome (None without one), and whether a fault took the reward."""
+    (NaN: not applicable), the outcome (None without one), whether a fault took the reward, and the
+    step rewards (None: the program has none, or they could not be computed)."""
 
     value: float | None
     parts: dict[str, float]
     outcome: float | None
     failed: bool
+    steps: list[float] | None = None
 
     def beside(self, *taken: str) -> dict[str, float]:
         """The parts under names that are not `taken` by the trainer."""
@@ -54,18 +58,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """B rollouts scored: values, parts by name, outcomes, which failed, and the faults."""
+    """B rollouts scored: values, parts by name, outcomes, which failed, faults, step rewards."""
 
     values: list[float | None]
     parts: dict[str, list[float]]
     outcomes: list[float] | None
     failed: list[bool]
     faults: list[Fault]
+    steps: list[list[float] | None] | None = None
 
     def __getitem__(self, k: int) -> Row:
         parts = {name: values[k] for name, values in self.parts.items()}
         outcome = None if self.outcomes is None else self.outcomes[k]
-        return Row(self.values[k], parts, outcome, self.failed[k])
+        steps = None if self.steps is None else self.steps[k]
+        return Row(self.values[k], parts, outcome, self.failed[k], steps)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -98,7 +104,10 @@ def score_rows(
     parts = {name: part.tolist() for name, part in scores.parts.items()}
     outcome = scores.inputs.get(reward.outcome or "")
     outcomes = None if outcome is None else outcome.tolist()
-    return Rows(values, parts, outcomes, scores.failed.tolist(), scores.faults)
+    steps = None
+    if scores.steps is not None:
+        steps = [None if row is None else row.tolist() for row in scores.steps]
+    return Rows(values, parts, outcomes, scores.failed.tolist(), scores.faults, steps)
 
 
 def whole_groups(ids: Sequence[Any] | None, size: int) -> Sequence[Any]:
@@ -226,6 +235,27 @@ class Scorer:
         with self._lock:
             row = self.row(*places)
         return self.score_rows([row])[0]
+
+    @property
+    def lists(self) -> list[str]:
+        """The columns that hold one value a step."""
+        return [n for n, c in columns_of(self.reward).items() if isinstance(plain(c), List)]
+
+    def each_step(self, row: Row, count: int) -> list[float | None]:
+        """The rewards of `count` steps: the program's `steps`, else the reward at the last step.
+
+        Raises FaultError where they could not be computed, or are not one a step.
+        """
+        if self.reward.graph.steps is None:
+            return [0.0] * (count - 1) + [row.value]
+        if row.steps is None:
+            raise FaultError("the step rewards could not be computed: what they read is missing")
+        if len(row.steps) != count:
+            raise FaultError(
+                f"{len(row.steps)} step rewards for {count} steps: `steps` must have one value for "
+                "each, so the lists that it reads must, too"
+            )
+        return list(row.steps)
 
     def function(self, groups: Groups = None) -> TrlReward:
         """The reward as a TRL function under this file's policy; `groups` as in `with_groups`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import importlib.metadata
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -24,3 +25,12 @@ def by_path(file: Path) -> ModuleType:
 def columns(rows: list[dict[str, Any]], *without: str) -> dict[str, list[Any]]:
     """Rows as columns."""
     return {name: [row[name] for row in rows] for name in rows[0] if name not in without}
+
+
+def bare(distribution: str, *packages: str) -> None:
+    """Packages without what they import by themselves: that wants CUDA."""
+    root = Path(str(importlib.metadata.distribution(distribution).locate_file("")))
+    for package in packages:
+        made = ModuleType(package)
+        made.__path__ = [str(root.joinpath(*package.split(".")))]
+        sys.modules.setdefault(package, made)

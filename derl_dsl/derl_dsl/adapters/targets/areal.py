@@ -1,6 +1,8 @@
-"""AReaL: a function named by import path, pickled to a pool of processes."""
+"""AReaL: a function named by import path, or one that an agent's own `run` returns rewards with."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from derl_dsl.adapters.targets.base import Target
 
@@ -21,4 +23,35 @@ def @NAME@(prompt, completions, prompt_ids, completion_ids, **data):
 ''',
     settings="""\
 RLVRWorkflow(reward_fn="@MODULE@.@NAME@", ...)""",
+)
+
+AGENT = replace(
+    TARGET,
+    name="areal-agent",
+    title="AReaL's agents",
+    gives=(),
+    others="the keywords of the call",
+    policies=("raise", "lowest"),
+    tokens=False,
+    steps=True,
+    body='''\
+import asyncio
+
+
+async def @NAME@(ids, **columns):
+    """What an agent's `run` returns: the reward of each of its completions, by their ids in order.
+
+    A completion's is its step of `steps`; the rollout's own is paid with the last one. An exception
+    rejects the trajectory.
+    """
+    found = await asyncio.to_thread(scorer.score, columns)
+    if scorer.reward.graph.steps is None:
+        return {ids[-1]: found.value}
+    paid = scorer.each_step(found, len(ids))
+    paid[-1] += found.value
+    return dict(zip(ids, paid, strict=True))
+''',
+    settings="""\
+from @MODULE@ import @NAME@
+return await @NAME@(ids, ...)   # your agent's run ends so; ids: [r.id for r in responses]""",
 )

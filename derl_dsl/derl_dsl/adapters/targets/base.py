@@ -18,8 +18,9 @@ class Target:
     trainer use it (`@FILE@`, `@MODULE@`, `@NAME@`, `@CLASS@`, `@PARTS@`); `gives` the columns that
     it has words of its own for, `others` where all other columns come from. `groups`: it can score
     whole groups. `progress`, `tokens`: it gives `progress`, `completion_ids`; `lists`: its columns
-    may hold lists. `policies`: what its protocol can do about a fault, the default first; without
-    `skip` it takes numbers alone.
+    may hold lists. `steps`: it takes one reward a step beside that of the rollout.
+    `policies`: what its protocol can do about a fault, the default first; without `skip` it takes
+    numbers alone.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     progress: bool = False
     tokens: bool = False
     lists: bool = True
+    steps: bool = False
 
     @property
     def skips(self) -> bool:

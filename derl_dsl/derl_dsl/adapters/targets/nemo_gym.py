@@ -7,10 +7,10 @@ from derl_dsl.adapters.targets.base import Target
 TARGET = Target(
     name="nemo-gym",
     title="NeMo Gym",
-    version="0.5",
-    package=None,
+    version="0.7",
+    package="nemo-gym",
     gives=("completion",),
-    others="the fields of the request (declare them on the request class)",
+    others="the fields of the request",
     policies=("lowest", "raise"),
     body='''\
 import asyncio
@@ -30,10 +30,10 @@ class @CLASS@Request(BaseVerifyRequest):
 
 
 class @CLASS@Response(BaseVerifyResponse):
-    """The reward, its parts, and whether it failed."""
+    """The reward and its parts; what failed is masked: it counts nowhere."""
 
+    model_config = ConfigDict(extra="allow")
     parts: dict[str, float] = {}
-    failed: bool = False
 
 
 def _text(response):
@@ -53,9 +53,11 @@ class @CLASS@Server(SimpleResourcesServer):
         own = {"completion": _text(body.response)}
         found = await asyncio.to_thread(scorer.score, own, fields)
         parts = {name: part for name, part in found.parts.items() if part == part}
-        return @CLASS@Response(
-            **fields, reward=found.value, parts=parts, failed=found.failed
-        )
+        told = {**fields, "reward": found.value, "parts": parts, "mask_sample": found.failed}
+        if found.failed:
+            told["failure_kind"] = "verifier_error"
+            told["failure_reason"] = "the reward could not be computed: its faults are in the log"
+        return @CLASS@Response(**told)
 
 
 if __name__ == "__main__":

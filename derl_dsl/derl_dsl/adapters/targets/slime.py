@@ -30,10 +30,14 @@ SLIME = Target(
     body=_ROW
     + '''\
 async def @NAME@(args, sample, **kwargs):
-    """The reward of one sample, its parts and whether it failed."""
-    found = (await asyncio.to_thread(scorer.score_rows, [_row(sample)]))[0]
-    parts = found.beside("score", "failed")
-    return {"score": found.value, **parts, "failed": float(found.failed)}
+    """The reward of a sample, its parts and whether it failed; of each, where one made several."""
+    several = sample if isinstance(sample, list) else [sample]
+    found = await asyncio.to_thread(scorer.score_rows, [_row(s) for s in several])
+    out = []
+    for k in range(len(several)):
+        parts = found[k].beside("score", "failed")
+        out.append({"score": found[k].value, **parts, "failed": float(found[k].failed)})
+    return out if isinstance(sample, list) else out[0]
 ''',
     settings="""\
 --custom-rm-path @MODULE@.@NAME@
@@ -57,4 +61,11 @@ async def @NAME@(args, samples, **kwargs):
 --group-rm""",
 )
 
-MILES = replace(SLIME, name="miles", title="miles", version="31f1ca961")
+MILES = replace(SLIME, name="miles", title="miles", version="0.0.2", package="miles-rl")
+MILES_GROUP = replace(
+    SLIME_GROUP,
+    name="miles-group",
+    title="miles, whole groups",
+    version="0.0.2",
+    package="miles-rl",
+)
