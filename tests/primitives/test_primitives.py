@@ -16,7 +16,8 @@ from derl_primitives.suites import find_suite
 EXACT = [
     ("#### 18", "... #### 18", True),
     ("#### 18", "18", True),
-    ("#### 18\nno wait, 19", "18", True),
+    ("#### 18\nno wait, 19", "18", False),  # taken back, and what came instead has no mark
+    ("#### 18\nno wait, 19", "19", False),
     ("so 18", "18", True),
     ("so 18, then 2", "18", False),
     ("18", "18", True),

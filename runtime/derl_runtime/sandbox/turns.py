@@ -39,8 +39,9 @@ def reaped(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that run."""
-    later = sorted(int(n) for n in os.listdir("/proc") if n.isdecimal() and int(n) > pid)
-    return [n for n in later if _told(n, "stat").rpartition(b") ")[2].split()[1:2] == [b"%d" % pid]]
+    # Numbers are given anew once they run out: a child's may be below its parent's.
+    there = [int(n) for n in os.listdir("/proc") if n.isdecimal()]
+    return [n for n in there if _told(n, "stat").rpartition(b") ")[2].split()[1:2] == [b"%d" % pid]]
 
 
 def idle() -> float:

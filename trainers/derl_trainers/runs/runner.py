@@ -97,6 +97,7 @@ class Runner:
         while not pending <= self.results.keys() | self.errors.keys():
             self.executor.poll(self._on_event, block=True)
             if self.alike >= _ALIKE:  # two may come at once
+                self.alike = 0  # who goes on all the same counts anew
                 raise JobFailed(f"{_ALIKE} runs in a row failed alike: {self.last}")
 
     def result(self, name: int) -> dict[str, Any]:
