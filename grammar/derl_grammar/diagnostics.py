@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 
+from derl_grammar.records import record
 from derl_grammar.spans import Source, Span
 from derl_grammar.visible import visible, without_commands
 
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """A kind of diagnostic: its stable code, why it exists, and a program with and without it.
 
@@ -32,7 +33,7 @@ class Code:
     columns: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fix:
     """A mechanical fix: replace each stretch `(start, end)` of character offsets by a text.
 
@@ -49,7 +50,7 @@ class Fix:
         return text
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding: code, severity, message, place, hints that say the fix, perhaps a fix."""
 

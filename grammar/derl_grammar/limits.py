@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """Sizes a program must keep; the defaults fit text that a model wrote.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from derl_grammar.records import record
 
 TABLES = Path(__file__).with_name("tables.json")
 END = "$END"
@@ -43,7 +44,7 @@ class Unexpected(Exception):
         self.accepted = accepted
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """A production: what it makes, of how many symbols, and what to keep of their values.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
+
+from derl_grammar.records import record
 
 Place = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberLiteral:
     """`0.5`, `1e-6`."""
 
@@ -18,7 +19,7 @@ class NumberLiteral:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextLiteral:
     """`"####"`."""
 
@@ -26,7 +27,7 @@ class TextLiteral:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoolLiteral:
     """`True`, `False`."""
 
@@ -34,7 +35,7 @@ class BoolLiteral:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """A column, a part defined earlier, or a name of the suite."""
 
@@ -42,7 +43,7 @@ class Name:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unary:
     """`-x`, `+x`, `not x`."""
 
@@ -51,7 +52,7 @@ class Unary:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """`+ - * / % **` of two numbers, `and or` of two conditions."""
 
@@ -61,7 +62,7 @@ class Binary:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compare:
     """`a < b <= c`: operators between neighbouring operands."""
 
@@ -70,7 +71,7 @@ class Compare:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conditional:
     """`then if test else other`."""
 
@@ -80,7 +81,7 @@ class Conditional:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Keyword:
     """`name=value` inside a call."""
 
@@ -89,7 +90,7 @@ class Keyword:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A function of the language or a primitive of the suite."""
 
@@ -105,7 +106,7 @@ Expr = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assignment:
     """`name = value`."""
 
@@ -115,7 +116,7 @@ class Assignment:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """The named parts in order, and the reward."""
 

@@ -67,7 +67,7 @@ def _name(items: list[Token]) -> n.Name:
 def _group(items: list[Any]) -> n.Expr:
     inner: n.Expr = items[1]
     # `dataclasses.replace` takes three times as long; the place is every node's last field.
-    fields = [getattr(inner, name) for name in inner.__slots__[:-1]]
+    fields = [getattr(inner, name) for name in inner.__match_args__[:-1]]
     make: Callable[..., n.Expr] = type(inner)
     return make(*fields, (items[0].start_pos, items[2].end_pos))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A stretch of source text, `start` included, `end` not; lines and columns count from 1."""
 

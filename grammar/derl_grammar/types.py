@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+
+from derl_grammar.records import record
 
 INF = math.inf
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Number:
     """A float64 in [lo, hi]; `values` lists them all when the domain is finite."""
 
@@ -29,7 +30,7 @@ class Number:
         return f"number[{self.lo:.12g}, {self.hi:.12g}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bool:
     """True or false; counts as 1 or 0 in arithmetic."""
 
@@ -37,7 +38,7 @@ class Bool:
         return "bool"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """A Unicode string."""
 
@@ -45,7 +46,7 @@ class Text:
         return "text"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class List:
     """A list of values per rollout (its steps)."""
 
@@ -55,7 +56,7 @@ class List:
         return f"list[{self.item}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Optional:
     """A value that is not applicable for some rollouts."""
 

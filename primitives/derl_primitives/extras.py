@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
+
+from derl_grammar.records import record
 
 
 class MissingExtra(ImportError):
     """A package that a primitive needs is not installed; the message says how to install it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extra:
     """An optional extra of derl-dsl: its name, and the package and module it brings."""
 

@@ -6,10 +6,10 @@ was tuned on them. A test measures again and compares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measured:
     """How a verdict errs on judged answers: wrong ones called right (FP), right ones wrong (FN)."""
 

@@ -8,10 +8,10 @@ its minus; above zero a minus before it is ignored, since `10-5` reads both ways
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from derl_grammar.records import record
 from derl_primitives.answers import number_of
 from derl_primitives.patterns import pattern
 
@@ -58,7 +58,7 @@ def _whole_number(spelling: str, negative: bool) -> re.Pattern[str]:
     return re.compile(f"{sought}{before}{after}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finder:
     """What to look for: the spellings of one gold answer."""
 

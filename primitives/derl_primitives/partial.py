@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from derl_grammar.records import record
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RowFailure:
     """Why some rows have no value: a class of fault, words, and the rows.
 
@@ -24,7 +25,7 @@ class RowFailure:
     caused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partial:
     """B values, NaN where a row failed, and the failures; an array to NumPy."""
 

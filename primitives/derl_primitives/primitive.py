@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
+from derl_grammar.records import record
 from derl_grammar.types import Type, parse_type
 from derl_primitives.extras import Extra
 from derl_primitives.measured import MEASURED, Measured
@@ -16,7 +17,7 @@ Cost = str
 COSTS: tuple[Cost, ...] = ("constant", "scan", "parse", "process")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """One argument of a primitive.
 
@@ -34,7 +35,7 @@ Explains = Callable[..., list[tuple[str, str]]]
 """Says of one row how its value came about, as pairs of a label and words."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Primitive:
     """An atomic score of a rollout, computed for a whole column at once.
 
@@ -149,7 +150,7 @@ def primitive(
     return declare
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binding:
     """A name of a suite that stands for a primitive applied to columns (`g1` of `derl-math`)."""
 
@@ -157,7 +158,7 @@ class Binding:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suite:
     """What a program may name: columns with types, primitives to call, bound names, the outcome.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from derl_grammar.records import record
 from derl_primitives.arrays import LONGEST_READ, floats
 from derl_primitives.layout import read_json
 from derl_primitives.primitive import primitive
@@ -19,7 +19,7 @@ MOST_CALLS = 64
 """Calls of one rollout that are compared; each is compared with each that was wanted."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A call: the tool's name (None: no call at all) and each argument's value as JSON."""
 

@@ -11,10 +11,11 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from derl_grammar.records import record
 
 # Where the messages lie, the first that is there.
 SOURCES = ("completion", "messages")
@@ -25,7 +26,7 @@ _PLAIN_PARTS = ("text", "output_text", "input_text")
 _THOUGHTS = ("thinking", "reasoning")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """One message: who says it, its text, what was thought before, the tools it calls (as JSON
     with `arguments` and `name`), the tools' results it holds, and whether it was cut off."""

@@ -11,13 +11,14 @@ the note says what became of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from derl_grammar.records import record
 
 Columns = dict[str, list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dump:
     """A kind of dump: its name, the columns that tell it, and how it is read."""
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from derl_grammar.records import record
 from derl_grammar.visible import visible
 
 logger = logging.getLogger("derl_runtime.faults")
@@ -37,7 +38,7 @@ _LONGEST = 240
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """Rows of one batch that failed in one way at one input.
 
@@ -86,7 +87,7 @@ def fault(kind: str, name: str, rows: list[int], message: str) -> Fault:
     return Fault(kind, name, len(rows), tuple(rows[:_SHOWN]), capped(message))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FaultTotal:
     """The faults of one class at one input over a run; `sample` is the first one's message."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from derl_grammar.records import record
 from derl_grammar.settings import setting
 
 ENGINES = ("restricted", "monty")
@@ -11,7 +10,7 @@ ENGINES = ("restricted", "monty")
 LEVELS = ("none", "reduced", "standard", "strict")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SandboxSettings:
     """How untrusted source is run.
 

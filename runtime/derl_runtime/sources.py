@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from derl_grammar.records import record
 from derl_grammar.types import List, Optional, Text, Type
 
 
@@ -57,7 +58,7 @@ STEPS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """A column of the data."""
 
@@ -71,7 +72,7 @@ class Column:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Literal:
     """A constant argument of a primitive."""
 
@@ -81,7 +82,7 @@ class Literal:
         return repr(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Apply:
     """A primitive applied to inputs; `name` is set when a suite gives the whole a name (`g1`).
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from derl_grammar.records import record
 from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_WORKERS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """Rows of one call (counted from 0 within it) that failed in one way.
 
@@ -56,7 +57,7 @@ def sandbox(settings: SandboxSettings) -> Sandbox:
     return Sandbox(settings.level, settings.engine, limits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Untrusted:
     """A function of one rollout in untrusted source, called for whole columns.
 

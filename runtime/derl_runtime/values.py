@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_grammar.records import record
 from derl_grammar.types import Bool, Number, Type
 
 Mask = NDArray[np.bool_]
@@ -70,7 +70,7 @@ class Rows(Sequence[Any]):
         return self.flat.values[self.flat.offsets[i] : self.flat.offsets[i + 1]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Values:
     """B values of one input and which of them are valid (None: all).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from derl_dsl.adapters import codes
@@ -20,6 +20,7 @@ from derl_dsl.graph.ops import GROUP
 from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.version import __version__
 from derl_grammar.diagnostics import Diagnostic, Report
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 from derl_grammar.types import List
 from derl_runtime.faults import capped
@@ -27,7 +28,7 @@ from derl_runtime.sources import Apply, Column, plain, primitives_of
 from derl_runtime.sources import Source as Input
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Export:
     """What is exported: where the reward came from, its name there, how it was compiled."""
 

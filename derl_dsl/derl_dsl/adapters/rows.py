@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from derl_dsl.elaborate.custom import Origin
@@ -19,6 +18,7 @@ from derl_dsl.score.reward import Reward, columns_of, compile, trl_columns
 from derl_dsl.score.scores import Scores
 from derl_dsl.version import __version__
 from derl_grammar.limits import WIDE
+from derl_grammar.records import record
 from derl_grammar.types import List
 from derl_runtime import conversations
 from derl_runtime.faults import Fault
@@ -39,7 +39,7 @@ class FaultError(RuntimeError):
     """A rollout that could not be scored, where the policy is to say so by an exception."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One rollout scored: `value` (None: not applicable, or failed under `skip`), the named parts
     (NaN: not applicable), the outcome (None without one), whether a fault took the reward, and the
@@ -56,7 +56,7 @@ class Row:
         return {f"part_{n}" if n in taken else n: v for n, v in self.parts.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rows:
     """B rollouts scored: values, parts by name, outcomes, which failed, faults, step rewards."""
 

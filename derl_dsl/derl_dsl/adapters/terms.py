@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.score.kernels import Kernels
 from derl_dsl.score.reward import Reward
+from derl_grammar.records import record
 
 _MOST = 32
 _LONGEST_NAME = 40
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Term:
     """One term of a reward: `weight` times the value of a node of its graph."""
 

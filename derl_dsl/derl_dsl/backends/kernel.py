@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_grammar.records import record
 from derl_runtime.values import Offsets, Ragged
 
 __all__ = ["Array", "Bound", "Kernel", "Offsets", "Ragged"]
@@ -15,7 +15,7 @@ __all__ = ["Array", "Bound", "Kernel", "Offsets", "Ragged"]
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """The inputs of one call.
 

@@ -35,11 +35,12 @@ from derl_dsl.backends.sizes import sizes
 from derl_dsl.graph.ir import Graph, Param
 from derl_dsl.graph.needs import together
 from derl_dsl.graph.ops import GROUP, LEAVES, REDUCTIONS, SLICES
+from derl_grammar.records import record
 
 Cuts = tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Walk:
     """Reductions that share one inner loop: over list `base`, cut by `cuts` (literals by index)."""
 

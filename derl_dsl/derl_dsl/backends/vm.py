@@ -31,7 +31,6 @@ import ctypes
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -44,6 +43,7 @@ from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key, Program, key_of, pack
 from derl_dsl.backends.threads import shares, threads, together
 from derl_dsl.graph.ir import Graph
+from derl_grammar.records import record
 
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
@@ -55,7 +55,7 @@ _SHORT = 4096
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """The virtual machine for one type of numbers: instructions by number, and its entry."""
 
@@ -360,7 +360,7 @@ class Run:
         return self.out
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """A program, and compiled code that stands in for the machine's loop where there is some."""
 

@@ -32,6 +32,7 @@ from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.evaluate.infer import infer_columns
 from derl_dsl.tools.project import Settings
 from derl_grammar.limits import WIDE
+from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_runtime.data import DataError, read_logs
 from derl_runtime.reading import ColumnError
@@ -46,7 +47,7 @@ _WARM_UP = "0.5 * x"
 Data = Mapping[str, Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timing:
     """One backend's figures, in seconds; `why` says why it has none.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from derl_dsl.checker import check_source
@@ -12,13 +12,14 @@ from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
 from derl_dsl.tools.project import Settings
 from derl_grammar.diagnostics import Diagnostic
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 
 # What else there is to say about a checked program.
 More = Callable[[Checked], Checked]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flags:
     """What the command line says of all files; `fix` makes the safe fixes in them."""
 
@@ -34,7 +35,7 @@ class Flags:
         return load_settings(source, self.suite, [*self.columns], self.outcome, self.limits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """What there is to say about one program, or (`problem`) why it could not be checked.
 

@@ -11,12 +11,13 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_grammar.records import record
 from derl_grammar.settings import read_settings
 from derl_grammar.types import Bool, List, Number, Optional, Type, parse_type
 from derl_primitives.primitive import Parameter, Primitive
@@ -44,7 +45,7 @@ class Origin(Protocol):
         """Put the primitive into the registry of this process."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Module:
     """A trusted primitive: importing its module registers it."""
 
@@ -68,7 +69,7 @@ class Module:
         return f"module {self.module}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceFile:
     """A file of untrusted source with its declarations, read once and sent along."""
 
@@ -86,7 +87,7 @@ class SourceFile:
         return self.path
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A registered primitive and where it comes from."""
 

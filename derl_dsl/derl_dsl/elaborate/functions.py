@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from derl_dsl.graph.ir import Graph
 from derl_grammar.nodes import Place
+from derl_grammar.records import record
 
 Lower = Callable[[Graph, list[int], Place], int]
 Kind = Literal["elementwise", "reduction", "slice", "group", "special"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function of the language.
 

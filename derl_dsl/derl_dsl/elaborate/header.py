@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from derl_dsl.elaborate.scope import Scope, build_scope
+from derl_grammar.records import record
 from derl_grammar.types import Type
 
 _TOP = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))*")
@@ -17,7 +18,7 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """What a header sets; of several lines that set one thing, the first wins."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from derl_dsl.elaborate.custom import REGISTRY
 from derl_grammar.near import did_you_mean
+from derl_grammar.records import record
 from derl_grammar.types import Number, Type, parse_type
 from derl_primitives.primitive import Primitive
 from derl_primitives.text import TEXT_FUNCTIONS
@@ -18,7 +19,7 @@ PROGRESS = Column("progress", Number(0.0, 1.0))
 TYPES = ("number", "bool", "text", "list")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """The names of one program.
 

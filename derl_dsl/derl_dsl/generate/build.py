@@ -13,6 +13,7 @@ from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.generate.leaves import NUMBER, Leaves
 from derl_dsl.generate.rules import Grammar, Ref, Symbol, Terminal, own_size, units
+from derl_grammar.records import record
 
 # An expression has at most 63 units: three times the longest of the paper's formulas.
 LEVELS = 6
@@ -30,7 +31,7 @@ _SHARE = Terminal("SHARE", r"0|0\.[0-9]{1,2}|1")
 _PARAM = Terminal("PARAM", r"0\.[0-9]{1,2}, min=(0|-1), max=(1|2|5|10)|[12], min=[01], max=[2-9]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operand:
     """A place in a template that a rule of a lower level fills: `sum`, `or`, `steps`."""
 

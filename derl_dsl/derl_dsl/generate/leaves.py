@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import PROGRESS, Scope
 from derl_dsl.generate.rules import Grammar, Ref, Symbol, Terminal, own_size, units
+from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
 from derl_primitives.json_fields import path_problem
 from derl_primitives.layout import tag_name
@@ -61,7 +62,7 @@ def kind_of(kind: Type) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """One argument of a call: how it is written, its nodes, and the units of the rule it names."""
 

@@ -16,9 +16,10 @@ from functools import cache
 from typing import Any
 
 from derl_grammar.parser import tokens
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terminal:
     """A token of many texts: its name in the grammar and the regular expression of its texts."""
 
@@ -31,7 +32,7 @@ class Terminal:
         return int(_regex(self.pattern).getwidth()[1])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ref:
     """A rule, by its name."""
 
@@ -41,7 +42,7 @@ class Ref:
 Symbol = str | Terminal | Ref
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Production:
     """One way to write a rule; `nodes` is how many nodes of the syntax tree it adds."""
 
@@ -50,7 +51,7 @@ class Production:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Size:
     """What the limits count: bytes of the text, tokens, and nodes of the tree."""
 

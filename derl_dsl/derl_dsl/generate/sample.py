@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from derl_dsl.elaborate.functions import FUNCTIONS
 from derl_dsl.elaborate.scope import PROGRESS, Scope
 from derl_dsl.generate.leaves import kind_of
 from derl_dsl.generate.unparse import program_text
 from derl_grammar import nodes as n
+from derl_grammar.records import record
 from derl_grammar.types import Type
 
 _NOWHERE = (0, 0)
@@ -19,7 +19,7 @@ _CORNERS = (0.0, 1e-6, 10.0, 100.0)
 _WORDS = ("####", "\\boxed", "Step 1:", "the answer is", "42")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Profile:
     """How programs are drawn: the most terms, the most parts, and the weight of each production.
 

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from derl_dsl.graph.ops import BOOLEAN, REDUCTIONS, SLICES
 from derl_grammar.nodes import Place
+from derl_grammar.records import record
 from derl_grammar.types import Bool, List
 from derl_runtime.sources import STEPS, Apply, Column, Literal, Source, plain
 
 Input = Column | Apply
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Param:
     """A tunable constant: its name, its value, and the range it may be set to."""
 

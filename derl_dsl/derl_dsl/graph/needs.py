@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ops import GROUP
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needs:
     """What a graph needs of the data.
 

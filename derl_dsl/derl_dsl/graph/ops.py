@@ -8,14 +8,15 @@ made here to what `scalars` computes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
+
+from derl_grammar.records import record
 
 INF = math.inf
 Kind = Literal["leaf", "scalar", "reduction", "slice", "group"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """What is known of one operation.
 

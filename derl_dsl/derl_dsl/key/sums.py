@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
+
+from derl_grammar.records import record
 
 _LONGEST = 160
 
@@ -14,7 +15,7 @@ _LONGEST = 160
 Monomial = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sum:
     """Products of atoms with coefficients; the empty one is the constant.
 

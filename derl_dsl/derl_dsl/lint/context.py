@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +17,7 @@ from derl_dsl.prove.witness import Witness, at_rows, leaf_name
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Code, Diagnostic, Fix
 from derl_grammar.nodes import Place
+from derl_grammar.records import record
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
@@ -47,7 +47,7 @@ class Term(NamedTuple):
     width: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """A lint: its code, the function that looks, and the expressions it looks at.
 

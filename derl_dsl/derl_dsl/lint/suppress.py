@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from derl_grammar.diagnostics import CODES, Diagnostic, define, in_order
 from derl_grammar.nodes import Place
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 
 UNUSED_IGNORE = define(
@@ -31,7 +31,7 @@ _PRAGMA = re.compile(r"#\s*derl:\s*(?P<kind>ignore|target)\[(?P<names>[^\]\n]*)\
 _NAME = re.compile(r"[^\s,]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pragma:
     """One name inside the brackets of a comment; `line` is None when it is about the file."""
 

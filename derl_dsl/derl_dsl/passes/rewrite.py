@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from derl_dsl.graph.ir import Graph, Node, Payload
 from derl_dsl.graph.ops import BOOLEAN, GROUP, OPERATIONS, REDUCTIONS, SLICES
 from derl_dsl.graph.ranges import Range
 from derl_grammar.nodes import Place
+from derl_grammar.records import record
 
 INF = math.inf
 Rule = Callable[["Builder", tuple[int, ...], Payload], int | None]
@@ -120,7 +120,7 @@ class Builder:
         return node.args if node.op == op else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pass:
     """Rules by op, under one name; called, it runs alone."""
 

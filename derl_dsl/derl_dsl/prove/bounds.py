@@ -11,10 +11,10 @@ in the units of the machine measured.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ops import LEAVES, OPERATIONS
+from derl_grammar.records import record
 from derl_grammar.types import List, Text
 from derl_primitives.costs import CLASSES, LONGEST, MEASURED
 from derl_primitives.primitive import Primitive
@@ -32,7 +32,7 @@ _DEADLINE = 2.0
 _SELDOM = frozenset({"correct"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """The most that one rollout takes where no text has more than `longest` characters and no list
     of a column more than 4,096 steps, in groups of at most 64: `operations` and `memory` in bytes

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from derl_dsl.prove.bounds import Bound
 from derl_dsl.prove.steps import StepProof
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Certificate:
     """Proven facts of one reward.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from derl_dsl.elaborate.scope import Scope
 from derl_dsl.elaborate.values import Value
@@ -12,10 +12,11 @@ from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.prover import Prover
 from derl_grammar.diagnostics import Diagnostic
 from derl_grammar.nodes import Expr, Program
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checked:
     """A program after all checks; `graph` and `certificate` are None when names or types failed.
 

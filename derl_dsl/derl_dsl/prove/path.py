@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 
 from derl_dsl.graph import ranges
@@ -21,6 +21,7 @@ from derl_dsl.graph.leaves import steps_of
 from derl_dsl.graph.ops import REDUCTIONS
 from derl_dsl.graph.ranges import MOST_STEPS, Range
 from derl_dsl.prove.least import TINY, least, rounded_in
+from derl_grammar.records import record
 
 INF = math.inf
 # A condition with more ways to hold says nothing.
@@ -42,7 +43,7 @@ class Budget:
         self.left = left
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Path:
     """What is known on one path.
 

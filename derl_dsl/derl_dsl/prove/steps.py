@@ -7,7 +7,6 @@ is, and again when the same steps come round, pays for going in circles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from derl_dsl.graph import ranges
@@ -17,6 +16,7 @@ from derl_dsl.prove.analyse import Analysis
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.witness import Witness
 from derl_grammar.diagnostics import Report
+from derl_grammar.records import record
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
@@ -24,7 +24,7 @@ from derl_runtime.sources import Apply
 _MOST_TERMS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepProof:
     """Proven facts of the step rewards of a program.
 

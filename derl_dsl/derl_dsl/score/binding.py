@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from derl_dsl.backends.kernel import Array, Bound, Offsets, Ragged
 from derl_dsl.graph.ir import Input
 from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.needs import Needs
+from derl_grammar.records import record
 from derl_grammar.types import List, Number
 from derl_runtime.batch import Batch
 from derl_runtime.faults import Fault, fault
@@ -27,7 +27,7 @@ UNGROUPED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """The inputs of a graph, read from one batch.
 

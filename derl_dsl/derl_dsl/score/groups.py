@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from derl_grammar.records import record
 from derl_runtime.reading import ColumnError
 
 Groups = int | str | None
@@ -35,7 +35,7 @@ class Trainer(Protocol):
     model: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """Whole groups to score: columns, how they are grouped, and which rows are this call's own."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.score.groups import WHOLE_CALL, Groups, Trainer
 from derl_dsl.score.steps import Steps
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Scored(Protocol):
         """Rows that a fault left without a reward, (B,)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One call of a trainer: its columns and scores, (B,) numbers of the groups from 0, `step` the
     optimizer step it was made at (None: not said), and where metrics are logged, if anywhere."""

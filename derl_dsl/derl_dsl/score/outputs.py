@@ -8,7 +8,6 @@ faults decide who counts in a group or which lists go together, every output has
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 from derl_dsl.backends.kernel import Array, Bound
 from derl_dsl.score.binding import Mask, Reading
 from derl_dsl.score.kernels import Kernels
+from derl_grammar.records import record
 from derl_runtime.faults import Fault, fault
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outputs:
     """Outputs by name, (B,) each, NaN where not applicable or lost to a fault.
 

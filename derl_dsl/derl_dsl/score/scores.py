@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.score.steps import Steps
+from derl_grammar.records import record
 from derl_runtime.faults import Fault
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scores:
     """The scores of one batch of B rollouts.
 

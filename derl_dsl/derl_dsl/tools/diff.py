@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from derl_dsl.backends.vm import Session
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.leaves import domain, source_range
 from derl_dsl.score.reward import Reward
+from derl_grammar.records import record
 from derl_runtime.sources import Column
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ _STEPS = 4
 _TIE = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaf:
     """An input of either program: its key, its name, and what values it takes."""
 
@@ -51,7 +51,7 @@ class Leaf:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """A group that the rewards rank differently: its rollouts' inputs, both rewards' values."""
 
@@ -62,7 +62,7 @@ class Group:
     second: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """What was found, and `how`: by "key", "table" or "search" over so many `groups`."""
 
@@ -319,7 +319,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else float(value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnData:
     """Two rewards on logged groups: how many are ranked differently, how many advantages change
     sign under TRL's normalisation, and the parts of one name that differ (share of rows)."""

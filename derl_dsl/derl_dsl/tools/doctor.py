@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from derl_dsl.backends.llvm import cache
 from derl_dsl.score.reward import compile
 from derl_dsl.version import __version__
+from derl_grammar.records import record
 from derl_runtime.sandbox import LEVEL_MEANS, survey
 
 State = Literal["ok", "missing", "broken"]
@@ -42,7 +42,7 @@ _JAVA = "ScienceWorld needs Java 17 or newer: install a JRE (Debian: openjdk-17-
 _WAIT = 30
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One thing: `missing` is something optional that is not here, `broken` is to be fixed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from derl_dsl.elaborate.values import Value
@@ -17,12 +17,13 @@ from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.checked import Checked
 from derl_dsl.prove.differences import Differences
 from derl_dsl.prove.witness import leaf_name
+from derl_grammar.records import record
 from derl_primitives.measured import Measured
 from derl_primitives.primitive import Primitive
 from derl_runtime.sources import Apply
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A named part or the reward: its text, its type, and the range of its values."""
 
@@ -33,7 +34,7 @@ class Part:
     hi: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Influence:
     """How the reward moves when one input rises and all else stays.
 
@@ -45,7 +46,7 @@ class Influence:
     direction: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """A checked reward, explained; `measured` is how its `outcome`, a primitive, errs."""
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 SIZES = (2, 4, 8, 16, 32, 64)
@@ -22,7 +23,7 @@ _RATES = (0.5, 0.75, 0.9, 0.97)
 _DIGITS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dead:
     """The share of groups of `size` without a gradient, with a 95 % interval over prompts.
 
@@ -36,7 +37,7 @@ class Dead:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Carried:
     """A term of the reward: its share of the variance of advantages (negative: it works against the
     rest), and the term it cancels most, if any."""
@@ -46,7 +47,7 @@ class Carried:
     against: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Drift:
     """How a column moves with the advantage, the mean correlation within groups, and its interval:
     above 0, training makes it grow."""
@@ -57,7 +58,7 @@ class Drift:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forecast:
     """What is to be expected; `single`: no prompt has two rollouts, so that nothing is known."""
 

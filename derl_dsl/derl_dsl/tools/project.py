@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_grammar.diagnostics import CODES, Diagnostic
 from derl_grammar.limits import LIMITS, Limits
 from derl_grammar.near import did_you_mean
+from derl_grammar.records import record
 from derl_grammar.settings import read_values, setting
 from derl_runtime.files import read_regular
 from derl_runtime.sandbox_settings import SandboxSettings
@@ -32,7 +33,7 @@ class ProjectError(ValueError):
     """A mistake in the settings; the message names the file and what fits."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """What a reward file is checked with."""
 
@@ -122,7 +123,7 @@ def _scope(
     return build_scope(suite, dict(columns), outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Project:
     """The settings of one pyproject.toml: for all files, and by pattern."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from derl_dsl.backends.kernel import Ragged
 from derl_dsl.score.reward import Reward
+from derl_grammar.records import record
 from derl_primitives.primitive import Primitive
 from derl_runtime.batch import Batch
 from derl_runtime.sources import Apply, Column, Literal
@@ -18,7 +19,7 @@ from derl_runtime.values import Values
 RIGHT = "right"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """How one verdict came about, as pairs of a label and words; `step` counts golds from 0."""
 
@@ -32,7 +33,7 @@ class Reason:
         return dict(self.lines).get("verdict") == RIGHT
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Why:
     """One row: the reward, its parts and inputs (None: not applicable), reasons and faults."""
 

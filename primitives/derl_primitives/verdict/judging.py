@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
 from derl_primitives.verdict.candidate import Final
@@ -40,7 +40,7 @@ LONGEST_ANSWER = 1000
 LONGEST_GOLD = 4000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gold:
     """A gold answer: as written, undressed, of which kind, what it means."""
 
@@ -59,7 +59,7 @@ class Gold:
         return amount.value[1] if plain else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """Whether a completion is right; None: only math-verify can tell (`ask` holds what to ask).
 

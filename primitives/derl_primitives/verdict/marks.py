@@ -7,8 +7,8 @@ text is a window of bounded length, and every finder reads it once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.sentences import sentence_end
 from derl_primitives.verdict.statement import without_doubts
@@ -23,7 +23,7 @@ from derl_primitives.verdict.words import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """An answer that a text marks: where, how, what; `whole` is False when it is cut off."""
 

@@ -7,9 +7,9 @@ exact: a `Quantity` holds the tree of its formula, which is a fraction wherever 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
 from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN
@@ -20,7 +20,7 @@ from derl_primitives.verdict.units import Unit, agree, unit_of
 LONGEST = 300
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quantity:
     """An amount: its formula, its unit, whether a percent sign stands with it."""
 

@@ -7,8 +7,8 @@ began with the text; a block that is cut off leaves no answer.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.quick import TAG
 
@@ -46,7 +46,7 @@ _CHANNEL = pattern(r"<\|channel\|>(?P<name>\w+)(?:[^<]{0,80})<\|message\|>")
 _SOLUTION = pattern(r"<\|(?:begin|end)_of_solution\|>")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spoken:
     """What a completion says after its thinking; `stopped`: the model ended by itself."""
 

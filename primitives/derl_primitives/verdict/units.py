@@ -7,14 +7,14 @@ no dims; they are compared as words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unit:
     """A unit: what it measures, how large it is, and the words it was written in."""
 

@@ -14,8 +14,9 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from derl_grammar.records import record
 from derl_primitives.extras import MATH
 from derl_primitives.verification.process import Broken, Process, used
 from derl_runtime.deadline import Deadline
@@ -23,7 +24,7 @@ from derl_runtime.deadline import Deadline
 Request = tuple[str, str, bool]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """Seconds for one verdict, for starting a worker, for a call and each of its requests; bytes.
 
@@ -41,7 +42,7 @@ class Limits:
     kept: int = 65_536
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """Why there is no verdict: a class of fault (timeout, crash) and words.
 

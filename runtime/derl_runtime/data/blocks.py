@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
+
+from derl_grammar.records import record
 
 # How much of a file is read at once. A block's rows are Python values for a moment, which takes a
 # few times as much.
@@ -15,7 +16,7 @@ Wanted = Collection[str] | None
 """The names of the columns to read; None for all."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """Rows as columns of equal length, lists or Arrow arrays.
 

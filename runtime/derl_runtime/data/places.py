@@ -11,13 +11,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
+from derl_grammar.records import record
 from derl_runtime.data.problems import failed, reason
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -35,7 +35,7 @@ _MAGIC = ((b"PAR1", ".parquet"), (b"ARROW1", ".arrow"), (b"\xff\xff\xff\xff", ".
 _PACKED_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """One file of rows: where it lies, how it is called in messages, what it holds (a suffix), how
     it is packed, and its size in bytes as it lies there."""
@@ -133,7 +133,7 @@ def _standard_input() -> Place:
 _KEPT: list[Any] = []
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """A file opened for reading, unpacked, and how it lies there."""
 

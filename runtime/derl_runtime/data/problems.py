@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataProblem:
     """What is wrong with a data file; `line` counts from 1 and is None where lines mean nothing."""
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
+from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Text, Type
 from derl_runtime import conversations
 from derl_runtime.data.blocks import Block, Wanted
@@ -60,7 +61,7 @@ class Watch(Protocol):
         """The pass has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """Some rows: columns of equal length (lists or Arrow arrays), and the number of the first."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from derl_grammar.records import record
 
 if TYPE_CHECKING:
     from derl_dsl.adapters.rows import OnFault
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A trainer that takes a reward as a file.
 

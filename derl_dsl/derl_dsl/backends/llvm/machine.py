@@ -7,7 +7,6 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ import llvmlite.binding as llvm
 from llvmlite import __version__ as _llvmlite
 
 from derl_dsl.backends.llvm import cache
+from derl_grammar.records import record
 
 # Functions of the C library that the code calls; the names keep LLVM from putting its own in place.
 LIBM = ("exp", "log", "tanh", "cos", "pow", "fmod")
@@ -25,7 +25,7 @@ _linker: Any = None
 _linked = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Library:
     """Linked machine code: addresses by name; `tracker` keeps the code alive."""
 

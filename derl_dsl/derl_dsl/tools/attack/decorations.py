@@ -7,10 +7,11 @@ numbers it compares lengths and counts with.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from derl_dsl.score.reward import Reward
 from derl_dsl.tools.attack.examples import example
+from derl_grammar.records import record
 from derl_runtime.sources import Apply, Literal, Source
 
 _MOST = 64
@@ -19,7 +20,7 @@ _PATTERNS = {"matches", "count_matches", "extract"}
 _TAGS = {"has_block", "last_block", "blocks"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decoration:
     """Text put before or after another; `shorter` is the same with less of it."""
 

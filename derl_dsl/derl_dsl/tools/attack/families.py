@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from derl_grammar.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """A prompt with its gold answer, a wrong one, and other values that the prompt suggests."""
 

@@ -8,7 +8,6 @@ answer gets is a hit, cut down to the decorations it needs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.tools.attack.decorations import Decoration, decorations
 from derl_dsl.tools.attack.families import BUILT_IN, FAMILIES, Problem, lazy, right, wrong
+from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Number, Optional, Text
 from derl_runtime.reading import ColumnError
 
@@ -23,7 +23,7 @@ _GROUP = 4
 _SLACK = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hit:
     """A wrong completion and what it is paid; `above_right` over the least right answer,
     `above_wrong` over the best honest wrong one."""
@@ -37,7 +37,7 @@ class Hit:
     above_wrong: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lazy:
     """What a lazy strategy earns on average; right answers earn `right`."""
 
@@ -46,7 +46,7 @@ class Lazy:
     right: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attack:
     """What was found: hits from the highest paid above right, the scoreboard, texts tried; `told`
     of `problems` are those where the reward tells an honest right answer from a wrong one."""
@@ -58,7 +58,7 @@ class Attack:
     problems: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A wrong text with what was added to it."""
 
@@ -75,7 +75,7 @@ class Candidate:
         return text
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Logged:
     """Logged rows of one problem: its columns besides the completion, right and wrong texts."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.tools.audit.codes import FIXES, PASSED
 from derl_grammar.diagnostics import Code, Severity
+from derl_grammar.records import record
 
 Verdict = Literal["ok", "look", "bad"]
 SEVERITIES: dict[Verdict, Severity] = {"ok": "info", "look": "warning", "bad": "error"}
@@ -18,7 +18,7 @@ VERDICTS: tuple[Verdict, ...] = ("bad", "look", "ok")
 SHOWN_ROWS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One question that the audit asked of one subject, with the answer.
 
@@ -50,7 +50,7 @@ class Finding:
         return FIXES[self.code]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measure:
     """A figure with its text, and the threshold that it was held against."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from derl_dsl.tools.audit.context import Context, build_context
@@ -12,12 +12,13 @@ from derl_dsl.tools.audit.rules import RULES
 from derl_dsl.tools.audit.statistics import relate
 from derl_dsl.tools.evaluate.evaluation import Component, Data, Question, finite
 from derl_dsl.tools.pages.excerpts import excerpt, text_column, text_of
+from derl_grammar.records import record
 from derl_runtime.seen import text_key
 
 _EXCERPT = 300
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Side:
     """One row of a misordered pair; `components` are its inputs and parts by name."""
 
@@ -27,7 +28,7 @@ class Side:
     excerpt: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pair:
     """A right and a wrong row of one group, of which the wrong one scores higher."""
 
@@ -36,7 +37,7 @@ class Pair:
     wrong: Side
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Audit:
     """All findings, the worst first, and the widest misordered pairs with their rows' texts."""
 

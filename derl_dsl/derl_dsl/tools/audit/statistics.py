@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derl_dsl.tools.evaluate.summary import Sliced, applicable, correlation, counted, known
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 _CHUNK = 1 << 17
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relation:
     """How two columns go together over the `n` rows where both apply.
 
@@ -37,7 +37,7 @@ class Relation:
         return 2 / math.sqrt(max(self.n, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Misorder:
     """The pairs of a right and a wrong row of one group.
 
@@ -53,7 +53,7 @@ class Misorder:
     examples: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outliers:
     """Rows far from the rest; `distance` is the farthest from the median, in MAD.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from derl_dsl.tools.evaluate.kept import Array, Kept, Rows
 from derl_dsl.tools.evaluate.scoring import Scored, See, score_rollouts
 from derl_dsl.tools.evaluate.summary import Agreement, Summary, agree, summarise
 from derl_grammar.limits import WIDE
+from derl_grammar.records import record
 from derl_grammar.types import Type
 from derl_primitives.suites import find_suite
 from derl_runtime.data import Rollouts, rollouts_of
@@ -26,7 +27,7 @@ Data = Any
 _SHOWN_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """What to evaluate; `outcome` is a data column or an expression, `group` a data column."""
 
@@ -38,7 +39,7 @@ class Question:
     backend: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Component:
     """One column of scores: an `input` of the program, a named `part`, or the `reward`."""
 
@@ -53,7 +54,7 @@ class Component:
         return self.kept.whole()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evaluation:
     """What came out.
 

@@ -10,7 +10,7 @@ primitives say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from derl_dsl.score.binding import UNGROUPED, Reading, group_offsets, read_input
 from derl_dsl.score.outputs import compute
 from derl_dsl.score.reward import Reward
 from derl_dsl.tools.evaluate.kept import Array, Kept, Rows
+from derl_grammar.records import record
 from derl_runtime import conversations
 from derl_runtime.batch import Batch
 from derl_runtime.data import Part, Rollouts
@@ -34,7 +35,7 @@ _SHOWN = 5
 See = Callable[[Part], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scored:
     """What one reward made of all rows; as `Scores`, the columns kept small."""
 

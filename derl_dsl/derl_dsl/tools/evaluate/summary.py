@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 BINS = 8
@@ -15,7 +16,7 @@ BINS = 8
 _CHUNK = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Histogram:
     """Counts of equal bins over [lo, hi]: a single one for equal values, none for no values."""
 
@@ -24,7 +25,7 @@ class Histogram:
     counts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Summary:
     """What the values of one component look like.
 
@@ -44,7 +45,7 @@ class Summary:
     histogram: Histogram
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Agreement:
     """How a reward goes with an outcome, over the `rows` where both apply.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from derl_dsl.tools.fmt.tree import (
     Atom,
@@ -21,13 +20,14 @@ from derl_grammar.diagnostics import Diagnostic, Report
 from derl_grammar.limits import WIDE, Limits
 from derl_grammar.machine import Token
 from derl_grammar.parser import statements
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 
 WIDTH = 88
 _INDENT = 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Formatted:
     """A text in the one style, or None and the syntax errors that stood in the way."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from derl_grammar.machine import Machine, Token, load
+from derl_grammar.records import record
 
 Comments = tuple[str, ...]
 
@@ -29,14 +29,14 @@ class Noted(Token):
         return noted
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Atom:
     """A literal or a name."""
 
     flat: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prefix:
     """`-x`, `not x`, `name=x`; `op` has its space."""
 
@@ -45,7 +45,7 @@ class Prefix:
     flat: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     """Operands with the operators between them, all of one strength."""
 
@@ -55,7 +55,7 @@ class Chain:
     flat: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bracket:
     """A call, whose head is `name(`, or brackets round one expression.
 
@@ -79,7 +79,7 @@ class Bracket:
 Node = Atom | Prefix | Chain | Bracket
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """A node with the comments on lines before it and those at the end of its line.
 

@@ -7,7 +7,6 @@ each rollout stands beside those it was compared with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ from derl_dsl.tools.pages.excerpts import texts
 from derl_dsl.tools.replay.curves import Replay, curves_of
 from derl_dsl.tools.replay.marks import marks_of
 from derl_dsl.tools.replay.page import Rollouts, page
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 _STEPS, _LARGEST = 12, 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scored:
     """A reward under its name, and its scores of the stored rollouts."""
 

@@ -6,16 +6,17 @@ Where a reward rises and the outcome does not, the policy has found something el
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 _WINDOW = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Curve:
     """The mean of a reward at each step (NaN: it applied to no rollout)."""
 
@@ -23,7 +24,7 @@ class Curve:
     means: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Replay:
     """The steps in order, a curve a reward, the outcome's where it is known; `apart` is the first
     step at which an advantage of a reward and of the first one have other signs, by reward; `onset`

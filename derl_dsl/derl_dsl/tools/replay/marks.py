@@ -8,13 +8,13 @@ out of a block is marked where the block stands.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from derl_grammar.records import record
 from derl_primitives.primitive import Primitive
 from derl_runtime.batch import Batch
 from derl_runtime.reading import ColumnError
@@ -29,7 +29,7 @@ _TAGS = {"has_block", "last_block", "blocks"}
 _BOX = r"\\boxed\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """A span of a completion and the number of the input that it belongs to."""
 

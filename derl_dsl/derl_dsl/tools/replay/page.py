@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
@@ -21,6 +20,7 @@ from derl_dsl.tools.pages.numbers import number
 from derl_dsl.tools.replay.charts import chart
 from derl_dsl.tools.replay.curves import Curve, Replay, told
 from derl_dsl.tools.replay.marks import Mark, pieces
+from derl_grammar.records import record
 from derl_grammar.visible import visible
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ _FILTER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rollouts:
     """What the page shows of the chosen groups: (B,) columns of all rollouts by row, the groups as
     rows, the marks of each shown row, and what the marks stand for."""

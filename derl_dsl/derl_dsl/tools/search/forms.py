@@ -7,7 +7,7 @@ ramps and ranks take. Every form keeps finite arguments finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from derl_dsl.elaborate.functions import FUNCTIONS
@@ -15,6 +15,7 @@ from derl_dsl.graph import ranges
 from derl_dsl.graph.ir import Graph
 from derl_dsl.graph.ranges import Range
 from derl_grammar import nodes as n
+from derl_grammar.records import record
 
 _NOWHERE = (0, 0)
 WEIGHTS = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1.5, 2.0, 3.0)
@@ -27,7 +28,7 @@ Show = Callable[[Sequence[n.Expr], Sequence[float]], n.Expr]
 Kind = Literal["weight", "level", "cut"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Form:
     """One shape of terms.
 

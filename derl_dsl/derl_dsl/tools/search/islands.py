@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 from time import monotonic
@@ -24,6 +23,7 @@ from derl_dsl.tools.search.screen import Figures, Screen
 from derl_dsl.tools.search.tried import LAST, Tried
 from derl_dsl.tools.search.vary import Variation
 from derl_dsl.tools.search.vocabulary import Feature
+from derl_grammar.records import record
 
 # Tasks of a round and programs of a task: fixed, so that the number of workers changes nothing.
 ISLANDS = 8
@@ -38,7 +38,7 @@ _EXHAUSTED = 1000
 _NARROW = 0.01
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """How long to search: `budget` programs, or `seconds`; programs of at most `size`."""
 
@@ -49,7 +49,7 @@ class Settings:
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """One island of one round: `parents` are what the rounds before have kept."""
 
@@ -58,7 +58,7 @@ class Task:
     parents: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """What a task kept; `codes` and `prints` are of all programs that it screened."""
 
@@ -68,7 +68,7 @@ class Done:
     finite: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Searched:
     """All rounds: `screened` programs ran, `distinct` of them differ, as `rewards` scores do."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from derl_dsl.tools.audit.statistics import misorder
 from derl_dsl.tools.evaluate.evaluation import Question, evaluate, group_of
 from derl_dsl.tools.evaluate.summary import flat_groups
 from derl_dsl.tools.search.vocabulary import Array, Data, Feature, infer_declared, measured
+from derl_grammar.records import record
 from derl_grammar.types import Type
 from derl_primitives.suites import SUITES, SuiteError, find_suite
 from derl_runtime.data import rollouts_of
@@ -32,7 +33,7 @@ _FEWEST_GROUPS = 16
 NO_GROUPS = "say which rows belong to one prompt: --group COLUMN or --group-size N"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rollouts:
     """Rows in order of their groups.
 
@@ -78,7 +79,7 @@ class Rollouts:
         return int((np.diff(self.offsets) > 1).sum() - self.still().sum())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """One search.
 

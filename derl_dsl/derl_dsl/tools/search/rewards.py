@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from derl_dsl.tools.search.problem import Problem, Rollouts
 from derl_dsl.tools.search.screen import Screen
 from derl_dsl.tools.search.vocabulary import Array, Data
 from derl_grammar.limits import WIDE
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite
 from derl_runtime.batch import Batch
@@ -32,7 +32,7 @@ from derl_runtime.files import write_whole
 _SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Split:
     """Figures of a term on some groups: see `Figures`."""
 
@@ -42,7 +42,7 @@ class Split:
     spread: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """A reward that the search gives.
 
@@ -64,7 +64,7 @@ class Found:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Composed:
     """All rewards of a front; `refused` failed the checker, `equal` train like an earlier one."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from derl_dsl.tools.search.islands import Searched, Settings, explore
 from derl_dsl.tools.search.problem import Problem, pose
 from derl_dsl.tools.search.rewards import Composed, compose
 from derl_dsl.tools.search.vocabulary import Data
+from derl_grammar.records import record
 
 __all__ = ["Search", "Settings", "search", "to_json"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Search:
     """One search: what was asked, what was screened, and the rewards it gives."""
 

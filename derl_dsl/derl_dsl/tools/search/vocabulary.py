@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from derl_dsl.score.kernels import Kernels
 from derl_dsl.score.outputs import compute
 from derl_grammar import nodes as n
 from derl_grammar.diagnostics import Report
+from derl_grammar.records import record
 from derl_grammar.spans import Source
 from derl_grammar.types import List, Number, Text, Type
 from derl_primitives.primitive import Primitive
@@ -50,7 +50,7 @@ _CUTS = 12
 _RATIOS = 8  # at most so many features are set against one another
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Feature:
     """A number or condition of each rollout.
 

@@ -6,9 +6,10 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from derl_grammar.records import record
 from derl_grammar.settings import read_values, setting
 
 TOLERANCE = 1e-9
@@ -25,7 +26,7 @@ class TestFileError(ValueError):
         super().__init__(f"{path}:{line}: {message}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expected:
     """What one value must be: within [lo, hi], or not applicable when `lo` is None."""
 
@@ -40,7 +41,7 @@ class Expected:
         return self.lo <= actual <= self.hi
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Case:
     """Rows of one group, and what the reward and its parts must be on them.
 
@@ -56,7 +57,7 @@ class Case:
     faults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """Cases from the best to the worst: each must score at least `by` more than the next."""
 
@@ -66,7 +67,7 @@ class Order:
     by: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Property:
     """What must hold on random inputs: a condition, or that raising an input never lowers it."""
 
@@ -79,7 +80,7 @@ class Property:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TestFile:
     """All tests of one reward; `settings` are suite, columns and outcome where the file sets them.
 
@@ -102,7 +103,7 @@ _TRIPLE = re.compile(r'"""|\'\'\'')
 _AT = re.compile(r"\s*\(at line (\d+), column \d+\)|\s*\(at end of document\)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Top:
     """The keys of a test file."""
 
@@ -117,7 +118,7 @@ class _Top:
     property: list[Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Case:
     """The keys of a case."""
 
@@ -131,7 +132,7 @@ class _Case:
     order: list[Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Order:
     """The keys of an order."""
 
@@ -140,7 +141,7 @@ class _Order:
     by: float = setting(0.0, least=0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Property:
     """The keys of a property."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from derl_grammar.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Failure:
     """One thing that is not as expected; `row` counts from 0 where a case has several."""
 
@@ -17,7 +18,7 @@ class Failure:
     actual: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """One test: its kind (case, order, property, diagnostics, check), where it stands, failures."""
 
@@ -32,7 +33,7 @@ class Result:
         return not self.failures
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileResult:
     """All tests of one test file (or of the comments of a reward)."""
 

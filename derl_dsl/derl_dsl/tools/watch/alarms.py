@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from derl_grammar.records import record
 
 KINDS = {
     "reward without outcome": "the reward rises and right answers do not: look at what is paid",
@@ -16,7 +17,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Alarm:
     """What a watch has seen at `step`, going on since about `since`: a figure, what it was in the
     first steps, and rollouts that show it."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from derl_grammar.records import record
 
 Array = NDArray[np.float64]
 # A group whose rewards lie this close together trains nothing: TRL adds 1e-4 to their deviation.
 _FLAT = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """The rollouts of one step: (B,) rewards (NaN: none), numbers of the groups, lengths, what the
     parts are worth, whether each was right (None: not known) and whether a fault took its reward.
@@ -27,7 +28,7 @@ class Batch:
     failed: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """Figures of one step. Means are over rollouts with a reward; `spread` is the mean deviation
     within groups, `dead` the share of groups without any; `right` the share of right rollouts,

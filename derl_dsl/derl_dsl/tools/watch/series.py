@@ -21,13 +21,14 @@ import numpy as np
 
 from derl_dsl.tools.watch.alarms import Alarm
 from derl_dsl.tools.watch.figures import Step
+from derl_grammar.records import record
 
 _NAN = float("nan")
 # Above this share of right answers, flat groups are what success looks like.
 _SOLVED = 0.85
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """What one check found: whether it is beyond its threshold, the figures, since when."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.denial import denied_after
 from derl_primitives.verdict.kinds.kind import Kind
@@ -15,7 +15,7 @@ from derl_primitives.verdict.words import OR_WORDS
 Letters = frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The letters of a gold, and the text of its option when it names one."""
 

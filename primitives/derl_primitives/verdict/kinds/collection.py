@@ -8,8 +8,8 @@ one is another.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.clean import SET_CLOSE, SET_OPEN, squeezed
 from derl_primitives.verdict.elements import name_of, same_items, same_row, unnamed
@@ -37,7 +37,7 @@ _EACH = pattern(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Items:
     """Some entries: in order (a tuple), or not; `bare` when no bracket says which."""
 

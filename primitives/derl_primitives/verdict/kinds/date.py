@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
 
@@ -95,7 +94,7 @@ _RANGE = pattern(
 """Two moments, of which none was chosen."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moment:
     """A date, a time or both; what is not said is None. `half` says whether AM or PM is known."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
 from derl_primitives.verdict.clean import squeezed
@@ -25,7 +25,7 @@ _WORDS = pattern(
 _FUNCTION = pattern(r"^[A-Za-z]'{0,2}\s*\(\s*[a-z](?:\s*,\s*[a-z])*\s*\)$")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sides:
     """The sides of an equation, or one expression; None for a side nobody here can read."""
 

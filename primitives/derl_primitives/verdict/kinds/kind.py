@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from derl_grammar.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Kind:
     """A kind of gold answer.
 

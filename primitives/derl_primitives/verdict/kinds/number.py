@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
 from derl_primitives.verdict.denial import denied_after, denied_before
@@ -23,7 +23,7 @@ from derl_primitives.verdict.statement import conclusion, unhedged, views, witho
 from derl_primitives.verdict.words import OR_WORDS, STATES
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stated:
     """The amounts that an answer states side by side as one (`1/3 = 0.333...`), and its name."""
 

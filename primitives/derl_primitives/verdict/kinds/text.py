@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
 
@@ -131,7 +131,7 @@ _LONG_COUNTRIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Words:
     """A text as its words; `whole` is the text before details were cut."""
 
