@@ -42,7 +42,7 @@ def test_children_and_what_was_reaped_of_them(spinning):
     before = turns.reaped(os.getpid())
     code = "import time\nwhile time.process_time() < 0.1: pass"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert turns.reaped(os.getpid()) - before >= 0.1
+    assert turns.reaped(os.getpid()) - before >= 0.1 - 0.04  # four counts, each in whole ticks
 
 
 def test_processors_are_idle_at_most_all_the_time():
