@@ -27,7 +27,6 @@ class Cache:
         self.limit = limit
         self.bytes = 0
         self.hits = 0
-        self.misses = 0
         self._entries: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -36,7 +35,6 @@ class Cache:
         with self._lock:
             found = self._entries.get(key)
             if found is None:
-                self.misses += 1
                 return None
             self.hits += 1
             self._entries.move_to_end(key)

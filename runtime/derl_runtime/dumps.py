@@ -37,19 +37,13 @@ class Dump:
 
 
 def find_dump(names: Collection[str]) -> Dump | None:
-    """The kind of dump whose columns these are, if any."""
-    return next((d for d in DUMPS if any(marks <= set(names) for marks in d.marks)), None)
-
-
-def recognise(columns: Columns) -> tuple[Columns, str | None]:
-    """The columns under our names, and a note of what was taken for what; None for no dump.
+    """The kind of dump whose columns these are, if any.
 
     >>> rows = {"input": ["2+2="], "output": ["4"], "gts": ["4"], "score": [1.0], "step": [3]}
-    >>> recognise(rows)[1]
+    >>> find_dump(rows).note(rows)
     'verl rollouts: input, output, gts read as prompt, completion, answer'
     """
-    dump = find_dump(columns.keys())
-    return (columns, None) if dump is None else (dump.read(columns), dump.note(columns))
+    return next((d for d in DUMPS if any(marks <= set(names) for marks in d.marks)), None)
 
 
 _VERL = {"input": "prompt", "output": "completion", "gts": "answer"}

@@ -194,11 +194,6 @@ class FaultLog:
         logger.warning("%s is tried again after %d calls in quarantine", primitive, SPARED)
         return False
 
-    def is_quarantined(self, primitive: str) -> bool:
-        """Whether a primitive has failed too often to be called now."""
-        calls = self._calls.get(primitive)
-        return calls is not None and calls.spared > 0
-
     @property
     def quarantined(self) -> tuple[str, ...]:
         """The names of the primitives that are not called now."""

@@ -25,11 +25,6 @@ _COMMENT = re.compile(r"#[^\n]*")
 _MOST = 1000
 
 
-def is_safe(checked: Checked, found: Diagnostic, settings: Settings) -> bool:
-    """Whether the fix of a finding is proven to leave the reward and its parts as they are."""
-    return _fixed(checked, found, settings) is not None
-
-
 def fix_safely(checked: Checked, settings: Settings) -> tuple[Checked, tuple[Diagnostic, ...]]:
     """Make the safe fixes of the findings that the settings show, until none is left.
 

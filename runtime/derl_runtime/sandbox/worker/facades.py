@@ -32,7 +32,6 @@ _STRING = words(
     "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation "
     "printable whitespace"
 )
-MODULES = ("math", "re", "string", "json", "collections")
 NAMES = frozenset([*_BUILTINS, "str", "isinstance", "True", "False", "None"])
 
 

@@ -10,7 +10,7 @@ no tags (ours, not RLVMR's).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,15 +123,3 @@ def _by_tags(episode: Episode) -> Iterator[float]:
             "reflection": mended,
         }
         yield float(earned.get(tag, False))
-
-
-def thirds(scores: Sequence[float]) -> tuple[float, float, float]:
-    """The mean score of each third, as `derl-agent`'s g2 to g4 cut them; 0 where one is empty.
-
-    >>> thirds([1, 0, 1, 1, 0, 0])
-    (0.5, 1.0, 0.0)
-    """
-    n = len(scores)
-    parts = [scores[k * n // 3 : (k + 1) * n // 3] for k in range(3)]
-    a, b, c = (sum(part) / len(part) if part else 0.0 for part in parts)
-    return a, b, c
