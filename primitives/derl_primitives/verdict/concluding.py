@@ -30,7 +30,10 @@ _CUT = pattern(
 _MAYBE = pattern(r"\W*(?:it |that |this )?(?:could|might|may|maybe|perhaps|possibly)(?!\w)")
 _REACHES = pattern(
     r"(?:to (?:get|obtain|reach|give|make)|which (?:gives|leaves|makes|is)|we get|equals?|="
-    r"|leaves|leaving|giving|: (?:it's|it is|that's|that makes|i get))\s+[$*]{0,3}\d[^?]*[.!]?$"
+    r"|leaves|leaving|giving|, (?:so|hence|thus|therefore)(?: we (?:need|have|get|want))?|(?:now"
+    r"|finally) (?:i am|i'm) "
+    r"(?:sure|certain|convinced)(?: that)? (?:it is|it's)|: (?:it's|it is|that's|that makes"
+    r"|i get))\s+[$*]{0,3}\d[^?]*[.!]?$"
 )
 
 
@@ -46,6 +49,12 @@ _PICKS = pattern(
 )
 
 
+_REASON_CUT = pattern(
+    r"(?P<said>[\s$*(]{0,4}-?\d[\d.,/]*\d?(?: [^\W\d]+){0,2}?),?\s+(?:because|since|as|for|weil"
+    r"|denn|parce que|porque|puisque)",
+    re.I,
+)
+"""A value and the first word of its reason: `37, because`."""
 _AT_FIRST = pattern(
     r"\W*(?:(?:so|thus|then|and|but) )?(?:of|in|for|with|from|by|after|since|as|when|if|because"
     r"|while)(?!\w)"
@@ -64,6 +73,10 @@ _OPENS_CONCLUSION = pattern(
     r"|quindi|итак)(?!\w)[^.!?]*\d|[\W_]*(?:所以|因此)[^\u3002]*\d",
     re.I,
 )
+_OTHERWISE = pattern(
+    r"\W*(?:for|with|without|if|had|otherwise)(?!\w)[^.]{0,80}(?<!\w)would(?!\w)", re.I
+)
+"""A sentence about what would be otherwise."""
 _ADDS = pattern(
     r"\d|^[\W_]*(?:then|next|now|but|however|after|later|no|not|and|or|this|that|it|yet|still|if"
     r"|wait|also)(?!\w)"
@@ -116,11 +129,20 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if REFUSAL().search(lower[-600:]):
         yield Final(last, "refusal", spoken=True)
         return
+    reason = _REASON_CUT().fullmatch(last)
+    if reason and not stopped:
+        yield Final(reason["said"], "what stands before a reason that breaks off", spoken=True)
+        return
     ended = last[-1:] in ".!?\u3002\uff01\u0964\u06d4)]}$*`\"'" or stopped
     if _CUT().search(lower[-40:]) and not ended:
         yield Final(None, "the text breaks off before its answer")
         return
-    if not ended and _AT_FIRST().match(lower) and not STATES().search(lower):
+    if (
+        not ended
+        and len(lower.split()) > 2
+        and _AT_FIRST().match(lower)
+        and not STATES().search(lower)
+    ):
         yield Final(None, "the text breaks off before its answer")
         return
     if last.endswith(("?", "\uff1f", "\u061f")):
@@ -129,6 +151,9 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if len(spans) > 1:
         yield Final(last, "the last line", spoken=False)
         before = text[slice(*spans[-2])].strip()
+        if _OPENS_CONCLUSION().match(before) and _OTHERWISE().match(last):
+            yield Final(before, "the concluding sentence", spoken=True)
+            return
         if _OPENS_CONCLUSION().match(before) and not _ADDS().search(last):
             yield Final(last, "the last sentence", spoken=True, weak=True)
             yield Final(before, "the concluding sentence", spoken=True)

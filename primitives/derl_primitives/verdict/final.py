@@ -15,7 +15,7 @@ from derl_primitives.verdict import marks
 from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.clean import plain
 from derl_primitives.verdict.concluding import unmarked
-from derl_primitives.verdict.corrections import FOLLOWS, restated, taken_back
+from derl_primitives.verdict.corrections import CORRECTED, FOLLOWS, restated, taken_back
 from derl_primitives.verdict.denial import denied_after, denied_before
 from derl_primitives.verdict.marks import Mark
 from derl_primitives.verdict.thinking import spoken
@@ -172,6 +172,10 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         if after is not None:
             yield after
             return
+        anew = CORRECTED().search(mark.text) if mark.how == "phrase" else None
+        if anew is not None:
+            yield Final(anew["new"], "a correction in the marked answer", spoken=True)
+            return
         yield Final(mark.text, mark.how, spoken=mark.how != "box", weak=mark.how == "phrase")
         if mark.how != "phrase":
             return
@@ -234,8 +238,8 @@ def _ignored_if_quiet(text: str, mark: Mark, before: Mark) -> str:
 
 
 _BESIDE = pattern(
-    r"[\s$.,;:&*()]{0,6}(?:and|or|y|o|oder|und|et|ou|и|или|和|或|&|as well "
-    r"as)?[\s$,*]{0,4}(?:(?:is |are )?[a-zA-Z](?:_\{?\w\}?)?\s{0,2}(?:=|\u2248"
+    r"[\s$.,;:&*()]{0,6}(?:\\text\s?\{\s{0,2})?(?:and|or|y|o|oder|und|et|ou|и|или|和|或|&|as well "
+    r"as)?(?:\s{0,2}\})?[\s$,*]{0,4}(?:(?:is |are )?[a-zA-Z](?:_\{?\w\}?)?\s{0,2}(?:=|\u2248"
     r"|\\approx)\s{0,2})?[\s$*]{0,4}"
 )
 

@@ -39,6 +39,8 @@ def read_formula(text: str) -> Node | None:
     """
     if not text or len(text) > LONGEST:
         return None
+    if "t" in text and _IN_WORDS().search(text):
+        text = _in_signs(text)
     try:
         reader = _Reader(tokens_of(text))
         node = reader.sum()
@@ -46,6 +48,35 @@ def read_formula(text: str) -> Node | None:
     except (Unreadable, RecursionError):
         return None
     return node
+
+
+_IN_WORDS = pattern(
+    r"(?<!\w)(?:(?:square|cube) root of|times|plus|minus|divided by|multiplied by|to the power"
+    r"(?: of)?)(?!\w)",
+    re.I,
+)
+_SIGNS = (
+    (
+        pattern(r"(?:the )?square root of (\d+(?:\.\d+)?|[a-z](?![a-z])|\([^()]*\))", re.I),
+        r" sqrt(\1) ",
+    ),
+    (
+        pattern(r"(?:the )?cube root of (\d+(?:\.\d+)?|[a-z](?![a-z])|\([^()]*\))", re.I),
+        r" (\1)^(1/3) ",
+    ),
+    (pattern(r"(?<=[\w)}\s])\s*(?<!\w)(?:times|multiplied by)(?!\w)", re.I), " * "),
+    (pattern(r"(?<!\w)plus(?!\w)", re.I), " + "),
+    (pattern(r"(?<!\w)minus(?!\w)", re.I), " - "),
+    (pattern(r"(?<!\w)divided by(?!\w)", re.I), " / "),
+    (pattern(r"(?<!\w)to the power(?: of)?(?!\w)", re.I), " ^ "),
+)
+
+
+def _in_signs(text: str) -> str:
+    """A formula read aloud with its signs: `2 times the square root of 3`."""
+    for words, sign in _SIGNS:
+        text = words().sub(sign, text)
+    return text
 
 
 class _Reader:

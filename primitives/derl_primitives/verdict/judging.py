@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -151,22 +152,28 @@ def judge(completion: str, answer: str) -> Verdict:
         other = read_gold(gold.bare.replace(",", "."))
         if other is not None and finals(completion)[0].comma:
             return _judged(completion, other)
+    if not verdict.right and gold.number is not None and gold.number >= 1000:
+        tail = completion[-2000:]
+        if _POINT_GROUP().search(tail) and COMMA_LANGUAGE().search(tail.lower()):
+            return _judged(completion, gold, comma=True)
     return verdict
 
 
+_POINT_GROUP = pattern(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d,]|\.\d)")
+"""`1.600` in a language that groups digits by points."""
 _DECIMAL_COMMA = pattern(r"-?\d+,\d+")
 """A list of two numbers, or one number in a language that writes 3,5."""
 
 
-def _judged(completion: str, gold: Gold) -> Verdict:
-    if gold.number is not None:
+def _judged(completion: str, gold: Gold, comma: bool = False) -> Verdict:
+    if gold.number is not None and not comma:
         ended = ending(completion)
         if ended is not None:
             text, how, value = ended
             return Verdict(value == gold.number, text, how, gold.kind.name, "by value")
     found = finals(completion)
     for final in found:
-        verdict = _verdict(final, gold)
+        verdict = _verdict(replace(final, comma=True) if comma else final, gold)
         if verdict is not None:
             return verdict
     return Verdict(False, None, found[-1].how, gold.kind.name, "no answer")
@@ -208,6 +215,8 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
 
 
 def _as_it_stands(bare: str, gold: Gold) -> bool:
+    if len(gold.bare) == 1 and gold.bare.isalpha():
+        return bare.strip(" .").casefold() == gold.bare.casefold()
     return squeezed(bare).rstrip(".") == squeezed(gold.bare).rstrip(".")
 
 
@@ -250,10 +259,31 @@ def _denied(bare: str, gold: Gold) -> str | None:
         behind = NEGATED_AFTER().search(first)
         if behind is None:
             return "" if gold.kind.name != "choice" and negates_value(lower) else None
-        instead = INSTEAD().search(bare, behind.end())
+        instead = INSTEAD().search(bare, behind.end()) or (
+            _BUT_IT().search(bare, behind.end()) if gold.kind.name != "choice" else None
+        )
+        if instead is None and gold.kind.name == "choice":
+            return _not_turned_down(bare)
         return bare[instead.end() :].strip() if instead else ""
     instead = INSTEAD().search(bare, match.end()) or _SO().search(bare, match.end())
+    if instead is None and gold.kind.name == "choice":
+        return _not_turned_down(bare)
     return bare[instead.end() :].strip() if instead else ""
+
+
+_CLAUSE_END = pattern(r"[,;.]\s+(?:(?:and|so|but|hence|thus|therefore|while|whereas)\s+)*")
+_LETTER = pattern(r"(?<![A-Za-z])[A-J](?![A-Za-z])")
+
+
+def _not_turned_down(bare: str) -> str:
+    """The clauses of a sentence about options that turn no letter down: `B fails, C holds`."""
+    kept = [
+        c
+        for c in _CLAUSE_END().split(bare)
+        if not (NEGATED_AFTER().search(c.lower()) or NEGATION().match(c.lower()))
+    ]
+    left = ", ".join(kept)
+    return left if _LETTER().search(left) else ""
 
 
 def _denied_text(bare: str, gold: Gold) -> str | None:
@@ -301,13 +331,21 @@ def _given(bare: str, final: Final, gold: Gold) -> Any:
         given = kind.given(bare, gold.meaning, final.comma)
         if given is not None:
             return given
+        if (
+            final.how in ("box", "answer tag")
+            and kind.name == "number or amount"
+            and not _WORDS().search(bare)
+        ):
+            return None  # a formula in a box is no sentence in which a number is looked for
     return (kind.spoken or kind.given)(bare, gold.meaning, final.comma)
 
 
+_WORDS = pattern(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{2,}")
 _SO_FAR = pattern(
     r"\d[^.!?]{0,24} so far(?!\w)|(?<!\w)(?:still to come|yet to (?:be|come|add|count)|still "
     r"(?:need|have|must) to"
-    r"|must still|remains to be|(?:is|are) still missing)(?!\w)",
+    r"|must still|and (?:carry|continue|keep going|move on|proceed|repeat)(?!\w)[^.!?\d]*[.!]?$"
+    r"|remains to be|(?:is|are) still missing)(?!\w)",
     re.I,
 )
 _GOES_ON = pattern(
@@ -334,11 +372,28 @@ def _concludes(bare: str) -> bool:
     )
 
 
+_REASON_FIRST = pattern(
+    r"(?:(?<!\w)(?:and|but),?|;)\s+(?:since|because|as|given that)\s[^,;]{1,80},\s+\S", re.I
+)
+"""A reason that stands before its conclusion: `and since t is negative, t = -3`."""
+_COMPARED = pattern(
+    r"(?<=[\w%$)}]),\s+(?:just |only |about )?[$\u20ac\u00a3]?\d[\d.,]*(?:%"
+    r"| %)?(?: [^\W\d]+)? (?:more|less|fewer"
+    r"|higher|lower|better|longer|shorter|older|younger|bigger|larger|smaller|above|below|ahead"
+    r"|behind)(?: [^\W\d]+)? (?:than|of)(?!\w).*$",
+    re.I,
+)
+"""A comparison behind an answer: `26, 4 more than yesterday`."""
+
+
 def _trimmed(bare: str, sentence: bool) -> str:
     """A spoken answer without the explanation behind it and the verb that ends it."""
-    match = (REASON if sentence else TRAILING)().search(bare)
-    if match and match.start() > 0:
-        bare = bare[: match.start()]
+    for behind in (REASON if sentence else TRAILING, _COMPARED):
+        match = behind().search(bare)
+        if match and "i.e" in match.group() and not any(map(str.isdigit, bare[: match.start()])):
+            continue
+        if match and match.start() > 0 and not _REASON_FIRST().search(bare, match.start() - 5):
+            bare = bare[: match.start()]
     return ENDINGS().sub("", bare).strip() or bare
 
 

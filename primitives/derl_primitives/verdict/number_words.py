@@ -99,12 +99,15 @@ _AND_PART = pattern(
     r"|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|sixteenth)s?|halves)(?![a-z])",
     re.I,
 )
+_HALF_OF = pattern(r" an? (dozen|hundred|thousand|million)(?!\w)")
 _POINT = pattern(
     r"[ -]+point((?:[ -]+(?:zero|oh|one|two|three|four|five|six|seven|eight|nine))+)", re.I
 )
 _JOINERS = frozenset(("and", "y", "et", "e", "und", "и", "en", "i"))
 _LINKS = {"de": "und", "nl": "en"}
 _CJK = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
+_NOT_COUNTED = frozenset("共起定样樣些旦直般切致")
+"""What makes a character that counts another word: `一共`."""
 _CJK_TENS = {"十": 10, "百": 100, "千": 1000}
 _CJK_BIG = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _KO = {c: i for i, c in enumerate("영일이삼사오육칠팔구")}
@@ -169,6 +172,8 @@ def words_value(text: str) -> tuple[Fraction, int] | None:
     ((Fraction(3, 4), 14), None)
     """
     cjk = _CJK_RUN().match(text)
+    if cjk and text[cjk.end() : cjk.end() + 1] in _NOT_COUNTED:
+        return None
     if cjk:
         number = _cjk(cjk.group())
         return None if number is None else (Fraction(number), cjk.end())
@@ -243,6 +248,9 @@ def _spoken(text: str) -> tuple[Fraction, int] | None:
                     continue
                 return None
             elif not seen and word in ("half",):
+                scale = _HALF_OF().match(text, match.end())
+                if scale:
+                    return Fraction(_SCALES[scale[1]], 2), scale.end()
                 return Fraction(1, 2), match.end()
             break
         for kind, value in pieces:
@@ -314,6 +322,6 @@ SCALE_AFTER = re.compile(
     r"\s*(hundred|thousand|million|billion|trillion|dozen|lakh|crore|tausend|Millionen"
     r"|Million|Milliarden?|milliards?|mille|mil|millones|millón|milhões|milhão|milioni"
     r"|milione|тысячи?|миллион(?:а|ов)?|mln|bn|千|百|万|萬|亿|億|만|억"
-    r"|(?<=\\d)[kKM](?!\\w))(?![a-zA-Z])",
+    r"|(?<=\d)(?-i:[kM])(?!\w))(?![a-zA-Z])",
     re.I,
 )

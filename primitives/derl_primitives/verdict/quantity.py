@@ -74,7 +74,7 @@ _HEAD = pattern(
 )
 _LATEX_HEAD = pattern(r"^-?\s*\d*\s*\\frac\s*(?:\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\}|\d\s*\d)")
 _SYMBOLIC_UNIT = pattern(
-    r"^(?P<head>.*[\d)}\u03c0!]|[^ "
+    r"^(?P<head>.*\d\s?pi|.*[\d)}\u03c0!]|[^ "
     r"]*\u03c0)\s+(?P<unit>(?:[A-Za-z\u00b0µμ/][A-Za-z\u00b0µμ./ "
     r"-]*)(?:\^\s*\{?-?\d\}?)?(?:\s*/\s*[a-z]+)?(?:\^\s*\{?\d\}?)?)$"
 )
@@ -148,8 +148,13 @@ def _decimal(match: re.Match[str], comma: bool) -> str:
     return re.sub(r"\D", "", whole) + "." + part
 
 
+_TIMES_TEN = pattern(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
+"""`3 x 10^4`: here the letter is a sign."""
+
+
 def _prepared(text: str, comma: bool) -> str:
     text = repeating(joined(text, comma))
+    text = _TIMES_TEN().sub("\u00d7", text)
     text = _SCIENTIFIC().sub(r"(\1*10^{\2})", text)
     text = _AND_FRACTION().sub(" ", text)
     return _MIXED().sub(_mixed, text)
@@ -181,6 +186,9 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
     match = _SIGN_WORD().match(text)
     if match:
         sign, text = -1, text[match.end() :]
+    together = _compound(text)
+    if together is not None:
+        return Quantity(_negated(together.value), together.unit) if sign < 0 else together
     unit = None
     match = _CURRENCY_FIRST().match(text)
     if match:
@@ -199,6 +207,34 @@ def read_quantity(text: str, comma: bool = False) -> Quantity | None:
             found.percent,
         )
     return Quantity(_negated(found.value), found.unit, found.percent) if sign < 0 else found
+
+
+_COMPOUND = pattern(
+    r"(?:[$\u20ac\u00a3]\s?\d+|\d+\s?(?:[^\W\d]+|°|'|\"))"
+    r"(?:(?:\s*,\s*|\s+)?(?:and\s+|und\s+|et\s+|y\s+|e\s+|и\s+)?\d+(?:\.\d+)?\s?(?:[^\W\d]+|'"
+    r"|\")){1,3}"
+)
+_COMPOUND_PART = pattern(
+    r"(?P<cur>[$\u20ac\u00a3])?\s?(?P<n>\d+(?:\.\d+)?)\s?(?P<unit>[^\W\d]+|°|'|\")?"
+)
+
+
+def _compound(text: str) -> Quantity | None:
+    """An amount in a large and a smaller unit: `2 hours and 30 minutes`, `$12 and 50 cents`."""
+    if len(text) > 80 or not _COMPOUND().fullmatch(text):
+        return None
+    total, first, last = Fraction(0), None, None
+    for match in _COMPOUND_PART().finditer(text):
+        unit = unit_of(match["cur"] or match["unit"] or "")
+        if unit is None or unit.dims is None or (match["cur"] and first is not None):
+            return None
+        if first is None:
+            first = unit
+        elif last is None or unit.dims != first.dims or unit.factor >= last:
+            return None
+        last = unit.factor
+        total += Fraction(match["n"]) * unit.factor / first.factor
+    return Quantity(("num", total), first)
 
 
 _ONGOING = pattern(r"(\d*)\.(\d*?)(\d{1,8}?)\3+(?:\s?\.\.\.+|\u2026)")

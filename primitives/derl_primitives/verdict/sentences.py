@@ -44,8 +44,15 @@ def sentence_end(text: str, start: int) -> int:
                 continue
             if _INITIAL().search(text, max(start, match.start() - 24), match.end()):
                 continue
+        if match.group() == "!" and _factorial(text, match.start()):
+            continue
         return match.start() if match.group() == "\n" else match.end()
     return len(text)
+
+
+def _factorial(text: str, at: int) -> bool:
+    """Whether an exclamation mark is a factorial: `there are 4! ways`."""
+    return at > 0 and (text[at - 1].isdigit() or text[at - 1] in ")}") and _goes_on(text, at + 1)
 
 
 def _goes_on(text: str, at: int) -> bool:

@@ -9,7 +9,8 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import HEDGES, IS, STATES
 
 _JOINTS = pattern(
-    r"(?:;\s|(?<!\d):\s+|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
+    r"(?:,\s(?:and|but)\s(?:since|because|as)\s[^,;]{1,80},\s|;\s(?:since|because"
+    r"|as)\s[^,;]{1,80},\s|;\s|(?<!\d):\s+|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
     r"|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes"
     r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|a (?:net )?(?:change"
     r"|gain|loss|total|difference|profit|sum) of|totall?ing"
@@ -29,6 +30,16 @@ _RECALL = pattern(
 _ASIDE = pattern(
     r"\s[(\[][^()\[\]]*\d[^()\[\]]*\s[A-Za-z]{3,}[)\]]|\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]"
 )
+_WOULD_BE = pattern(
+    r"(?<=\w)[;.]\s+(?:but |and )?(?:with|without|if|for|had"
+    r"|otherwise)(?!\w)[^;]{0,80}(?<!\w)would(?!\w)[^;]*$",
+    re.I,
+)
+"""What would be otherwise: `16 euros; with a tip it would be 18`."""
+_OF_WHOM = pattern(
+    r",\s+(?:\w+ )?(?:of|among) (?:whom|which|these|those|them)(?!\w)[^,;.]*(?:,|(?=[;.]|$))"
+)
+"""A part of what was counted: `37 pupils, of whom 12 are girls, take part`."""
 _WORKING = pattern(
     r"(?<=\d)\s?[(\[]\s?=?\s?\$?\d[\d.,]*\s?[-+*/\u00d7\u00b7\u00f7][^()\[\]A-Za-z]{1,40}[)\]]"
 )
@@ -56,6 +67,8 @@ def unhedged(text: str) -> str:
 
 def without_asides(text: str) -> str:
     """Without remarks in brackets and clauses that only recall something."""
+    text = _WOULD_BE().sub("", text)
+    text = _OF_WHOM().sub(" ", text).strip()
     text = _WORKING().sub("", _ASIDE().sub("", text) or text)
     text = _PURPOSE().sub(r"\1", text)
     if _RECALL().search(text):

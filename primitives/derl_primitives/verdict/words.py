@@ -98,7 +98,8 @@ NEGATED_AFTER = pattern(
 
 INSTEAD = pattern(
     r"(?:,?\s*(?:(?<!\w)(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|instead|rather)|而是)"
-    r"|[,;.:\u2014\u2013-]\s*(?:it is|it's|but|the answer is|rather|instead|это|es ist"
+    r"|[,;.:\u2014\u2013-]\s*(?:it is|it's|it was|they are|they were|there are|there were|but"
+    r"|the answer is|rather|instead|это|es ist"
     r"|c'est))[\s:,]+(?:actually |really |in fact |indeed )?",
     re.I,
 )
@@ -238,7 +239,8 @@ REMARK = pattern(
     r"|all|my (?:final )?answer|the (?:final )?answer|correct|right|how)|and that's|this "
     r"is (?:correct|right|my|the (?:final|correct|right)|because|consistent)|great|done"
     r"|qed|q\.e\.d|check|verif|proof|sanity|note|remember|"
-    r"(?:as a|for a|quick|to) (?:check|verif|double|confirm|sanity)|(?:we|i|you) can "
+    r"(?:as a|for a|quick|to) (?:check|verif|double|confirm|sanity|see (?:why|this|that))|(?:we"
+    r"|i|you) can "
     r"(?:check|verify|confirm|double)|let(?:'s| me) (?:check|verify|double|confirm)"
     r"|double-check|(?:i|we) (?:checked|verified|double|have (?:checked|verified))|the "
     r"(?:answer|result|solution) is (?:correct|right|verified|confirmed|consistent"
@@ -247,7 +249,9 @@ REMARK = pattern(
     r"|coincides?|is in line"
     r"|corresponds? to|makes sense|seems (?:right|reasonable|plausible)|is (?:reasonable|plausible"
     r"|sensible|as expected))|by the way|btw|incidentally|fun fact|p\.?s\.?(?!\w)"
-    r"|(?:as a )?side note"
+    r"|(?:as a )?side note|(?:this|that|it|which) (?:took|takes|needed|required)(?: me| us"
+    r"| only)? \S+ "
+    r"(?:steps?|lines?|tr(?:y|ies)|attempts?|calculations?|operations?)(?!\w)"
     r"|interestingly|curiously|for (?:comparison|reference)|in passing|übrigens|nebenbei|au passage"
     r"|(?:we|i) (?:only |just |also )?(?:rounded|assumed|applied|neglected|ignored)(?!\w)"
     r"|it(?:'s| is) (?:always |also )?(?:good|wise|useful|worth|helpful|nice|customary|important"
@@ -271,7 +275,8 @@ INTENT = pattern(
     r"(?:ask|want|need|are (?:given|asked|told)|mention|gave|said)|choose (?:between|one|from)"
     r"|find |calculate |compute |determine "
     r"|evaluate |simplify |solve |q:|suppose|assume|consider|recall|start|begin|the "
-    r"(?:question|problem|task)|what|how|which|who|when|where|why|if |zuerst|zunächst|wir "
+    r"(?:question|problem|task)|(?:what|how|which|who|when|where|why)(?!\w)|if |zuerst|zunächst"
+    r"|wir "
     r"(?:müssen|brauchen|wollen)|d'abord|primero|сначала|首先|まず|먼저)",
     re.I,
 )
@@ -297,9 +302,9 @@ _IS = (
     r"|i(?:'ll|'d| will| would)? (?:pick|choose|take|select|go (?:with|for)|settle (?:on|for)"
     r"|opt for|decide on)"
     r"|round(?:s|ed) (?:up |down |off )?to|left with|ends? up (?:with|at)|ended up with"
-    r"|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|to get|to obtain|to give"
+    r"|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|consists? of|to get|to obtain|to give"
     r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont"
-    r"|fait|reste|es|hay|quedan|é|são|è"
+    r"|fait|vaut|mesure|reste|es|son|vale|mide|hay|quedan|é|são|è"
     r"|sono|restano|равно|равен|равна|осталось|получится"
 )
 _DOES = (
@@ -341,7 +346,8 @@ REASON = pattern(
     r"|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché"
     r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded"
     r"|(?:and )?not(?![^.]{0,60}[:;\u2014])"
-    r"|including)\b|\s+and not(?!\w)|(?<!\w)(?:since|because|weil|puisque|parce que|porque"
+    r"|including)\b|\s+and not(?!\w)|[,\u3002]\s*(?:而?不是|而非)|(?<!\w)(?:since|because|weil"
+    r"|puisque|parce que|porque"
     r"|perché|потому "
     r"что|due to|based on|according to)(?!\w)|因为)",
     re.I,
@@ -367,6 +373,7 @@ YES = frozenset(
         "oui",
         "vrai",
         "sí",
+        "sì",
         "si",
         "verdadero",
         "cierto",

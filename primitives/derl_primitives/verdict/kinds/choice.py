@@ -81,7 +81,8 @@ _NAMED = pattern(
     r"|\s)[\s*_]*[\[(]?(?P<c>[A-J])[\])]?[\s*_]*\s(?:is|are|would be|must be|seems|ist|est"
     r"|es|fits|matches|works|holds|follows)(?:\s(?:the\s)?(?:correct|right|best|true"
     r"|answer|only|one|option|choice|richtig|correcte?|la|the))|\((?P<d>[A-J])\)"
-    r"|选项?\s?(?P<e>[A-J])|(?:^|\s)[(\[]?(?P<g>[B-J])[\])]? (?:fits (?:better|best|well)|works"
+    r"|选项?\s?(?P<e>[A-J])|(?:^|\s)[(\[]?(?P<g>[B-J])[\])]? (?:fits (?:better|best|well)"
+    r"|is (?:better|best)|works"
     r"|wins|is it|it is)(?!\w)|(?P<f>[A-J])\s?(?:是正确|が正|이 정답|가 정답)"
 )
 _ALONE = pattern(r"(?<![A-Za-z0-9'])[\[(]?(?P<l>[B-HJ])[\])]?(?![A-Za-z0-9'])")
@@ -154,6 +155,8 @@ def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
     start = _START().match(text)
     if start and not _article(text, start):
         rest = text[start.end() :].strip(" *_()].,\"'`}")
+        if _TURNED_DOWN().fullmatch(rest):
+            return Choice(frozenset())
         return (
             None
             if _another(rest, start["letter"].upper())
@@ -162,6 +165,13 @@ def _given(text: str, gold: Choice, comma: bool) -> Choice | None:
     if gold.text and plain_words(text) == plain_words(gold.text):
         return gold
     return None
+
+
+_TURNED_DOWN = pattern(
+    r"(?:(?:is|this is|not|it's) )?(?:false|wrong|incorrect|no|not|untrue|\u2717|\u2718|\u274c)",
+    re.I,
+)
+"""What is said of an option that is none: `D: false`."""
 
 
 def _article(text: str, match: object) -> bool:
@@ -173,11 +183,12 @@ def _article(text: str, match: object) -> bool:
 def _another(rest: str, letter: str) -> bool:
     """Whether another letter is offered as well: `A or B`."""
     head = rest[:12]
-    return (
+    return bool(_OR_NONE().match(head.lower())) or (
         bool(OR_WORDS().match(head.lower())) and bool(_ALONE().search(head)) and letter not in head
     )
 
 
+_OR_NONE = pattern(r"[\s,]*(?:or|oder|ou|o) (?:none|neither|nothing|nope|both)")
 _REJECTS = pattern(
     r"(?<!\w)(?:(?:rule[sd]?|ruling|cross(?:es|ed|ing)?|strike|struck|throw|threw) out"
     r"|(?:exclud|eliminat|reject|dismiss|discard|dislik|avoid|drop|skip)(?:e|es|ed|ing|s|ped|ping)?"
@@ -199,10 +210,27 @@ def _rejected(text: str, at: int) -> bool:
 
 
 _AS = pattern(r",\s*(?:as|since|because|while|whereas|though|for)\s")
-_EITHER = pattern(r"(?<![A-Za-z])[(\[]?[A-J][)\]]?,? or [(\[]?[A-J][)\]]?(?![A-Za-z])")
+_EITHER = pattern(
+    r"(?<![A-Za-z])[(\[]?[A-J][)\]]?,? or (?:none|neither|nothing|both)(?!\w)"
+    r"|(?<![A-Za-z])[(\[]?[A-J][)\]]?,? or (?:(?:option|choice|letter|answer) )?[(\[]?[A-J][)\]]?"
+    r"(?![A-Za-z])|(?:hesitate|torn|undecided|waver|waiver"
+    r"|toss-up)(?: \w+)? between [(\[]?[A-J](?![A-Za-z])"
+)
+_COULD_BE = pattern(
+    r"(?<!\w)(?:could|might|may)(?: well| also)? be "
+    r"[(\[]?[A-J][)\]]?(?![A-Za-z]).{0,40}(?<![A-Za-z])[A-J](?![A-Za-z])"
+)
+"""Two letters that both may be: `it could be A, but also C`."""
+_NONE_OF_IT = pattern(
+    r"[\s*_(\[]*[A-J][)\]]?[\s*_]*[:.\u2013\u2014-]\s*(?:(?:is|this is|not|it's) )?(?:false"
+    r"|wrong|incorrect|no|not"
+    r"|untrue|\u2717|\u2718|\u274c)[\s.!*_]*",
+    re.I,
+)
 _LETTER_IS = pattern(
     r"(?:letter|option|choice|answer) (?:is|:|would be|must be) "
     r"[\"'(*]*(?P<l>[a-j])[\"')*]*[\s.!]*$"
+    r"|(?<!\w)(?:option|choice|letter) (?P<o>[a-j])[\s.!]*$"
     r"|(?<![A-Za-z0-9'])[(\[]?(?P<r>[A-J])[)\]]? (?:remains|survives|is left|is all that is "
     r"left)(?!\w)"
 )
@@ -210,6 +238,10 @@ _REST = pattern(r"^[\s(\[*]*[A-J][)\]]?")
 
 
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
+    if _NONE_OF_IT().fullmatch(text):
+        return Choice(frozenset())
+    if _COULD_BE().search(text):
+        return None
     text = conclusion(text, _ALONE_ANY())
     found = _given(text, gold, comma)
     if found is not None:
@@ -217,7 +249,7 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     text = _AS().split(text, maxsplit=1)[0] if _NAMED().search(_AS().split(text)[0]) else text
     said = _LETTER_IS().search(text)
     if said and len(gold.letters) == 1:
-        return Choice(frozenset((said["l"] or said["r"]).upper()))
+        return Choice(frozenset((said["l"] or said["o"] or said["r"]).upper()))
     named = [m for m in _NAMED().finditer(text) if not _rejected(text, m.start(m.lastgroup or 0))]
     letters = [next(g for g in m.groups() if g).upper() for m in named]
     judged = _judged(text)

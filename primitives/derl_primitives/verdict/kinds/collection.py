@@ -22,7 +22,8 @@ from derl_primitives.verdict.statement import views
 _EMPTY = pattern(
     r"^(?:\u2205|\u2983\s*\u2984|\{\s*\}|set\(\)|(?:there (?:are|is) )?no (?:real "
     r"|integer |such |valid |possible )?(?:solutions?|roots?|values?|elements?|number"
-    r"|x)(?: exists?)?|(?:the )?(?:empty|null) set|none|\u00f8|\u00d8|keine lösung(?:en)?"
+    r"|[xyzn])(?: (?:exists?|works?|satisf\w+ (?:it|this|them)|is possible))?|(?:the )?(?:empty"
+    r"|null) set|empty|(?:the )?(?:solution )?set is empty|none|\u00f8|\u00d8|keine lösung(?:en)?"
     r"|leere menge|aucune solution|ensemble vide|sin solución|conjunto vacío|нет решений"
     r"|пустое множество|无解|空集|解なし)$"
 )
@@ -137,6 +138,14 @@ _NAMED_ITEMS = pattern(
 )
 
 
+_SUBJECT = pattern(
+    r"\W*(?:(?:so|thus|hence|therefore)[, ]+)?(?P<items>[^A-Za-z]{1,60}? (?:and|und|et|y|e|или|и) "
+    r"[^A-Za-z]{1,30}?) (?:are|sind|sont|son|sono) (?:the|its|all|both|die|les|las|los)(?!\w)",
+    re.I,
+)
+"""The list that a sentence opens with: `3 and 8 are the roots`."""
+
+
 def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
     """The last bracketed list of a sentence, else its list in words."""
     named = _NAMED_ITEMS().search(text)
@@ -144,7 +153,8 @@ def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
         whole = items_of(named.group(), comma)
         if whole is not None and len(whole.entries) > 1 and None not in whole.names:
             return whole
-    for view in views(text):
+    subject = _SUBJECT().match(text)
+    for view in (*([subject["items"]] if subject else ()), *views(text)):
         whole = items_of(view, comma)
         if whole is not None and (not whole.bare or all(_mathematical(e) for e in whole.entries)):
             return whole

@@ -49,7 +49,7 @@ _WORDED = {
 }
 _TIME = pattern(
     r"(?<![\d:])(?P<h>\d{1,2})(?:[:h]"
-    r"|\.(?=\d\d\s?[ap]\.?m))(?P<m>\d{2})(?::(?P<s>\d{2}))?\s?(?P<p>[ap]\.?\s?m(?:\."
+    r"|\.(?=\d\d\s?(?:[ap]\.?m|uhr)))(?P<m>\d{2})(?::(?P<s>\d{2}))?\s?(?P<p>[ap]\.?\s?m(?:\."
     r"|(?!\w))|uhr|o'clock)?(?![:\d])"
     r"|(?<![\d:.])(?P<h2>\d{1,2})\s?(?P<p2>[ap]\.?\s?m(?:\.|(?!\w))|o'clock(?: in the "
     r"(?P<part>morning|afternoon|evening))?|uhr)"

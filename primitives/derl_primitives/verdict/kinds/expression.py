@@ -116,10 +116,11 @@ def _same_equation(given: Sides, gold: Sides) -> bool | None:
 
 
 def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
-    for view in views(text):
-        found = read(view, comma)
-        if found is not None and None not in found.sides:
-            return found
+    found = [read(view, comma) for view in views(text)]
+    known = [f for f in found if f is not None and None not in f.sides]
+    if known:
+        whole = [f for f in known if len(f.sides) > 1] if len(gold.sides) > 1 else []
+        return (whole or known)[0]
     pieces = [p for p in _FORMULA().findall(text) if _OPERATES().search(p)]
     return read(pieces[-1], comma) if pieces else None
 

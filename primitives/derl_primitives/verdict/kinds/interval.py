@@ -7,6 +7,7 @@ An end is a fraction where it can be, else a float of ten digits; infinite ends 
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -67,6 +68,7 @@ _WORDS = (
         " \u2260 ",
     ),
 )
+_MUST_BE = pattern(r"\s+(?:must|has to|have to|needs? to|should|can only) be(?!\w)")
 _NUMBERS_THAT = pattern(
     r"^(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-z])?"
     r"(?: that are| which are| with| such that)?\s+(?=[<>\u2264\u2265\u2260])"
@@ -91,12 +93,23 @@ _MEMBER = pattern(
 )
 _BUILDER = pattern(r"^\s*[A-Za-z]\s*(?:\u2208\s*(?:\\mathbb\s*\{?R\}?|\u211d|R))?\s*[|:]\s*")
 _UNION = pattern(r"\s*(?:\u222a|\u222A|(?<![A-Za-z])(?:union|or|oder|ou|o|или|U)(?![A-Za-z]))\s*")
-_AND = pattern(r"\s*(?:(?<![A-Za-z])(?:and|und|et|y|и|but)(?![A-Za-z])|,)\s*")
+_AND = pattern(r"\s*(?:(?<![A-Za-z])(?:and|und|et|(?<=\S )y(?= [a-z\d-])|и|but)(?![A-Za-z])|,)\s*")
 _BETWEEN = pattern(
     r"^(?:[a-z] (?:is |lies )?)?between (.{1,40}?) and (.{1,40}?)(,? (?:inclusive"
     r"|exclusive|\(inclusive\)|\(exclusive\)))?$"
 )
 _FROM_TO = pattern(r"^(?:from )?(.{1,40}?) to (.{1,40}?),? (inclusive|exclusive)$")
+
+
+_ENDS = pattern(
+    r"^(?:all (?:real )?(?:numbers |values )?(?:of )?)?(?:[a-z] )?(?:is |lies )?(?:from"
+    r"|between) (?P<low>\S{1,20})"
+    r"(?:,? \(?(?P<a>included?|inclusive|excluded?|exclusive)\)?)?,? (?:(?:up )?to"
+    r"|and) (?P<high>\S{1,20}?)"
+    r",? \(?(?P<b>included?|inclusive|excluded?|exclusive)\)?$",
+    re.I,
+)
+"""`from 1 (included) to 5 (excluded)`"""
 
 
 def union_of(text: str, comma: bool = False) -> Union | None:
@@ -108,7 +121,7 @@ def union_of(text: str, comma: bool = False) -> Union | None:
     text = text.strip(" .;")
     if not text or len(text) > 300:
         return None
-    text = _SIGNED().sub(r"x is \1", text)
+    text = _SIGNED().sub(r"x is \1", _MUST_BE().sub(" is", text))
     for words, sign in _WORDS:
         text = words().sub(sign, text)
     text = _EXCEPT().sub("x \u2260 ", _NUMBERS_THAT().sub("x ", text))
@@ -118,6 +131,13 @@ def union_of(text: str, comma: bool = False) -> Union | None:
 def _union(text: str, comma: bool) -> Union | None:
     if _REALS().match(text):
         return EVERYTHING
+    spoken = _ENDS().match(text)
+    if spoken and spoken["a"]:
+        low, high = _end(spoken["low"]), _end(spoken["high"])
+        if low is None or high is None:
+            return None
+        shut = [word.lower().startswith("in") for word in (spoken["a"], spoken["b"])]
+        return _canonical([(low, shut[0], high, shut[1])])
     between = _BETWEEN().match(text) or _FROM_TO().match(text)
     if between:
         ends = _end(between[1]), _end(between[2])

@@ -13,6 +13,11 @@ _BODY = pattern(
     r"\\begin\s*\{(?P<name>[a-z]*matrix\*?|array|smallmatrix)\}(?:\s*\{[^{}]*\}"
     r"|\s*\[[^\]]*\])?(?P<body>[^\u2983]*?)\\end\s*\{(?P=name)\}"
 )
+_FACTOR = pattern(
+    r"-?\s*(?:\d+(?:\.\d+)?(?:\s*/\s*\d+)?|\\frac\s*(?:\{-?\d+\}\s*\{\d+\}|\d\s*\d))\s*[\u00b7*]?"
+)
+_FACTOR_LAST = pattern(rf"(?<![\w.^])(?:{_FACTOR().pattern})\s*$")
+"""What stands before a matrix and multiplies each entry."""
 _CODE = pattern(r"^(?:np\.array|numpy\.array|Matrix|sympy\.Matrix|array|matrix)\((?P<body>.*)\)$")
 _WRAP = pattern(r"^[\s([{|]*(?=\\begin)|(?<=\})[\s)\]}|]*$")
 
@@ -29,8 +34,12 @@ def rows_of(text: str) -> Rows | None:
         return _transposed(text[: turned.start()])
     match = _BODY().search(text)
     if match:
-        if text[: match.start()].strip(" ([{|") or text[match.end() :].strip(" )]}|."):
+        if text[match.end() :].strip(" )]}|."):
             return None
+        factor = text[: match.start()].strip(" ([{|")
+        if factor:
+            inner = rows_of(match.group()) if _FACTOR().fullmatch(factor) else None
+            return inner and [[f"({factor})*({entry})" for entry in row] for row in inner]
         lines = [line for line in match["body"].replace("\\cr", ROW).split(ROW) if line.strip()]
         rows = [
             [entry.strip() for entry in line.replace("\\hline", "").split("&")] for line in lines
@@ -97,7 +106,8 @@ def _given(text: str, gold: Rows, comma: bool) -> tuple[Rows, bool] | None:
             ]  # a column written as a point
     if rows is None:
         match = _BODY().search(text) or _NESTED().search(text)
-        rows = rows_of(match.group()) if match else None
+        factor = _FACTOR_LAST().search(text, 0, match.start()) if match else None
+        rows = rows_of((factor.group() if factor else "") + match.group()) if match else None
     return None if rows is None else (rows, comma)
 
 

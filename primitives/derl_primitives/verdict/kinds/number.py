@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from derl_grammar.records import record
 from derl_primitives.patterns import pattern
@@ -43,6 +44,15 @@ _JOINTS = pattern(
 _NAME = pattern(r"^(?=[^\d]*[^\W\d_])(?:[^\W\d_]|[\\{}'|, ]|_\{?\w\}?|\(\s*\w{1,3}\s*\)){1,60}$")
 
 
+_LAST_NAME = pattern(r"(?<![^\W\d_])(?P<name>[^\W\d_])\s*$")
+
+
+def _last_name(text: str) -> str | None:
+    """The single letter that a text before `=` ends in: `Solving, k`."""
+    match = _LAST_NAME().search(text)
+    return match["name"] if match else None
+
+
 def _gold(text: str) -> Stated | None:
     return amounts(text, False)
 
@@ -67,7 +77,14 @@ def amounts(text: str, comma: bool) -> Stated | None:
         part = part.strip(" ),.")
         quantity = read_quantity(part, comma) if part else None
         defined = k == 0 and joints[0] in ("equals", "near")
-        named = defined and _NAME().match(part) and (quantity is None or symbols(quantity.value))
+        named = (
+            defined
+            and "|" not in part
+            and _NAME().match(part)
+            and (quantity is None or symbols(quantity.value))
+        )
+        if named:
+            name = name or _last_name(part)
         if not part or named:
             continue
         if quantity is None or symbols(quantity.value):
@@ -113,20 +130,30 @@ def _same(given: Stated, gold: Stated) -> bool | None:
 
 def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
+    if _OR_ASIDE().search(text):
+        return None
     text = without_asides(text)
-    if _BY_CASE().search(text) or _OPERATES().search(text) or _NO_SUBJECT().match(text):
+    if (
+        _ABSOLUTE().search(text)
+        or _BY_CASE().search(text)
+        or _OPERATES().search(text)
+        or _NO_SUBJECT().match(text)
+    ):
         return None
     other = _year(text, gold) or _odds(text, gold)
     if other is not None:
         return other
-    text = _SELECTED().sub("", text)
+    text = _BELOW_ZERO().sub(r"-\1", _SELECTED().sub("", text))
     subject = _SUBJECT().match(text)
     if subject:
         return amounts(subject["n"], comma)
-    if _PARALLEL().match(text):
+    if _PARALLEL().match(text) or _LABELLED().match(text):
         return None
+    whole = _with_rounding(text, comma)
+    if whole is not None:
+        return whole
     clause = conclusion(text, _SAYS())
-    for view in views(clause):
+    for view in _exact_first(clause):
         found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
         if found is not None and not (found.amounts[0].unit and len(view.split()) > 6):
             head = clause[: max(0, clause.rfind(view))]
@@ -135,16 +162,55 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
             ):
                 return None
             return found
-    return _scanned(clause, comma)
+    return _named_total(text, comma) or _scanned(clause, comma)
 
 
+_SO_ABOUT = pattern(
+    r"(?<=\S),?\s(?:so|or|hence|i\.e\.,?|that is,?|which is)\s(?:about|roughly|approximately"
+    r"|around|circa)\s",
+    re.I,
+)
+
+
+def _with_rounding(text: str, comma: bool) -> Stated | None:
+    """An exact value with its rounding: `it is 2/3, so roughly 0.67`."""
+    match = _SO_ABOUT().search(text)
+    if match is None:
+        return None
+    rounded = amounts(text[match.end() :], comma)
+    if rounded is None:
+        return None
+    for view in views(text[: match.start()]):
+        exact = amounts(view, comma)
+        if exact is not None and _one_value(exact.amounts[-1], rounded.amounts[0], True, text):
+            return Stated(exact.amounts + rounded.amounts, exact.name)
+    return None
+
+
+_ROUNDED = pattern(r"(?:\u2248|,? so (?:about|roughly|approximately|around))\s*$", re.I)
+
+
+def _exact_first(clause: str) -> list[str]:
+    """The views of a clause, those that a sign of rounding opens last: `9\u03c0 \u2248 28.27`."""
+    found = list(views(clause))
+    return sorted(found, key=lambda v: bool(_ROUNDED().search(clause[: clause.rfind(v)])))
+
+
+_OR_ASIDE = pattern(
+    r"\d[^\d()]{0,20}\((?:or|perhaps|maybe|possibly)\s+[$]?\d[\d.,]*(?: \w+)?,? (?:with|without"
+    r"|if|when|counting|including|excluding|depending|after|before|on)(?!\w)(?! (?:rounded|you "
+    r"round|round))[^()]*\)",
+    re.I,
+)
+"""Another value in brackets: `34 (or 35 with the guide)`."""
 _BOUND = pattern(
     r"(?<!\w)(?:(?:more|less|fewer|greater|bigger|larger|smaller|higher|lower"
     r"|longer|shorter"
     r"|older|younger|other|rather) than|at (?:least|most)|up to|as (?:many|much|few|little|long"
     r"|high) as|exceeds?"
     r"|below|above|under(?! \w)|beyond|anywhere near|multiple of|divisible by|twice|double|thrice"
-    r"|triple|(?:half|third|quarter|fifth|root|square|cube|fraction|percent|%|share|multiple|most"
+    r"|triple|such as|e\.g\.,?|for (?:example|instance),?|(?:half|third|quarter|fifth|root"
+    r"|square|cube|fraction|percent|%|share|multiple|most"
     r"|part) of|(?:two|three|four|five|ten|\d) times)(?: than)?(?: or equal to)?(?: the)?[\s$*]*$",
     re.I,
 )
@@ -154,7 +220,9 @@ _CHANGED = pattern(
     r"|or (?:more|less|fewer|greater|higher|lower|above|below|so many|over|under)|and (?:up|over"
     r"|above|more)"
     r"|(?:more|less|fewer|greater|larger|smaller|higher|lower) than (?:[\d$][\d.,]*|\w(?!\w))"
-    r"|(?:times|percent of|% of) [\d$][\d.,]*|\+(?=[\s.]|$)|plus or minus|give or take)(?!\w)",
+    r"|(?:and|plus|with) (?:an? )?(?:\w+ )?(?:tip|tax|fee|bonus|surcharge|deposit) of [\d$]"
+    r"|plus (?:another |an? (?:extra )?)?[\d$][\d.,]*|(?:times|percent of|% of) [\d$][\d.,]*"
+    r"|\+(?=[\s.]|$)|plus or minus|give or take)(?!\w)",
     re.I,
 )
 _PART_OF = pattern(r"\s*\}?\s*of\s+[$\d\\]")
@@ -176,6 +244,11 @@ def _altered(text: str, match: re.Match[str]) -> bool:
     )
 
 
+_BELOW_ZERO = pattern(
+    r"(?<![\w-])(\d[\d.,]*(?: (?:degrees?|°C?))?(?: \w+)?) below (?:zero|freezing|sea level)", re.I
+)
+_ABSOLUTE = pattern(r"\|[^|]*[A-Za-z][^|]*\|\s*=\s*[^=]*$")
+"""`|x| = 18`: not what x is."""
 _BY_CASE = pattern(
     r"\d[^.;\d]{0,40}(?<!\w)if\s.{1,60}?\d[^.;\d]{0,40}(?<!\w)(?:if|otherwise|else)(?!\w)"
 )
@@ -214,6 +287,13 @@ _PICKED = pattern(
     r"|opt for|decide on|keep|answer)\s[\s$*]*$",
     re.I,
 )
+_LABELLED = pattern(
+    r"\W*[^\W\d_]+(?: [^\W\d_]+){0,2}:\s*[$]?\d[\d.,/]*(?: \w+)?[,;]\s*(?!total|sum|altogether"
+    r"|together|so|answer"
+    r"|result|in total|in all|left)[^\W\d_]+(?: [^\W\d_]+){0,2}:\s*[$]?\d[\d.,/]*(?: \w+)?\W*$",
+    re.I,
+)
+"""Two values, each with its label: `ducks: 71, geese: 12`."""
 _NO_SUBJECT = pattern(
     r"\W*(?:no|nope|nein|non|нет)\W+\d[\d.,]*\s+(?:leaves|is|does|fails|has|would|can|cannot"
     r"|gives|was"
@@ -293,6 +373,34 @@ def _offered(head: str, tail: str) -> bool:
     return OR_WORDS().search(head.lower()) is not None and any(c.isdigit() for c in head)
 
 
+_RESTATED = pattern(
+    r"[,;(]\s*(?:i\.e\.,?|that is,|that is to say,?|namely"
+    r"|in other words,?)\s+(?P<new>[^,;]{1,60}?)[).!]*$",
+    re.I,
+)
+_IN_ALL = pattern(
+    r"(?<![\w.,])(?P<new>[$\u20ac\u00a3]?-?\d[\d.,/]*\d?(?: [^\W\d]+)?) (?:in all|in total"
+    r"|all told|altogether|all in all|combined)(?!\w)",
+    re.I,
+)
+_OF_UNKNOWN = pattern(
+    r"(?:(?<![A-Za-z\d])\d+\s?[xyznkabtpqw]|(?<![A-Za-z])[xyznkabtpqw]\s?(?:\^\s?\{?\s?\d+\s?\}?"
+    r"|[+*/-]\s?\d+))\s*$"
+)
+"""The left side of an equation that is not solved yet: `3x`, `x^{2}`, `x + 9`."""
+
+
+def _named_total(text: str, comma: bool) -> Stated | None:
+    """The amount that a sentence says again in other words, or calls the whole of several."""
+    match = _RESTATED().search(text)
+    if match is not None:
+        return amounts(match["new"], comma)
+    found = list(_IN_ALL().finditer(text))
+    if len(found) == 1 and not denied_before(text[: found[0].start()].lower()):
+        return amounts(found[0]["new"], comma)
+    return None
+
+
 def _scanned(text: str, comma: bool) -> Stated | None:
     """The only amount of a clause that nothing but names: `14` in "he has 14 of the 20"."""
     matches = list(NUMBER().finditer(text))[:40]
@@ -304,6 +412,8 @@ def _scanned(text: str, comma: bool) -> Stated | None:
     between = text[first.start() : last.end()].lower()
     equals = text.rfind("=")
     if equals >= 0:
+        if _OF_UNKNOWN().search(text, 0, equals):
+            return None
         after = [
             m
             for m in matches
@@ -351,6 +461,10 @@ _ASIDE_NUMBER = pattern(
 
 def _worded(text: str, comma: bool) -> Stated | None:
     """A number word of a sentence without digits: the only one."""
+    if _NONE().match(text):
+        return Stated((Quantity(("num", Fraction(0))),), None)
+    if _ONE_OF().match(text):
+        return Stated((Quantity(("num", Fraction(1))),), None)
     found = []
     words = _WORD().finditer(text)
     stop = 0
@@ -359,7 +473,7 @@ def _worded(text: str, comma: bool) -> Stated | None:
             continue
         value = (
             words_value(text[match.start() :].lower())
-            if match.group().lower() not in _WEAK
+            if match.group().lower() not in _WEAK or _PART_WORD().match(text, match.end())
             else None
         )
         if value is not None:
@@ -378,6 +492,15 @@ def _worded(text: str, comma: bool) -> Stated | None:
     return Stated((quantity or Quantity(("num", -value[0] if minus else value[0])),), None)
 
 
+_NONE = pattern(r"\W*(?:so |thus |hence )?none (?:of|is|are|was|were|remain|will)(?!\w)", re.I)
+_ONE_OF = pattern(
+    r"\W*(?:so |thus |hence )?(?:only |exactly |just )?one of (?:the|those|these|all|his|her"
+    r"|their|our|its)(?!\w)",
+    re.I,
+)
+_PART_WORD = pattern(
+    r"[ -](?:half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)(?!\w)", re.I
+)
 _WORD = pattern(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _WEAK = frozenset(
     [

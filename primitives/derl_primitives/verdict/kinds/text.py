@@ -191,12 +191,36 @@ def _gold(text: str) -> Words | None:
 def _same(given: Words, gold: Words) -> bool:
     if not gold.words and not plain_words(gold.whole):
         return given.whole.strip() == gold.whole.strip()
-    return bool(forms(given.whole) & forms(gold.whole))
+    if forms(given.whole) & forms(gold.whole) or _same_list(given.whole, gold.whole):
+        return True
+    ratio = _RATIO().fullmatch(gold.whole.strip())
+    return ratio is not None and _ratio(given.whole) == ratio.groups()
 
 
 def _given(text: str, gold: Words, comma: bool) -> Words | None:
     del gold, comma
     return Words(plain_words(text), text)
+
+
+_LIST_WORD = pattern(r"\s*(?:,\s*(?:and|und|et|y|e|и)\s|,|;|&|(?<!\w)(?:and|und|et|и)(?!\w))\s*")
+_RATIO = pattern(r"(?<![\d.:])(\d+(?:\.\d+)?)\s*(?::|(?<=\s)to(?=\s))\s*(\d+(?:\.\d+)?)(?![\d:])")
+
+
+def _parts(text: str) -> list[str]:
+    """The items of a list in words: `red and blue`."""
+    return sorted(plain_words(p) for p in _LIST_WORD().split(text) if p.strip())
+
+
+def _same_list(given: str, gold: str) -> bool:
+    """Whether two lists in words name the same items: `red, blue` and `red and blue`."""
+    wanted = _parts(gold)
+    return len(wanted) > 1 and _parts(given) == wanted
+
+
+def _ratio(text: str) -> tuple[str, str] | None:
+    """The only ratio of a text: `3 to 4` is `3:4`."""
+    found = set(_RATIO().findall(text))
+    return found.pop() if len(found) == 1 else None
 
 
 _STATES = pattern(
@@ -209,6 +233,9 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     """The sentence, or what it says after a verb or before one, when that is the gold."""
     del comma
     wanted = forms(gold.whole)
+    instead = _NOT_BUT().search(text)
+    if instead and not _NOT_BUT().search(gold.whole):
+        text = instead["new"]
     if not _CONTRAST().search(gold.whole):
         text = _CONTRAST().sub("", text)
     contrast = _BUT().search(text)
@@ -220,6 +247,9 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         after = _RELATIVE().split(text[match.end() :], maxsplit=1)[0]
         if _DENIED().match(after):
             continue
+        place = _BEHIND().search(after)
+        if place and forms(after[: place.start()]) & wanted:
+            return Words(gold.words, gold.whole)
         if forms(after) & wanted or forms(text[: match.start()]) & wanted:
             return Words(gold.words, gold.whole)
     if _named_first(text, gold.words) or _named_last(text, gold.words):
@@ -228,6 +258,9 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
 
 
 _CONTRAST = pattern(r",?\s+(?:and |but )?(?:not|rather than|instead of|unlike)\s[^,;]{1,60}$", re.I)
+_NOT_BUT = pattern(
+    r"(?:(?<!\w)not|n't)\s(?!only|just)[^,;.]{1,60},? but (?:rather |instead )?(?P<new>.+)$", re.I
+)
 _BUT = pattern(
     r"[,;]\s*(?:but|yet|however|whereas|while|though),?\s+(?P<asked>(?:now |in truth |actually "
     r"|really )?(?:it|that|this|the (?:\w+ ){0,4}?"
@@ -236,6 +269,12 @@ _BUT = pattern(
     re.I,
 )
 _RELATIVE = pattern(r",?\s(?:who|that|which|whose|where|when)\s")
+_BEHIND = pattern(
+    r"(?<=\w)(?:,\s+(?:in|on|at|near|during|around|who|which|where)|\s+(?:in|on|at|during|around"
+    r"|near|from|between|since|until))"
+    r"\s(?!.*(?<!\w)(?:or|but|not|then|and (?:then|not))(?!\w))"
+)
+"""Where a name ends and the place or the time begins: `Porto, in the north of Portugal`."""
 _TOKENS = pattern(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
@@ -254,11 +293,56 @@ def _named_first(text: str, wanted: str) -> bool:
     return tokens[0][:1].isupper() and all(w.islower() and w not in _ASIDE for w in after)
 
 
+_NAMES_OF = frozenset(
+    [
+        "city",
+        "town",
+        "river",
+        "lake",
+        "island",
+        "state",
+        "country",
+        "name",
+        "kingdom",
+        "republic",
+        "banks",
+        "shores",
+        "province",
+        "region",
+        "village",
+        "port",
+        "month",
+        "day",
+        "element",
+        "planet",
+        "gulf",
+        "work",
+        "form",
+        "capital",
+        "metropolis",
+        "case",
+        "metal",
+        "hand",
+    ]
+)
+"""What is named by the name behind `of`: `the city of Porto`."""
+_BELONGS = pattern(
+    r"(?<!\w)(?P<what>\w+) of(?: the)?$"
+    r"|(?<!\w)(?:ahead of|behind|before|after|over|beside|beyond|opposite|without|except|besides"
+    r"|versus|vs)(?: the)?$",
+    re.I,
+)
+"""A name that only says whose, or next to what, the answer is: `the brother of Ada`."""
+
+
 def _named_last(text: str, wanted: str) -> bool:
     """Whether a sentence ends in the name that gold is, with a common word before it."""
     tokens = _TOKENS().findall(text)
     size = len(wanted.split())
     if len(tokens) <= size + 1 or plain_words(" ".join(tokens[-size:])) != wanted:
+        return False
+    whose = _BELONGS().search(" ".join(tokens[:-size]))
+    if whose and (whose["what"] or "").lower() not in _NAMES_OF:
         return False
     name, before = tokens[-size], tokens[-size - 1]
     named = name[:1].isupper() or before.lower() in ("the", "a", "an")

@@ -12,7 +12,7 @@ _IDIOMS = pattern(
     r")?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin "
     r"duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
 )
-_WORD = pattern(r"n't(?!\w)|[^\W\d_]+")
+_WORD = pattern(r"n't(?!\w)|[^\W\d_]+|[:;.\u2014](?=\s)")
 _GOLDS = frozenset(
     [
         "yes",
@@ -24,6 +24,7 @@ _GOLDS = frozenset(
         "oui",
         "non",
         "sí",
+        "sì",
         "si",
         "да",
         "нет",
@@ -60,6 +61,10 @@ _GOLDS = frozenset(
 _DENIALS = frozenset(
     ["not", "n't", "never", "isn't", "hardly", "nicht", "pas", "niet", "ei", "inte", "ikke"]
 )
+_STOPS = frozenset(":;.\u2014")
+_TURNS = frozenset(("but", "however", "yet", "aber", "mais", "pero", "но"))
+_VERBS = {"holds": True, "hold": True, "fails": False, "fail": False}
+"""What a claim does that is true, or false."""
 _WEAK = frozenset(
     ["certainly", "absolutely", "affirmative", "negative", "correct", "si", "so", "да"]
 )
@@ -76,8 +81,17 @@ def _given(text: str, gold: bool, comma: bool) -> bool | None:
     del gold, comma
     text = _IDIOMS().sub(" ", text.casefold())
     words = _WORD().findall(text)
+    while words and words[0] in _STOPS:
+        del words[0]
     if not words:
         return None
+    if "or" in words[1:2]:
+        words = words[3:]
+        if not words:
+            return None
+    turn = max((k for k, w in enumerate(words) if w in _TURNS), default=0)
+    if turn and any(w in YES | NO or w in _VERBS for w in words[turn:]):
+        words = words[turn + 1 :]
     if words[0] in YES | NO:
         both = {w in YES for w in words if w in YES | NO}
         if words[0] in ("yes", "no", "true", "false") and len(words) < 4 and len(both) > 1:
@@ -86,12 +100,12 @@ def _given(text: str, gold: bool, comma: bool) -> bool | None:
     said: bool | None = None
     denied = False
     for word in words[:60]:
-        if word in ("so", "hence", "thus", "therefore"):
+        if word in _STOPS or word in ("so", "hence", "thus", "therefore"):
             denied = False
         elif word in _DENIALS:
             denied = True
-        elif word in YES or word in NO:
-            value = (word in YES) != denied
+        elif word in YES or word in NO or word in _VERBS:
+            value = _VERBS.get(word, word in YES) != denied
             if said is not None and said != value:
                 return None
             said, denied = value, False
