@@ -79,7 +79,8 @@ _WRAPPERS = (
     "|bf|ensuremath|pmb"
 )
 _WRAPPED = pattern(
-    rf"\\(?:{_WRAPPERS})\*?\s*\{{((?:[^{{}}\\]|\\.)*)\}}|\\(?:text)?color\{{[^{{}}]*\}}"
+    rf"\\(?:{_WRAPPERS})\*?\s*\{{((?:[^{{}}\\]|\\.|\{{[^{{}}]*\}})*)\}}"
+    rf"|\\(?:text)?color\{{[^{{}}]*\}}"
     rf"(?:\{{([^{{}}]*)\}})?"
 )
 _SWITCHES = pattern(

@@ -37,6 +37,9 @@ _REACHES = pattern(
 )
 
 
+_LETTER_LAST = pattern(
+    r"[,;]\s+(?:and )?(?:so|hence|thus|therefore)(?: it (?:is|must be))? [(\[]?[A-J][)\]]?[.!*]*$"
+)
 _ALL_LETTERS = pattern(r"(?:[\s(]*[A-J][.):;]\s+){2,}[\s(]*[A-J]\W*")
 _NUMBERED = pattern(
     r"(?:\s*(?:\d{1,2}[.)]|[-*\u2022])\s+[$*]{0,3}-?\d[\d.,/]*[$*]{0,3}\s*(?:\n|$)){2,}"
@@ -169,6 +172,7 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if (
         INTENT().match(lower.lstrip("*_> "))
         and not _REACHES().search(lower)
+        and not _LETTER_LAST().search(last)
         and not _PICKS().match(lower)
         and not (_ASKED().match(lower) and _COLON_END().search(lower))
     ):

@@ -8,6 +8,7 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.marks import Mark
 from derl_primitives.verdict.sentences import is_remark, sentences
+from derl_primitives.verdict.statement import without_doubts
 from derl_primitives.verdict.words import CONFIRMED, DOUBT, GIVES_UP, RETRACTION
 
 FOLLOWS = pattern(
@@ -29,7 +30,7 @@ CORRECTED = pattern(
 
 def taken_back(text: str, mark: Mark) -> Final | None:
     """What replaces a mark that the text after it takes back; None: it stands."""
-    rest = text[mark.end : mark.end + 4000]
+    rest = without_doubts(text[mark.end : mark.end + 4000])
     if len(rest) < 6:
         return None
     lower = rest.lower()

@@ -40,7 +40,8 @@ _STANCE = pattern(
     r"(?:that|for|if|whether)(?!\w)"
     r"|(?<!\w)(?:don't|do not|doesn't|didn't|did not|wouldn't|would not|can't|cannot|couldn't"
     r"|could not|shouldn't|should not|must not|mustn't|never|refuse to|hesitate to|nobody should"
-    rf"|no one should) (?:really |ever |possibly |at all |just |even )?{_CLAIM}(?!\w)"
+    rf"|no one should|(?:nobody|no one|no-one|none) (?:would|will|could|can)) (?:really |ever "
+    rf"|possibly |at all |just |even )?{_CLAIM}(?!\w)"
     r"(?! (?:so|it over|why|how|what|hard|about|more|twice|anything|of|any)(?!\w))"
     r"|(?<!\w)(?:everyone|everybody|anyone|anybody|whoever|those|people|students|all|he|she"
     r"|someone)(?: who| that)?"
@@ -70,6 +71,7 @@ _GOVERNS = pattern(
     r"|rather than|not even|never|neither|unequal to)(?!\w)"
     r"|(?<!\w)(?:any|every|no)(?:thing|where|one|body)? (?:but|except|other than|apart from"
     r"|besides)(?!\w)"
+    r"|(?<!\w)(?:except(?: for)?|apart from|save for|excluding|aside from)(?!\w)"
     r"|(?<!\w)all (?:\w+ )?(?:but|except|other than|apart from|besides)(?!\w)"
 )
 _TIGHT = pattern(
@@ -86,7 +88,8 @@ _AFFIRMED = pattern(
     r"|(?<!\w)(?:can't|cannot|don't|do not|no one|nobody|never) (?:\w+ )?(?:doubt|deny)"
     r"|(?<!\w)(?:not|isn't|never|no) (?:an? )?(?:\w+ )?(?:mistake|error|wrong|incorrect|false"
     r"|surpris\w+) (?:to|that)"
-    r"|(?<!\w)(?:none|nothing|nobody|no one|no(?: \w+)?) (?:other than|but|except)"
+    r"|(?<!\w)(?:none|nothing|nobody|no one|no(?: \w+){0,3}?) (?:other than|but"
+    r"|except(?: for)?|apart from|aside from|save for)"
     r"|(?<!\w)not (?:too |very |so |that )?(?:hard|difficult|only|just|surprising|impossible"
     r"|necessary|needed"
     r"|important|a coincidence|for nothing|to worry|by chance|unreasonable)(?!\w)"

@@ -7,6 +7,7 @@ the text takes back, denies, refuses or leaves unfinished is none; the reason is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -172,6 +173,9 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         if after is not None:
             yield after
             return
+        if mark.how == "phrase" and _OWNED_UP().search(mark.text):
+            yield Final(None, "the answer is taken back")
+            return
         anew = CORRECTED().search(mark.text) if mark.how == "phrase" else None
         if anew is not None:
             yield Final(anew["new"], "a correction in the marked answer", spoken=True)
@@ -183,6 +187,14 @@ def _marked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(None, "the answer is denied")
 
 
+_OWNED_UP = pattern(
+    r",?\s+(?:which|but (?:that|this|it)|and (?:that|this)) (?:is|was|seems|must be|cannot be"
+    r"|can't be) (?:\w+ly )?"
+    r"(?:wrong|incorrect|false|mistaken|an? (?:mistake|error)|not (?:right|correct|true)"
+    r"|right)(?<!right)(?!\w)",
+    re.I,
+)
+"""An answer that its own sentence calls wrong."""
 _SENTENCE_START = pattern(r"[.!?\u3002](?:\s|$)|\n")
 
 

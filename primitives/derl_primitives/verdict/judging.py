@@ -192,6 +192,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
         )
     bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
     bare = _IMPLIED().split(bare)[-1].strip() or bare
+    bare = bare if final.tentative else _NO_NOT().sub("", bare)
     if not bare:
         return None
     if final.how == "refusal":
@@ -234,6 +235,8 @@ _BUT_IT = pattern(
     r"|equals|must be|=)(?!\w))"
 )
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
+_NO_NOT = pattern(r"^\W*(?:no|nope|nein|non|нет)[,.:;!]\s+(?=(?:not|nicht|pas|non|ne|не)\s)", re.I)
+"""`No, not 45, but 54`: said twice."""
 _UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
 
 

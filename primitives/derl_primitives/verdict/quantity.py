@@ -60,7 +60,9 @@ _CURRENCY_FIRST = pattern(
 )
 _NUMBER_INSIDE = pattern(r"[,;] (?:so|and|but|then|that|which|hence|thus)\s.*\d")
 _OF_A = pattern(r"(?<=[a-z\d}]) of an? (?=[a-z])")
-_UNIT_FRACTION = pattern(r"\s*\\frac\s*\{ ([A-Za-z]{1,5}) \}\s*\{ ([A-Za-z]{1,5}) \}")
+_UNIT_FRACTION = pattern(
+    r"\s*\\frac\s*\{ ([A-Za-z]{1,5}(?: ?\^\{?\d\}?)?) ?\}\s*\{ ([A-Za-z]{1,5}(?: ?\^\{?\d\}?)?) ?\}"
+)
 _PERCENT = pattern(
     r"^\s*(?:%|percent(?:age points?)?(?![a-z])|per cent(?![a-z])|pct\.?(?![a-z])"
     r"|prozent(?![a-z])|pour ?cent(?![a-z])|por ?ciento(?![a-z])|por cento(?![a-z])|per "

@@ -28,7 +28,8 @@ _RECALL = pattern(
     re.I,
 )
 _ASIDE = pattern(
-    r"\s[(\[][^()\[\]]*\d[^()\[\]]*\s[A-Za-z]{3,}[)\]]|\s*[(\[](?!\s*(?:or|oder|ou|o|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]"
+    r"\s[(\[][^()\[\]]*\d[^()\[\]]*\s[A-Za-z]{3,}[)\]]|\s*[(\[](?!\s*(?:or|oder|ou|o"
+    r"|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]"
 )
 _WOULD_BE = pattern(
     r"(?<=\w)[;.]\s+(?:but |and )?(?:with|without|if|for|had"
@@ -109,7 +110,11 @@ _CLAUSES = pattern(
     r"|computations?|memory"
     r"|reasoning|counts?|counting|work|logic|algebra|right|correct)(?: (?:is|are|was|were|serves "
     r"me|checks out|holds))?"
-    r"(?: (?:right|correct|up|well|sound|fine))?,|if i(?:'m| am) not mistaken|unless i(?:'m| am) "
+    r"(?: (?:right|correct|up|well|sound|fine))?,|if i (?:had|have) to (?:guess|choose|bet|say"
+    r"|pick)(?: \w+)?(?=,)|unless i(?:'ve| have)?(?: \w+)? (?:miscounted|misread|miscalculated"
+    r"|erred|missed \w+"
+    r"|forgot \w+|overlooked \w+|made an? (?:\w+ )?(?:mistake|error|slip))|if i(?:'m"
+    r"| am) not mistaken|unless i(?:'m| am) "
     r"mistaken|to the best of my "
     r"knowledge|if i recall correctly|if i (?:did|counted|calculated) (?:\w+ )?(?:right"
     r"|correctly)"

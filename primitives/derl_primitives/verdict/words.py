@@ -99,8 +99,8 @@ NEGATED_AFTER = pattern(
 INSTEAD = pattern(
     r"(?:,?\s*(?:(?<!\w)(?:but(?: rather)?|sondern|mais|sino|mas sim|mas|ma|а|instead|rather)|而是)"
     r"|[,;.:\u2014\u2013-]\s*(?:it is|it's|it was|they are|they were|there are|there were|but"
-    r"|the answer is|rather|instead|это|es ist"
-    r"|c'est))[\s:,]+(?:actually |really |in fact |indeed )?",
+    r"|the answer is|rather|instead|это|es ist|es sind|\u00e8|\u00e9|son|sono|s\u00e3o"
+    r"|c'est)|(?<=\uc544\ub2c8)(?:\ub77c|\uace0))[\s:,]+(?:actually |really |in fact |indeed )?",
     re.I,
 )
 """`not 41 but 42`: what follows is the answer."""
@@ -141,7 +141,7 @@ RETRACTION = pattern(
     r"(?<!\w)(?:this|that|it|i|we|which) (?:still |just |completely )?(?:ignores?|ignored|misses"
     r"|missed|forgets|omits|omitted|neglects|neglected"
     r"|overlooks|leaves out|left out|double[- ]counts|double[- ]counted)(?!\w)|"
-    r"(?<=\n)\W{0,4}(?:edit|update|erratum|revised)\s?:|"
+    r"(?:^|(?<=\n)|(?<=[.!?]\s))\W{0,4}(?:edit|update|erratum|revised|revision)\s?:|"
     r"(?:^\W*|[.!?]\s+)(?:no|nope|nein|non|нет)[,:.]\s+(?=(?:it(?:'s| is) )?[$*]{0,3}-?\d)"
     r"|(?<!\w)(?:just |only )?(?:kidding|joking)(?!\w)|"
     r"(?:i|we) should(?:n't| not| also)? have(?! been)|(?:i|we) ought to have|"
@@ -302,7 +302,8 @@ _IS = (
     r"|i(?:'ll|'d| will| would)? (?:pick|choose|take|select|go (?:with|for)|settle (?:on|for)"
     r"|opt for|decide on)"
     r"|round(?:s|ed) (?:up |down |off )?to|left with|ends? up (?:with|at)|ended up with"
-    r"|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|consists? of|to get|to obtain|to give"
+    r"|remain(?:s|ed)?|leaving|stands? at|holds? for|must be|consists? of|simplif(?:y|ies) to"
+    r"|reduces? to|evaluates? to|expands? to|factors? (?:as|into|to)|to get|to obtain|to give"
     r"|to reach|works? out (?:to|at)|turns? out to be|ist|sind|beträgt|ergibt|bleiben|est|sont"
     r"|fait|vaut|mesure|reste|es|son|vale|mide|hay|quedan|é|são|è"
     r"|sono|restano|равно|равен|равна|осталось|получится"
@@ -462,6 +463,7 @@ COMMA_LANGUAGE = pattern(
     r"|svar|svaret|är|vastaus|odpověď|je|đáp|là|jawaban|adalah|lösung|ergebnis|beträgt|lautet"
     r"|résultat|resultado|solución"
     r"|solução|risultato|soluzione|wynik|rozwiązanie|resultaat|oplossing|liter|euro|vaut|mesure"
-    r"|coûte)(?!\w)|[\u0400-\u04ff]{2}"
+    r"|coûte|kostet|zahlt|bleiben|insgesamt|er|sie|wir|paga|paie|cuesta|custa|costa|cada|chaque"
+    r"|ogni|persona|persone|pagan|ils|elle|nous|ellos|ella)(?!\w)|[\u0400-\u04ff]{2}"
 )
 """Words of languages that write 3,5 for three and a half."""

@@ -221,6 +221,18 @@ _COULD_BE = pattern(
     r"[(\[]?[A-J][)\]]?(?![A-Za-z]).{0,40}(?<![A-Za-z])[A-J](?![A-Za-z])"
 )
 """Two letters that both may be: `it could be A, but also C`."""
+_BOTH = pattern(
+    r"(?<!\w)both (?:options? )?[(\[]?[A-J][)\]]? and [(\[]?[A-J](?![A-Za-z])(?!.{0,40}(?:wrong"
+    r"|out|false|incorrect|fail))",
+    re.I,
+)
+_NAMES_THING = pattern(
+    r"(?<!\w)(?:vitamin|plan|step|team|group|type|class|grade|part|section|point|figure|hepatitis"
+    r"|exhibit|appendix|building|room|line|vertex|node|event|set|variable|bag|box|city|town|person"
+    r"|player|machine|train|car)s? [A-J](?![A-Za-z])(?: (?:and|or|to) [A-J](?![A-Za-z]))?",
+    re.I,
+)
+"""Letters that name something else than an option: `vitamin C`."""
 _NONE_OF_IT = pattern(
     r"[\s*_(\[]*[A-J][)\]]?[\s*_]*[:.\u2013\u2014-]\s*(?:(?:is|this is|not|it's) )?(?:false"
     r"|wrong|incorrect|no|not"
@@ -240,8 +252,9 @@ _REST = pattern(r"^[\s(\[*]*[A-J][)\]]?")
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     if _NONE_OF_IT().fullmatch(text):
         return Choice(frozenset())
-    if _COULD_BE().search(text):
+    if _COULD_BE().search(text) or (len(gold.letters) == 1 and _BOTH().search(text)):
         return None
+    text = _NAMES_THING().sub(" ", text)
     text = conclusion(text, _ALONE_ANY())
     found = _given(text, gold, comma)
     if found is not None:

@@ -138,6 +138,16 @@ _NAMED_ITEMS = pattern(
 )
 
 
+_IS_VALUE = pattern(
+    r"(?<![A-Za-z'])([a-zA-Z]) (?:is|equals|must be|ist|est|es|\u00e8|\u00e9) (?=[-\d\\(])"
+)
+_BEHIND_NOUN = pattern(
+    r"(?<!\w)(?:solutions|roots|values|zeros|zeroes|answers|numbers|elements|lösungen|soluciones"
+    r"|racines|soluzioni"
+    r"|soluções)\s?(?:,|:|,? namely)\s+(?P<items>[-+\d\\a-z(][^.;]{0,120}?)\.?$",
+    re.I,
+)
+"""The list behind its noun: `there are two solutions, 4 and -9`."""
 _SUBJECT = pattern(
     r"\W*(?:(?:so|thus|hence|therefore)[, ]+)?(?P<items>[^A-Za-z]{1,60}? (?:and|und|et|y|e|или|и) "
     r"[^A-Za-z]{1,30}?) (?:are|sind|sont|son|sono) (?:the|its|all|both|die|les|las|los)(?!\w)",
@@ -148,13 +158,20 @@ _SUBJECT = pattern(
 
 def _spoken(text: str, gold: Items, comma: bool) -> Items | None:
     """The last bracketed list of a sentence, else its list in words."""
+    text = _IS_VALUE().sub(r"\1 = ", text)
     named = _NAMED_ITEMS().search(text)
     if named is not None:
         whole = items_of(named.group(), comma)
         if whole is not None and len(whole.entries) > 1 and None not in whole.names:
             return whole
     subject = _SUBJECT().match(text)
-    for view in (*([subject["items"]] if subject else ()), *views(text)):
+    behind = _BEHIND_NOUN().search(text)
+    if gold.ordered and len(gold.entries) == 2 and _spans(gold):
+        for view in views(text):
+            if "(" not in view and interval.union_of(view, comma):
+                return Items((view,), ordered=False, bare=True, comma=comma)
+    first = [found["items"] for found in (subject, behind) if found]
+    for view in (*first, *views(text)):
         whole = items_of(view, comma)
         if whole is not None and (not whole.bare or all(_mathematical(e) for e in whole.entries)):
             return whole

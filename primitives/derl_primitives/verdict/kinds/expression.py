@@ -120,15 +120,24 @@ def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
     known = [f for f in found if f is not None and None not in f.sides]
     if known:
         whole = [f for f in known if len(f.sides) > 1] if len(gold.sides) > 1 else []
+        if len(gold.sides) > 1 and not whole:
+            equations = [p for p in pieces(text) if "=" in p.strip(" =")]
+            last = read(equations[-1], comma) if equations else None
+            whole = [last] if last is not None and None not in last.sides else []
         return (whole or known)[0]
-    pieces = [p for p in _FORMULA().findall(text) if _OPERATES().search(p)]
-    return read(pieces[-1], comma) if pieces else None
+    operating = [p for p in pieces(text) if _OPERATES().search(p)]
+    return read(operating[-1], comma) if operating else None
+
+
+def pieces(text: str) -> list[str]:
+    """The runs of a sentence that look like formulas."""
+    return _FORMULA().findall(text)
 
 
 _OPERATES = pattern(r"[\d\\^+=*/\u221a\u03c0]")
 _FORMULA = pattern(
-    r"(?:(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[\d\\^_{}()+*/=.!|\u221a\u03c0\u00b7\u00d7-]"
-    r"|\\[A-Za-z]+|(?:sin|cos|tan|ln|log|exp|sqrt|pi)(?![a-z])| (?=[\d\\+=*/(^-]"
+    r"(?:\\[A-Za-z]+|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[\d\\^_{}()+*/=.!|\u221a\u03c0\u00b7\u00d7-]"
+    r"|(?:sin|cos|tan|ln|log|exp|sqrt|pi)(?![a-z])| (?=[\d\\+=*/(^\u03c0\u221a-]"
     r"|[A-Za-z](?![A-Za-z])|sqrt|pi))+"
 )
 

@@ -68,6 +68,11 @@ _WORDS = (
         " \u2260 ",
     ),
 )
+_ANY_NUMBER = pattern(
+    r"^(?:[a-z] (?:is|may be|can be|could be) )?(?:any|every|all) (?:real )?(?:numbers?|values?"
+    r"|reals?) "
+    r"(?:strictly )?(?=between|from)"
+)
 _MUST_BE = pattern(r"\s+(?:must|has to|have to|needs? to|should|can only) be(?!\w)")
 _NUMBERS_THAT = pattern(
     r"^(?:all|any|every) (?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-z])?"
@@ -122,6 +127,7 @@ def union_of(text: str, comma: bool = False) -> Union | None:
     if not text or len(text) > 300:
         return None
     text = _SIGNED().sub(r"x is \1", _MUST_BE().sub(" is", text))
+    text = _ANY_NUMBER().sub("", text)
     for words, sign in _WORDS:
         text = words().sub(sign, text)
     text = _EXCEPT().sub("x \u2260 ", _NUMBERS_THAT().sub("x ", text))

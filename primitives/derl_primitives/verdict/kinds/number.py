@@ -8,9 +8,10 @@ from fractions import Fraction
 from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict import values
-from derl_primitives.verdict.denial import denied_after, denied_before
+from derl_primitives.verdict.denial import affirmed, denied_after, denied_before
 from derl_primitives.verdict.elements import name_of, unnamed
 from derl_primitives.verdict.formula import symbols
+from derl_primitives.verdict.kinds.expression import pieces
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.number_words import words_value
 from derl_primitives.verdict.quantity import (
@@ -65,9 +66,11 @@ def amounts(text: str, comma: bool) -> Stated | None:
     if whole is not None:
         return Stated((whole,), name) if not symbols(whole.value) else None
     parts, joints, at = [], [], 0
+    joints_said: list[str] = []
     for match in _JOINTS().finditer(text):
         parts.append(text[at : match.start()])
         joints.append("equals" if "=" in match.group() else match.lastgroup)
+        joints_said.append(match.group().lower())
         at = match.end()
     if not joints or len(joints) > 6:
         return None
@@ -91,8 +94,15 @@ def amounts(text: str, comma: bool) -> Stated | None:
             return None
         if found and not _one_value(found[-1], quantity, "near" in joints[:k], text):
             return None
+        rounded = "round" in joints_said[k - 1] if k else False
+        if found and rounded and _DECIMAL().fullmatch(parts[k - 1].strip()):
+            found.clear()
         found.append(quantity)
     return Stated(tuple(found), name) if found else None
+
+
+_DECIMAL = pattern(r"[^\d/]*\d+\.\d+,?")
+"""A decimal, which what it is rounded to replaces: `2.236 rounds to 2.24`."""
 
 
 def _one_value(a: Quantity, b: Quantity, near: bool, text: str) -> bool:
@@ -132,6 +142,10 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
     if _OR_ASIDE().search(text):
         return None
+    picked = _PICKED_OF_RANGE().search(text)
+    if picked:
+        return amounts(picked["new"], comma)
+    text = _INTRODUCED().sub("", text)
     text = without_asides(text)
     if (
         _ABSOLUTE().search(text)
@@ -162,7 +176,20 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
             ):
                 return None
             return found
+    if gold is not None and gold.amounts[0].value[0] != "num":
+        symbolic = _symbolic(text, comma)
+        if symbolic is not None:
+            return symbolic
     return _named_total(text, comma) or _scanned(clause, comma)
+
+
+def _symbolic(text: str, comma: bool) -> Stated | None:
+    """The only formula of a sentence that has a root, a power or \u03c0 in it."""
+    found = {p.strip(" .") for p in pieces(text) if _SYMBOLIC().search(p)}
+    return amounts(found.pop(), comma) if len(found) == 1 else None
+
+
+_SYMBOLIC = pattern(r"[\u03c0\u221a]|\\(?:sqrt|frac)|(?<![a-z])(?:pi|sqrt)(?![a-z])")
 
 
 _SO_ABOUT = pattern(
@@ -196,6 +223,20 @@ def _exact_first(clause: str) -> list[str]:
     return sorted(found, key=lambda v: bool(_ROUNDED().search(clause[: clause.rfind(v)])))
 
 
+_PICKED_OF_RANGE = pattern(
+    r"(?<!\w)(?:between|from|either|or)(?!\w)[^.;]{0,60}\d[,;:]\s+(?:so |but |and )?(?:probably"
+    r"|most likely|very likely|presumably"
+    r"|i'd say|i would say|i(?:'d| would)? guess|my guess is|i (?:\w+ )?(?:pick|choose"
+    r"|take))\s+(?P<new>[$]?-?\d[\d.,/]*\d?(?: \w+)?)[.!]*$",
+    re.I,
+)
+"""A range, then the value that is picked: `between 40 and 50, probably 45`."""
+_INTRODUCED = pattern(
+    r"^\W*(?:after|when|since|as|with|by|having|once"
+    r"|upon) [^,;.]*\d[^,;.]*,\s+(?=[$]?\d[\d.,]*\s+(?:[a-z]+ )?(?:is|are|was|were|remain|stay))",
+    re.I,
+)
+"""A clause before the number of its sentence: `after selling 9, 45 are left`."""
 _OR_ASIDE = pattern(
     r"\d[^\d()]{0,20}\((?:or|perhaps|maybe|possibly)\s+[$]?\d[\d.,]*(?: \w+)?,? (?:with|without"
     r"|if|when|counting|including|excluding|depending|after|before|on)(?!\w)(?! (?:rounded|you "
@@ -230,7 +271,7 @@ _PART_OF = pattern(r"\s*\}?\s*of\s+[$\d\\]")
 
 def _bounded(head: str) -> bool:
     """Whether the words before a number make it a bound or a part of the answer: `more than 30`."""
-    return _BOUND().search(head) is not None or denied_before(head.lower())
+    return _BOUND().search(affirmed(head.lower())) is not None or denied_before(head.lower())
 
 
 def _altered(text: str, match: re.Match[str]) -> bool:
@@ -448,7 +489,8 @@ _DENIED = pattern(
     re.I,
 )
 _ASIDE_NUMBER = pattern(
-    r"(?<![a-z])(?:of|out of|of the|of those|of these|of his|of her|of their|of all|of its"
+    r"(?<![a-z])(?:of (?:the|his|her|their|our|its|those|these|all) [a-z]{3,12}|of|out of|of the"
+    r"|of those|of these|of his|of her|of their|of all|of its"
     r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|to (?!about"
     r"|exactly|nearly|roughly|approximately|almost|be |get |obtain |give |reach "
     r")[a-z]{3,14}|the|those|these"
@@ -481,7 +523,9 @@ def _worded(text: str, comma: bool) -> Stated | None:
             stop = match.start() + value[1]
         if len(found) > 8:
             return None
-    if not found or len({v[0] for _, v in found}) > 1:
+    if not found:
+        return _characters(text)
+    if len({v[0] for _, v in found}) > 1:
         return None
     start, value = found[-1]
     if denied_after(text[start + value[1] :][:160].lower()):
@@ -490,6 +534,22 @@ def _worded(text: str, comma: bool) -> Stated | None:
     tail = text[start + value[1] :].split()
     quantity = read_quantity(f"{-value[0] if minus else value[0]} {' '.join(tail[:2])}", comma)
     return Stated((quantity or Quantity(("num", -value[0] if minus else value[0])),), None)
+
+
+_CHARACTERS = pattern(
+    "[\u96f6\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u4e07"
+    "\u842c\u4ebf\u5104\u4e24]+"
+)
+
+
+def _characters(text: str) -> Stated | None:
+    """A number in Chinese characters within a sentence: the only one of two or more characters."""
+    found = {
+        v[0]
+        for m in _CHARACTERS().finditer(text)
+        if (v := words_value(text[m.start() :])) and len(m.group()) > 1
+    }
+    return Stated((Quantity(("num", found.pop())),), None) if len(found) == 1 else None
 
 
 _NONE = pattern(r"\W*(?:so |thus |hence )?none (?:of|is|are|was|were|remain|will)(?!\w)", re.I)

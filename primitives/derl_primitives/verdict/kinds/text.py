@@ -8,6 +8,7 @@ from functools import lru_cache
 from derl_grammar.records import record
 from derl_primitives.patterns import pattern
 from derl_primitives.verdict.kinds.kind import Kind
+from derl_primitives.verdict.statement import unhedged
 
 _ARTICLES = pattern(
     r"^(?:the|a|an|der|die|das|ein|eine|le|la|les|un|une|l'|el|los|las|il|lo|gli|o|os)\s+(?=\S)"
@@ -243,6 +244,11 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         text = text[contrast.start("asked") :]
     if forms(text) & wanted or forms(_RELATIVE().split(text, maxsplit=1)[0]) & wanted:
         return Words(gold.words, gold.whole)
+    if _COPULA().search(text):
+        text = _APPOSITION().split(text, maxsplit=1)[0]
+    bare = unhedged(text).strip()
+    if bare != text and forms(bare) & wanted:
+        return Words(gold.words, gold.whole)
     for match in _STATES().finditer(text):
         after = _RELATIVE().split(text[match.end() :], maxsplit=1)[0]
         if _DENIED().match(after):
@@ -250,13 +256,21 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         place = _BEHIND().search(after)
         if place and forms(after[: place.start()]) & wanted:
             return Words(gold.words, gold.whole)
-        if forms(after) & wanted or forms(text[: match.start()]) & wanted:
+        owner = match.group().startswith("'")
+        if forms(after) & wanted or (not owner and forms(text[: match.start()]) & wanted):
             return Words(gold.words, gold.whole)
     if _named_first(text, gold.words) or _named_last(text, gold.words):
         return Words(gold.words, gold.whole)
     return Words(plain_words(text), text)
 
 
+_COPULA = pattern(r"(?<!\w)(?:is|was|are|were|ist|war|est|es|era|è)\s[^,]+,")
+_APPOSITION = pattern(
+    r",\s+(?:(?:a|an|the|one|who|which|whose|where)\s|(?:born|known|founded|located|situated"
+    r"|written|built|named"
+    r"|[a-z]+ed)\s(?:in|on|at|by|as|for|after|near)\s)"
+)
+"""What is said of a name behind it: `Clara Lindt, born in Bern`."""
 _CONTRAST = pattern(r",?\s+(?:and |but )?(?:not|rather than|instead of|unlike)\s[^,;]{1,60}$", re.I)
 _NOT_BUT = pattern(
     r"(?:(?<!\w)not|n't)\s(?!only|just)[^,;.]{1,60},? but (?:rather |instead )?(?P<new>.+)$", re.I

@@ -12,6 +12,10 @@ _IDIOMS = pattern(
     r")?doubt|there(?: i|')s no (?:doubt|question)|kein zweifel|sans (?:aucun )?doute|sin "
     r"duda|sem dúvida|senza dubbio)(?: (?:about (?:it|that)|at all|whatsoever))?\b"
 )
+_SURELY_NOT = pattern(
+    r"^\W*(?:of course|certainly|definitely|absolutely|surely|clearly|natürlich|sicher|bestimmt"
+    r"|bien sûr que|por supuesto que|claro que|certo che) (?:not|nicht|non|no)(?=\W*$|[,.;:])"
+)
 _WORD = pattern(r"n't(?!\w)|[^\W\d_]+|[:;.\u2014](?=\s)")
 _GOLDS = frozenset(
     [
@@ -79,7 +83,7 @@ def _gold(text: str) -> bool | None:
 
 def _given(text: str, gold: bool, comma: bool) -> bool | None:
     del gold, comma
-    text = _IDIOMS().sub(" ", text.casefold())
+    text = _IDIOMS().sub(" ", _SURELY_NOT().sub(" no ", text.casefold()))
     words = _WORD().findall(text)
     while words and words[0] in _STOPS:
         del words[0]
