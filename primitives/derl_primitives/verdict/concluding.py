@@ -126,7 +126,7 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if len(spans) > 1 and _answered_no(text[slice(*spans[-2])], last):
         yield Final(None, "the question is answered with no")
         return
-    if len(spans) == 1 or len(whole) < 60:
+    if (len(spans) == 1 or len(whole) < 60) and whole.rstrip()[-1] not in "=+*/\u00d7\u00f7<":
         yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
     if REFUSAL().search(lower[-600:]):

@@ -263,7 +263,9 @@ def _denied(bare: str, gold: Gold) -> str | None:
         if behind is None:
             return "" if gold.kind.name != "choice" and negates_value(lower) else None
         instead = INSTEAD().search(bare, behind.end()) or (
-            _BUT_IT().search(bare, behind.end()) if gold.kind.name != "choice" else None
+            (_BUT_IT().search(bare, behind.end()) or _SO().search(bare, behind.end()))
+            if gold.kind.name != "choice"
+            else None
         )
         if instead is None and gold.kind.name == "choice":
             return _not_turned_down(bare)
@@ -375,6 +377,8 @@ def _concludes(bare: str) -> bool:
     )
 
 
+_CONCLUDED = pattern(r";\s+(?=.*(?<!\w)(?:so|hence|thus|therefore)(?!\w))", re.I)
+"""Where a sentence goes on behind a reason to its conclusion."""
 _REASON_FIRST = pattern(
     r"(?:(?<!\w)(?:and|but),?|;)\s+(?:since|because|as|given that)\s[^,;]{1,80},\s+\S", re.I
 )
@@ -396,7 +400,8 @@ def _trimmed(bare: str, sentence: bool) -> str:
         if match and "i.e" in match.group() and not any(map(str.isdigit, bare[: match.start()])):
             continue
         if match and match.start() > 0 and not _REASON_FIRST().search(bare, match.start() - 5):
-            bare = bare[: match.start()]
+            more = _CONCLUDED().search(bare, match.end())
+            bare = bare[: match.start()] + (bare[more.start() :] if more else "")
     return ENDINGS().sub("", bare).strip() or bare
 
 

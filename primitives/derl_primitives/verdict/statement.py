@@ -33,7 +33,9 @@ _ASIDE = pattern(
 )
 _WOULD_BE = pattern(
     r"(?<=\w)[;.]\s+(?:but |and )?(?:with|without|if|for|had"
-    r"|otherwise)(?!\w)[^;]{0,80}(?<!\w)would(?!\w)[^;]*$",
+    r"|otherwise)(?!\w)[^;]{0,80}(?<!\w)would(?!\w)[^;]*$"
+    r"|(?<=\w)[;.]\s+(?:but |and )?[$]?\d[\d.,]*(?: \w+)? would (?:be too|not|only|leave"
+    r"|never)[^;]*$",
     re.I,
 )
 """What would be otherwise: `16 euros; with a tip it would be 18`."""

@@ -6,7 +6,7 @@ import re
 
 from derl_grammar.records import record
 from derl_primitives.patterns import pattern
-from derl_primitives.verdict.denial import denied_after
+from derl_primitives.verdict.denial import denied_after, denied_before
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.text import plain_words
 from derl_primitives.verdict.statement import conclusion
@@ -206,7 +206,11 @@ def _rejected(text: str, at: int) -> bool:
     """Whether the words around a letter reject it: `I rule out B`, `B is tempting but wrong`."""
     before = text[max(0, at - 80) : at]
     rest = _REST().sub("", text[at:], count=1)
-    return bool(_REJECTS().search(before)) or denied_after(rest.lower())
+    return (
+        bool(_REJECTS().search(before))
+        or denied_before(before.lower())
+        or denied_after(rest.lower())
+    )
 
 
 _AS = pattern(r",\s*(?:as|since|because|while|whereas|though|for)\s")

@@ -86,6 +86,10 @@ def amounts(text: str, comma: bool) -> Stated | None:
             and _NAME().match(part)
             and (quantity is None or symbols(quantity.value))
         )
+        turned = k == len(parts) - 1 and found and joints[-1] == "equals" and len(part) == 1
+        if turned and part.isalpha():
+            name = name or part
+            continue
         if named:
             name = name or _last_name(part)
         if not part or named:

@@ -15,6 +15,8 @@ _IDIOMS = pattern(
 _SURELY_NOT = pattern(
     r"^\W*(?:of course|certainly|definitely|absolutely|surely|clearly|natürlich|sicher|bestimmt"
     r"|bien sûr que|por supuesto que|claro que|certo che) (?:not|nicht|non|no)(?=\W*$|[,.;:])"
+    r"|^\W*i(?:'m| am) afraid not(?!\w)|^\W*i (?:think not|don't think so)(?!\w)"
+    r"|^\W*not at all(?!\w)"
 )
 _WORD = pattern(r"n't(?!\w)|[^\W\d_]+|[:;.\u2014](?=\s)")
 _GOLDS = frozenset(
