@@ -97,7 +97,7 @@ def test_tests_of_differences_by_hand() -> None:
 
 
 def test_a_ledger_charges_runs_in_their_order(tmp_path: Path) -> None:
-    with closing(Store.create(tmp_path / "run", "n", 0, {}, {})) as store:
+    with closing(Store.create(tmp_path / "run", "n", 0, {"meta": {"steps": 1}}, {})) as store:
         store.finish_job(store.add_job("start", "s", 0), 0.1, 1.0, {"tokens": 5})
         for kind, label, score in (
             ("baseline", "outcome only", 0.2),

@@ -129,7 +129,7 @@ def test_formulas_that_would_be_cut_off_are_counted_and_told(tmp_path: Path) -> 
 def test_a_meta_optimizer_that_cannot_be_sampled_ends_the_run(tmp_path: Path) -> None:
     values = {"beta": 0.0, "updates": 1, "steps": 3, "probe": 2}
     settings = RunConfig(meta=replace(SMALL, **values))  # type: ignore[arg-type]
-    with closing(Store.create(tmp_path / "run", "t", 0, {}, {})) as store:
+    with closing(Store.create(tmp_path / "run", "t", 0, {"meta": {"steps": 1}}, {})) as store:
         grpo = Grpo(Context(a_run(settings, store), Policy("", ""), None))
         try:
             grpo.propose(1, [])

@@ -401,7 +401,7 @@ def test_mistakes_are_one_message(run: Path, tmp_path: Path) -> None:
     for said, *arguments in (
         ("no run here", "report", str(tmp_path)),
         ("cannot write", "report", str(run), "-o", str(tmp_path / "no" / "a.html")),
-        ("cannot be read: no such table", "report", str(old)),
+        ("is none of its tables and views", "report", str(old)),
         ("no run here", "runs", "export", str(tmp_path), "--to", str(tmp_path / "x")),
         ("cannot write the tables", "runs", "export", str(run), "--to", str(tmp_path / "file")),
         ("usage: derl-dsl runs", "runs", "export", str(run)),

@@ -236,7 +236,7 @@ def test_mounts_say_what_is_on_the_network(tmp_path: Path) -> None:
 
 def test_a_store_on_the_network_is_written_here_and_copied_whole(network: Path) -> None:
     folder = network / "run"
-    store = Store.create(folder, "n", 0, {}, {})
+    store = Store.create(folder, "n", 0, {"meta": {"steps": 1}}, {})
     with suppress(RuntimeError), store.running():
         job = store.add_job("start", "a", 0)
         store.finish_job(job, 0.5, 1.0, {"pass_at_1": 0.5})
@@ -255,7 +255,7 @@ def test_a_store_on_the_network_is_written_here_and_copied_whole(network: Path) 
 
 def test_what_another_machine_went_on_with_counts(network: Path, tmp_path: Path) -> None:
     folder = network / "run"
-    with closing(Store.create(folder, "n", 0, {}, {})) as store:
+    with closing(Store.create(folder, "n", 0, {"meta": {"steps": 1}}, {})) as store:
         store.finish_job(store.add_job("start", "a", 0), 0.5, 1.0, {"pass_at_1": 0.5})
         store.mirror()
     os.environ["XDG_CACHE_HOME"] = str(tmp_path / "other")
@@ -293,7 +293,7 @@ def test_a_meta_optimizer_that_diverges_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    store = Store.create(tmp_path / "run", "n", 0, {}, {})
+    store = Store.create(tmp_path / "run", "n", 0, {"meta": {"steps": 1}}, {})
     pages = store.rows("PRAGMA page_count")[0]["page_count"]
     store.db.execute(f"PRAGMA max_page_count = {pages}")
 

@@ -12,11 +12,13 @@ import pytest
 from derl_trainers.estimates import interval
 from derl_trainers.runs.store import FILE, Store, StoreError
 
+PROVEN = {"lo": 0, "hi": 1, "margin": 1, "vetoes": [], "outcome_monotone": True}
 FAILED = {"completion": "g1 +\n", "formula": "g1 +", "stage": "syntax", "key": None,
-          "diagnostics": [{"code": "DRL001", "severity": "error"}], "certificate": None,
+          "diagnostics": [{"code": "DRL001", "severity": "error", "message": "no"}],
+          "certificate": None,
           "meta_reward": -1.0}  # fmt: skip
 USABLE = {**FAILED, "completion": "g1", "formula": "g1", "stage": None, "diagnostics": [],
-          "key": "k1", "certificate": {"finite": True}, "meta_reward": None}  # fmt: skip
+          "key": "k1", "certificate": PROVEN, "meta_reward": None}  # fmt: skip
 
 
 def new(path: Path) -> Store:

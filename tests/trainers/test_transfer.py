@@ -93,7 +93,7 @@ def test_the_level_is_what_the_best_formula_scores_there() -> None:
 
 
 def test_a_run_without_a_trained_model_is_told(tmp_path: Path) -> None:
-    Store.create(tmp_path / "run", "n", 0, {}, {}).close()
+    Store.create(tmp_path / "run", "n", 0, {"meta": {"steps": 1}}, {}).close()
     with pytest.raises(StoreError, match="no trained meta-optimizer"):
         inherited(tmp_path / "run")
     with pytest.raises(StoreError, match="no run here"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from derl_dsl.tools.pages.svg import label, svg
+from derl_trainers.report.markup import text
 
 _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BASE = 46, 472, 10, 216
@@ -139,7 +139,7 @@ def _curve(s: Series, xs: Scale, ys: Scale, percent: bool) -> list[str]:
         if low is not None and high is not None:
             said += f" [{_shown(low, percent)}, {_shown(high, percent)}]"
         cx, cy = xs(x), ys(value)
-        title = f"<title>{escape(said)}</title>"
+        title = f"<title>{text(said)}</title>"
         if s.line:
             out.append(
                 f'<circle class="dot {s.tint}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}">'
@@ -170,7 +170,7 @@ def stacks(title: str, layers: Sequence[Layer], last_step: int) -> str:
                     f'<rect class="bar {layer.tint}" x="{xs(step) - wide / 2:.1f}" '
                     f'y="{ys(low + share):.1f}" width="{wide:.1f}" '
                     f'height="{ys(low) - ys(low + share):.1f}">'
-                    f"<title>{escape(layer.name)}, step {step}: {count} ({share:.0%})</title>"
+                    f"<title>{text(layer.name)}, step {step}: {count} ({share:.0%})</title>"
                     "</rect>"
                 )
     return svg(_WIDTH, _HEIGHT, title, shapes)

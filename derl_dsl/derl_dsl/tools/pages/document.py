@@ -8,6 +8,8 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
+from derl_grammar.visible import visible
+
 # Nothing may be loaded or run, whatever a completion manages to say.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -28,7 +30,7 @@ def document(title: str, parts: Iterable[str], style: str = "", script: str = ""
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>\n{common}{style}</style></head>\n<body><main>\n"
+        f"<title>{escape(visible(title))}</title><style>\n{common}{style}</style></head>\n<body><main>\n"
         + "\n".join(parts)
         + f"\n</main>{last}</body></html>\n"
     )

@@ -41,6 +41,7 @@ from derl_trainers.runs.store.queries import StepRow as StepRow
 from derl_trainers.runs.store.queries import StoreError as StoreError
 from derl_trainers.runs.store.queries import StoreQueries
 from derl_trainers.runs.store.schema import SCHEMA, VERSION
+from derl_trainers.runs.store.sound import check
 
 FILE = "run.db"
 _COPY_EVERY = 60.0  # seconds between two copies while a phase lasts
@@ -107,6 +108,11 @@ class Store(StoreQueries):
         if version != VERSION:
             db.close()
             raise StoreError(f"{path}: is of version {version}, this program reads {VERSION}")
+        try:
+            check(db, path)
+        except StoreError:
+            db.close()
+            raise
         return cls(path, db)
 
     @classmethod
