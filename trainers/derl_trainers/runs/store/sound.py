@@ -55,7 +55,8 @@ _HOLDS = (
      + " AND json_type(certificate, '$.vetoes') = 'array')))"),
     ("proposals", "meta_reward", f"IFNULL(meta_reward {_NUMBER}, 1)"),
     ("proposals", "job, status", "status NOT IN ('trained', 'reused') OR EXISTS (SELECT 1 FROM jobs"
-     " AS j WHERE j.id = job AND j.kind IN ('baseline', 'search') AND j.status = 'done')"),
+     " AS j WHERE j.id = job AND j.kind IN ('baseline', 'search') AND j.status = 'done'"
+     " AND j.key IS NOT NULL)"),
     ("proposals", "job, status", "status != 'faulted' OR EXISTS (SELECT 1 FROM jobs AS j"
      " WHERE j.id = job AND j.status IN ('failed', 'interrupted'))"),
     ("updates", "seconds", f"IFNULL(seconds {_SECONDS}, 1)"),
