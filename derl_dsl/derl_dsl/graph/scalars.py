@@ -98,7 +98,7 @@ def round_(a: float) -> float:
 
 def sign(a: float) -> float:
     """-1, 0 or 1; NaN of NaN."""
-    return float(a > 0) - float(a < 0) if a == a else NAN
+    return (1.0 if a > 0 else 0.0) - (1.0 if a < 0 else 0.0) if a == a else NAN
 
 
 def guard(a: float, default: float) -> float:
