@@ -39,6 +39,7 @@ _REACHES = pattern(
 
 _LETTER_LAST = pattern(
     r"[,;]\s+(?:and )?(?:so|hence|thus|therefore)(?: it (?:is|must be))? [(\[]?[A-J][)\]]?[.!*]*$"
+    r"|,\s+(?:which is|that is|namely|i\.e\.) [(\[]?[A-J][)\]]?[.!*]*$"
 )
 _ALL_LETTERS = pattern(r"(?:[\s(]*[A-J][.):;]\s+){2,}[\s(]*[A-J]\W*")
 _NUMBERED = pattern(
@@ -58,6 +59,12 @@ _REASON_CUT = pattern(
     re.I,
 )
 """A value and the first word of its reason: `37, because`."""
+_YET_ANSWERS = pattern(
+    r"[^.]{0,80}(?<!\w)(?:rather not|can't|cannot|won't|don't|sorry|apologi[sz]e)(?!\w)[^.;]{0,80}[,;]\s+but (?P<said>(?:it(?:'s| is)"
+    r"|i (?:get|think|believe|would say)|my (?:guess|answer) is|the \w+ (?:is|comes to))\s(?!not|im|un)[^;]{1,60})$",
+    re.I,
+)
+"""A sentence that declines something and answers all the same: `I'd rather not explain, but it is 12`."""
 _AT_FIRST = pattern(
     r"\W*(?:(?:so|thus|then|and|but) )?(?:of|in|for|with|from|by|after|since|as|when|if|because"
     r"|while)(?!\w)"
@@ -129,6 +136,10 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if (len(spans) == 1 or len(whole) < 60) and whole.rstrip()[-1] not in "=+*/\u00d7\u00f7<":
         yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
+    yet = _YET_ANSWERS().match(last)
+    if yet is not None:
+        yield Final(yet["said"], "the concluding sentence", spoken=True)
+        return
     if REFUSAL().search(lower[-600:]):
         yield Final(last, "refusal", spoken=True)
         return

@@ -75,7 +75,7 @@ _GOVERNS = pattern(
     r"|(?<!\w)all (?:\w+ )?(?:but|except|other than|apart from|besides)(?!\w)"
 )
 _TIGHT = pattern(
-    r"(?:(?<!\w)(?:not|never|cannot|nicht|kein|keine|pas|no es|no son|n\u00e3o \u00e9|non \u00e8"
+    r"(?:(?<!\w)(?:not|never|cannot|hardly|scarcely|nicht|kein|keine|pas|no es|no son|n\u00e3o \u00e9|non \u00e8"
     r"|niet|geen|nie jest|не)"
     r"|n't|\u2260|\\neq?|!=|不是|不为|不等于|并非|不)"
     r"(?:\s+(?:be|equal|equals|to|the|that|this|value|number|answer|result|right|correct|really"
@@ -84,6 +84,8 @@ _TIGHT = pattern(
     r"[\s$*_(\[`\"'\\~{]*$"
 )
 _AFFIRMED = pattern(
+    r"(?<!\w)(?:isn't|is not|can't be|cannot be|wasn't|was not) (?:anything|anyone|anybody|any other \w+) "
+    r"(?:other than|but|except(?: for)?|else than)|"
     r"(?<!\w)(?:no|without|beyond|little|hardly any|not a|cannot be any|zero) (?:a )?(?:\w+ )?doubt"
     r"|(?<!\w)(?:can't|cannot|don't|do not|no one|nobody|never) (?:\w+ )?(?:doubt|deny)"
     r"|(?<!\w)(?:not|isn't|never|no) (?:an? )?(?:\w+ )?(?:mistake|error|wrong|incorrect|false"

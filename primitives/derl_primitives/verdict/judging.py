@@ -393,9 +393,15 @@ _COMPARED = pattern(
 """A comparison behind an answer: `26, 4 more than yesterday`."""
 
 
+_NOT_THAT = pattern(
+    r"(?<=[\w%$)}]),\s+(?:und |et |y |e |а |aber )?(?:nicht|pas|non|no|não|не)\s+[$]?\d[^,;]*$", re.I
+)
+"""What the answer is not, behind it: `41, nicht 14`."""
+
+
 def _trimmed(bare: str, sentence: bool) -> str:
     """A spoken answer without the explanation behind it and the verb that ends it."""
-    for behind in (REASON if sentence else TRAILING, _COMPARED):
+    for behind in (REASON if sentence else TRAILING, _COMPARED, _NOT_THAT):
         match = behind().search(bare)
         if match and "i.e" in match.group() and not any(map(str.isdigit, bare[: match.start()])):
             continue

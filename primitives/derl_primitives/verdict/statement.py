@@ -20,6 +20,8 @@ _JOINTS = pattern(
     re.I,
 )
 _RECALL = pattern(
+    r"is (?:just |only |again )?(?:what|the (?:number|amount|total|value|sum|count)(?: that)?) (?:we|he|she|they|i) "
+    r"(?:started|began|had|have|were given)|"
     r"what (?:we|he|she|they|you|it|was|is|the) (?:had|have|started|began|were|was|given"
     r"|said|asked|wanted|needed|states?|stated)|as (?:given|required|expected|desired|it "
     r"should|claimed|stated|needed|before)|which (?:matches|agrees|checks|fits|is right"

@@ -231,7 +231,7 @@ HEDGES = pattern(
 """Words before a value that leave it alone."""
 
 REMARK = pattern(
-    r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
+    r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:twice|half|double|triple|thrice|times) (?:as|the|of|what)|(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
     r"|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope(?! \d)"
     r"|let me know|feel free|please|thank|thanks|you're welcome|good luck|best "
     r"(?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you "

@@ -101,8 +101,13 @@ _RATED = pattern(
 
 _JUDGED = pattern(
     r"(?P<list>(?<![A-Za-z])[\[(]?[A-J][\])]?(?:\s*(?:,\s*and|,|and|&)\s*[\[(]?[A-J][\])]?)*)"
-    r"\s+(?:is|are)\s+(?:both |all |the |also |only )*"
-    r"(?P<r>true|correct|right|false|wrong|incorrect|not)(?!\w)"
+    r"\s+(?:(?:is|are|ist|sind|est|sont|es|son|\u00e8|sono|\u00e9|s\u00e3o)\s+)?(?:both |all |the |also |only |beide )*"
+    r"(?P<r>true|correct|right|false|wrong|incorrect|not|richtig|korrekt|falsch|juste|vraie?|fausse|faux"
+    r"|correct[aeo]s?|incorrect[ao]s?|fals[aoei]s?|giust[ao]|sbagliat[ao]|corrett[ao]|cert[ao]|errad[ao]|верн\w+"
+    r"|неверн\w+|правильн\w+)(?!\w)"
+)
+_RIGHT = pattern(
+    r"true|correct|right|richtig|korrekt|juste|vraie?|correct[aeo]s?|giust[ao]|corrett[ao]|cert[ao]|верн\w+|правильн\w+"
 )
 
 
@@ -118,7 +123,7 @@ def _judged(text: str) -> Choice | None:
     """`A and D are true, B and C are false`."""
     right: set[str] = set()
     for match in _JUDGED().finditer(text):
-        if match["r"] in ("true", "correct", "right"):
+        if _RIGHT().fullmatch(match["r"]):
             right |= {c for c in match["list"] if "A" <= c <= "J"}
     return Choice(frozenset(right)) if right else None
 

@@ -56,9 +56,10 @@ _TIME = pattern(
     r"|(?<![\d:])(?P<h3>\d{1,2})\s?[点時시]\s?(?:(?P<m3>\d{1,2})\s?[分분])?"
     r"|(?<!\w)(?P<word>noon|midday|midnight)(?!\w)|(?<!\d)(?P<h4>[01]\d"
     r"|2[0-3])(?P<m4>[0-5]\d)\s?(?:hours|hrs|h)(?!\w)"
-    r"|(?P<how>half|quarter) (?P<rel>past|to) (?P<h5>\d{1,2}|one|two|three|four|five|six"
+    r"|(?P<how>half|quarter|five|ten|twenty|twenty-five|\d{1,2}(?= minutes? (?:past|to)))(?: minutes?)? (?P<rel>past|to) (?P<h5>\d{1,2}|one|two|three|four|five|six"
     r"|seven|eight|nine|ten|eleven|twelve)\s?(?P<p5>[ap]\.?m\.?)?"
 )
+_MINUTES = {"half": 30, "quarter": 15, "five": 5, "ten": 10, "twenty": 20, "twenty-five": 25}
 _HOURS = {
     w: i
     for i, w in enumerate(
@@ -131,7 +132,7 @@ def _times(text: str) -> list[tuple[tuple[int, int, int], bool, int, int]]:
             time, known = (*_WORDED[m["word"]], 0), True
         elif m["how"]:
             hour = int(m["h5"]) if m["h5"].isdigit() else _HOURS[m["h5"]]
-            minute = 30 if m["how"] == "half" else 15
+            minute = _MINUTES[m["how"]] if m["how"] in _MINUTES else int(m["how"])
             if m["rel"] == "to":
                 hour, minute = hour - 1, 60 - minute
             time, known = _halved(hour, minute, 0, m["p5"] or (part and part.group()))

@@ -246,7 +246,7 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         return Words(gold.words, gold.whole)
     if _COPULA().search(text):
         text = _APPOSITION().split(text, maxsplit=1)[0]
-    bare = unhedged(text).strip()
+    bare = unhedged(_IN_SHORT().sub("", text)).strip()
     if bare != text and forms(bare) & wanted:
         return Words(gold.words, gold.whole)
     for match in _STATES().finditer(text):
@@ -264,6 +264,9 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     return Words(plain_words(text), text)
 
 
+_IN_SHORT = pattern(
+    r"^\W*(?:in the end|finally|all in all|in short|in conclusion|in summary|at last|in sum|after all)[,:]\s+", re.I
+)
 _COPULA = pattern(r"(?<!\w)(?:is|was|are|were|ist|war|est|es|era|è)\s[^,]+,")
 _APPOSITION = pattern(
     r",\s+(?:(?:a|an|the|one|who|which|whose|where)\s|(?:born|known|founded|located|situated"

@@ -18,7 +18,7 @@ _SURELY_NOT = pattern(
     r"|^\W*i(?:'m| am) afraid not(?!\w)|^\W*i (?:think not|don't think so)(?!\w)"
     r"|^\W*not at all(?!\w)"
 )
-_WORD = pattern(r"n't(?!\w)|[^\W\d_]+|[:;.\u2014](?=\s)")
+_WORD = pattern(r"[^\W\d_]*n't(?!\w)|[^\W\d_]+|[:;.\u2014](?=\s)")
 _GOLDS = frozenset(
     [
         "yes",
@@ -68,6 +68,7 @@ _DENIALS = frozenset(
     ["not", "n't", "never", "isn't", "hardly", "nicht", "pas", "niet", "ei", "inte", "ikke"]
 )
 _STOPS = frozenset(":;.\u2014")
+_JOINING = frozenset(("or", "and", "und", "oder", "et", "ou", "y", "o", "e"))
 _TURNS = frozenset(("but", "however", "yet", "aber", "mais", "pero", "но"))
 _VERBS = {"holds": True, "hold": True, "fails": False, "fail": False}
 """What a claim does that is true, or false."""
@@ -91,7 +92,7 @@ def _given(text: str, gold: bool, comma: bool) -> bool | None:
         del words[0]
     if not words:
         return None
-    if "or" in words[1:2]:
+    if words[1:2] and words[1] in _JOINING:
         words = words[3:]
         if not words:
             return None
@@ -108,7 +109,7 @@ def _given(text: str, gold: bool, comma: bool) -> bool | None:
     for word in words[:60]:
         if word in _STOPS or word in ("so", "hence", "thus", "therefore"):
             denied = False
-        elif word in _DENIALS:
+        elif word in _DENIALS or word.endswith("n't"):
             denied = True
         elif word in YES or word in NO or word in _VERBS:
             value = _VERBS.get(word, word in YES) != denied
