@@ -31,7 +31,7 @@ _MAYBE = pattern(r"\W*(?:it |that |this )?(?:could|might|may|maybe|perhaps|possi
 _REACHES = pattern(
     r"(?:to (?:get|obtain|reach|give|make)|which (?:gives|leaves|makes|is)|we get|equals?|="
     r"|leaves|leaving|giving|, (?:so|hence|thus|therefore)(?: we (?:need|have|get|want))?|(?:now"
-    r"|finally) (?:i am|i'm) "
+    r"|finally) (?:i|we|he|she|they|it) (?:has|have|is|get|gets)|(?:now|finally) (?:i am|i'm) "
     r"(?:sure|certain|convinced)(?: that)? (?:it is|it's)|: (?:it's|it is|that's|that makes"
     r"|i get))\s+[$*]{0,3}\d[^?]*[.!]?$"
 )
@@ -60,13 +60,16 @@ _REASON_CUT = pattern(
 )
 """A value and the first word of its reason: `37, because`."""
 _YET_ANSWERS = pattern(
-    r"[^.]{0,80}(?<!\w)(?:rather not|can't|cannot|won't|don't|sorry|apologi[sz]e)(?!\w)[^.;]{0,80}[,;]\s+but (?P<said>(?:it(?:'s| is)"
-    r"|i (?:get|think|believe|would say)|my (?:guess|answer) is|the \w+ (?:is|comes to))\s(?!not|im|un)[^;]{1,60})$",
+    r"[^.]{0,80}(?<!\w)(?:rather not|can't|cannot|won't|don't|sorry"
+    r"|apologi[sz]e)(?!\w)[^.;]{0,80}[,;]\s+but (?P<said>(?:it(?:'s| is)"
+    r"|i (?:get|think|believe|would say)|my (?:guess|answer) is|the \w+ (?:is|comes to))\s(?!not"
+    r"|im|un)[^;]{1,60})$",
     re.I,
 )
-"""A sentence that declines something and answers all the same: `I'd rather not explain, but it is 12`."""
+"""A sentence that declines and answers all the same: `I'd rather not explain, but it is 12`."""
 _AT_FIRST = pattern(
-    r"\W*(?:(?:so|thus|then|and|but) )?(?:of|in|for|with|from|by|after|since|as|when|if|because"
+    r"\W*(?:(?:so|thus|then|and|but) )?(?!in (?:short|total|all|sum|conclusion|summary"
+    r"|the end))(?:of|in|for|with|from|by|after|since|as|when|if|because"
     r"|while)(?!\w)"
 )
 """A phrase that something is still to follow."""
@@ -148,7 +151,7 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
         yield Final(reason["said"], "what stands before a reason that breaks off", spoken=True)
         return
     ended = last[-1:] in ".!?\u3002\uff01\u0964\u06d4)]}$*`\"'" or stopped
-    if _CUT().search(lower[-40:]) and not ended:
+    if _CUT().search(lower[-40:]) and not ended and not last.endswith(" A"):
         yield Final(None, "the text breaks off before its answer")
         return
     if (

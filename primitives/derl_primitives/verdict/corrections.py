@@ -9,7 +9,7 @@ from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.marks import Mark
 from derl_primitives.verdict.sentences import is_remark, sentences
 from derl_primitives.verdict.statement import without_doubts
-from derl_primitives.verdict.words import CONFIRMED, DOUBT, GIVES_UP, RETRACTION
+from derl_primitives.verdict.words import CONFIRMED, DOUBT, EMPTY_TALK, GIVES_UP, RETRACTION
 
 FOLLOWS = pattern(
     r"\s*(?:(?:rather|instead|actually|but)[, ]+)?(?:it|that|this|the (?:correct |right "
@@ -81,6 +81,15 @@ _RESTATED = pattern(
 )
 
 
+_SAID_INSTEAD = pattern(
+    r"[\s,.;:!\u2014\u2013-]*(?:no[,.]? )?(?:is|was|it(?:'s| is| was| must be| should be)"
+    r"|the (?:correct |right |real )?answer is|i meant?|make that|rather)"
+    r"\s+(?!not|wrong|incorrect|unclear)(?P<new>[^.!?,;\n]{1,60})[.!]?\s*$",
+    re.I,
+)
+"""A word or a letter that a correction says: `wait, no, it is Lisbon`."""
+
+
 def restated(after: str, strict: bool = False) -> str | None:
     """The answer that a correction states in its own words; the last one."""
     spans = sentences(after)
@@ -94,6 +103,9 @@ def restated(after: str, strict: bool = False) -> str | None:
         if new and any(c.isdigit() for c in new) and not RETRACTION().search(new.lower()):
             found = new
     if found is None and not strict:
+        said = _SAID_INSTEAD().match(after)
+        if said is not None and not EMPTY_TALK().match(said["new"].lower()):
+            return said["new"].strip()
         while spans and is_remark(after[slice(*spans[-1])]):
             spans.pop()
         last = after[slice(*spans[-1])].strip() if spans else ""

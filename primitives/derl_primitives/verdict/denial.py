@@ -52,7 +52,14 @@ _STANCE = pattern(
     r"|tell)) (?:whether|if)(?!\w)"
     r"|(?<!\w)(?:unclear|unknown|uncertain|undecided|not (?:clear|known|certain|sure)|open|"
     r"questionable|remains to be seen) (?:whether|if)(?!\w)"
-    r"|(?<!\w)used to (?:be|say)(?!\w)|(?<!\w)(?:one|you|some|many|people|some people|students) "
+    r"|(?<!\w)(?:i|we) (?:still |only )?(?:wonder|disagree with|reject|rule out|exclude"
+    r"|dismiss)(?!\w)"
+    r"|(?<!\w)(?:my|his|her|our|their) (?:friend|teacher|brother|sister|neighbou?r|colleague|mother"
+    r"|father|boss) (?:says|said|claims|claimed|thinks|thought|got|gets)(?!\w)"
+    r"|(?<!\w)(?:the (?:book|teacher|answer key|internet|website)|some|others?) (?:says?|claims?"
+    r"|thinks?|said|claimed)(?!\w)"
+    r"|(?<!\w)used to (?:be|say|think|believe)(?!\w)|(?<!\w)(?:one|you|some|many|people"
+    r"|some people|students) "
     r"(?:might|may|could|would|will|often)"
     rf" (?:well |easily |perhaps |be tempted to |want to )?(?:expect|{_CLAIM})(?!\w)"
     r"|(?<!\w)if (?:i|you|we|one|he|she|they|anyone|somebody|someone) (?:said|wrote|answered"
@@ -75,7 +82,8 @@ _GOVERNS = pattern(
     r"|(?<!\w)all (?:\w+ )?(?:but|except|other than|apart from|besides)(?!\w)"
 )
 _TIGHT = pattern(
-    r"(?:(?<!\w)(?:not|never|cannot|hardly|scarcely|nicht|kein|keine|pas|no es|no son|n\u00e3o \u00e9|non \u00e8"
+    r"(?:(?<!\w)(?:not|never|cannot|hardly|scarcely|nicht|kein|keine|pas|no es|no son"
+    r"|n\u00e3o \u00e9|non \u00e8"
     r"|niet|geen|nie jest|не)"
     r"|n't|\u2260|\\neq?|!=|不是|不为|不等于|并非|不)"
     r"(?:\s+(?:be|equal|equals|to|the|that|this|value|number|answer|result|right|correct|really"
@@ -84,7 +92,8 @@ _TIGHT = pattern(
     r"[\s$*_(\[`\"'\\~{]*$"
 )
 _AFFIRMED = pattern(
-    r"(?<!\w)(?:isn't|is not|can't be|cannot be|wasn't|was not) (?:anything|anyone|anybody|any other \w+) "
+    r"(?<!\w)(?:isn't|is not|can't be|cannot be|wasn't|was not) (?:anything|anyone|anybody"
+    r"|any other \w+) "
     r"(?:other than|but|except(?: for)?|else than)|"
     r"(?<!\w)(?:no|without|beyond|little|hardly any|not a|cannot be any|zero) (?:a )?(?:\w+ )?doubt"
     r"|(?<!\w)(?:can't|cannot|don't|do not|no one|nobody|never) (?:\w+ )?(?:doubt|deny)"
@@ -113,7 +122,8 @@ _AFTER = pattern(
     r"but (?:not|never) (?:quite|exactly|really|entirely)(?!\w)|"
     r"\?\s*(?:certainly |definitely |surely |absolutely |of course )?(?:no|not|never|nope|nein"
     r"|non)(?!\w)"
-    r"|(?:is|was|are|were|would be|would have been|must be|seems|looks|will be|being|(?:can|could"
+    r"|(?:is|was|are|were|turn(?:s|ed) out to be|prove[sd]? (?:to be )?|would be|would have been"
+    r"|must be|seems|looks|will be|being|(?:can|could"
     r"|may|must) be|gets)\s+"
     + _FILLER
     + r"(?:wrong|incorrect|false|mistaken|mistakes?|errors?|misprints?|typos?|traps?|red herring"
@@ -154,6 +164,7 @@ _AFTER = pattern(
     r"|an? solution|been)(?!\w)"
     r"|(?:cannot|can't|could(?:n't| not)|must not|mustn't|should(?:n't| not)"
     r"|won't)\s+(?:possibly |ever )?be(?!\w)"
+    r"|(?:divides|exceeds|contradicts)(?!\w)|(?:is|was|are) (?:given|already known)[\s.!]*$"
     r"|(?:fails|does(?:n't| not) (?:work|fit|satisfy|hold|solve|check|match|make|count))(?!\w)"
     r"|(?:has|have) (?:mis\w+|made (?:a|an)|got it wrong|erred)(?!\w)|(?:ist|sind|w\u00e4re) "
     r"(?:falsch|nicht|ein fehler)"

@@ -193,6 +193,8 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
     bare = _IMPLIED().split(bare)[-1].strip() or bare
     bare = bare if final.tentative else _NO_NOT().sub("", bare)
+    if final.spoken and name == "number or amount":
+        bare = _IT_S().sub(r"\1 is", bare)
     if not bare:
         return None
     if final.how == "refusal":
@@ -237,6 +239,7 @@ _BUT_IT = pattern(
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
 _NO_NOT = pattern(r"^\W*(?:no|nope|nein|non|нет)[,.:;!]\s+(?=(?:not|nicht|pas|non|ne|не)\s)", re.I)
 """`No, not 45, but 54`: said twice."""
+_IT_S = pattern(r"(?<!\w)(it|that|there|this)'s(?!\w)", re.I)
 _UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
 
 
@@ -261,6 +264,8 @@ def _denied(bare: str, gold: Gold) -> str | None:
         first = lower.partition(";")[0] if gold.kind.name == "choice" else lower
         behind = NEGATED_AFTER().search(first)
         if behind is None:
+            if gold.kind.name == "number or amount" and _ENDS_DENIED().search(lower):
+                return _not_called_wrong(bare)
             return "" if gold.kind.name != "choice" and negates_value(lower) else None
         instead = INSTEAD().search(bare, behind.end()) or (
             (_BUT_IT().search(bare, behind.end()) or _SO().search(bare, behind.end()))
@@ -269,11 +274,34 @@ def _denied(bare: str, gold: Gold) -> str | None:
         )
         if instead is None and gold.kind.name == "choice":
             return _not_turned_down(bare)
+        if instead is None and gold.kind.name == "number or amount":
+            return _not_called_wrong(bare)
         return bare[instead.end() :].strip() if instead else ""
     instead = INSTEAD().search(bare, match.end()) or _SO().search(bare, match.end())
+    if instead is None and gold.kind.name == "number or amount":
+        plainly = _AND_THEN_VALUE().search(bare, match.end())
+        return plainly["value"] if plainly else ""
     if instead is None and gold.kind.name == "choice":
         return _not_turned_down(bare)
     return bare[instead.end() :].strip() if instead else ""
+
+
+_AND_THEN_VALUE = pattern(r"\d,\s+(?P<value>[$]?-?\d[\d.,/]*\d?)[\s.!]*$")
+"""`Not 47, 12.`"""
+_ENDS_DENIED = pattern(
+    r"(?<!\w)(?:does not|doesn't|do not|don't|cannot|can't|is not|isn't|would not|wouldn't)[\s.!]*$"
+)
+
+
+def _not_called_wrong(bare: str) -> str:
+    """The clauses with a number that call none wrong: `12 fits; 47 is too small`."""
+    kept = [
+        c
+        for c in _CLAUSE_END().split(bare)
+        if not NEGATED_AFTER().search(c.lower()) and not _ENDS_DENIED().search(c.lower())
+    ]
+    left = ", ".join(kept)
+    return left if any(map(str.isdigit, left)) else ""
 
 
 _CLAUSE_END = pattern(r"[,;.]\s+(?:(?:and|so|but|hence|thus|therefore|while|whereas)\s+)*")
@@ -394,7 +422,8 @@ _COMPARED = pattern(
 
 
 _NOT_THAT = pattern(
-    r"(?<=[\w%$)}]),\s+(?:und |et |y |e |а |aber )?(?:nicht|pas|non|no|não|не)\s+[$]?\d[^,;]*$", re.I
+    r"(?<=[\w%$)}]),\s+(?:und |et |y |e |а |aber )?(?:nicht|pas|non|no|não|не)\s+[$]?\d[^,;]*$",
+    re.I,
 )
 """What the answer is not, behind it: `41, nicht 14`."""
 

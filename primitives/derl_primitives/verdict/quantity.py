@@ -118,6 +118,8 @@ _NOT_UNIT = frozenset(
         "half",
         "percent",
         *("is", "are", "was", "were", "has", "have", "had", "does", "do", "did", "can", "will"),
+        *("turned", "turns", "divides", "works", "fails", "fits", "contradicts", "seems", "looks"),
+        *("appears", "occurs", "becomes", "changes", "exceeds", "could", "might", "may", "wrong"),
         *("would", "should", "must", "ist", "sind", "est", "sont", "es", "son"),
     ]
 )

@@ -20,7 +20,8 @@ _JOINTS = pattern(
     re.I,
 )
 _RECALL = pattern(
-    r"is (?:just |only |again )?(?:what|the (?:number|amount|total|value|sum|count)(?: that)?) (?:we|he|she|they|i) "
+    r"is (?:just |only |again )?(?:what|the (?:number|amount|total|value|sum"
+    r"|count)(?: that)?) (?:we|he|she|they|i) "
     r"(?:started|began|had|have|were given)|"
     r"what (?:we|he|she|they|you|it|was|is|the) (?:had|have|started|began|were|was|given"
     r"|said|asked|wanted|needed|states?|stated)|as (?:given|required|expected|desired|it "
@@ -33,6 +34,8 @@ _ASIDE = pattern(
     r"\s[(\[][^()\[\]]*\d[^()\[\]]*\s[A-Za-z]{3,}[)\]]|\s*[(\[](?!\s*(?:or|oder|ou|o"
     r"|или)\s)[^()\[\]]*[A-Za-z]{2,}\s+[^()\[\]]*[)\]]"
 )
+_BROKEN_DOWN = pattern(r"(?<=\d):\s+\d[\d.,]* [a-z]+(?:,| and) [^;:]*$")
+"""The parts of a whole: `47: 12 red, the others blue`."""
 _WOULD_BE = pattern(
     r"(?<=\w)[;.]\s+(?:but |and )?(?:with|without|if|for|had"
     r"|otherwise)(?!\w)[^;]{0,80}(?<!\w)would(?!\w)[^;]*$"
@@ -72,7 +75,7 @@ def unhedged(text: str) -> str:
 
 def without_asides(text: str) -> str:
     """Without remarks in brackets and clauses that only recall something."""
-    text = _WOULD_BE().sub("", text)
+    text = _BROKEN_DOWN().sub("", _WOULD_BE().sub("", text))
     text = _OF_WHOM().sub(" ", text).strip()
     text = _WORKING().sub("", _ASIDE().sub("", text) or text)
     text = _PURPOSE().sub(r"\1", text)

@@ -231,7 +231,9 @@ HEDGES = pattern(
 """Words before a value that leave it alone."""
 
 REMARK = pattern(
-    r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:twice|half|double|triple|thrice|times) (?:as|the|of|what)|(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less|more|fewer|greater"
+    r"^[\W_]*+(?:(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:twice|half|double|triple"
+    r"|thrice|times) (?:as|the|of|what)|(?:that|this|it)(?:'s| is| are|'re) [^.]{0,60}(?:less"
+    r"|more|fewer|greater"
     r"|higher|lower|better|faster|longer|shorter|cheaper) than|(?:i )?hope(?! \d)"
     r"|let me know|feel free|please|thank|thanks|you're welcome|good luck|best "
     r"(?:regards|wishes)|cheers|have a (?:nice|great|good)|is there anything|do you "
@@ -275,8 +277,12 @@ INTENT = pattern(
     r"to (?:find|solve|get|compute|calculate|determine|do|answer)|step \d|given\b|you "
     r"(?:ask|want|need|are (?:given|asked|told)|mention|gave|said)|choose (?:between|one|from)"
     r"|find |calculate |compute |determine "
-    r"|evaluate |simplify |solve |q:|suppose|assume|consider|recall|start|begin|the "
-    r"(?:question|problem|task)|(?:what|how|which|who|when|where|why)(?!\w)|if |zuerst|zunächst"
+    r"|(?:try|check|test|add|ignore|forget|replace|subtract|multiply|divide|say it is"
+    r"|say n is)(?!\w)(?!.*(?:[:=]|gives|makes"
+    r"|leaves|to get|to obtain) *[$*]*\d[\d.,]*(?: \w+)?\W*$)|evaluate |simplify |solve |q:"
+    r"|suppose|assume|consider|recall|start|begin|the "
+    r"(?:question|problem|task)|(?:what(?! (?:we|i|you|they|he|she) [^?]*(?<!\w)is )|how|which"
+    r"|who|when|where|why)(?!\w)|if |zuerst|zunächst"
     r"|wir "
     r"(?:müssen|brauchen|wollen)|d'abord|primero|сначала|首先|まず|먼저)",
     re.I,
@@ -343,7 +349,8 @@ TRAILING = pattern(
 """Where the explanation behind an answer starts."""
 
 REASON = pattern(
-    r"\s*(?:[,;\u2014\u2013(]\s*(?:as (?:\d+|we|he|she|it|there|the|they|this|that|only"
+    r"\s*(?:\s(?:as|since|because) [$]?\d[\d.,]*(?: \w+)? would|[,;\u2014\u2013(]\s*(?:as (?:\d+"
+    r"|we|he|she|it|there|the|they|this|that|only"
     r"|otherwise|a |an |one )|since|because|given|by|i\.e|meaning|if|assuming|using"
     r"|based|considering|weil|da|denn|puisque|car|parce|porque|ya que|pois|perché|poiché"
     r"|так как|потому|因为|according|whereas|while|though|although|rather|instead|rounded"

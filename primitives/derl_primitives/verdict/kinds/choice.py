@@ -71,7 +71,7 @@ _LIST = pattern(
 )
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
-    r"(?<![A-Za-z])(?:(?:option|choice|answer|letter|choose|chose|pick|select|settled? on"
+    r"(?<![A-Za-z])(?:(?i:option|choice|answer|letter|choose|prefer|chose|pick|select|settled? on"
     r"|settled? for|landed? on|opted? for|went with|decided? on|go(?:ing)? "
     r"with|opción|option|antwort|réponse|wähle|choisis|elijo|вариант|выбираю|selecting"
     r"|choosing|picking|leaves|leaving|left with|only|so|therefore|thus|hence|it's|it is"
@@ -101,13 +101,17 @@ _RATED = pattern(
 
 _JUDGED = pattern(
     r"(?P<list>(?<![A-Za-z])[\[(]?[A-J][\])]?(?:\s*(?:,\s*and|,|and|&)\s*[\[(]?[A-J][\])]?)*)"
-    r"\s+(?:(?:is|are|ist|sind|est|sont|es|son|\u00e8|sono|\u00e9|s\u00e3o)\s+)?(?:both |all |the |also |only |beide )*"
-    r"(?P<r>true|correct|right|false|wrong|incorrect|not|richtig|korrekt|falsch|juste|vraie?|fausse|faux"
-    r"|correct[aeo]s?|incorrect[ao]s?|fals[aoei]s?|giust[ao]|sbagliat[ao]|corrett[ao]|cert[ao]|errad[ao]|верн\w+"
+    r"\s+(?:(?:is|are|ist|sind|est|sont|es|son|\u00e8|sono|\u00e9|s\u00e3o)\s+)?(?:both |all "
+    r"|the |also |only |beide )*"
+    r"(?P<r>true|correct|right|false|wrong|incorrect|not|richtig|korrekt|falsch|juste|vraie?"
+    r"|fausse|faux"
+    r"|correct[aeo]s?|incorrect[ao]s?|fals[aoei]s?|giust[ao]|sbagliat[ao]|corrett[ao]|cert[ao]"
+    r"|errad[ao]|верн\w+"
     r"|неверн\w+|правильн\w+)(?!\w)"
 )
 _RIGHT = pattern(
-    r"true|correct|right|richtig|korrekt|juste|vraie?|correct[aeo]s?|giust[ao]|corrett[ao]|cert[ao]|верн\w+|правильн\w+"
+    r"true|correct|right|richtig|korrekt|juste|vraie?|correct[aeo]s?|giust[ao]|corrett[ao]"
+    r"|cert[ao]|верн\w+|правильн\w+"
 )
 
 
@@ -242,6 +246,18 @@ _NAMES_THING = pattern(
     re.I,
 )
 """Letters that name something else than an option: `vitamin C`."""
+_ALL_BUT = pattern(
+    r"(?<!\w)(?:all|every\w*|any\w*) (?:\w+ )?(?:but|except(?: for)?|other than"
+    r"|apart from) [(\[]?[A-J](?![A-Za-z])",
+    re.I,
+)
+_AT_FIRST = pattern(
+    r"^\W*(?:at first|first|initially|originally)(?!\w)[^,;.]*[,;]\s+(?:(?:and|but) )?(?:then"
+    r"|now|later|finally|in the end)(?!\w)",
+    re.I,
+)
+_RATHER_THAN = pattern(r"\s+(?:rather than|instead of)\s+[(\[]?[A-J][)\]]?(?![A-Za-z])")
+"""A letter that another one is preferred to."""
 _NONE_OF_IT = pattern(
     r"[\s*_(\[]*[A-J][)\]]?[\s*_]*[:.\u2013\u2014-]\s*(?:(?:is|this is|not|it's) )?(?:false"
     r"|wrong|incorrect|no|not"
@@ -263,7 +279,10 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         return Choice(frozenset())
     if _COULD_BE().search(text) or (len(gold.letters) == 1 and _BOTH().search(text)):
         return None
-    text = _NAMES_THING().sub(" ", text)
+    if len(gold.letters) == 1 and _ALL_BUT().search(text):
+        return Choice(frozenset())
+    text = _NAMES_THING().sub(" ", _AT_FIRST().sub("", text))
+    text = _RATHER_THAN().sub("", text)
     text = conclusion(text, _ALONE_ANY())
     found = _given(text, gold, comma)
     if found is not None:

@@ -45,6 +45,7 @@ _JOINTS = pattern(
 _NAME = pattern(r"^(?=[^\d]*[^\W\d_])(?:[^\W\d_]|[\\{}'|, ]|_\{?\w\}?|\(\s*\w{1,3}\s*\)){1,60}$")
 
 
+_TOPIC = pattern(r"(?<!\w)(?:task|question|problem|story|exercise|text) (?:is|was)$", re.I)
 _LAST_NAME = pattern(r"(?<![^\W\d_])(?P<name>[^\W\d_])\s*$")
 
 
@@ -90,6 +91,8 @@ def amounts(text: str, comma: bool) -> Stated | None:
         if turned and part.isalpha():
             name = name or part
             continue
+        if named and _TOPIC().search(part):
+            return None
         if named:
             name = name or _last_name(part)
         if not part or named:
@@ -146,6 +149,10 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
     if _OR_ASIDE().search(text):
         return None
+    if _HYPOTHETICAL().search(text) or _ELSE().search(text) or _BESIDE_EACH().search(text):
+        return None
+    turned = _TURNED_INTO().search(text)
+    text = text[turned.end() :] if turned else text
     picked = _PICKED_OF_RANGE().search(text)
     if picked:
         return amounts(picked["new"], comma)
@@ -227,6 +234,31 @@ def _exact_first(clause: str) -> list[str]:
     return sorted(found, key=lambda v: bool(_ROUNDED().search(clause[: clause.rfind(v)])))
 
 
+_HYPOTHETICAL = pattern(
+    r"(?<!\w)would (?:have been|be) [^,;]*\d[^,;]*(?<!\w)(?:if|without|unless|were"
+    r"|in that case)(?!\w)"
+    r"|(?<!\w)(?:contradiction|absurd)[.!]*$",
+    re.I,
+)
+"""What would be, and what leads to nothing."""
+_ELSE = pattern(
+    r"\d[^;]{0,30};\s+(?:if not|else|otherwise|or else|failing that)(?!\w)[^;]*\d", re.I
+)
+"""Another value for another case: `12; if not, 47`."""
+_BESIDE_EACH = pattern(
+    r"^\W*(?!so|thus|hence|therefore|first|then|now|i |we )(?P<a>[A-Z][a-z]+) (?P<v>has|had|gets"
+    r"|got|needs|pays|owns|buys|is|was) [$]?\d[^,;]{0,30}[,;]"
+    r"\s+(?:and |while |whereas |but )?(?!so|thus|hence|now"
+    r"|then)(?P<b>[A-Z][a-z]+) (?P=v) [$]?\d[^,;]{0,30}$"
+)
+"""Two people side by side: `Ann has 47, Tom has 12`."""
+_TURNED_INTO = pattern(
+    r"^\W*(?:the )?[$]?\d[\d.,]*\s+(?:changes? (?:in)?to|becomes?|turns? into|(?:has to|must"
+    r"|should) be (?:replaced|corrected|changed) (?:by|to|with|into))\s+"
+    r"|^\W*(?:replace|change|correct) [$]?\d[\d.,]*\s+(?:by|to|with|into)\s+(?=[$]?\d)",
+    re.I,
+)
+"""A value that becomes another one: `12 changes into 47`."""
 _PICKED_OF_RANGE = pattern(
     r"(?<!\w)(?:between|from|either|or)(?!\w)[^.;]{0,60}\d[,;:]\s+(?:so |but |and )?(?:probably"
     r"|most likely|very likely|presumably"
@@ -236,7 +268,11 @@ _PICKED_OF_RANGE = pattern(
 )
 """A range, then the value that is picked: `between 40 and 50, probably 45`."""
 _INTRODUCED = pattern(
-    r"^\W*(?:after|when|since|as|with|by|having|once"
+    r"^\W*(?:at first|initially|first|originally|yesterday)(?!\w)[^,;]*\d[^,;]*[,;]\s+(?=(?:in "
+    r"the end|finally|now"
+    r"|then|today|but|later)(?!\w))"
+    r"|^\W*(?:when|for|with|if|at|setting|putting|taking|let) [a-z]\s?=\s?[^,;]{1,20},\s+"
+    r"|^\W*(?:after|when|since|as|with|by|having|once"
     r"|upon) [^,;.]*\d[^,;.]*,\s+(?=[$]?\d[\d.,]*\s+(?:[a-z]+ )?(?:is|are|was|were|remain|stay))",
     re.I,
 )
@@ -251,10 +287,14 @@ _OR_ASIDE = pattern(
 _BOUND = pattern(
     r"(?<!\w)(?:(?:more|less|fewer|greater|bigger|larger|smaller|higher|lower"
     r"|longer|shorter"
-    r"|older|younger|other|rather) than|at (?:least|most)|up to|as (?:many|much|few|little|long"
+    r"|older|younger|other|rather) than|at (?:least|most)"
+    r"|(?<!add )(?<!adds )(?<!added )(?<!sum )(?<!sums )up to|as (?:many|much|few|little|long"
     r"|high) as|exceeds?"
     r"|below|above|under(?! \w)|beyond|anywhere near|multiple of|divisible by|twice|double|thrice"
-    r"|triple|such as|e\.g\.,?|for (?:example|instance),?|(?:half|third|quarter|fifth|root"
+    r"|triple|(?:number|one|prime|integer|value|square|multiple) (?:after|before|above|below"
+    r"|following|preceding)"
+    r"|(?:is|are|was|were|well|just|slightly) over|(?:factor|divisor|power|part) of|such as"
+    r"|e\.g\.,?|for (?:example|instance),?|(?:half|third|quarter|fifth|root"
     r"|square|cube|fraction|percent|%|share|multiple|most"
     r"|part) of|(?:two|three|four|five|ten|\d) times)(?: than)?(?: or equal to)?(?: the)?[\s$*]*$",
     re.I,
@@ -295,6 +335,8 @@ _BELOW_ZERO = pattern(
 _ABSOLUTE = pattern(r"\|[^|]*[A-Za-z][^|]*\|\s*=\s*[^=]*$")
 """`|x| = 18`: not what x is."""
 _BY_CASE = pattern(
+    r"\d[^.;\d]{0,30}(?<!\w)otherwise(?!\w)[^.;\d]{0,20}\d|"
+    r"\d[^.;\d]{0,40}(?<!\w)if [^.;]{1,60}(?<!\w)(?:otherwise|else)(?!\w)[^.;]*\d|"
     r"\d[^.;\d]{0,40}(?<!\w)if\s.{1,60}?\d[^.;\d]{0,40}(?<!\w)(?:if|otherwise|else)(?!\w)"
 )
 """`5 if n is odd and 7 if n is even`: two answers."""
@@ -425,7 +467,7 @@ _RESTATED = pattern(
 )
 _IN_ALL = pattern(
     r"(?<![\w.,])(?P<new>[$\u20ac\u00a3]?-?\d[\d.,/]*\d?(?: [^\W\d]+)?) (?:in all|in total"
-    r"|all told|altogether|all in all|combined)(?!\w)",
+    r"|all told|altogether|all in all|combined|in the end|at the end|at last)(?!\w)",
     re.I,
 )
 _OF_UNKNOWN = pattern(
@@ -498,7 +540,9 @@ _ASIDE_NUMBER = pattern(
     r"|at|in|per|for|with|between|than|from|by|after|before|on|every|each|to (?!about"
     r"|exactly|nearly|roughly|approximately|almost|be |get |obtain |give |reach "
     r")[a-z]{3,14}|the|those|these"
-    r"|all|other|first|last|step|case|part|day|week|page|figure|equation|problem|question"
+    r"|all|other|first|last|step|case|part|day|week|page|bus|room|train|gate|platform|version"
+    r"|lemma|theorem|item"
+    r"|exercise|section|route|figure|equation|problem|question"
     r"|chapter|over|under|into|among|across|within|during|since|der|den|von|aus|sur|de|des"
     r"|les|los|las|из|por|para|en)\s+[*$]{0,3}$",
     re.I,

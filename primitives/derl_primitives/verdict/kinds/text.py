@@ -225,8 +225,13 @@ def _ratio(text: str) -> tuple[str, str] | None:
 
 
 _STATES = pattern(
-    r"'s(?= \w)|(?<!\w)(?:is|are|was|were|be|called|named|by|ist|war|est|était|es|fue|é|foi|è|era"
-    r"|это|是|は|=|:|in|on|to)(?!\w)[\s*_\"']*|是|は"
+    r"'s(?= \w)|(?<!\w)(?:is|are|was|were|be|called|named|known as|calls? (?:it|him|her|them)"
+    r"|go(?:es)? with|choose|pick|chose|prefer"
+    r"|(?<!followed )(?<!preceded )(?<!succeeded )(?<!beaten )(?<!defeated )(?<!surrounded )"
+    r"(?<!replaced )by|ist|war|est|était|es|fue|é|foi|è|era|это|是|は|=|:|in|on"
+    r"|(?<!close )(?<!next )(?<!similar )(?<!compared )(?<!opposed )(?<!contrast )to)(?!\w)"
+    r"[\s*_\"']*|是|は",
+    re.I,
 )
 
 
@@ -244,6 +249,8 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         text = text[contrast.start("asked") :]
     if forms(text) & wanted or forms(_RELATIVE().split(text, maxsplit=1)[0]) & wanted:
         return Words(gold.words, gold.whole)
+    text = _ASIDE_CLAUSE().sub(" ", _SO_IT_IS().split(text)[-1]).strip()
+    text = _OF_COURSE().sub("", text)
     if _COPULA().search(text):
         text = _APPOSITION().split(text, maxsplit=1)[0]
     bare = unhedged(_IN_SHORT().sub("", text)).strip()
@@ -257,6 +264,7 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
         if place and forms(after[: place.start()]) & wanted:
             return Words(gold.words, gold.whole)
         owner = match.group().startswith("'")
+        owner = owner or _LESSER().match(text, match.end()) is not None
         if forms(after) & wanted or (not owner and forms(text[: match.start()]) & wanted):
             return Words(gold.words, gold.whole)
     if _named_first(text, gold.words) or _named_last(text, gold.words):
@@ -265,8 +273,29 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
 
 
 _IN_SHORT = pattern(
-    r"^\W*(?:in the end|finally|all in all|in short|in conclusion|in summary|at last|in sum|after all)[,:]\s+", re.I
+    r"^\W*(?:in the end|finally|all in all|in short|in conclusion|in summary|at last|in sum"
+    r"|after all)[,:]\s+",
+    re.I,
 )
+_SO_IT_IS = pattern(
+    r"[,;]\s+(?:and )?(?:so|hence|thus|therefore)\s+(?=(?:it(?:'s| is| was)|the answer is"
+    r"|that is)\s)",
+    re.I,
+)
+_ASIDE_CLAUSE = pattern(r",\s(?:which|who|whose|where)\s[^,]*(?:,|(?=[.!]?$))")
+_OF_COURSE = pattern(
+    r",\s+(?:of course|naturally|obviously|i (?:think|believe|guess|suppose)|probably|for sure"
+    r"|no doubt|clearly)[.!]*$",
+    re.I,
+)
+_LESSER = pattern(
+    r"\s*(?:the |my |our |only |a |an |much |far |still )*(?:smaller|larger|older|younger|lower"
+    r"|higher|better|worse|bigger"
+    r"|shorter|longer|less|more|fewer|second|third|last|next|close|near|runner-up|wrong"
+    r"|incorrect)(?!\w)",
+    re.I,
+)
+"""What is said of a name that is not the answer: `is smaller than`, `is the second choice`."""
 _COPULA = pattern(r"(?<!\w)(?:is|was|are|were|ist|war|est|es|era|è)\s[^,]+,")
 _APPOSITION = pattern(
     r",\s+(?:(?:a|an|the|one|who|which|whose|where)\s|(?:born|known|founded|located|situated"
@@ -307,6 +336,8 @@ def _named_first(text: str, wanted: str) -> bool:
     if len(tokens) <= size + 1 or plain_words(" ".join(tokens[:size])) != wanted:
         return False
     after = tokens[size : size + 2]
+    if _LESSER().match(" ".join(tokens[size + 1 :])):
+        return False
     return tokens[0][:1].isupper() and all(w.islower() and w not in _ASIDE for w in after)
 
 
@@ -345,6 +376,7 @@ _NAMES_OF = frozenset(
 """What is named by the name behind `of`: `the city of Porto`."""
 _BELONGS = pattern(
     r"(?<!\w)(?P<what>\w+) of(?: the)?$"
+    r"|(?<!\w)(?:followed|preceded|beaten|defeated|surrounded|replaced|succeeded) by(?: the)?$"
     r"|(?<!\w)(?:ahead of|behind|before|after|over|beside|beyond|opposite|without|except|besides"
     r"|versus|vs)(?: the)?$",
     re.I,
@@ -352,9 +384,41 @@ _BELONGS = pattern(
 """A name that only says whose, or next to what, the answer is: `the brother of Ada`."""
 
 
+_OTHER_VERBS = frozenset(
+    [
+        "beats",
+        "defeats",
+        "exceeds",
+        "follows",
+        "precedes",
+        "outranks",
+        "mentions",
+        "resembles",
+        "borders",
+        "contains",
+        "includes",
+        "visited",
+        "likes",
+        "knows",
+        "met",
+        "knew",
+        "beat",
+        "defeated",
+        "joined",
+        "followed",
+        "formerly",
+        "originally",
+        "previously",
+        "mentioned",
+        "without",
+    ]
+)
+"""Verbs whose object is not what a sentence is about."""
+
+
 def _named_last(text: str, wanted: str) -> bool:
     """Whether a sentence ends in the name that gold is, with a common word before it."""
-    tokens = _TOKENS().findall(text)
+    tokens = _TOKENS().findall(_BRACKETS().sub("", text))
     size = len(wanted.split())
     if len(tokens) <= size + 1 or plain_words(" ".join(tokens[-size:])) != wanted:
         return False
@@ -381,6 +445,7 @@ def _named_last(text: str, wanted: str) -> bool:
             "against",
             "nor",
             "but",
+            *_OTHER_VERBS,
         )
     )
 
