@@ -35,7 +35,7 @@ def _section(name: str, folder: str) -> str:
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stdout}{done.stderr}")
-    printed = done.stdout.rstrip()
+    printed = done.stdout.rstrip().replace(os.path.realpath(folder), "/rewards")
     return (
         f"## {target.title}\n\nVersion {target.version}. {told} A row that failed: "
         f"{target.policies[0]}.\n\n```console\n$ {command}\n{printed}\n```\n"

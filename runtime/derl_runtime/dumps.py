@@ -32,7 +32,9 @@ class Dump:
         renamed = [(a, b) for a, b in _VERL.items() if a in columns and a not in after]
         if renamed:
             own, ours = zip(*renamed, strict=True)
-            return f"{self.name}: {', '.join(own)} read as {', '.join(ours)}"
+            hidden = [b for _, b in renamed if b in columns]
+            more = f"; its own {', '.join(hidden)} left out" if hidden else ""
+            return f"{self.name}: {', '.join(own)} read as {', '.join(ours)}{more}"
         return f"{self.name}: read as {', '.join(after)}"
 
 
@@ -46,12 +48,25 @@ def find_dump(names: Collection[str]) -> Dump | None:
     return next((d for d in DUMPS if any(marks <= set(names) for marks in d.marks)), None)
 
 
+def is_grader(names: Collection[str]) -> bool:
+    """Whether columns are those of an OpenAI grader, which is a reward and no rows."""
+    known = ({"operation", "reference"}, {"evaluation_metric", "reference"}, {"calculate_output"})
+    rows = "completion" in names or "type" not in names
+    return not rows and any(marks <= set(names) for marks in known)
+
+
 _VERL = {"input": "prompt", "output": "completion", "gts": "answer"}
 
 
 def _verl(columns: Columns) -> Columns:
-    """A mapping as ground truth is its fields, as the exported file reads it."""
-    found = {_VERL.get(name, name): values for name, values in columns.items()}
+    """A mapping as ground truth is its fields, as the exported file reads it.
+
+    A reward's own extra of one of our names (`answer`, what it took for one) is left out.
+    """
+    found = {_VERL[name]: values for name, values in columns.items() if name in _VERL}
+    for name, values in columns.items():
+        if name not in _VERL:
+            found.setdefault(name, values)
     golds = found["answer"]
     if all(isinstance(gold, Mapping) for gold in golds):
         del found["answer"]

@@ -33,7 +33,11 @@ LONGEST_LIST = 10**6
 
 
 class ColumnError(ValueError):
-    """A column is missing or holds something else than the program needs."""
+    """A column is missing (`missing`: its name) or holds something else than the program needs."""
+
+    def __init__(self, message: str, missing: str | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 def _plain(data: Any) -> Any:
@@ -148,7 +152,8 @@ class Reader:
             if data is None:
                 known = self.columns if self.of is None else self.of.names
                 have = ", ".join(sorted(known)) or "none"
-                raise ColumnError(f"the column {name!r} ({kind}) is missing; the data has: {have}")
+                message = f"the column {name!r} ({kind}) is missing; the data has: {have}"
+                raise ColumnError(message, missing=name)
         data = data if isinstance(data, Ragged) else _plain(data)
         # Not np.ndim: it copies a list, and fails on a ragged one.
         if isinstance(data, int | float) or getattr(data, "ndim", None) == 0:

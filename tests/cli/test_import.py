@@ -83,6 +83,17 @@ def test_near_metrics_say_so_and_others_are_refused():
         ({"type": "multi", "graders": {"a": check("eq")}, "calculate_output": "a +"},
          "is no formula"),
         ({"type": "multi", "graders": {"a": check("eq")}, "calculate_output": "b"}, "'b' has no"),
+        ({"type": "multi", "graders": {"a": check("eq")}, "calculate_output": "a * 1e400"},
+         "has no equal in a reward"),
+        ({"type": "multi", "graders": {"a": check("eq")}, "calculate_output": "a - a"},
+         "its nearest has errors: the reward is always 0"),
+        *[({"type": "multi", "graders": g, "calculate_output": "a"}, "graders is no mapping")
+          for g in (None, 3, "a", ["a"], {"a": "x"})],
+        *[({"type": "multi", "graders": g, "calculate_output": "a"}, "none, or two of one name")
+          for g in ({}, [], [check("eq"), check("ne") | {"name": "is eq"}])],
+        (check("eq", "{{item.class}}"), "'class' is no name of a column here"),
+        (check("eq", "{{item.completion}}"), "'completion' is no name of a column here"),
+        (check("eq", "half \ud800"), "reference is no text of UTF-8"),
     ],
 )  # fmt: skip
 def test_what_has_no_equal_is_refused_by_name(tmp_path, grader, said):
@@ -91,6 +102,35 @@ def test_what_has_no_equal_is_refused_by_name(tmp_path, grader, said):
     result = CliRunner().invoke(APP, [str(path)])
     assert result.exit_code == 1
     assert said in result.stderr
+
+
+def test_parts_have_names_of_their_own():
+    grader = {
+        "type": "multi",
+        "graders": {"a": check("eq"), "A": check("ne"), "answer": check("like"),
+                    "chars": check("ilike"), "a\nreward = 1": check("eq")},
+        "calculate_output": "a + 2 * A + 4 * answer + 8 * chars",
+    }  # fmt: skip
+    assert score(graders.convert(grader).text) == [13, 10, 14, 2, 2]
+
+
+def test_notes_and_literals_stay_on_their_line():
+    odd = "a\n\r\t\b\x00\x7f\u2028\u202e\\\"'😀\x85"
+    found = graders.convert({**check("eq", odd), "name": odd, "pass_threshold": 1})
+    assert len(found.text.splitlines()) == 4
+    settings = header_settings("r.derl", found.text)
+    reward = derl_dsl.compile(found.text, settings.suite, settings.columns)
+    assert reward.score({"completion": [odd, odd[1:]]}).values.tolist() == [1, 0]
+    assert "its pass_threshold is left out" in found.notes[0]
+
+
+def test_a_grader_is_not_written_over(tmp_path):
+    path = tmp_path / "g.json"
+    path.write_text(json.dumps(check("eq")))
+    result = CliRunner().invoke(APP, [str(path), "-o", str(path)])
+    assert result.exit_code == 2
+    assert "it is the grader itself" in result.stderr
+    assert json.loads(path.read_text()) == check("eq")
 
 
 def test_the_command(tmp_path):

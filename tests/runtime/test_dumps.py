@@ -107,5 +107,38 @@ def test_a_command_says_what_it_took(tmp_path):
     assert "verl rollouts: input, output, gts read as prompt, completion, answer" in result.stderr
 
 
+def test_an_extra_of_our_name_does_not_stand_for_the_gold(tmp_path):
+    rows = [{**row, "answer": "what was found"} for row in verl(3)]
+    notes: list[str] = []
+    found = read_logs(lines(tmp_path / "3.jsonl", rows), notes.append)
+    assert found["answer"] == ["4", "4"]
+    assert notes[0].endswith("read as prompt, completion, answer; its own answer left out")
+
+
+def test_a_grader_is_no_rows(tmp_path):
+    grader = {"type": "string_check", "operation": "eq", "input": "{{sample.output_text}}"}
+    grader["reference"] = "{{item.answer}}"
+    path = tmp_path / "g.json"
+    path.write_text(json.dumps(grader))
+    with pytest.raises(
+        DataError, match=r"OpenAI grader, which is no rows; derl-dsl import .*g\.json"
+    ):
+        read_logs(path)
+    path.write_text(json.dumps([{**grader, "completion": "a"}]))
+    assert read_logs(path)["operation"] == ["eq"]
+
+
+def test_a_dump_of_a_kind_nobody_knows_says_how_to_name_its_columns(tmp_path):
+    app = typer.Typer()
+    app.command()(eval_command)
+    data = lines(tmp_path / "r.jsonl", [{"response": "4", "label": "4"}])
+    told = ["-e", "exact(completion, answer)", "-s", "math", "--data", str(data)]
+    result = CliRunner().invoke(app, told)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("--column NAME:completion says which of them it is\n")
+    again = CliRunner().invoke(app, [*told, "-c", "response:completion", "-c", "label:answer"])
+    assert again.exit_code == 0, again.output
+
+
 def test_examples():
     assert doctest.testmod(dumps).failed == 0

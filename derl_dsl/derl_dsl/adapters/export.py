@@ -6,14 +6,18 @@ and below it the few lines in which the trainer's protocol meets `Scorer`.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import keyword
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from derl_dsl.adapters import codes
-from derl_dsl.adapters.rows import POLICIES, OnFault
+from derl_dsl.adapters.outputs import quoted
+from derl_dsl.adapters.rows import POLICIES, SINGLE, OnFault, beside, lowest
 from derl_dsl.adapters.targets import TARGETS, Target
 from derl_dsl.elaborate.custom import Module, Origin, SourceFile, origins_of
 from derl_dsl.graph.ops import GROUP
@@ -45,7 +49,8 @@ class Export:
         stem = re.split(r"[/\\]", self.path)[-1].removesuffix(".derl")
         name = re.sub(r"\W+", "_", self.name or stem, flags=re.ASCII).strip("_").lower()
         name = name if name and not name[0].isdigit() else f"reward_{name}".rstrip("_")
-        return f"{name}_" if keyword.iskeyword(name) or name in ("scorer", "asyncio") else name
+        taken = keyword.iskeyword(name) or hasattr(builtins, name)
+        return f"{name}_" if taken or name in ("scorer", "asyncio", "made_for") else name
 
 
 def problems(reward: Reward, target: Target, path: str = "<reward>") -> list[Diagnostic]:
@@ -110,6 +115,11 @@ def export(reward: Reward, target: Target, what: Export) -> str:
         raise ValueError(
             f"{target.title} cannot {policy} what fails; it can: {', '.join(target.policies)}"
         )
+    if policy == "lowest" and reward.certificate.lo < -SINGLE:
+        raise ValueError(
+            "a fault would score the lowest value of the proven range, which has no bound: hold "
+            "the reward with max(…) or clip(…), or let a fault raise (--on-fault raise)"
+        )
     inputs = reward.graph.inputs(reward.graph.roots())
     used = [p for i in inputs for p in primitives_of(reward.graph.source(i))]
     origins = origins_of(used)
@@ -119,53 +129,73 @@ def export(reward: Reward, target: Target, what: Export) -> str:
         ("columns", dict(what.columns)),
         ("outcome", what.outcome),
         ("on_fault", policy),
+        ("others", target.others),
         ("version", __version__),
     ]
     lines = [f"    {name}={value!r}," for name, value in arguments if value]
     if origins:
         lines.append(f"    origins=({', '.join(map(_written, origins))},),")
     text = "\n".join(f"    {line!r}" for line in reward.text.splitlines(keepends=True))
-    body = _filled(target.body, what, reward)
-    early, body = _imports_of(body)
+    body = _filled(target.body, what, reward, target)
+    python, ours, its_own, body = _imports_of(body)
+    ours |= {("derl_dsl.adapters.rows", "Scorer"), *_imports(origins)}
+    if its_own:
+        ours.add(("derl_dsl.adapters.made_for", "made_for"))
+        made = (target.title, target.version, target.package, target.module)
+        its_own = [f"\nwith made_for({', '.join(map(repr, made))}):\n", *its_own]
+    early = [*python, *(["\n"] if python else []), *_written_imports(ours), *its_own]
     return (
         _head(reward, target, what, policy)
-        + f"\n{early}from derl_dsl.adapters.rows import Scorer\n{_imports(origins)}"
+        + f"\n{''.join(early)}"
         + f"\nREWARD = (\n{text}\n)\n\nscorer = Scorer(\n    REWARD,\n"
         + "\n".join(lines)
         + f"\n)\n\n\n{body}"
     )
 
 
-def _imports_of(body: str) -> tuple[str, str]:
-    """The imports that a body opens with, and the rest of it."""
+_Names = set[tuple[str, str]]
+
+
+def _imports_of(body: str) -> tuple[list[str], _Names, list[str], str]:
+    """The imports a body opens with (Python's, ours, other packages' indented), and the rest."""
     lines = body.splitlines(keepends=True)
     count = 0
-    depth = 0
-    for k, line in enumerate(lines):
-        if depth == 0 and not line.startswith(("import ", "from ")) and line.strip():
+    python: list[str] = []
+    ours: _Names = set()
+    others: list[str] = []
+    for node in ast.parse(body).body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
             break
-        depth += line.count("(") - line.count(")")
-        count = k + 1
-    imports = "".join(lines[:count]).strip("\n")
-    return (f"{imports}\n\n" if imports else ""), "".join(lines[count:]).lstrip("\n")
+        named = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        top = (named or "").partition(".")[0]
+        told = lines[node.lineno - 1 : node.end_lineno]
+        count = node.end_lineno or count
+        if top in sys.stdlib_module_names:
+            python += told
+        elif top == "derl_dsl":
+            ours |= {(str(named), alias.name) for alias in node.names}
+        else:
+            others += [f"    {line}" for line in told]
+    return python, ours, others, "".join(lines[count:]).lstrip("\n")
 
 
 def _head(reward: Reward, target: Target, what: Export, policy: OnFault) -> str:
     """The comments that open the file."""
     others = [c for c in columns_of(reward) if c not in target.gives]
+    low = f" ({reward.certificate.lo:g})" if policy == "lowest" else ""
     rows = [
         f"A reward for {target.title} {target.version}, exported from {what.path} by derl-dsl "
         f"{__version__}.",
         "",
         f"key          {reward.key}",
         f"certificate  {_certificate(reward)}",
-        f"faults       {POLICIES[policy]}",
+        f"faults       {POLICIES[policy]}{low}",
         f"columns      {', '.join(columns_of(reward)) or 'none'}",
     ]
     if others:
         rows.append(f"             of these {', '.join(others)} from {target.others}")
     rows += ["", f"Settings of {target.title} {target.version}:", ""]
-    rows += [f"    {line}" for line in _filled(target.settings, what, reward).splitlines()]
+    rows += [f"    {line}" for line in _filled(target.settings, what, reward, target).splitlines()]
     rows += [
         "",
         "It needs the package derl-dsl. Change the reward and export it again rather than edit it.",
@@ -186,16 +216,21 @@ def _certificate(reward: Reward) -> str:
     return ", ".join(said)
 
 
-def _filled(text: str, what: Export, reward: Reward, file: str = "THIS_FILE") -> str:
+def _filled(
+    text: str, what: Export, reward: Reward, target: Target, file: str = "THIS_FILE"
+) -> str:
     """A template with the names of this reward."""
     name = what.called
+    # As the file of verl names them; a part that has no number somewhere would have no advantage.
+    parts = beside(lowest(reward), "score", "acc", "failed")
     words = {
-        "@FILE@": file,
+        "@FILE@": quoted(file, target.quoting),
         "@MODULE@": re.sub(r"\.py$", "", re.split(r"[/\\]", file)[-1]),
         "@NAME@": name,
+        "@ID@": f"{name}_derl",
         "@CLASS@": "".join(p.capitalize() for p in name.split("_")).removesuffix("Reward")
         + "Reward",
-        "@PARTS@": ",".join(n for n in reward.graph.outputs if n != "reward") or "score",
+        "@PARTS@": ",".join(parts) or "score",
     }
     for word, value in words.items():
         text = text.replace(word, value)
@@ -204,18 +239,23 @@ def _filled(text: str, what: Export, reward: Reward, file: str = "THIS_FILE") ->
 
 def settings(reward: Reward, target: Target, what: Export, file: str) -> str:
     """The lines that make the trainer use the file."""
-    return _filled(target.settings, what, reward, file)
+    return _filled(target.settings, what, reward, target, file)
 
 
-def _imports(origins: Sequence[Origin]) -> str:
-    names = set()
-    for origin in origins:
-        names.add("SourceFile" if isinstance(origin, SourceFile) else "Module")
-    found = f"from derl_dsl.elaborate.custom import {', '.join(sorted(names))}\n" if names else ""
-    if "SourceFile" in names:
-        found += "from derl_runtime.declaration import Declaration\n"
-        found += "from derl_runtime.sandbox_settings import SandboxSettings\n"
+def _imports(origins: Sequence[Origin]) -> _Names:
+    """What the text of origins names, each with its module."""
+    home = "derl_dsl.elaborate.custom"
+    found = {(home, "SourceFile" if isinstance(o, SourceFile) else "Module") for o in origins}
+    if (home, "SourceFile") in found:
+        found.add(("derl_runtime.declaration", "Declaration"))
+        found.add(("derl_runtime.sandbox_settings", "SandboxSettings"))
     return found
+
+
+def _written_imports(names: _Names) -> list[str]:
+    modules = sorted({module for module, _ in names})
+    apart = {m: sorted(name for module, name in names if module == m) for m in modules}
+    return [f"from {module} import {', '.join(apart[module])}\n" for module in modules]
 
 
 def _written(origin: Any) -> str:

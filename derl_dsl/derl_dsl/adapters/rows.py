@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 from derl_dsl.elaborate.custom import Origin
+from derl_dsl.graph.leaves import source_range
+from derl_dsl.prove.analyse import Analysis
 from derl_dsl.score.groups import Groups, trainer_of
 from derl_dsl.score.reward import Reward, columns_of, compile, trl_columns
 from derl_dsl.score.scores import Scores
@@ -27,6 +29,8 @@ from derl_runtime.sources import plain
 
 logger = logging.getLogger(__name__)
 
+V = TypeVar("V")
+SINGLE = 3.4e38  # what a trainer's float32 holds
 OnFault = Literal["skip", "raise", "lowest"]
 POLICIES: dict[OnFault, str] = {
     "skip": "a fault is None: the completion trains nothing",
@@ -42,8 +46,8 @@ class FaultError(RuntimeError):
 @record
 class Row:
     """One rollout scored: `value` (None: not applicable, or failed under `skip`), the named parts
-    (NaN: not applicable), the outcome (None without one), whether a fault took the reward, and the
-    step rewards (None: the program has none, or they could not be computed)."""
+    (NaN: not applicable), the outcome (None without one; what failed was not right), whether a
+    fault took the reward, the step rewards (None: the program has none, or they failed)."""
 
     value: float | None
     parts: dict[str, float]
@@ -53,7 +57,7 @@ class Row:
 
     def beside(self, *taken: str) -> dict[str, float]:
         """The parts under names that are not `taken` by the trainer."""
-        return {f"part_{n}" if n in taken else n: v for n, v in self.parts.items()}
+        return beside(self.parts, *taken)
 
 
 @record
@@ -82,12 +86,14 @@ def score_rows(
     rows: Sequence[Mapping[str, Any]],
     group: int | Sequence[Any] | None = None,
     on_fault: OnFault = "skip",
+    others: str = "",
 ) -> Rows:
     """Score rows, each a mapping from column names to one rollout's values.
 
     `group` is the size of groups of neighbours or one id a row. Conversations stand for what the
-    assistant said last, and give the columns of the suite `chat`. Raises ColumnError for a column
-    that a row lacks, FaultError when a rollout failed and `on_fault` is "raise".
+    assistant said last, and give the columns of the suite `chat`. `others` says where the trainer
+    has its columns from. Raises ColumnError for a column that a row lacks, FaultError when a
+    rollout failed and `on_fault` is "raise".
 
     >>> reward = compile("fit = 2 * a\\nreward = fit + b", columns={"a": "bool", "b": "bool"})
     >>> found = score_rows(reward, [{"a": True, "b": False}, {"a": None, "b": True}])
@@ -96,43 +102,74 @@ def score_rows(
     """
     size = group if isinstance(group, int) else None
     ids = None if group is None or isinstance(group, int) else list(group)
-    columns = {name: [_value(row, name) for row in rows] for name in columns_of(reward)}
+    columns = {name: [_value(row, name, others) for row in rows] for name in columns_of(reward)}
     if not columns:  # a constant has no columns to count
         columns = {"completion": [""] * len(rows)}
     scores = reward.score(columns, group_size=size, group=ids)
     values = settled(reward, scores, on_fault)
     parts = {name: part.tolist() for name, part in scores.parts.items()}
     outcome = scores.inputs.get(reward.outcome or "")
-    outcomes = None if outcome is None else outcome.tolist()
+    outcomes = None if outcome is None else _outcomes(reward, outcome.tolist())
     steps = None
     if scores.steps is not None:
         steps = [None if row is None else row.tolist() for row in scores.steps]
     return Rows(values, parts, outcomes, scores.failed.tolist(), scores.faults, steps)
 
 
-def whole_groups(ids: Sequence[Any] | None, size: int) -> Sequence[Any]:
+def beside(parts: Mapping[str, V], *taken: str) -> dict[str, V]:
+    """Parts under names that are not `taken` by the trainer."""
+    return {f"part_{n}" if n in taken else n: v for n, v in parts.items()}
+
+
+def lowest(reward: Reward) -> dict[str, float]:
+    """The lowest value that each part can have, of those that always have one and are bounded.
+
+    >>> columns = {"a": "number[-1, 1]?", "b": "number[2, 9]", "c": "number"}
+    >>> lowest(compile("fit = 2 * a\\nsize = b - 1\\nx = c\\nreward = b", columns=columns))
+    {'size': 1.0}
+    """
+    graph = reward.graph
+    never = {"reward", *reward.params, *graph.valids}
+    named = {name: node for name, node in graph.outputs.items() if name not in never}
+    known = Analysis(graph, list(named.values()))
+    return {name: known[i].lo for name, i in named.items() if abs(known[i].lo) <= SINGLE}
+
+
+def each(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a call: a list has a value for each completion, anything else is one for all.
+
+    Raises ColumnError for a list of another length.
+
+    >>> each({"completion": ["a", "b"], "answer": ["1", "2"], "level": 3})[1]
+    {'completion': 'b', 'answer': '2', 'level': 3}
+    """
+    count = len(columns["completion"])
+    for name, values in columns.items():
+        if isinstance(values, list) and len(values) != count:
+            raise ColumnError(f"{name!r} has {len(values)} values for {count} completions")
+    return [
+        {name: v[k] if isinstance(v, list) else v for name, v in columns.items()}
+        for k in range(count)
+    ]
+
+
+def whole_groups(ids: Sequence[Any] | None, *sizes: int) -> Sequence[Any]:
     """The ids of a batch whose groups are all whole; ColumnError where they are not, or not known.
+
+    `sizes` are those that groups have in training and in evaluation.
 
     >>> whole_groups(["a", "b", "a", "b"], 2)
     ['a', 'b', 'a', 'b']
     """
-    if not ids or size < 1:
+    if not ids or max(sizes) < 1:
         raise ColumnError("the reward has group functions, and this call has no ids of groups")
-    sizes = sorted(set(Counter(ids).values()))
-    if sizes != [size]:
+    found = sorted(set(Counter(ids).values()))
+    if len(found) != 1 or found[0] not in sizes:
         raise ColumnError(
-            f"groups of {sizes} completions instead of {size}: a group was cut, or two have one "
-            "prompt; make batches of whole groups of different prompts"
+            f"groups of {found} completions instead of {sizes[0]}: a group was cut, or two have "
+            "one prompt; make batches of whole groups of different prompts"
         )
     return ids
-
-
-def after_prompt(query: str, prompt: str) -> str:
-    """The completion of a text that holds the prompt before it; FaultError where it does not."""
-    _, found, completion = query.partition(prompt)
-    if not found:
-        raise FaultError("the text lacks its prompt: where the completion begins is unknown")
-    return completion
 
 
 def settled(reward: Reward, scores: Scores, on_fault: OnFault) -> list[float | None]:
@@ -146,14 +183,29 @@ def settled(reward: Reward, scores: Scores, on_fault: OnFault) -> list[float | N
     return [lo if f else v for f, v in zip(scores.failed.tolist(), values, strict=True)]
 
 
-def _value(row: Mapping[str, Any], name: str) -> Any:
+def _outcomes(reward: Reward, found: list[float]) -> list[float]:
+    """The outcomes; one that could not be told is the lowest there is: not right."""
+    if all(v == v for v in found):
+        return found
+    graph = reward.graph
+    named = {str(graph.source(i)): i for i in graph.inputs(graph.roots())}
+    low = source_range(graph, named[str(reward.outcome)]).lo
+    return [v if v == v else low for v in found]
+
+
+def _value(row: Mapping[str, Any], name: str, others: str) -> Any:
     if name not in row:
         given = conversations.column(name, {key: [value] for key, value in row.items()})
         if given is None:
-            have = ", ".join(sorted(map(str, row))) or "nothing"
-            raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+            raise _missing(name, row, others)
         return given[0]
     return row[name]
+
+
+def _missing(name: str, known: Iterable[Any], others: str) -> ColumnError:
+    have = ", ".join(sorted(map(str, known))) or "nothing"
+    told = f"; it comes from {others}" if others else ""
+    return ColumnError(f"the rollout has no {name!r}; it has: {have}{told}")
 
 
 class Scorer:
@@ -172,14 +224,16 @@ class Scorer:
         outcome: str | None = None,
         on_fault: OnFault = "lowest",
         origins: Sequence[Origin] = (),
+        others: str = "",
         version: str = __version__,
     ) -> None:
         if on_fault not in POLICIES:
             raise ValueError(f"unknown policy {on_fault!r}; one of {', '.join(POLICIES)}")
         self.text, self.suite, self.columns, self.outcome = text, suite, columns, outcome
         self.on_fault, self.origins, self.version = on_fault, tuple(origins), version
-        self.__name__ = name
+        self.__name__, self.others = name, others
         self._reward: Reward | None = None
+        self._lowest: dict[str, float] | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,8 +272,7 @@ class Scorer:
             told = (conversations.column(name, {k: [v] for k, v in p.items()}) for p in known)
             given = next((values for values in told if values is not None), None)
             if given is None:
-                have = ", ".join(sorted({str(k) for place in known for k in place})) or "nothing"
-                raise ColumnError(f"the rollout has no {name!r}; it has: {have}")
+                raise _missing(name, {str(k) for place in known for k in place}, self.others)
             row[name] = given[0]
         return row
 
@@ -228,7 +281,7 @@ class Scorer:
     ) -> Rows:
         """Score rollouts under this file's policy for faults; see `score_rows`."""
         with self._lock:
-            return score_rows(self.reward, rows, group, self.on_fault)
+            return score_rows(self.reward, rows, group, self.on_fault, self.others)
 
     def score(self, *places: Any) -> Row:
         """Score one rollout, whose columns are found in the places (mappings)."""
@@ -240,6 +293,18 @@ class Scorer:
     def lists(self) -> list[str]:
         """The columns that hold one value a step."""
         return [n for n, c in columns_of(self.reward).items() if isinstance(plain(c), List)]
+
+    def numbers(self, row: Row, none: float | None = None) -> dict[str, float | None]:
+        """The parts where a trainer takes means of them: NaN would be the mean's, too.
+
+        What could not be computed is the lowest value that the part can have, as `lowest` knows it;
+        `none` is for the others, and for what does not apply.
+        """
+        with self._lock:
+            if self._lowest is None:
+                self._lowest = lowest(self.reward)
+        low = self._lowest
+        return {n: v if v == v else low.get(n, none) for n, v in row.parts.items()}
 
     def each_step(self, row: Row, count: int) -> list[float | None]:
         """The rewards of `count` steps: the program's `steps`, else the reward at the last step.

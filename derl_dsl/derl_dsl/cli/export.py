@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ import typer
 from rich.table import Table
 
 from derl_dsl.adapters.export import Export, export, problems, settings
+from derl_dsl.adapters.made_for import compared, installed
+from derl_dsl.adapters.outputs import unfit
 from derl_dsl.adapters.rows import POLICIES
-from derl_dsl.adapters.targets import TARGETS
+from derl_dsl.adapters.targets import TARGETS, Target
 from derl_dsl.cli.inputs import (
     Columns,
     Expression,
@@ -20,6 +23,7 @@ from derl_dsl.cli.inputs import (
     fail,
     one_source,
     read_settings,
+    say,
 )
 from derl_dsl.cli.terminal import echo_data
 from derl_dsl.score.reward import RewardError, compile
@@ -28,6 +32,9 @@ from derl_grammar.diagnostics import render
 from derl_grammar.limits import WIDE
 from derl_grammar.near import nearest
 from derl_runtime.files import write_whole
+
+# A fault that scores less stands alone in its batch.
+_FAR = -1000
 
 
 def export_command(
@@ -66,7 +73,7 @@ def export_command(
         return
     if target not in TARGETS:
         near = nearest(target, TARGETS)
-        hint = f"; did you mean {near}?" if near else ""
+        hint = f"; did you mean {near}?" if near else "."
         fail(f"unknown trainer {target!r}{hint} One of: {', '.join(TARGETS)}")
     trainer = TARGETS[target]
     source = one_source(reward, expression)
@@ -90,17 +97,42 @@ def export_command(
     if refused:
         typer.echo(render(refused, source), err=True)
         raise typer.Exit(1)
-    text = export(compiled, trainer, what)
+    try:
+        text = export(compiled, trainer, what)
+    except ValueError as error:
+        fail(f"{source.path}: {error}")
+    _warn_of_version(trainer)
+    low = compiled.certificate.lo
+    if (policy or trainer.policies[0]) == "lowest" and low < _FAR:
+        say(f"a fault will score {low:g}: hold the reward with max(…), or use --on-fault raise")
     if output is None:
         echo_data(text)
         return
     try:
+        why = unfit(output, trainer)
+        if why is not None:
+            shown = str(output) if str(output).isprintable() else ascii(str(output))
+            fail(f"cannot write {shown}: {why}")
         write_whole(output, text)
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}")
     typer.echo(f"wrote {output} for {trainer.title} {trainer.version}; set there:\n")
-    for line in settings(compiled, trainer, what, str(output)).splitlines():
+    for line in settings(compiled, trainer, what, os.path.abspath(output)).splitlines():
         typer.echo(f"    {line}")
+    if "@MODULE@" in trainer.settings:
+        typer.echo(f"\nIt is imported by name: {output.absolute().parent} belongs on PYTHONPATH.")
+
+
+def _warn_of_version(target: Target) -> None:
+    """Say that the trainer that is here is not the one whose settings are printed."""
+    than = compared(target.package, target.version)
+    if than is None:
+        return
+    here = f"{target.package} {installed(target.package)} is here"
+    told = f"pip install '{target.package}=={target.version}.*'"
+    if than == "newer":
+        told = "its log must name this file, or it trains on another reward"
+    say(f"{here}, {than} than {target.title} {target.version}, whose settings these are: {told}")
 
 
 def _list() -> None:

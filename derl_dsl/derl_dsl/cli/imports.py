@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from derl_dsl.checker import check
 from derl_dsl.cli.inputs import fail, read_text, say
 from derl_dsl.cli.terminal import echo_data
 from derl_dsl.tools.graders import GraderError, convert
@@ -24,12 +25,18 @@ def import_command(
 
     Exits 1 when the grader has no equal as a reward, 2 when it cannot be read or written.
     """
+    if output is not None and output.exists() and Path(grader).resolve() == output.resolve():
+        fail(f"cannot write {output}: it is the grader itself; take another name")
     found = _read(grader)
     try:
         converted = convert(found)
     except GraderError as error:
         say(str(error))
         raise typer.Exit(1) from None
+    wrong = [d for d in check(converted.text) if d.severity == "error"]
+    if wrong:
+        say(f"the grader has no equal as a reward; its nearest has errors: {wrong[0].message}")
+        raise typer.Exit(1)
     for note in converted.notes:
         say(note)
     if output is None:

@@ -90,7 +90,9 @@ def mistakes(rows: Rollouts | None, sources: Sequence[Source], format: Format) -
         raise typer.Exit(1) from None
     except ColumnError as error:
         told_of_bad_rows(rows)
-        fail(f"{sources[0].path if rows is None else rows.name}: {error}")
+        named = error.missing is not None and rows is not None
+        more = f"; --column NAME:{error.missing} says which of them it is" if named else ""
+        fail(f"{sources[0].path if rows is None else rows.name}: {error}{more}")
     except (DataError, ValueError) as error:
         told_of_bad_rows(rows)
         fail(str(error))

@@ -7,13 +7,16 @@ equal here is refused by name; what has only a near one says so, in the reward a
 from __future__ import annotations
 
 import ast
-import json
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from derl_dsl.elaborate.functions import FUNCTIONS
+from derl_dsl.elaborate.scope import build_scope
+
+_SUITE = "chat+similarity"
 _TEMPLATE = re.compile(r"\{\{\s*(sample\.output_text|item\.[A-Za-z_]\w*)\s*\}\}")
 # The similarity of each metric here; only `rouge_l` is defined as there.
 _NEAR = {
@@ -58,25 +61,52 @@ def convert(grader: Mapping[str, Any]) -> Converted:
     """
     out = Converted()
     columns: dict[str, None] = {}
-    kind = grader.get("type")
-    if kind == "multi":
-        parts = grader.get("graders") or {}
-        named = parts if isinstance(parts, Mapping) else {g.get("name"): g for g in parts}
-        lines = [f"{_name(k)} = {_one(k, g, columns, out)}" for k, g in named.items()]
-        known = {str(k): _name(k) for k in named}
+    parts = (
+        _parts(grader) if grader.get("type") == "multi" else {grader.get("name") or "grade": grader}
+    )
+    found = {str(name): _one(name, part, columns, out) for name, part in parts.items()}
+    known = _names(list(found), columns)
+    lines = [f"{known[name]} = {text}" for name, text in found.items()]
+    formula = known[next(iter(known))]
+    if grader.get("type") == "multi":
         formula = _formula(str(grader.get("calculate_output", "")), known)
-    else:
-        name = _name(grader.get("name", "grade"))
-        lines = [f"{name} = {_one(name, grader, columns, out)}"]
-        formula = name
-    head = ["# suite: chat+similarity", *(f"# column: {c}: text" for c in columns)]
+    head = [f"# suite: {_SUITE}", *(f"# column: {c}: text" for c in columns)]
+    out.notes = [ascii(note)[1:-1] if not note.isprintable() else note for note in out.notes]
     notes = [f"# {note}" for note in out.notes]
     out.text = "\n".join([*head, *notes, *lines, f"reward = {formula}"])
     return out
 
 
+def _parts(grader: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The graders of a multi grader by name."""
+    given = grader.get("graders")
+    listed = isinstance(given, list) and all(isinstance(part, Mapping) for part in given)
+    parts = {part.get("name"): part for part in given or ()} if listed else given
+    if not isinstance(parts, Mapping) or not all(isinstance(p, Mapping) for p in parts.values()):
+        raise GraderError("graders is no mapping of names to graders")
+    if not parts or (listed and len(parts) < len(given or ())):
+        raise GraderError("graders holds none, or two of one name")
+    return dict(parts)
+
+
+def _names(parts: Sequence[str], columns: Collection[str]) -> dict[str, str]:
+    """A name of the language for each part, each its own."""
+    scope = build_scope(_SUITE)
+    taken = {"reward", *columns, *scope.names, *scope.primitives, *FUNCTIONS}
+    found: dict[str, str] = {}
+    for part in parts:
+        name = _name(part)
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        found[part] = name
+    return found
+
+
 def _one(name: Any, grader: Mapping[str, Any], columns: dict[str, None], out: Converted) -> str:
     kind = grader.get("type")
+    if "pass_threshold" in grader:
+        out.notes.append(f"{name}: its pass_threshold is left out, the score itself is the reward")
     if kind == "string_check":
         a, b = (_text(name, grader, side, columns) for side in ("input", "reference"))
         same = f"starts_with({a}, {b}) and chars({a}) == chars({b})"
@@ -107,7 +137,7 @@ def _one(name: Any, grader: Mapping[str, Any], columns: dict[str, None], out: Co
 def _name(name: Any) -> str:
     made = re.sub(r"\W+", "_", str(name), flags=re.ASCII).strip("_").lower() or "grade"
     made = f"g_{made}" if made[0].isdigit() else made
-    return f"{made}_" if keyword.iskeyword(made) or made in ("reward", "completion") else made
+    return f"{made}_" if keyword.iskeyword(made) else made
 
 
 def _text(name: Any, grader: Mapping[str, Any], side: str, columns: dict[str, None]) -> str:
@@ -118,12 +148,35 @@ def _text(name: Any, grader: Mapping[str, Any], side: str, columns: dict[str, No
     if found is None:
         if "{{" in value:
             raise GraderError(f"grader {name!r}: {side} mixes text and templates: {value!r}")
-        return json.dumps(value, ensure_ascii=False)
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise GraderError(f"grader {name!r}: {side} is no text of UTF-8: {value!a}")
+        return f'"{"".join(map(_written, value))}"'
     if found[1].startswith("sample."):
         return "completion"
     column = found[1].removeprefix("item.")
+    if keyword.iskeyword(column) or column in ("completion", "reward", "progress"):
+        raise GraderError(
+            f"grader {name!r}: {column!r} is no name of a column here; rename item.{column} and "
+            "the data's column"
+        )
     columns.setdefault(column)
     return column
+
+
+def _written(char: str) -> str:
+    """A character in a literal of the language."""
+    if char in '"\\':
+        return f"\\{char}"
+    if char.isprintable():
+        return char
+    code = ord(char)
+    known = {10: "\\n", 13: "\\r", 9: "\\t"}
+    return known.get(code) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def _is_number(value: float) -> bool:
+    """Whether a constant is a number of the language."""
+    return not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _formula(text: str, known: Mapping[str, str]) -> str:
@@ -134,8 +187,8 @@ def _formula(text: str, known: Mapping[str, str]) -> str:
 
     def written(node: ast.expr) -> str:
         match node:
-            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return repr(value)
+            case ast.Constant(value=int() | float() as value) if _is_number(value):
+                return repr(float(value)) if abs(value) > 1e15 else repr(value)
             case ast.Name(id=name) if name in known:
                 return known[name]
             case ast.UnaryOp(op=ast.USub(), operand=operand):

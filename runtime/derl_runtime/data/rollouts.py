@@ -28,7 +28,7 @@ from derl_runtime.data.places import (
 )
 from derl_runtime.data.problems import BadRow, DataProblem, failed, refuse
 from derl_runtime.data.table_rows import arrow_blocks, csv_blocks, parquet_blocks
-from derl_runtime.dumps import Dump, find_dump
+from derl_runtime.dumps import Dump, find_dump, is_grader
 from derl_runtime.frames import as_columns
 from derl_runtime.reading import rows_in
 from derl_runtime.seen import Keys, Seen
@@ -256,6 +256,9 @@ class Rollouts:
         self._begun = True
         if first is None:
             return
+        if self._logs and is_grader(first.names):
+            hint = f"derl-dsl import {self.name} -o reward.derl makes a reward of it"
+            raise failed(self.name, "an OpenAI grader, which is no rows", hint)
         self._dump = find_dump(first.names) if self._logs else None
         if more is None:
             self._only = self._renamed(first)

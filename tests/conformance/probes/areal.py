@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.probes.loading import Seen, bare
+from tests.conformance.probes.loading import Seen, bare, stopped
 
 PACKAGES = ("areal==1.0.4", "colorlog")
 ALONE = True
@@ -29,6 +29,6 @@ def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -
     for row in rows:
         data = {k: v for k, v in row.items() if k not in ("completion", "prompt", "completion_ids")}
         ids = row.get("completion_ids", [1])
-        texts = (row.get("prompt", "p"), row.get("completion", ""))
+        texts = (row.get("prompt", "p"), stopped(row.get("completion", "")))
         out.append((asyncio.run(wrapper(*texts, [1], ids, **data)), None))
     return out

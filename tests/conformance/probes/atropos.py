@@ -17,6 +17,6 @@ def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -
     from atroposlib.envs.reward_fns import registry
 
     by_path(file)
-    function = registry.create(name)
+    function = registry.create(f"{name}_derl")
     texts = [row.get("completion", "") for row in rows]
     return [(v, None) for v in function(texts, **columns(rows, "completion"))]

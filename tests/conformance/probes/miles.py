@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.probes.loading import Seen
+from tests.conformance.probes.loading import Seen, stopped
 
 PACKAGES = (
     "miles-rl==0.0.2", "httpx", "httpcore", "h11", "anyio", "sniffio", "certifi", "pylatexenc",
@@ -39,6 +39,6 @@ def sample(row: dict[str, Any]) -> Any:
     known = ("completion", "prompt", "answer", "truncated")
     status = Sample.Status.TRUNCATED if row.get("truncated") else Sample.Status.COMPLETED
     return Sample(
-        response=row.get("completion", ""), prompt=row.get("prompt", "p"), status=status,
+        response=stopped(row.get("completion", "")), prompt=row.get("prompt", "p"), status=status,
         label=row.get("answer"), metadata={k: v for k, v in row.items() if k not in known},
     )  # fmt: skip

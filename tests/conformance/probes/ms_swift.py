@@ -20,7 +20,7 @@ def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -
     from swift.rl_core.grpo_algorithm import compute_rewards_per_func
 
     by_path(file)
-    function = orms[name](args=SimpleNamespace(num_generations=size or 1))
+    function = orms[f"{name}_derl"](args=SimpleNamespace(num_generations=size or 1))
     state = SimpleNamespace(global_step=round(rows[0].get("progress", 0.0) * 10), max_steps=10)
     samples = []
     for k, row in enumerate(rows):

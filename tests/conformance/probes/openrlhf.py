@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.probes.loading import Seen
+from tests.conformance.probes.loading import Seen, stopped
 
 PACKAGES = ("openrlhf==0.11.2", "pylatexenc")
 ALONE = True
@@ -37,7 +37,7 @@ def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -
     for row in rows:
         label = {k: v for k, v in row.items() if k not in ("completion", "prompt")}
         prompt = row.get("prompt", "What?\n")
-        query = f"<s>{prompt}{row.get('completion', '')}"
+        query = f"<s>{prompt}{stopped(row.get('completion', ''))}"
         fetch = executor._fetch_rewards_via_func([query], [prompt], [label])
         (found,) = asyncio.run(fetch)
         parts = {k: v.item() for k, v in found["extra_logs"].items() if k != "failed"}

@@ -16,14 +16,14 @@ def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -
     import skyrl_gym
     from skyrl_gym.envs.registration import registry
 
-    registry.pop(name, None)
+    registry.pop(f"{name}_derl", None)
     by_path(file)
     out: Seen = []
     for row in rows:
         spec = {"ground_truth": row["answer"]} if "answer" in row else {}
         extras = {**{k: v for k, v in row.items() if k != "answer"}, "reward_spec": spec}
         extras.pop("completion", None)
-        env = skyrl_gym.make(name, env_config={}, extras=extras)
+        env = skyrl_gym.make(f"{name}_derl", env_config={}, extras=extras)
         env.init([{"role": "user", "content": row.get("prompt", "p")}])
         step = env.step(row.get("completion", ""))
         parts = {k: v for k, v in step["metadata"].items() if k != "failed"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.conformance.probes.loading import Seen, by_path
+from tests.conformance.probes.loading import Seen, by_path, stopped
 
 PACKAGES: tuple[str, ...] = ()
 VERSION = ""
@@ -19,7 +19,7 @@ def sample(row: dict[str, Any]) -> Any:
     known = ("completion", "prompt", "answer", "truncated")
     status = SimpleNamespace(value="truncated" if row.get("truncated") else "completed")
     return SimpleNamespace(
-        response=row.get("completion", ""), prompt=row.get("prompt", "p"), status=status,
+        response=stopped(row.get("completion", "")), prompt=row.get("prompt", "p"), status=status,
         label=row.get("answer"), metadata={k: v for k, v in row.items() if k not in known},
     )  # fmt: skip
 

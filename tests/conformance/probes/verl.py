@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.conformance.probes.loading import Seen
 
 PACKAGES = ("verl==0.9.1",)
 VERSION = "verl"
-HOW = "its config, get_custom_reward_fn, NaiveRewardManager"
+HOW = "its config of all printed settings, get_custom_reward_fn, NaiveRewardManager"
 
 
 class Characters:
@@ -25,9 +26,11 @@ def config(file: Path) -> Any:
     import verl.trainer.config as home
     from hydra import compose, initialize_config_dir
 
-    lines = [line.removeprefix("#").strip() for line in file.read_text().splitlines()]
-    told = [line for line in lines if line.startswith("reward.custom_reward_function.")]
-    told = [line.replace("THIS_FILE", str(file)) for line in told]
+    head = file.read_text().partition("# Settings of")[2].partition("\n#\n# It needs")[0]
+    lines = [line.removeprefix("#").strip() for line in head.splitlines()[2:]]
+    told = [word for line in lines for word in shlex.split(line, comments=True)]
+    told = [word.replace("THIS_FILE", str(file)) for word in told]
+    assert len(told) == len(lines)
     with initialize_config_dir(str(Path(home.__file__).parent), version_base=None):
         return compose("ppo_trainer", overrides=told)
 

@@ -11,18 +11,23 @@ TARGET = Target(
     title="AReaL",
     version="1.0",
     package="areal",
+    module="areal",
     gives=("completion", "prompt", "completion_ids"),
     others="the dataset's columns",
     policies=("lowest", "raise"),
     tokens=True,
     body='''\
+from derl_dsl.adapters.texts import without_stop
+
+
 def @NAME@(prompt, completions, prompt_ids, completion_ids, **data):
     """The reward of one completion."""
-    own = {"prompt": prompt, "completion": completions, "completion_ids": completion_ids}
+    own = {"prompt": prompt, "completion": without_stop(completions)}
+    own["completion_ids"] = completion_ids
     return scorer.score(own, data).value
 ''',
     settings="""\
-RLVRWorkflow(reward_fn="@MODULE@.@NAME@", ...)""",
+RLVRWorkflow(reward_fn="@MODULE@.@NAME@", ...)   # a call of 15 s scores 0 there, and it says so""",
 )
 
 AGENT = replace(

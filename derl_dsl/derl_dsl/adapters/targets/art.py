@@ -9,6 +9,7 @@ TARGET = Target(
     title="ART",
     version="0.5",
     package="openpipe-art",
+    module="art",
     gives=("completion",),
     others="the trajectory's metadata, single values",
     policies=("skip", "raise", "lowest"),

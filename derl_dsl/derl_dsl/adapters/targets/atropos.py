@@ -12,24 +12,22 @@ TARGET = Target(
     title="Atropos",
     version="0.4",
     package="atroposlib",
+    module="atroposlib",
     gives=("completion",),
     others="the keywords of the call, a list each or one value for all",
     policies=("lowest", "raise"),
     body='''\
+from derl_dsl.adapters.rows import each
 from atroposlib.envs.reward_fns import registry
 from atroposlib.envs.reward_fns.reward_function import RewardFunction
 
 
-@registry.register(name="@NAME@")
+@registry.register(name="@ID@")
 class @CLASS@(RewardFunction):
     """The rewards of a batch of completions."""
 
     def compute(self, completions, **kwargs):
-        rows = []
-        for k, completion in enumerate(completions):
-            own = {n: v[k] if isinstance(v, list) else v for n, v in kwargs.items()}
-            rows.append({**own, "completion": completion})
-        return scorer.score_rows(rows).values
+        return scorer.score_rows(each({**kwargs, "completion": completions})).values
 
     def __call__(self, completions, **kwargs):
         """As the base class, but an exception is not 0 for everybody."""
@@ -41,5 +39,5 @@ class @CLASS@(RewardFunction):
 ''',
     settings="""\
 import @MODULE@   # registers it
-registry.create("@NAME@")   # atroposlib.envs.reward_fns.registry""",
+registry.create("@ID@")   # atroposlib.envs.reward_fns.registry""",
 )

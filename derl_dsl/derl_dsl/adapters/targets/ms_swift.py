@@ -9,6 +9,7 @@ TARGET = Target(
     title="ms-swift",
     version="4.6",
     package="ms-swift",
+    module="swift",
     gives=("completion", "completion_ids", "truncated", "progress"),
     others="the dataset's columns (its gold is often called solution: name it answer)",
     policies=("skip", "raise", "lowest"),
@@ -18,7 +19,7 @@ TARGET = Target(
     body='''\
 from swift.rewards import ORM, orms
 
-from derl_dsl.adapters.rows import whole_groups
+from derl_dsl.adapters.rows import each, whole_groups
 
 
 class @CLASS@(ORM):
@@ -33,20 +34,17 @@ class @CLASS@(ORM):
         if "response_token_ids" in columns:
             turns = columns["response_token_ids"]
             columns["completion_ids"] = [sum(map(list, row), []) for row in turns]
-        single = {k: v for k, v in columns.items() if not isinstance(v, list)}
-        lists = {k: v for k, v in columns.items() if isinstance(v, list)}
-        rows = [
-            {**single, **{k: v[i] for k, v in lists.items()}, "completion": text}
-            for i, text in enumerate(completions)
-        ]
+        rows = each({**columns, "completion": completions})
         ids = None
         if scorer.reward.uses_groups:
-            ids = whole_groups(columns.get("prompt_id"), getattr(self.args, "num_generations", 0))
+            size = getattr(self.args, "num_generations", 0)
+            evaluated = getattr(self.args, "num_generations_eval", None) or size
+            ids = whole_groups(columns.get("prompt_id"), size, evaluated)
         return scorer.score_rows(rows, ids).values
 
 
-orms["@NAME@"] = @CLASS@
+orms["@ID@"] = @CLASS@
 ''',
     settings="""\
-swift rlhf --rlhf_type grpo --external_plugins @FILE@ --reward_funcs @NAME@ ...""",
+swift rlhf --rlhf_type grpo --external_plugins @FILE@ --reward_funcs @ID@ ...""",
 )

@@ -9,6 +9,7 @@ TARGET = Target(
     title="NeMo Gym",
     version="0.7",
     package="nemo-gym",
+    module="nemo_gym",
     gives=("completion",),
     others="the fields of the request",
     policies=("lowest", "raise"),

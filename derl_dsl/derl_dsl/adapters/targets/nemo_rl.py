@@ -9,6 +9,7 @@ TARGET = Target(
     title="NeMo-RL",
     version="0.7",
     package=None,
+    module="nemo_rl",
     gives=("completion", "prompt"),
     others="the rollout's metadata (its ground_truth is the answer)",
     policies=("lowest", "raise"),
@@ -51,6 +52,6 @@ class @CLASS@(EnvironmentInterface):
         return batch, {"reward": batch["total_reward"].mean().item()}
 ''',
     settings="""\
-nemo_rl.environments.utils.register_env("@NAME@", "@MODULE@.@CLASS@")
-env: {@NAME@: {}}""",
+nemo_rl.environments.utils.register_env("@ID@", "@MODULE@.@CLASS@")
+env: {@ID@: {}}""",
 )

@@ -11,6 +11,7 @@ TARGET = Target(
     title="OpenEnv",
     version="0.3",
     package="openenv-core",
+    module="openenv",
     gives=("completion",),
     others="the fields of the action, the observation and its metadata",
     policies=("lowest", "raise"),

@@ -12,6 +12,7 @@ TARGET = Target(
     title="OpenRLHF",
     version="0.11",
     package="openrlhf",
+    module="openrlhf",
     gives=("completion", "prompt", "answer"),
     others="the label, where it is a mapping or a JSON object",
     policies=("lowest", "raise"),
@@ -20,7 +21,7 @@ import json
 
 import torch
 
-from derl_dsl.adapters.rows import after_prompt
+from derl_dsl.adapters.texts import after_prompt, without_stop
 
 
 def reward_func(queries, prompts, labels, **kwargs):
@@ -33,13 +34,15 @@ def reward_func(queries, prompts, labels, **kwargs):
                 fields = json.loads(label)
             except ValueError:
                 fields = label  # a gold that begins with a brace
-        own = {"completion": after_prompt(query, prompt), "prompt": prompt, "answer": label}
+        text = without_stop(after_prompt(query, prompt))
+        own = {"completion": text, "prompt": prompt, "answer": label}
         rows.append(scorer.row(fields if isinstance(fields, dict) else {}, own))
     found = scorer.score_rows(rows)
     rewards = torch.tensor(found.values)
     lo, hi = scorer.reward.certificate.lo, scorer.reward.certificate.hi
     scores = (rewards - lo) / (hi - lo) if found.outcomes is None else torch.tensor(found.outcomes)
-    logs = {name: torch.tensor(part) for name, part in found.parts.items()}
+    parts = [scorer.numbers(found[k], float("nan")) for k in range(len(rows))]
+    logs = {name: torch.tensor([part[name] for part in parts]) for name in found.parts}
     logs["failed"] = torch.tensor([float(f) for f in found.failed])
     return {"rewards": rewards, "scores": scores.clamp(0, 1), "extra_logs": logs}
 ''',

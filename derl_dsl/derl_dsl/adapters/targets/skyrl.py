@@ -9,6 +9,7 @@ TARGET = Target(
     title="SkyRL-gym",
     version="0.4",
     package="skyrl-gym",
+    module="skyrl_gym",
     gives=("completion", "prompt", "answer"),
     others="reward_spec (its ground_truth is the answer), else the sample's own fields",
     policies=("lowest", "raise"),
@@ -25,18 +26,18 @@ class @CLASS@(BaseTextEnv):
         self.extras = dict(extras or {})
 
     def step(self, action):
-        spec = self.extras.get("reward_spec", {})
+        spec = self.extras.get("reward_spec") or {}
         own = {"completion": action}
         if "ground_truth" in spec:
             own["answer"] = spec["ground_truth"]
-        found = scorer.score(own, spec, self.extras, self.extras.get("extra_info", {}))
+        found = scorer.score(own, spec, self.extras, self.extras.get("extra_info"))
         parts = {**found.beside("failed"), "failed": float(found.failed)}
         return BaseTextEnvStepOutput(observations=[], reward=found.value, done=True, metadata=parts)
 
 
-register(id="@NAME@", entry_point=@CLASS@)
+register(id="@ID@", entry_point=@CLASS@)
 ''',
     settings="""\
 import @MODULE@   # registers the environment, in the entry script and in its Ray workers
-environment.env_class=@NAME@""",
+environment.env_class=@ID@""",
 )

@@ -9,11 +9,14 @@ from derl_dsl.adapters.targets.base import Target
 _ROW = '''\
 import asyncio
 
+from derl_dsl.adapters.texts import without_stop
+
 
 def _row(sample):
     """A sample's columns; its metadata has those that slime has no word for."""
     cut = getattr(getattr(sample, "status", None), "value", "") == "truncated"
-    own = {"completion": sample.response, "prompt": sample.prompt, "answer": sample.label}
+    text = without_stop(sample.response)
+    own = {"completion": text, "prompt": sample.prompt, "answer": sample.label}
     return scorer.row(sample.metadata or {}, {**own, "truncated": cut})
 
 
@@ -24,6 +27,7 @@ SLIME = Target(
     title="slime",
     version="0.3",
     package=None,
+    module="slime",
     gives=("completion", "prompt", "answer", "truncated"),
     others="the sample's metadata",
     policies=("lowest", "raise"),
@@ -61,11 +65,14 @@ async def @NAME@(args, samples, **kwargs):
 --group-rm""",
 )
 
-MILES = replace(SLIME, name="miles", title="miles", version="0.0.2", package="miles-rl")
+MILES = replace(
+    SLIME, name="miles", title="miles", version="0.0.2", package="miles-rl", module="miles"
+)
 MILES_GROUP = replace(
     SLIME_GROUP,
     name="miles-group",
     title="miles, whole groups",
     version="0.0.2",
     package="miles-rl",
+    module="miles",
 )

@@ -9,6 +9,7 @@ TARGET = Target(
     title="Tinker cookbook",
     version="0.6",
     package="tinker-cookbook",
+    module="tinker_cookbook",
     gives=("completion",),
     others="what your environment's `columns()` returns",
     policies=("lowest", "raise"),

@@ -9,6 +9,7 @@ TARGET = Target(
     title="torchtitan RL",
     version="0.3",
     package="torchtitan",
+    module="torchtitan",
     gives=("completion", "answer", "truncated"),
     others="env_rewards (lists: each turn's), the environment's input (ground_truth: the answer)",
     policies=("raise", "lowest"),

@@ -1,5 +1,7 @@
 """verifiers v1 and prime-rl: a plugged reward `(task, trace) -> float`, an exception is an error.
 
+It is added to what the task itself pays, so the settings say how that is turned off.
+
 Group functions belong to `Env.finalize` or prime-rl's `Algorithm.score_group`, not to a task.
 """
 
@@ -12,9 +14,11 @@ TARGET = Target(
     title="verifiers v1, prime-rl",
     version="0.4",
     package="verifiers",
+    module="verifiers",
     gives=("completion", "prompt", "truncated"),
     others="the task's fields, its info, the trace's info",
     policies=("raise", "lowest"),
+    quoting="toml",
     body='''\
 import asyncio
 
@@ -33,5 +37,6 @@ async def @NAME@(task, trace):
 ''',
     settings="""\
 [env.taskset.task.rewards]
-@NAME@ = {fn = "@FILE@:@NAME@", weight = 1.0}""",
+@NAME@ = {fn = "@FILE@:@NAME@", weight = 1.0}
+# The task's own rewards are added to it; for each of them: ITS_NAME = {weight = 0.0}""",
 )

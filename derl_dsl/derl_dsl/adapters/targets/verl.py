@@ -13,10 +13,15 @@ TARGET = Target(
     title="verl",
     version="0.9",
     package="verl",
+    module="verl",
     gives=("completion", "answer", "data_source"),
     others="ground_truth where it is a mapping, else extra_info",
     policies=("lowest", "raise"),
+    quoting="hydra",
     body='''\
+from derl_dsl.adapters.rows import beside
+
+
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
     """The score of one rollout, `acc` (the outcome, else the score), parts, failed inputs."""
     own = {"completion": solution_str, "data_source": data_source}
@@ -25,12 +30,12 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
         ground_truth = {}
     found = scorer.score(own, ground_truth, extra_info or {})
     acc = found.value if found.outcome is None else found.outcome
-    parts = found.beside("score", "acc", "failed")
+    parts = beside(scorer.numbers(found), "score", "acc", "failed")
     return {"score": found.value, "acc": acc, **parts, "failed": float(found.failed)}
 ''',
     settings="""\
 reward.custom_reward_function.path=@FILE@
 reward.custom_reward_function.name=compute_score
 algorithm.filter_groups.metric=acc                    # DAPO's filter, where it is used
-algorithm.gdpo_reward_keys=[@PARTS@]   # GDPO: one advantage a part""",
+'+algorithm.gdpo_reward_keys=[@PARTS@]'   # GDPO: one advantage a part""",
 )
