@@ -43,6 +43,9 @@ class @CLASS@:
             out.append((row.value, {**parts, "failed": float(row.failed)}))
         return out
 
+    async def cleanup(self):
+        await self.inner.cleanup()
+
     def logging_tags(self):
         return [*self.inner.logging_tags(), "@NAME@"]
 ''',
