@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,6 +51,32 @@ def test_json_nested_too_deeply_is_one_message(text: str, tmp_path: Path) -> Non
     file = tmp_path / "a.jsonl"
     file.write_text('{"completion": "a"}\n' + text + "\n")
     with pytest.raises(DataError, match=r"a\.jsonl:2: not valid JSON"):
+        read_rows(file)
+
+
+# Arrow's reader dies of a null where the first object belongs; the process must not.
+@pytest.mark.parametrize("first", ["null", "null, NaN]}", "nullx", " null", "\n\nnull", "null{}"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz"])
+def test_a_null_for_a_row_is_one_message(first: str, name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    text = f'{first}\n{{"completion": "a"}}\n'.encode()
+    file.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    script = (
+        "import sys; from pathlib import Path; from derl_runtime.data import DataError, read_rows\n"
+        "try: read_rows(Path(sys.argv[1]))\n"
+        "except DataError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True
+    )
+    assert re.search(r"a\.json\S*:\d: (expected a JSON object|not valid JSON)", done.stdout)
+
+
+@pytest.mark.parametrize("rows", ["[null]", '[null, {"a": 1}]', '[{"a": 1}, null]'])
+def test_a_null_in_an_array_is_one_message(rows: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(rows)
+    with pytest.raises(DataError, match="expected a JSON object"):
         read_rows(file)
 
 

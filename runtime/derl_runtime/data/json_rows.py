@@ -85,7 +85,9 @@ class _Lines:
 
     def _by_arrow(self, raw: bytes) -> Block | None:
         signs = raw.translate(None, _BUT_BRACKETS)
-        if max(map(len, signs.split(b"\n"))) > _MOST_BRACKETS:
+        objects = _objects(raw)
+        # Arrow 26 dies of a null where the first object belongs.
+        if objects is None or max(map(len, signs.split(b"\n"))) > _MOST_BRACKETS:
             return None
         try:
             table = self._parsed(raw)
@@ -94,7 +96,7 @@ class _Lines:
             if dated:
                 self.texts |= dated
                 table = self._parsed(raw)
-            if table.num_rows != _objects(raw):
+            if table.num_rows != objects:
                 return None
             chosen = [name for name in names if self.wanted is None or name in self.wanted]
             columns = {name: _exactly(table[name]) for name in chosen}
@@ -125,10 +127,10 @@ class _Lines:
         return rows.block()
 
 
-def _objects(raw: bytes) -> int:
-    """How many lines begin an object; -1 where one holds something else (Arrow takes null)."""
+def _objects(raw: bytes) -> int | None:
+    """How many lines begin an object; None where one holds something else."""
     lines = [line for line in raw.split(b"\n") if line and not line.isspace()]
-    return len(lines) if all(line[:1] == b"{" for line in lines) else -1
+    return len(lines) if all(line[:1] == b"{" for line in lines) else None
 
 
 def _is_time(kind: pa.DataType) -> bool:
