@@ -1,4 +1,4 @@
-"""Tinker cookbook: its own `do_group_rollout` over the file's builder, pickled as it says it must."""
+"""Tinker cookbook: its own `do_group_rollout` over the file's builder, which is pickled first."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.conformance.probes.loading import Seen, by_path
 
 PACKAGES = (
     "tinker-cookbook==0.6.1", "tinker==0.38.0", "chz", "distro", "orjson", "pyqwest", "zstandard",
-    "blobfile", "tml-renderers", "tiktoken", "termcolor", "pyrage", "cloudpickle", "sniffio", "anyio",
-    "httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "protobuf", "pydantic", "pydantic-core",
-    "annotated-types", "typing-inspection", "certifi", "idna",
+    "blobfile", "tml-renderers", "tiktoken", "termcolor", "pyrage", "cloudpickle", "sniffio",
+    "anyio", "httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "protobuf", "pydantic",
+    "pydantic-core", "annotated-types", "typing-inspection", "certifi", "idna",
 )  # fmt: skip
 ALONE = True
 VERSION = "tinker-cookbook"
