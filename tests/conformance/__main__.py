@@ -13,20 +13,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from derl_dsl.adapters.rows import OnFault
 from derl_dsl.adapters.targets import TARGETS
 from tests.conformance.environments import ROOT, NotInstalled, environment
 from tests.conformance.jobs import differences, gallery_jobs, step_jobs, trouble_jobs, version_of
 from tests.conformance.table import CHECKS, PROBES, QUICK, Result, page
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
-SINGLE = ("trl", "openrlhf", "ms-swift", "nemo-rl")  # float32 by their own protocol
+SINGLE = (
+    "trl",
+    "axolotl",
+    "unsloth",
+    "openrlhf",
+    "ms-swift",
+    "nemo-rl",
+)  # float32 by their own protocol
 
 
 def run(name: str, timed: bool = True) -> Result:
     """Run one target in its environment; `timed`: with what depends on a deadline, too."""
-    target = TARGETS[name]
     module = PROBES[name]
     facts = _facts(module)
+    target = TARGETS[facts["EXPORTED"] or name]
     result = Result(name, facts["HOW"])
     try:
         home = (facts["HOME"] or module, facts["PACKAGES"], facts["ALONE"], facts["NEWER"])
@@ -56,11 +64,12 @@ def run(name: str, timed: bool = True) -> Result:
         result.broken = found["import"]
         return result
     result.setting = found["setting"] or ""
-    _judge(result, jobs, found["jobs"], facts["PARTS"])
+    policy = next(p for p in target.policies if p != "raise")
+    _judge(result, jobs, found["jobs"], facts["PARTS"], policy)
     return result
 
 
-def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str) -> None:
+def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str, policy: OnFault) -> None:
     single = result.target in SINGLE
     bad: dict[str, bool] = {}
     seen_parts = False
@@ -76,7 +85,6 @@ def _judge(result: Result, jobs: list[Any], found: list[Any], parts: str) -> Non
     result.checks = {name: "differ" if bad[name] else "equal" for name in CHECKS if name in bad}
     if not seen_parts:
         result.checks["parts"] = "no word for them"
-    policy = next(p for p in TARGETS[result.target].policies if p != "raise")
     for name in ("fault", "NaN", "hang"):
         if result.checks.get(name) == "equal":
             result.checks[name] = policy
@@ -86,6 +94,7 @@ def _facts(module: str) -> dict[str, Any]:
     probe = importlib.import_module(f"tests.conformance.probes.{module}")
     return {
         "HOME": "",
+        "EXPORTED": "",
         "NEWER": (),
         "PARTS": "rows",
         "ALONE": False,

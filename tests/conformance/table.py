@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Target -> module of its probe.
+# Target -> module of its probe; axolotl and unsloth take the file of trl.
 PROBES = {
     "trl": "trl",
     "trl-async-grpo": "trl_async_grpo",
+    "axolotl": "axolotl",
+    "unsloth": "unsloth",
     "verl": "verl",
     "verifiers": "verifiers",
     "ms-swift": "ms_swift",

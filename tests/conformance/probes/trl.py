@@ -37,10 +37,14 @@ def trainer(functions: list[Any], size: int, progress: float) -> Any:
 
 
 def drive(file: Path, name: str, rows: list[dict[str, Any]], size: int | None) -> Seen:
+    return called(getattr(by_path(file), name), rows, size)
+
+
+def called(function: Any, rows: list[dict[str, Any]], size: int | None) -> Seen:
+    """What the trainer's own method makes of a reward function."""
     import trl.trainer.grpo_trainer as grpo
 
     grpo.profiling_context = lambda *_: nullcontext()  # it reports to a run that there is none of
-    function = getattr(by_path(file), name)
     progress = rows[0].get("progress", 0.0)
     made = trainer([function], size or 1, progress)
     inputs = [{k: v for k, v in row.items() if k != "progress"} for row in rows]
