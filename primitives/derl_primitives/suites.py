@@ -218,7 +218,8 @@ SUITES: dict[str, Suite] = {
         Suite(
             name="chat",
             doc="Conversations: messages, reasoning, calls of tools and their results. All columns "
-            "are read out of message lists; the completion is what the assistant said last.",
+            "are read out of message lists; the completion is what the assistant said last, and "
+            "`truncated` is what `finish_reason` (or `stop_reason`) says of its end.",
             columns={
                 "completion": Text(),
                 "roles": List(Text()),

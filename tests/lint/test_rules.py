@@ -150,3 +150,13 @@ def test_primitives_say_what_lints_should_know_of_them() -> None:
     assert "DRL509" not in found(equal.format("syllables"))
     assert "DRL509" in found(equal.format("plain"))
     assert "DRL502" in found("exact(completion, answer) - 0.2 * cited(completion)")
+
+
+def test_a_guard_of_what_may_not_apply_is_told_of_default() -> None:
+    text = "reward = exact(completion, answer) + 0.1 * guard(number(completion) > 3, 0)"
+    (found,) = [d for d in derl_dsl.check(text, suite="math") if d.code == "DRL528"]
+    assert "where it is applicable" in found.message
+    assert found.hints == ("write default(…) for a value where it is not",)
+    whole = "reward = exact(completion, answer) + guard(0.1 * boxed(completion), 0)"
+    (found,) = [d for d in derl_dsl.check(whole, suite="math") if d.code == "DRL528"]
+    assert found.message.endswith("is always finite") and not found.hints

@@ -33,7 +33,11 @@ def look(ctx: Context, node: n.Call) -> None:
         return
     fix = ctx.replaced("leave guard out", node.place, ctx.operand(x))
     message = f"`{ctx.shown(x.place)}` is always finite"
-    ctx.add(CODE, node.place, message, fix=fix)
+    hints: tuple[str, ...] = ()
+    if ctx.values[id(x)].valid is not None:
+        message += " where it is applicable"
+        hints = ("write default(…) for a value where it is not",)
+    ctx.add(CODE, node.place, message, *hints, fix=fix)
 
 
 RULE = Rule(CODE, look, ("guard()",))
