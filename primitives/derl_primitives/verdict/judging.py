@@ -21,7 +21,7 @@ from derl_primitives.verdict.kinds.number import Stated
 from derl_primitives.verdict.kinds.table import KINDS
 from derl_primitives.verdict.quick import ending
 from derl_primitives.verdict.sentences import sentences
-from derl_primitives.verdict.statement import without_doubts
+from derl_primitives.verdict.statement import beside_each, without_doubts
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
     CONCLUDES,
@@ -192,6 +192,7 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
         )
     bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
     bare = _IMPLIED().split(bare)[-1].strip() or bare
+    bare = bare.rstrip("\u3002\uff01\uff0e\u0964\u06d4 ")
     bare = bare if final.tentative else _NO_NOT().sub("", bare)
     if final.spoken and name == "number or amount":
         bare = _IT_S().sub(r"\1 is", bare)
@@ -348,7 +349,7 @@ def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
         return _undecided(bare, final, gold)
     same = kind.same(given, gold.meaning)
     if same is None:
-        return _undecided(bare, final, gold)
+        return None if final.tentative and _WORDS().search(bare) else _undecided(bare, final, gold)
     if not same and final.tentative:
         return None
     return Verdict(same, final.text, final.how, kind.name, kind.layer)
@@ -407,6 +408,8 @@ def _concludes(bare: str) -> bool:
 
 _CONCLUDED = pattern(r";\s+(?=.*(?<!\w)(?:so|hence|thus|therefore)(?!\w))", re.I)
 """Where a sentence goes on behind a reason to its conclusion."""
+_IF_NOT = pattern(r"[\s,;]*(?:if not|or else|failing that)(?!\w)", re.I)
+"""What opens another case, and no condition."""
 _REASON_FIRST = pattern(
     r"(?:(?<!\w)(?:and|but),?|;)\s+(?:since|because|as|given that)\s[^,;]{1,80},\s+\S", re.I
 )
@@ -432,6 +435,8 @@ def _trimmed(bare: str, sentence: bool) -> str:
     """A spoken answer without the explanation behind it and the verb that ends it."""
     for behind in (REASON if sentence else TRAILING, _COMPARED, _NOT_THAT):
         match = behind().search(bare)
+        if match and (_IF_NOT().match(bare, match.start()) or beside_each(bare)):
+            continue
         if match and "i.e" in match.group() and not any(map(str.isdigit, bare[: match.start()])):
             continue
         if match and match.start() > 0 and not _REASON_FIRST().search(bare, match.start() - 5):

@@ -14,7 +14,8 @@ from derl_primitives.verdict.denial import denied_before
 
 _ENDING = pattern(
     r"(?:(?<!#)####[ \t]*|\\boxed\{[ ]?)"
-    r"(?P<number>\$?-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)(?P<close>\}?)[\s.$]*\Z"
+    r"(?P<number>\$?-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)(?P<close>\}?)[\s$]*\.?[\s"
+    r"$]*\Z"
 )
 TAG = pattern(r"<(?=[A-Za-z/|\uff5c])|\[/?(?=[A-Z]{4})")
 LONGEST_ENDING = 60

@@ -111,6 +111,24 @@ def views(text: str) -> Iterator[str]:
             yield view
 
 
+_BESIDE_EACH = pattern(
+    r"^\W*(?!so|thus|hence|therefore|first|then|now|i |we )(?P<a>[A-Z][a-z]+) (?P<v>has|had|gets"
+    r"|got|needs|pays|owns|buys|is|was) [$]?\d[^,;]{0,30}[,;]"
+    r"\s+(?:and |while |whereas |but )?(?!so|thus|hence|now"
+    r"|then)(?P<b>[A-Z][a-z]+) (?P=v) [$]?\d[^,;]{0,30}$"
+)
+"""Two people side by side: `Ann has 47, Tom has 12`."""
+
+
+def beside_each(text: str) -> bool:
+    """Whether a sentence only says what each of two has.
+
+    >>> beside_each("Ann has 47, while Tom has 12."), beside_each("So Ann has 47.")
+    (True, False)
+    """
+    return _BESIDE_EACH().search(text) is not None
+
+
 _DIGIT = pattern(r"\d")
 _CLAUSES = pattern(
     r"(?:if (?:my|our|the|this|i'm|i am) (?:\w+ )?(?:arithmetic|maths?|calculations?"

@@ -69,6 +69,7 @@ _LIST = pattern(
     r"|、)\s*[\[(]?[A-Ja-j][\])]?[.)]?(?![a-zA-Z]))+)[\s*_)\]}\u2984\"'`.!]*(?:$|\s(?:since"
     r"|because|are|only|both|sind|sont)\b|[;,.]\s)"
 )
+_PACKED_LAST = pattern(r"(?<![A-Za-z])(?P<list>[A-J]{2,6})[\s.!]*$")
 _PACKED = pattern(r"^[\s*_(\[{\"'`]*(?P<list>[A-J]{2,6})[\s*_)\]}\"'`.!]*$")
 _NAMED = pattern(
     r"(?<![A-Za-z])(?:(?i:option|choice|answer|letter|choose|prefer|chose|pick|select|settled? on"
@@ -267,7 +268,8 @@ _NONE_OF_IT = pattern(
 _LETTER_IS = pattern(
     r"(?:letter|option|choice|answer) (?:is|:|would be|must be) "
     r"[\"'(*]*(?P<l>[a-j])[\"')*]*[\s.!]*$"
-    r"|(?<!\w)(?:option|choice|letter) (?P<o>[a-j])[\s.!]*$"
+    r"|(?<!\w)(?:(?:option|choice|letter) (?P<o>[a-j])|(?:it is|it's|we get|must be|so|hence"
+    r"|thus|therefore) (?P<s>[b-j]))[\s.!]*$"
     r"|(?<![A-Za-z0-9'])[(\[]?(?P<r>[A-J])[)\]]? (?:remains|survives|is left|is all that is "
     r"left)(?!\w)"
 )
@@ -290,7 +292,7 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     text = _AS().split(text, maxsplit=1)[0] if _NAMED().search(_AS().split(text)[0]) else text
     said = _LETTER_IS().search(text)
     if said and len(gold.letters) == 1:
-        return Choice(frozenset((said["l"] or said["o"] or said["r"]).upper()))
+        return Choice(frozenset((said["l"] or said["o"] or said["s"] or said["r"]).upper()))
     named = [m for m in _NAMED().finditer(text) if not _rejected(text, m.start(m.lastgroup or 0))]
     letters = [next(g for g in m.groups() if g).upper() for m in named]
     judged = _judged(text)
@@ -300,6 +302,9 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         if _EITHER().search(text):
             return None
         at = named[0].start() if named else 0
+        packed = _PACKED_LAST().search(text)
+        if packed:
+            return Choice(frozenset(packed["list"]))
         listed = [m["l"] for m in _ALONE_ANY().finditer(text, at)]
         return Choice(frozenset(listed)) if listed else None
     if letters:

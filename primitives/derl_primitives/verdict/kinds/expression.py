@@ -13,6 +13,7 @@ from derl_primitives.verdict.formula import Node
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.split import at_top
 from derl_primitives.verdict.statement import views
+from derl_primitives.verdict.words import OR_WORDS
 
 _MATH = pattern(
     r"[\\=^_+*/<>\u2264\u2265\u221a\u03c0!|\u00b1\u00d7\u00b7]|\d"
@@ -126,6 +127,8 @@ def _spoken(text: str, gold: Sides, comma: bool) -> Sides | None:
             whole = [last] if last is not None and None not in last.sides else []
         return (whole or known)[0]
     operating = [p for p in pieces(text) if _OPERATES().search(p)]
+    if len({squeezed(p) for p in operating}) > 1 and OR_WORDS().search(text.lower()):
+        return None
     return read(operating[-1], comma) if operating else None
 
 

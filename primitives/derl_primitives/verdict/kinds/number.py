@@ -21,7 +21,13 @@ from derl_primitives.verdict.quantity import (
     read_quantity,
     same_quantity,
 )
-from derl_primitives.verdict.statement import conclusion, unhedged, views, without_asides
+from derl_primitives.verdict.statement import (
+    beside_each,
+    conclusion,
+    unhedged,
+    views,
+    without_asides,
+)
 from derl_primitives.verdict.words import OR_WORDS, STATES
 
 
@@ -149,7 +155,7 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     """The amount that a sentence states in its concluding clause."""
     if _OR_ASIDE().search(text):
         return None
-    if _HYPOTHETICAL().search(text) or _ELSE().search(text) or _BESIDE_EACH().search(text):
+    if _HYPOTHETICAL().search(text) or _ELSE().search(text) or beside_each(text):
         return None
     turned = _TURNED_INTO().search(text)
     text = text[turned.end() :] if turned else text
@@ -245,13 +251,6 @@ _ELSE = pattern(
     r"\d[^;]{0,30};\s+(?:if not|else|otherwise|or else|failing that)(?!\w)[^;]*\d", re.I
 )
 """Another value for another case: `12; if not, 47`."""
-_BESIDE_EACH = pattern(
-    r"^\W*(?!so|thus|hence|therefore|first|then|now|i |we )(?P<a>[A-Z][a-z]+) (?P<v>has|had|gets"
-    r"|got|needs|pays|owns|buys|is|was) [$]?\d[^,;]{0,30}[,;]"
-    r"\s+(?:and |while |whereas |but )?(?!so|thus|hence|now"
-    r"|then)(?P<b>[A-Z][a-z]+) (?P=v) [$]?\d[^,;]{0,30}$"
-)
-"""Two people side by side: `Ann has 47, Tom has 12`."""
 _TURNED_INTO = pattern(
     r"^\W*(?:the )?[$]?\d[\d.,]*\s+(?:changes? (?:in)?to|becomes?|turns? into|(?:has to|must"
     r"|should) be (?:replaced|corrected|changed) (?:by|to|with|into))\s+"
@@ -278,6 +277,7 @@ _INTRODUCED = pattern(
 )
 """A clause before the number of its sentence: `after selling 9, 45 are left`."""
 _OR_ASIDE = pattern(
+    r"\d[^\d()]{0,20}\((?:alternatively|respectively|resp\.)[,:]? [$]?\d|"
     r"\d[^\d()]{0,20}\((?:or|perhaps|maybe|possibly)\s+[$]?\d[\d.,]*(?: \w+)?,? (?:with|without"
     r"|if|when|counting|including|excluding|depending|after|before|on)(?!\w)(?! (?:rounded|you "
     r"round|round))[^()]*\)",
