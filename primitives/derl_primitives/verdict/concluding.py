@@ -30,7 +30,8 @@ _CUT = pattern(
 _MAYBE = pattern(r"\W*(?:it |that |this )?(?:could|might|may|maybe|perhaps|possibly)(?!\w)")
 _REACHES = pattern(
     r"(?:to (?:get|obtain|reach|give|make)|which (?:gives|leaves|makes|is)|we get|equals?|="
-    r"|leaves|leaving|giving|, (?:so|hence|thus|therefore)(?: we (?:need|have|get|want))?|(?:now"
+    r"|leaves|leaving|giving|after (?:recounting|rechecking|a (?:recount|second look"
+    r"|check))[,:]?|, (?:so|hence|thus|therefore)(?: we (?:need|have|get|want))?|(?:now"
     r"|finally) (?:i|we|he|she|they|it) (?:has|have|is|get|gets)|(?:now|finally) (?:i am|i'm) "
     r"(?:sure|certain|convinced)(?: that)? (?:it is|it's)|: (?:it's|it is|that's|that makes"
     r"|i get))\s+[$*]{0,3}\d[^?]*[.!]?$"

@@ -20,7 +20,7 @@ FOLLOWS = pattern(
 )
 """The sentence behind a denied answer says the right one."""
 CORRECTED = pattern(
-    r"\d[^.!?\n]{0,30}?[\s,;:\u2026\u2014\u2013-]+(?:no|nope|or rather|rather|i mean|sorry"
+    r"\d[^.!?\n]{0,30}?[\s,;:\u2026\u2014\u2013-]+(?:no|nope|or rather|rather|i meant?|sorry"
     r"|correction|make (?:that|it)|(?:scratch|strike|cancel|forget) that|pardon|oops|wait)[,:\s]+"
     r"(?:it(?:'s| is) |wait,? |i mean )?(?P<new>[$*]{0,3}-?\d[\d.,/]*(?: [^\W\d]+)?)[\s.!*]*$",
     re.I,

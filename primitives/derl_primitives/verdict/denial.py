@@ -52,6 +52,9 @@ _STANCE = pattern(
     r"|tell)) (?:whether|if)(?!\w)"
     r"|(?<!\w)(?:unclear|unknown|uncertain|undecided|not (?:clear|known|certain|sure)|open|"
     r"questionable|remains to be seen) (?:whether|if)(?!\w)"
+    r"|(?<!\w)(?:nothing|nobody|no one|none) (?:suggests|says|indicates|supports|points to"
+    r"|speaks for"
+    r"|proves|shows)(?!\w)|(?<!\w)(?:asks?|asked|decide|determine|find out) whether(?!\w)"
     r"|(?<!\w)(?:i|we) (?:still |only )?(?:wonder|disagree with|reject|rule out|exclude"
     r"|dismiss)(?!\w)"
     r"|(?<!\w)(?:my|his|her|our|their) (?:friend|teacher|brother|sister|neighbou?r|colleague|mother"
@@ -82,7 +85,8 @@ _GOVERNS = pattern(
     r"|(?<!\w)all (?:\w+ )?(?:but|except|other than|apart from|besides)(?!\w)"
 )
 _TIGHT = pattern(
-    r"(?:(?<!\w)(?:not|never|cannot|hardly|scarcely|nicht|kein|keine|pas|no es|no son"
+    r"(?:(?<!\w)(?:not|never|(?:is|are|was|'s) no|cannot|hardly|scarcely|nicht|kein|keine|pas"
+    r"|no es|no son"
     r"|n\u00e3o \u00e9|non \u00e8"
     r"|niet|geen|nie jest|не)"
     r"|n't|\u2260|\\neq?|!=|不是|不为|不等于|并非|不)"

@@ -252,6 +252,9 @@ def _denied(bare: str, gold: Gold) -> str | None:
         instead = next(
             filter(None, (p().search(bare, taken.end()) for p in (INSTEAD, _SO, _BUT_IT))), None
         )
+        if instead is None and gold.kind.name in ("number or amount", "choice"):
+            kept = [c for c in _SENTENCE_PART().split(bare) if not stance(c.lower())]
+            return "; ".join(kept) if len(kept) == 1 and len(kept[0]) > 1 else ""
         return bare[instead.end() :].strip() if instead else ""
     if gold.kind.name in ("yes or no", "interval"):
         return None
@@ -289,6 +292,7 @@ def _denied(bare: str, gold: Gold) -> str | None:
 
 _AND_THEN_VALUE = pattern(r"\d,\s+(?P<value>[$]?-?\d[\d.,/]*\d?)[\s.!]*$")
 """`Not 47, 12.`"""
+_SENTENCE_PART = pattern(r";\s+")
 _ENDS_DENIED = pattern(
     r"(?<!\w)(?:does not|doesn't|do not|don't|cannot|can't|is not|isn't|would not|wouldn't)[\s.!]*$"
 )
@@ -424,6 +428,14 @@ _COMPARED = pattern(
 """A comparison behind an answer: `26, 4 more than yesterday`."""
 
 
+_SPREAD = pattern(
+    r"(?<=[\w%$)}]),\s+[$]?\d[\d.,]*(?: [^\W\d]+)? (?:in|on|at|for|per|to) (?:each|every|a"
+    r"|one)(?!\w).*$",
+    re.I,
+)
+"""How an answer is spread: `84 tulips, 7 in each row`."""
+_WHOLE_OF_IT = pattern(r"(?<!\w)(?:in all|in total|altogether)(?!\w)")
+_OPEN_OR = pattern(r"(?<!\w)(?:or|oder|ou|или)\s*$", re.I)
 _NOT_THAT = pattern(
     r"(?<=[\w%$)}]),\s+(?:und |et |y |e |а |aber )?(?:nicht|pas|non|no|não|не)\s+[$]?\d[^,;]*$",
     re.I,
@@ -433,11 +445,15 @@ _NOT_THAT = pattern(
 
 def _trimmed(bare: str, sentence: bool) -> str:
     """A spoken answer without the explanation behind it and the verb that ends it."""
-    for behind in (REASON if sentence else TRAILING, _COMPARED, _NOT_THAT):
+    for behind in (REASON if sentence else TRAILING, _COMPARED, _SPREAD, _NOT_THAT):
         match = behind().search(bare)
         if match and (_IF_NOT().match(bare, match.start()) or beside_each(bare)):
             continue
-        if match and "i.e" in match.group() and not any(map(str.isdigit, bare[: match.start()])):
+        if match and "i.e" in match.group():
+            before, after = bare[: match.start()], bare[match.end() :]
+            if not any(map(str.isdigit, before)) or _WHOLE_OF_IT().search(after):
+                continue
+        if match and _OPEN_OR().search(bare, 0, match.start()):
             continue
         if match and match.start() > 0 and not _REASON_FIRST().search(bare, match.start() - 5):
             more = _CONCLUDED().search(bare, match.end())

@@ -9,7 +9,10 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict.words import HEDGES, IS, STATES
 
 _JOINTS = pattern(
-    r"(?:,\s(?:and|but)\s(?:since|because|as)\s[^,;]{1,80},\s|;\s(?:since|because"
+    r"(?:,\s(?:half|a (?:third|quarter|fifth|half)|one (?:half|third)|two thirds|three quarters"
+    r"|double|twice) of which "
+    r"(?:is|are|makes|gives|equals)\s|,\s(?:and|but)\s(?:since|because|as)\s[^,;]{1,80},\s"
+    r"|;\s(?:since|because"
     r"|as)\s[^,;]{1,80},\s|;\s|(?<!\d):\s+|(?<=\d):\s+|\s[\u2014\u2013]+\s|\s--\s|(?:,\s*|\s+"
     r"|^)(?:and )?(?:so|hence|thus|therefore|consequently|which (?:leaves|gives|makes"
     r"|means|yields|equals|comes to)|leaving|giving|making|for a total of|a (?:net )?(?:change"
@@ -45,7 +48,9 @@ _WOULD_BE = pattern(
 )
 """What would be otherwise: `16 euros; with a tip it would be 18`."""
 _OF_WHOM = pattern(
-    r",\s+(?:\w+ )?(?:of|among) (?:whom|which|these|those|them)(?!\w)[^,;.]*(?:,|(?=[;.]|$))"
+    r"(?!, (?:half|a \w+|one \w+|two thirds|three quarters|double|twice) of which (?:is|are|makes"
+    r"|gives|equals)\s),\s+(?:\w+ )?(?:of|among) (?:whom|which|these|those"
+    r"|them)(?!\w)[^,;.]*(?:,|(?=[;.]|$))"
 )
 """A part of what was counted: `37 pupils, of whom 12 are girls, take part`."""
 _WORKING = pattern(

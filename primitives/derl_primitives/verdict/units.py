@@ -28,6 +28,7 @@ length 1: m meter meters metre metres mètre mètres metro metros metri метр
 length 1/1000: mm millimeter millimeters millimetre millimetres
 length 1/100: cm centimeter centimeters centimetre centimetres zentimeter centímetros centimètres см сантиметров 厘米 センチメートル 센티미터
 length 1/10: dm decimeter decimeters decimetre
+volume 1/10000: dL dl deciliter deciliters decilitre decilitres
 length 1000: km kilometer kilometers kilometre kilometres kms kilometros kilómetros kilomètres км километров километра 公里 千米 キロメートル 킬로미터
 length 1/1000000: µm μm micrometer micrometers micron microns
 length 1/1000000000: nm nanometer nanometers

@@ -247,6 +247,15 @@ _NAMES_THING = pattern(
     re.I,
 )
 """Letters that name something else than an option: `vitamin C`."""
+_CHANGED_TO = pattern(
+    r"(?<!\w)(?:chang(?:e|ed)|switch(?:ed)?|moved?|went)(?: (?:my|the) (?:mind"
+    r"|answer))? from [(\[]?[A-J][)\]]? to [(\[]?(?P<to>[A-J])(?![A-Za-z])"
+)
+_BY_CASE = pattern(
+    r"(?<![A-Za-z])[A-J](?![A-Za-z]).{0,24}(?<!\w)if\s.{1,60}(?<![A-Za-z])[A-J](?![A-Za-z]).{0,12"
+    r"}(?<!\w)(?:otherwise|else)(?!\w)"
+)
+"""A letter for each case: `B if in a hurry, D otherwise`."""
 _ALL_BUT = pattern(
     r"(?<!\w)(?:all|every\w*|any\w*) (?:\w+ )?(?:but|except(?: for)?|other than"
     r"|apart from) [(\[]?[A-J](?![A-Za-z])",
@@ -279,7 +288,14 @@ _REST = pattern(r"^[\s(\[*]*[A-J][)\]]?")
 def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     if _NONE_OF_IT().fullmatch(text):
         return Choice(frozenset())
-    if _COULD_BE().search(text) or (len(gold.letters) == 1 and _BOTH().search(text)):
+    changed = _CHANGED_TO().search(text)
+    if changed:
+        return Choice(frozenset(changed["to"]))
+    if (
+        _COULD_BE().search(text)
+        or _BY_CASE().search(text)
+        or (len(gold.letters) == 1 and _BOTH().search(text))
+    ):
         return None
     if len(gold.letters) == 1 and _ALL_BUT().search(text):
         return Choice(frozenset())

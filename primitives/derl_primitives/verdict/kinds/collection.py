@@ -29,7 +29,8 @@ _EMPTY = pattern(
 )
 _PLUS_MINUS = pattern(r"\u00b1|\+/-|\+-|plus or minus ")
 _SETWORDS = pattern(
-    r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?)\s*(?:is|are"
+    r"^(?:the )?(?:set|solution set|solutions?|roots?|values?|answers?|zeros?|numbers|points"
+    r"|elements|digits|divisors|factors|primes)\s*(?:is|are"
     r"|=|:)?\s*(?=[\d\u2983{(\[x-])|^x\s*\u2208\s*",
     re.I,
 )

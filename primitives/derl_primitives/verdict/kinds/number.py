@@ -184,6 +184,8 @@ def _spoken(text: str, gold: Stated, comma: bool) -> Stated | None:
     if whole is not None:
         return whole
     clause = conclusion(text, _SAYS())
+    if _ONE_OF_THESE().search(clause):
+        return None
     for view in _exact_first(clause):
         found = amounts(view.rstrip("!"), comma) or amounts(view, comma)
         if found is not None and not (found.amounts[0].unit and len(view.split()) > 6):
@@ -231,6 +233,12 @@ def _with_rounding(text: str, comma: bool) -> Stated | None:
     return None
 
 
+_ONE_OF_THESE = pattern(
+    r"(?<!\w)one of (?:these: |the (?:numbers|values) )?[$]?\d[\d.,]*(?:,| and"
+    r"| or) [^;:]*\d[\d.]*[.!]*$",
+    re.I,
+)
+"""Candidates of which none is chosen: `one of 84 and 85`."""
 _ROUNDED = pattern(r"(?:\u2248|,? so (?:about|roughly|approximately|around))\s*$", re.I)
 
 

@@ -65,7 +65,20 @@ _GOLDS = frozenset(
     ]
 )
 _DENIALS = frozenset(
-    ["not", "n't", "never", "isn't", "hardly", "nicht", "pas", "niet", "ei", "inte", "ikke"]
+    [
+        "not",
+        "n't",
+        "never",
+        "isn't",
+        "hardly",
+        "cannot",
+        "nicht",
+        "pas",
+        "niet",
+        "ei",
+        "inte",
+        "ikke",
+    ]
 )
 _STOPS = frozenset(":;.\u2014")
 _JOINING = frozenset(("or", "and", "und", "oder", "et", "ou", "y", "o", "e"))
