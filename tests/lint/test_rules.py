@@ -159,4 +159,5 @@ def test_a_guard_of_what_may_not_apply_is_told_of_default() -> None:
     assert found.hints == ("write default(…) for a value where it is not",)
     whole = "reward = exact(completion, answer) + guard(0.1 * boxed(completion), 0)"
     (found,) = [d for d in derl_dsl.check(whole, suite="math") if d.code == "DRL528"]
-    assert found.message.endswith("is always finite") and not found.hints
+    assert found.message.endswith("is always finite")
+    assert not found.hints
