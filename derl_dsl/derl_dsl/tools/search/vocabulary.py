@@ -28,6 +28,7 @@ from derl_grammar.spans import Source
 from derl_grammar.types import List, Number, Text, Type
 from derl_primitives.primitive import Primitive
 from derl_runtime.batch import Batch
+from derl_runtime.reading import rows_in
 from derl_runtime.seen import infer_type
 from derl_runtime.sources import Apply, Column, plain
 
@@ -44,6 +45,7 @@ _WRITTEN: dict[str, tuple[str | float, ...]] = {
     "repetition": (3.0,),
 }
 _WRITTEN_COLUMN = "completion"
+_AT_ONCE = 4096  # rows
 # A feature that lacks a value in more rows than this is left out; else those rows are.
 _MISSING = 0.05
 _CUTS = 12
@@ -181,13 +183,17 @@ def _evaluated(
             text = expression_text(expr)
             known[text] = (expr, value)
             graph.outputs[text] = value.node
-    needs = Needs.of(graph)
-    batch = Batch(data)
-    reading = read_inputs(needs, batch, group_offsets(batch.rows, None))
-    outputs = compute(Kernels(graph, "reference", "float64"), reading, known, None).values
+    needs, kernels = Needs.of(graph), Kernels(graph, "reference", "float64")
+    parts: dict[str, list[Array]] = {text: [] for text in known}
+    # The reference keeps every value of every node: it takes some rows at a time.
+    for start in range(0, rows_in(data), _AT_ONCE):
+        batch = Batch({name: values[start : start + _AT_ONCE] for name, values in data.items()})
+        reading = read_inputs(needs, batch, group_offsets(batch.rows, None))
+        for text, part in compute(kernels, reading, known, None).values.items():
+            parts[text].append(part)
     found = []
     for text, (expr, value) in known.items():
-        values = outputs[text]
+        values = np.concatenate(parts[text])
         assert value.node is not None
         span = Analysis(graph, [value.node])[value.node]
         condition = value.kind == "bool"
