@@ -410,7 +410,7 @@ def _concludes(bare: str) -> bool:
     )
 
 
-_CONCLUDED = pattern(r";\s+(?=.*(?<!\w)(?:so|hence|thus|therefore)(?!\w))", re.I)
+_CONCLUDED = pattern(r";\s+(?=[^;]{0,160}?(?<!\w)(?:so|hence|thus|therefore)(?!\w))", re.I)
 """Where a sentence goes on behind a reason to its conclusion."""
 _IF_NOT = pattern(r"[\s,;]*(?:if not|or else|failing that)(?!\w)", re.I)
 """What opens another case, and no condition."""

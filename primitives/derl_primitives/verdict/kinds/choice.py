@@ -235,6 +235,8 @@ _COULD_BE = pattern(
     r"[(\[]?[A-J][)\]]?(?![A-Za-z]).{0,40}(?<![A-Za-z])[A-J](?![A-Za-z])"
 )
 """Two letters that both may be: `it could be A, but also C`."""
+_MOST = 40
+"""How many letters of a sentence are looked at, from its end."""
 _BOTH = pattern(
     r"(?<!\w)both (?:options? )?[(\[]?[A-J][)\]]? and [(\[]?[A-J](?![A-Za-z])(?!.{0,40}(?:wrong"
     r"|out|false|incorrect|fail))",
@@ -252,8 +254,8 @@ _CHANGED_TO = pattern(
     r"|answer))? from [(\[]?[A-J][)\]]? to [(\[]?(?P<to>[A-J])(?![A-Za-z])"
 )
 _BY_CASE = pattern(
-    r"(?<![A-Za-z])[A-J](?![A-Za-z]).{0,24}(?<!\w)if\s.{1,60}(?<![A-Za-z])[A-J](?![A-Za-z]).{0,12"
-    r"}(?<!\w)(?:otherwise|else)(?!\w)"
+    r"(?<![A-Za-z])[A-J](?![A-Za-z])[^.;A-J]{0,24}(?<!\w)if\s[^.;A-J]{1,60}(?<![A-Za-z])[A-J]"
+    r"(?![A-Za-z])[\s,]{0,3}(?<!\w)(?:otherwise|else)(?!\w)"
 )
 """A letter for each case: `B if in a hurry, D otherwise`."""
 _ALL_BUT = pattern(
@@ -309,7 +311,11 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
     said = _LETTER_IS().search(text)
     if said and len(gold.letters) == 1:
         return Choice(frozenset((said["l"] or said["o"] or said["s"] or said["r"]).upper()))
-    named = [m for m in _NAMED().finditer(text) if not _rejected(text, m.start(m.lastgroup or 0))]
+    named = [
+        m
+        for m in list(_NAMED().finditer(text))[-_MOST:]
+        if not _rejected(text, m.start(m.lastgroup or 0))
+    ]
     letters = [next(g for g in m.groups() if g).upper() for m in named]
     judged = _judged(text)
     if judged is not None:
@@ -330,7 +336,8 @@ def _spoken(text: str, gold: Choice, comma: bool) -> Choice | None:
         )
     if _EITHER().search(text):
         return None
-    alone = {m["l"] for m in _ALONE().finditer(text) if not _rejected(text, m.start("l"))}
+    letters_alone = list(_ALONE().finditer(text))[-_MOST:]
+    alone = {m["l"] for m in letters_alone if not _rejected(text, m.start("l"))}
     if _ALONE_A().search(text):
         alone.add("A")
     return Choice(frozenset(alone)) if len(alone) == 1 else None

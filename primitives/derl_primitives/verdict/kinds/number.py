@@ -330,7 +330,7 @@ def _altered(text: str, match: re.Match[str]) -> bool:
     """Whether the words around a number make it another one: `4 squared`, `2/3 of 3`."""
     share = match["frac"] or match["pct"] or match.group().startswith("\\")
     return (
-        _bounded(text[: match.start()])
+        _bounded(text[max(0, match.start() - 160) : match.start()])
         or _CHANGED().match(text, match.end()) is not None
         or denied_after(text[match.end() : match.end() + 160].lower())
         or bool(share and _PART_OF().match(text, match.end()))

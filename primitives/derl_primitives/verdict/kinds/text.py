@@ -256,7 +256,8 @@ def _spoken(text: str, gold: Words, comma: bool) -> Words | None:
     bare = unhedged(_IN_SHORT().sub("", text)).strip()
     if bare != text and forms(bare) & wanted:
         return Words(gold.words, gold.whole)
-    for match in _STATES().finditer(text):
+    places = list(_STATES().finditer(text))
+    for match in places[:6] + places[max(6, len(places) - 10) :]:
         after = _RELATIVE().split(text[match.end() :], maxsplit=1)[0]
         if _DENIED().match(after):
             continue
