@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import weakref
 from contextlib import closing
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
+from rich.console import Console
 
 import derl_dsl
 from derl_trainers.cli.shared import ended_as_by_ctrl_c
@@ -27,22 +30,42 @@ from derl_trainers.estimates import quantile
 from derl_trainers.inner.grpo import invariance
 from derl_trainers.inner.loop import train_inner
 from derl_trainers.inner.outcome import exactly, scorer_for
-from derl_trainers.inner.reward import RewardFault, TimedReward, narrowed, unit_of
+from derl_trainers.inner.reward import (
+    RewardFault,
+    TimedReward,
+    _least,
+    narrowed,
+    shares,
+    unit_of,
+)
 from derl_trainers.outer.cold_start import _depends
 from derl_trainers.outer.judge import judge, run_key
-from derl_trainers.outer.meta import warm_start
+from derl_trainers.outer.meta import meta_train, warm_start
 from derl_trainers.outer.plan import plan
+from derl_trainers.policy import loading
+from derl_trainers.policy.loading import ModelMissing, load_model
 from derl_trainers.policy.tiny import build_policy
+from derl_trainers.runs import store as store_module
 from derl_trainers.runs.executors import devices
 from derl_trainers.runs.executors.base import Event
 from derl_trainers.runs.executors.local import Workers
-from derl_trainers.runs.jobs import check_task
-from derl_trainers.runs.store import Store
-from derl_trainers.settings.run import ConfigError, load_config, load_custom, parse_config
+from derl_trainers.runs.held import changed, held
+from derl_trainers.runs.jobs import Policy, check_task
+from derl_trainers.runs.runner import JobFailed
+from derl_trainers.runs.store import Store, StoreError
+from derl_trainers.runs.view import View
+from derl_trainers.settings.run import (
+    ConfigError,
+    RunConfig,
+    load_config,
+    load_custom,
+    parse_config,
+)
 from derl_trainers.settings.sections import TinySection
 from derl_trainers.tasks.arithmetic import arithmetic
-from derl_trainers.tasks.base import Example, Task
+from derl_trainers.tasks.base import Example, Task, TaskError
 from derl_trainers.tasks.contents import content
+from derl_trainers.tasks.load import load_task
 from tests.trainers.test_meta import MINI
 from tests.trainers.toys import a_run, training
 
@@ -119,6 +142,62 @@ def test_a_length_is_no_less_than_what_else_a_batch_differs_by() -> None:
         assert shown == pytest.approx(given.tolist())
     # What rounding alone makes is no difference.
     assert narrowed((0.0, 2.0), 0.3, 0.1 + 0.2) == (0.0, 2.0)
+
+
+SHARED = ["g1 - group_mean(g1)", "g1 + 5000 * group_mean(g2)", "0.3 * g1 - 900 * progress"]
+
+
+def test_what_a_group_shares_hides_nothing_that_it_differs_by() -> None:
+    completions = [r"\boxed{7}", "so 7", "no", r"\boxed{8}", "7", "no", "8", "9"]
+    batch: dict[str, Any] = {
+        "completions": completions, "completion_ids": [[1]] * 8, "answer": ["7"] * 8,
+        "prompts": ["p"] * 4 + ["q"] * 4, "progress": 0.3,
+    }  # fmt: skip
+    plain = derl_dsl.compile("g1", suite="derl-math")
+    expected = np.float32(TimedReward(plain, unit_of(plain))(**batch))  # type: ignore[arg-type]
+    for text in SHARED:
+        reward = derl_dsl.compile(text, suite="derl-math").with_groups(4)
+        assert reward.key == plain.key, text
+        assert shares(reward)
+        timed = TimedReward(reward, unit_of(reward), 4)
+        found = timed(**batch)
+        assert np.float32(found) == pytest.approx(expected, abs=1e-6), text  # type: ignore[arg-type]
+        # What is shown of it is the reward's own mean, with what went.
+        lo, spread = timed.used
+        given = np.asarray(list(reward(**batch)))
+        assert lo + spread * np.mean(found) == pytest.approx(given.mean()), text  # type: ignore[arg-type]
+    assert not shares(plain)
+    assert not shares(lambda **_: [1.0])
+
+
+def test_a_group_over_two_processes_has_one_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [3.0, 1.0, math.inf, 5.0, 4.0, 6.0]
+    monkeypatch.setattr(
+        "derl_trainers.inner.reward._of_all", lambda own: (every, every.index(own[0]))
+    )
+    assert _least([3.0, 1.0], 3) == [1.0, 1.0]
+    assert _least([None, 5.0], 3) == [1.0, 4.0]
+    assert _least([None, None], 2) == [0.0, 0.0]
+
+
+def test_a_part_that_groups_share_does_not_reach_trl(
+    task: Task, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float | None] = []
+    real = TimedReward.__call__
+
+    def kept(self: TimedReward, **columns: Any) -> list[float | None]:
+        found = real(self, **columns)
+        seen.extend(found)
+        return found
+
+    monkeypatch.setattr(TimedReward, "__call__", kept)
+    long = "1 * (chars(completion) > 6)"
+    train_inner(
+        math_reward(f"{long} + 5000 * group_mean({long})"),
+        policy, task.train, task.validation, GROUP,
+    )  # fmt: skip
+    assert {round(score or 0.0, 6) for score in seen} == {0.0, 1.0}
 
 
 def test_what_is_equal_follows_from_the_settings_of_trl() -> None:
@@ -205,8 +284,120 @@ def test_content_is_what_lies_there_wherever_it_lies(tmp_path: Path) -> None:
     assert content(str(tmp_path / "y")) == content(str(tmp_path / "a" / "x"))
     (tmp_path / "b" / "x").write_text("22")
     assert content(str(tmp_path / "a")) != content(str(tmp_path / "b"))
+    # Also of one whose size and times are set back to what they were.
+    before, times = content(str(tmp_path / "y")), (tmp_path / "y").stat()
+    (tmp_path / "y").write_text("2")
+    os.utime(tmp_path / "y", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert content(str(tmp_path / "y")) != before
     assert content("") is None
     assert content("some/hub-id") is None
+
+
+def test_large_weights_differ_by_any_byte_of_theirs(tmp_path: Path) -> None:
+    # Merged adapters of the inner layers leave both ends of the file as they were.
+    for name, byte in (("a", b"1"), ("b", b"2")):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(80 << 20)
+            file.seek(40 << 20)
+            file.write(byte)
+    assert content(str(tmp_path / "a")) != content(str(tmp_path / "b"))
+
+
+def test_two_weights_of_one_name_are_unpacked_apart(
+    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "load_model", lambda _: load_model(policy))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.gguf").write_text(name)
+    one, other = (loading.unpacked(str(tmp_path / n / "model.gguf"), tmp_path) for n in "ab")
+    assert one != other
+    assert loading.unpacked(str(tmp_path / "a" / "model.gguf"), tmp_path) == one
+
+
+def data_run(folder: Path, policy: Path) -> RunConfig:
+    """A search over rows of a file, with a policy that lies in a folder."""
+    data, test = rows(folder / "a.jsonl", 40), rows(folder / "t.jsonl", 9, 100)
+    return parse_config({
+        **MINI, "suite": "math", "policy": {"model": str(policy)},
+        "task": {"name": "rows", "data": data, "test": test},
+        "proposer": {"kind": "evolution"}, "executor": {"kind": "inprocess"},
+    })  # fmt: skip
+
+
+def test_problems_that_change_on_the_way_are_no_longer_those(tmp_path: Path, policy: Path) -> None:
+    config = data_run(tmp_path, policy)
+    files = held(config)
+    with closing(Store.create(tmp_path / "run", "t", 0, config.to_json(), {})) as store:
+        store.note_start(files)
+        run = replace(a_run(config, store), held=files)
+        run.check()
+        start = Policy(str(policy), content(str(policy)) or "")
+        job = run.job(start, "boxed(completion)", 0, "search")
+        assert load_task(config.task).train[0].prompt
+        rows(tmp_path / "a.jsonl", 41)
+        # Warm workers would train on the old ones, and those that start now on the new ones.
+        assert len(load_task(config.task).train) == 32
+        with pytest.raises(TaskError, match="its problems changed while the run was under way"):
+            job.run(lambda *_: None)
+        with pytest.raises(JobFailed, match=r"\[task\]: holds something else than when the run"):
+            run.check()
+    with pytest.raises(StoreError, match=r"run: \[task\]: holds something else .* put it back"):
+        meta_train(config, tmp_path / "run", View(Console(file=StringIO())), resume=True)
+    with closing(Store.open(tmp_path / "run")) as store:
+        assert len(store.versions()) == 1  # nothing was begun
+    rows(tmp_path / "a.jsonl", 40)
+    assert not changed(files, held(config))
+
+
+def test_a_policy_that_is_replaced_is_no_longer_that_one(tmp_path: Path, policy: Path) -> None:
+    shutil.copytree(policy, tmp_path / "mine")
+    config = data_run(tmp_path, tmp_path / "mine")
+    files = held(config)
+    start = Policy(str(tmp_path / "mine"), content(str(tmp_path / "mine")) or "")
+    start.check()
+    (tmp_path / "mine" / "generation_config.json").write_text("{}")
+    assert changed(files, held(config)).startswith("[policy] model: holds something else")
+    with pytest.raises(ModelMissing, match="holds another policy than when the run began"):
+        start.check()
+    # What a search's own runs leave has no such digest, nor has an id of the hub.
+    Policy(str(tmp_path / "mine"), "abc/def/0").check()
+    Policy("gpt2", "gpt2").check()
+
+
+def test_of_two_runs_that_begin_in_one_folder_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has seen the folder empty, too, before the first wrote there."""
+    folder, real = tmp_path / "run", store_module._lock
+    made: list[Store] = []
+
+    def late(run_dir: Path) -> Any:
+        monkeypatch.setattr(store_module, "_lock", real)
+        made.append(Store.create(run_dir, "first", 0, {}, {}))
+        return real(run_dir)
+
+    monkeypatch.setattr(store_module, "_lock", late)
+    with pytest.raises(StoreError, match="another process works on this run"):
+        Store.create(folder, "second", 0, {}, {})
+    with closing(made[0]) as first:
+        first.finish_job(first.add_job("start", "a", 0), 0.5, 1.0, {"pass_at_1": 0.5})
+        with closing(Store.open(folder)) as seen:
+            assert seen.run()["name"] == "first"
+            assert len(seen.rows("SELECT * FROM jobs")) == 1
+    # The lock of one that was killed before it wrote anything is in nobody's way.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / store_module.LOCK).touch()
+    Store.create(tmp_path / "other", "t", 0, {}, {}).close()
+
+
+def test_a_clock_that_is_set_back_costs_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Store.create(tmp_path / "run", "t", 0, {}, {})) as store:
+        with store.phase("search"):
+            monkeypatch.setattr(store_module.time, "time", lambda: 5.0)
+        assert 0 <= store.rows("SELECT seconds FROM phases")[0]["seconds"] < 60
 
 
 def test_versions_and_places_are_in_the_store(tmp_path: Path) -> None:

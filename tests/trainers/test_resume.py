@@ -115,22 +115,39 @@ def test_killed_on_the_way_it_ends_as_if_nobody_had(whole: Path, names: tuple[st
     assert (whole / "killed" / "report.html").stat().st_size > 10_000
 
 
+def events(folder: Path) -> int:
+    """How much the store of a run has noted so far, -1 where there is none yet."""
+    with suppress(StoreError, sqlite3.Error), closing(Store.open(folder)) as store:
+        return sum(
+            int(store.rows(f"SELECT {what} AS n FROM {table}")[0]["n"])
+            for what, table in (
+                ("COUNT(worker) + COUNT(ended)", "jobs"),
+                ("COUNT(*) + COUNT(job)", "proposals"),
+                ("COUNT(*) + IFNULL(SUM(done), 0)", "phases"),
+                ("COUNT(*)", "updates"),
+            )
+        )
+    return -1
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(whole: Path) -> None:
     rng = random.Random(os.environ.get("DERL_SEED", "0"))
-    begin = ("mini.toml", "--run-dir", "random")
-    kills = 0
+    begin, kills = ("mini.toml", "--run-dir", "random"), 0
     while kills < 5:
+        wanted = max(0, events(whole / "random")) + rng.randrange(1, 12)
         with subprocess.Popen(
             command(*begin), cwd=whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(4, 25))
+            while process.poll() is None and events(whole / "random") < wanted:
+                time.sleep(0.01)
+            if process.poll() is not None:
                 break  # It was done before its moment came.
+            time.sleep(rng.uniform(0, 0.5))  # not only between two events
             process.kill()
         kills += 1
-        if (whole / "random" / "run.db").exists():
-            begin = ("--resume", "random")
+        begin = ("--resume", "random")
+    assert kills
     with closing(Store.open(whole / "random")) as store:
         finished = store.run()["status"] == "finished"
     if not finished:

@@ -16,6 +16,7 @@ import typer
 
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs import jobs
+from derl_trainers.runs.store import StoreError, check_empty
 
 RUNS = Path("runs")
 
@@ -63,11 +64,10 @@ def check_writable(folder: Path) -> None:
     if folder.exists():
         if not folder.is_dir():
             fail(f"{folder}: the run folder is a file")
-        if any(folder.iterdir()):
-            fail(
-                f"{folder}: the run folder is not empty; choose another with --run-dir, "
-                f"or go on with it: --resume {folder}"
-            )
+        try:
+            check_empty(folder)
+        except StoreError as error:
+            fail(f"{error} with --run-dir, or go on with it: --resume {folder}")
     nearest = next(p for p in [folder, *folder.absolute().parents] if p.exists())
     if not nearest.is_dir():
         fail(f"{folder}: cannot write the run folder: {nearest} is a file")

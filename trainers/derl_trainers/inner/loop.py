@@ -26,7 +26,7 @@ from trl import GRPOConfig
 from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, stepping
 from derl_trainers.inner.diverged import CheckedTrainer, check_numbers
-from derl_trainers.inner.grpo import grpo_config, rescaled
+from derl_trainers.inner.grpo import grpo_config, invariance, rescaled
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.players import Players
 from derl_trainers.inner.recorder import (
@@ -37,7 +37,7 @@ from derl_trainers.inner.recorder import (
     StepRecord,
     whole_checkpoints,
 )
-from derl_trainers.inner.reward import Reward, TimedReward, unit_of
+from derl_trainers.inner.reward import Reward, TimedReward, shares, unit_of
 from derl_trainers.inner.scoring import right, save, sharded
 from derl_trainers.policy.answers import Chat, chat_for, check_lengths
 from derl_trainers.policy.loading import load_model
@@ -142,7 +142,9 @@ def train_inner(
     step takes, and for prompts that leave no room for an answer.
     """
     check_rows(len(train), training.inner.prompts)
-    timer = TimedReward(reward, unit_of(reward) if rescaled(training) else None)
+    unit = unit_of(reward) if rescaled(training) else None
+    apart = invariance(training) == "group" and shares(reward)
+    timer = TimedReward(reward, unit, training.inner.num_generations if apart else 0)
     recorder = Recorder(training, timer, progress, on_step)
     start = time.perf_counter()
 

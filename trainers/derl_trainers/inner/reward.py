@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from derl_dsl.graph.shared import shared_nodes
 from derl_runtime.faults import words_of
 
 _EMPTY_BATCHES = 3
@@ -42,7 +43,18 @@ def unit_of(reward: Reward) -> tuple[float, float] | None:
     return (lo, spread) if math.isfinite(lo) and 0 < spread < math.inf else None
 
 
-def narrowed(unit: tuple[float, float], least: float, most: float) -> tuple[float, float]:
+def shares(reward: Reward) -> bool:
+    """Whether a reward has a part with one value for a whole group, as `group_mean(g2)` has."""
+    graph = getattr(reward, "graph", None)
+    if graph is None:
+        return False
+    found = shared_nodes(graph, graph.outputs["reward"])
+    return any(graph.inputs([i]) for i in found)
+
+
+def narrowed(
+    unit: tuple[float, float], least: float, most: float, wide: float = _WIDE
+) -> tuple[float, float]:
     """What a batch is scaled by whose scores lie from `least` to `most`, `unit` being proven.
 
     Its own span where the proven one is far wider, as that of a length, of `exp(x)` or `1 / x` is:
@@ -55,18 +67,36 @@ def narrowed(unit: tuple[float, float], least: float, most: float) -> tuple[floa
     lo, spread = unit
     width = most - least
     noise = _ROUNDING * min(most - lo, lo + spread - least)
-    return (least, width) if noise < width < spread / _WIDE else unit
+    return (least, width) if noise < width < spread / wide else unit
+
+
+def _of_all(own: list[Any]) -> tuple[list[Any], int]:
+    """What all processes have, one after the other, and where what is this one's own begins."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return own, 0
+    from accelerate.state import PartialState  # torch, which is there when this is called
+    from accelerate.utils import gather_object
+
+    parts = gather_object([own])
+    before = parts[: PartialState().process_index]
+    return [one for part in parts for one in part], sum(map(len, before))
 
 
 def _ends(scores: Sequence[float | None]) -> tuple[float, float]:
     """The least and the largest score of a batch, over all processes."""
     known = [score for score in scores if score is not None]
-    ends = [(min(known, default=math.inf), max(known, default=-math.inf))]
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        from accelerate.utils import gather_object  # torch, which is there when this is called
-
-        ends = gather_object(ends)
+    ends, _ = _of_all([(min(known, default=math.inf), max(known, default=-math.inf))])
     return min(least for least, _ in ends), max(most for _, most in ends)
+
+
+def _least(scores: Sequence[float | None], size: int) -> list[float]:
+    """The least score of each completion's group, `size` neighbours; 0 where it has none."""
+    known = [math.inf if score is None else score for score in scores]
+    # A group may straddle processes: each of them then needs the others' scores.
+    every, start = (known, 0) if len(known) % size == 0 else _of_all(known)
+    groups = (every[k : k + size] for k in range(0, len(every), size))
+    least = [low if (low := min(group)) < math.inf else 0.0 for group in groups]
+    return [least[k // size] for k in range(start, start + len(known))]
 
 
 def _differ(scores: Sequence[float | None], prompts: Sequence[Any]) -> bool:
@@ -82,12 +112,17 @@ class TimedReward:
     """A reward as TRL sees it: timed, its faults made clear, its tokens counted.
 
     By `unit` (least value, spread), or what it is narrowed to, scores are scaled to lie within 0
-    and 1; None hands them on as they are. `used` is what the last batch was scaled by.
+    and 1; None hands them on as they are. With `group`, neighbours that are one, what a group
+    shares goes first, which may be thousands of times what it differs by; 0 is none. `used` is what
+    the last batch was scaled by.
     """
 
-    def __init__(self, reward: Reward, unit: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self, reward: Reward, unit: tuple[float, float] | None = None, group: int = 0
+    ) -> None:
         self.reward = reward
         self.unit = unit
+        self.group = group
         self.used = unit or (0.0, 1.0)
         self.seconds = 0.0
         self.tokens = 0
@@ -109,11 +144,31 @@ class TimedReward:
         self.tokens += sum(map(len, columns["completion_ids"]))
         self.count = len(columns["completions"])
         if self.unit is not None:
-            lo, spread = self.used = narrowed(self.unit, *_ends(scores))
-            scores = [None if score is None else (score - lo) / spread for score in scores]
+            apart = self.group and len(scores) == self.count
+            scores = self._apart(scores) if apart else self._scaled(scores)
         self._check(scores, self.count)
         self.differed = _differ(scores, columns.get("prompts", [None] * self.count))
         return scores
+
+    def _scaled(self, scores: list[float | None]) -> list[float | None]:
+        assert self.unit is not None
+        lo, spread = self.used = narrowed(self.unit, *_ends(scores))
+        return [None if score is None else (score - lo) / spread for score in scores]
+
+    def _apart(self, scores: list[float | None]) -> list[float | None]:
+        """Scores above the least of their group, scaled by the widest group: the rest is shared.
+
+        What is proven of the whole says nothing of what is left. `used` has the mean of what went.
+        """
+        assert self.unit is not None
+        least = _least(scores, self.group)
+        above = [None if s is None else s - low for s, low in zip(scores, least, strict=True)]
+        went, _ = _of_all([low for s, low in zip(scores, least, strict=True) if s is not None])
+        lo, spread = self.unit
+        size = max(abs(lo), abs(lo + spread))
+        _, width = narrowed((-size, 2 * size), 0.0, _ends(above)[1], 1.0)
+        self.used = (math.fsum(went) / max(1, len(went)), width)
+        return [None if score is None else score / width for score in above]
 
     def _check(self, scores: list[float | None], count: int) -> None:
         """Raise RewardFault unless there is one finite score or None a completion.

@@ -15,6 +15,7 @@ from derl_trainers.runs.jobs import Policy, ScoreJob
 from derl_trainers.runs.store import Store
 from derl_trainers.runs.store.comparison import BEST, POPULATION, START
 from derl_trainers.settings.run import BudgetSection, RunConfig
+from derl_trainers.tasks.load import problems
 
 
 def compare(
@@ -40,7 +41,9 @@ def compare(
         names = [
             runner.submit(
                 "final", label, config.seed,
-                ScoreJob(config.suite, config.training, policy, "final"),
+                ScoreJob(
+                    config.suite, config.training, policy, "final", problems(config.task)
+                ),
             )
             for label, policy in scored.items()
         ]  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,13 +32,15 @@ from derl_trainers.outer.proposers.base import Context, Past, make_proposer, pro
 from derl_trainers.outer.run import Run
 from derl_trainers.outer.trainer import meta_settings
 from derl_trainers.runs.executors import make_executor
+from derl_trainers.runs.held import changed, held
 from derl_trainers.runs.jobs import Policy, PolicyJob, ScoreJob, check_task
 from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import Runner
-from derl_trainers.runs.store import Store
+from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.versions import different, versions
 from derl_trainers.runs.view import View
 from derl_trainers.settings.run import KEPT, RunConfig, load_custom
+from derl_trainers.tasks.load import problems
 
 MEMO = "inner-runs.db"
 
@@ -62,7 +65,9 @@ def meta_train(
     folder = run_dir.absolute()
     home = folder if shared is None else shared.absolute()
     check(config, folder / KEPT if resume else None)
-    found = versions()
+    found = versions(_device(config))
+    if resume:
+        _check_held(folder, config)
     store = (
         Store.resume(folder, found)
         if resume
@@ -73,6 +78,8 @@ def meta_train(
         with store.running(), view:
             # Read once: what is edited from here on changes nothing.
             primitives = load_custom(config, folder / KEPT)
+            files = held(config, primitives)
+            store.note_start(files)
             executor = make_executor(config.executor, devices, config.policy.built)
             try:
                 if config.meta.built:
@@ -80,7 +87,7 @@ def meta_train(
                     torch.set_num_threads(1)
                 runner = Runner(store, executor, view, memo)
                 view.begin(config, run_dir, store, different(store.versions()))
-                rounds(Run(config, primitives, folder, home, runner))
+                rounds(Run(config, primitives, folder, home, runner, files))
             finally:
                 executor.close()
         view.finish(store)
@@ -88,6 +95,24 @@ def meta_train(
         store.close()
         if memo is not None:
             memo.close()
+
+
+def _device(config: RunConfig) -> str:
+    """What inner runs compute on: a GPU's numbers are its own."""
+    if config.executor.kind == "ray":
+        return "a GPU of Ray's" if config.executor.gpus else "CPU"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+def _check_held(folder: Path, config: RunConfig) -> None:
+    """Raise StoreError when a file of a run holds something else than when the run began."""
+    before: dict[str, str] = {}
+    with closing(Store.open(folder)) as store:
+        for start in reversed(store.versions()):
+            before |= start  # of each, what the first start noted
+    said = changed(before, held(config, load_custom(config, folder / KEPT)))
+    if said:
+        raise StoreError(f"{folder}: {said}")
 
 
 def check(config: RunConfig, kept: Path | None = None, remote: bool = False) -> None:
@@ -115,7 +140,9 @@ def rounds(run: Run) -> None:
     start, cold = warm_start(run)
     if not store.is_done("search"):
         search(run, start, cold)
+    run.check()
     confirm(run, start)
+    run.check()
     budget = cap(config.budget, store, final_steps(config))
     compare(run, start, budget, baselines(config.suite), left_by(run, config.meta.steps))
 
@@ -131,7 +158,7 @@ def warm_start(run: Run) -> tuple[Policy, Path | None]:
         name = runner.submit("policy", "start policy: warm start", config.seed, job)
         cold = cold_started(run) if proposer_class(config).cold else None
         policy = _policy(run, job, runner.result(name))
-        score = ScoreJob(config.suite, config.training, policy, "search")
+        score = ScoreJob(config.suite, config.training, policy, "search", problems(config.task))
         found = runner.result(runner.submit("start", "start policy: score", config.seed, score))
         runner.view.warm(None if cold is None else asdict(cold), found)
     return policy, None if cold is None else cold.folder
@@ -163,6 +190,7 @@ def search(run: Run, start: Policy, cold: Path | None) -> None:
                 store.best_rewards(step), config.meta.patience
             ):
                 step += 1
+                run.check()
                 texts = proposer.propose(step, past_formulas(store, step))
                 proposer.learn(step, evaluate(step, texts))
             proposer.finish(step)

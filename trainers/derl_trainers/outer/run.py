@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from derl_dsl.elaborate.custom import Origin
 from derl_trainers.inner.grpo import Invariance, invariance
 from derl_trainers.outer.judge import Verdict, judge
+from derl_trainers.runs.held import changed, held
 from derl_trainers.runs.jobs import InnerJob, Policy, digest, inner_job
-from derl_trainers.runs.runner import Runner
+from derl_trainers.runs.runner import JobFailed, Runner
 from derl_trainers.runs.store import Store
 from derl_trainers.settings.run import BudgetSection, RunConfig
 from derl_trainers.tasks.load import Split
@@ -21,7 +23,8 @@ class Run:
     """A run under way.
 
     `primitives` are those of its files as they were when it began, `folder` its own folder, `home`
-    that of what several runs share (its own where they share nothing), `start` its start policy.
+    that of what several runs share (its own where they share nothing), `held` what its files held
+    when it began.
     """
 
     config: RunConfig
@@ -29,6 +32,13 @@ class Run:
     folder: Path
     home: Path
     runner: Runner
+    held: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise JobFailed when a file of the run holds something else than when it began."""
+        said = changed(self.held, held(self.config, self.primitives))
+        if said:
+            raise JobFailed(said)
 
     @property
     def store(self) -> Store:

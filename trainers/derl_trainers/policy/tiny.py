@@ -179,5 +179,6 @@ def _positions(task: Task) -> int:
 def _digest(task: Task, config: TinySection, seed: int) -> str:
     """Content key of a policy: what its training read."""
     warmup = [[example.prompt, example.answer] for example in task.warmup]
-    content = json.dumps([_FORMAT, task.name, warmup, asdict(config), seed])
+    more = [task.plain, _positions(task)]
+    content = json.dumps([_FORMAT, task.name, warmup, asdict(config), seed, *more])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

