@@ -39,6 +39,7 @@ from derl_trainers.inner.reward import (
     unit_of,
 )
 from derl_trainers.outer.cold_start import _depends
+from derl_trainers.outer.compare import check_same, searches
 from derl_trainers.outer.judge import judge, run_key
 from derl_trainers.outer.meta import meta_train, warm_start
 from derl_trainers.outer.plan import plan
@@ -50,7 +51,8 @@ from derl_trainers.runs.executors import devices
 from derl_trainers.runs.executors.base import Event
 from derl_trainers.runs.executors.local import Workers
 from derl_trainers.runs.held import changed, held
-from derl_trainers.runs.jobs import Policy, check_task
+from derl_trainers.runs.jobs import Policy, check_task, digest, inner_job
+from derl_trainers.runs.memo import Memo
 from derl_trainers.runs.runner import JobFailed
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.runs.view import View
@@ -66,7 +68,7 @@ from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Example, Task, TaskError
 from derl_trainers.tasks.contents import content
 from derl_trainers.tasks.load import load_task
-from tests.trainers.test_meta import MINI
+from tests.trainers.test_meta import MINI, toml
 from tests.trainers.toys import a_run, training
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -348,6 +350,58 @@ def test_problems_that_change_on_the_way_are_no_longer_those(tmp_path: Path, pol
         assert len(store.versions()) == 1  # nothing was begun
     rows(tmp_path / "a.jsonl", 40)
     assert not changed(files, held(config))
+
+
+def test_a_file_that_trl_reads_is_part_of_what_a_result_depends_on(
+    tmp_path: Path, policy: Path
+) -> None:
+    file = tmp_path / "zero.json"
+    config = data_run(tmp_path, policy)
+    config = replace(config, trl={"deepspeed": str(file)})
+    start = Policy(str(policy), "0")
+
+    def now() -> tuple[str, dict[str, str]]:
+        return digest(inner_job(config, (), start, "g1", 0, "search")), held(config)
+
+    file.write_text("{}")
+    first, before = now()
+    file.write_text('{"zero_optimization": {"stage": 3}}')
+    second, after = now()
+    assert first != second
+    assert changed(before, after).startswith("[trl] deepspeed: holds something else")
+
+
+def test_a_memo_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "inner-runs.db").write_text("no database" * 100)
+    with pytest.raises(StoreError, match=r"inner-runs.db: no results can be shared here"):
+        Memo(tmp_path / "inner-runs.db", {})
+
+
+def test_a_comparison_goes_on_with_its_own_settings_alone(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(toml(MINI))
+    todo = searches(tmp_path, ["frozen"], [3])
+    config, flags = str(tmp_path / "mini.toml"), ["inner.prompts=4"]
+    check_same(todo, config, flags)  # nothing was begun
+    begun = load_config(config, {"inner.prompts": 4, "proposer.kind": "frozen"})
+    begun = replace(begun, seed=3)
+    Store.create(todo[0].folder, "mini", 3, begun.to_json(), {}).close()
+    check_same(todo, config, flags)
+    with pytest.raises(StoreError, match=r"other settings \(inner.prompts: 4, now 2\)"):
+        check_same(todo, config, [])
+    (tmp_path / "mini.toml").write_text(toml({**MINI, "final": {"seeds": 3}}))
+    with pytest.raises(StoreError, match=r"other settings \(final.seeds: 2, now 3\)"):
+        check_same(todo, config, flags)
+
+
+def test_a_step_that_the_machine_broke_is_done_again(tmp_path: Path) -> None:
+    with closing(Store.create(tmp_path / "run", "t", 0, {}, {})) as store:
+        record = {"completion": "g1", "formula": "g1", "stage": None, "diagnostics": [],
+                  "key": "k", "certificate": None, "meta_reward": None}  # fmt: skip
+        for step, rewards in ((1, [0.5, None]), (2, [None, None])):
+            for name, reward in zip(store.add_proposals(step, [record] * 2), rewards, strict=True):
+                job = store.add_job("search", "x", 0, "g1", "k")
+                store.score_proposal(name, "faulted" if reward is None else "trained", job, reward)
+        assert store.steps_scored() == 1
 
 
 def test_a_policy_that_is_replaced_is_no_longer_that_one(tmp_path: Path, policy: Path) -> None:

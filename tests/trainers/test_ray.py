@@ -135,7 +135,10 @@ def test_an_idle_worker_that_died_costs_no_run(
     victims = [slot.pid for slot in workers.slots if slot.pid]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    time.sleep(1)
+    # Ray knows of a death some time after it.
+    calls = [slot.call for slot in workers.slots if slot.pid]
+    _, unknown = workers.ray.wait(calls, num_returns=len(calls), timeout=240)
+    assert not unknown
     workers.submit(3, Square(3))
     assert collect(workers, 1)[-1].result["pid"] not in victims
 

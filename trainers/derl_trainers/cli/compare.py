@@ -23,6 +23,7 @@ from derl_trainers.outer.compare import (
     against,
     baseline_labels,
     by_proposer,
+    check_same,
     estimate,
     is_variant,
     late,
@@ -86,6 +87,10 @@ def compare_command(
     check_task(settings)
     folder = to or RUNS / f"compare-{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     todo = searches(folder, wanted, range(first_seed, first_seed + seeds))
+    try:
+        check_same(todo, config, set_ or [])
+    except StoreError as error:
+        fail(str(error))
     console = Console(markup=True, width=None if sys.stdout.isatty() else WIDTH)
     console.print(
         f"[bold]compare {settings.name}[/]  {len(wanted)} proposers x {seeds} seeds in {folder}",

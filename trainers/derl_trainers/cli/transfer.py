@@ -22,7 +22,7 @@ from derl_trainers.cli.shared import (
     fail,
     run_folder,
 )
-from derl_trainers.outer.compare import estimate, outcome, run_all
+from derl_trainers.outer.compare import check_same, estimate, outcome, run_all
 from derl_trainers.outer.inherit import BEST, best
 from derl_trainers.outer.transfer import ARMS, Reached, arms, reached, write_config
 from derl_trainers.reading import ConfigError
@@ -69,6 +69,7 @@ def transfer_command(
         todo = arms(source, folder, range(first_seed, first_seed + seeds), formulas)
         target = config or write_config(source, folder)
         settings = load_config(target, dict(map(parse_set, flags)))
+        check_same(todo, target, flags)
     except (ConfigError, StoreError) as error:
         fail(str(error))
     check_extras("transfer")

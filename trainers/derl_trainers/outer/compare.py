@@ -15,16 +15,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from derl_runtime.files import write_whole
 from derl_trainers.estimates import interval
 from derl_trainers.outer.ledger import Paid, ledger, paid_for
+from derl_trainers.runs.held import differs
 from derl_trainers.runs.store import FILE, Store, StoreError
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY, comparison
 from derl_trainers.settings.proposers import PROPOSERS
+from derl_trainers.settings.run import load_config
+from derl_trainers.settings.train import parse_set
 
 SHARED = "shared"
 RESULT = "compare.json"
@@ -144,6 +147,23 @@ def leads(outcome: Outcome) -> Paid | None:
     """What had been paid when a search first scored above all of its baselines by .05."""
     yard = max(outcome.yards, default=None)
     return None if yard is None else paid_for(outcome.paid, yard + _LEAD)
+
+
+def check_same(todo: Sequence[Search], config: str, flags: Sequence[str]) -> None:
+    """Raise StoreError where a search was begun with other settings than these would give it."""
+    for search in todo:
+        if search.status() == "new":
+            continue
+        own = (*flags, *search.flags, *variant_flags(search.proposer))
+        settings = replace(load_config(config, dict(map(parse_set, own))), seed=search.seed)
+        with closing(Store.open(search.folder)) as store:
+            before = json.loads(store.run()["config"])
+        said = differs(before, json.loads(json.dumps(settings.to_json())))
+        if said:
+            raise StoreError(
+                f"{search.folder}: was begun with other settings ({said}), and would stand beside "
+                "those of now; choose another --dir"
+            )
 
 
 def searches(folder: Path, proposers: Sequence[str], seeds: Sequence[int]) -> list[Search]:

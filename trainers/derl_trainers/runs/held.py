@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from derl_dsl.elaborate.custom import Origin
-from derl_trainers.runs.jobs import source_of
+from derl_trainers.runs.jobs import source_of, trl_files
 from derl_trainers.settings.run import MODELS, RunConfig
 from derl_trainers.tasks.contents import content
 
@@ -28,6 +28,7 @@ def held(config: RunConfig, primitives: Sequence[Origin] = ()) -> dict[str, str]
     }
     known = {k: content(place) for k, place in places.items() if place not in MODELS}
     found = {name: digest for name, digest in known.items() if digest is not None}
+    found |= {f"[trl] {key}": digest for key, digest in trl_files(config.trl).items()}
     found["[task]"] = json.dumps(config.task.depends(), sort_keys=True, default=str)
     if primitives:
         sources = json.dumps([source_of(origin) for origin in primitives])
@@ -57,14 +58,21 @@ def changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 def _same(before: str, now: str) -> bool:
     if before == now or not (before.startswith("{") and now.startswith("{")):
         return before == now
-    return _within(json.loads(before), json.loads(now))
+    return not differs(json.loads(before), json.loads(now))
 
 
-def _within(before: Mapping[str, object], now: Mapping[str, object]) -> bool:
-    """Whether tables agree in all that the first has of the second."""
-    for name in before.keys() & now.keys():
+def differs(before: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """The first of the settings that both tables have and that is another now; empty without one.
+
+    >>> differs({"meta": {"steps": 2, "old": 1}}, {"meta": {"steps": 3, "new": 1}})
+    'meta.steps: 2, now 3'
+    """
+    for name in (name for name in before if name in now):
         one, other = before[name], now[name]
-        both = isinstance(one, Mapping) and isinstance(other, Mapping)
-        if not (_within(one, other) if both else one == other):  # type: ignore[arg-type]
-            return False
-    return True
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found = differs(one, other)
+            if found:
+                return f"{name}.{found}"
+        elif one != other:
+            return f"{name}: {one!r}, now {other!r}"
+    return ""

@@ -29,6 +29,7 @@ from derl_trainers.tasks.load import Split, examples, load_task, problems, task_
 from derl_trainers.tasks.table import TaskSection
 
 Progress = Callable[[int, int, dict[str, float]], None]
+_TRL_FILES = ("accelerator_config", "deepspeed", "fsdp_config")
 
 
 class Job(Protocol):
@@ -232,9 +233,15 @@ def _depends(training: Training, policy: Policy, split: Split) -> dict[str, Any]
         "inner": asdict(training.inner),
         "budget": asdict(training.budget),
         "eval_batch": training.eval_batch,
-        "trl": dict(training.trl),
+        "trl": {**training.trl, **trl_files(training.trl)},
         "split": split,
     }
+
+
+def trl_files(trl: Mapping[str, Any]) -> dict[str, str]:
+    """What is in the files that settings of TRL name, by setting."""
+    named = {key: trl[key] for key in _TRL_FILES if isinstance(trl.get(key), str)}
+    return {k: found for k, v in named.items() if (found := content(v)) is not None}
 
 
 def source_of(origin: Origin) -> list[str]:

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from derl_trainers.runs.store.place import on_network
+from derl_trainers.runs.store.queries import StoreError
 
 
 class Memo:
-    """A table of results by all that they depend on, the versions of the libraries among it."""
+    """A table of results by all that they depend on, the versions of the libraries among it.
+
+    Raises StoreError for a file that is none.
+    """
 
     def __init__(self, path: Path, versions: Mapping[str, str]) -> None:
         self.versions = json.dumps(dict(versions), sort_keys=True)
@@ -24,13 +28,17 @@ class Memo:
         self.db = sqlite3.connect(path, timeout=60)
         # A write-ahead log needs memory that processes share: none on a network file system.
         mode = "DELETE" if on_network(path.parent) else "WAL"
-        self.db.execute(f"PRAGMA journal_mode = {mode}")
-        with self.db:
-            self.db.execute(
-                "CREATE TABLE IF NOT EXISTS scores (digest TEXT NOT NULL, versions TEXT NOT NULL,"
-                " result TEXT NOT NULL, seconds REAL NOT NULL, added REAL NOT NULL,"
-                " PRIMARY KEY (digest, versions)) STRICT"
-            )
+        try:
+            self.db.execute(f"PRAGMA journal_mode = {mode}")
+            with self.db:
+                self.db.execute(
+                    "CREATE TABLE IF NOT EXISTS scores (digest TEXT NOT NULL,"
+                    " versions TEXT NOT NULL, result TEXT NOT NULL, seconds REAL NOT NULL,"
+                    " added REAL NOT NULL, PRIMARY KEY (digest, versions)) STRICT"
+                )
+        except sqlite3.DatabaseError as error:
+            self.db.close()
+            raise StoreError(f"{path}: no results can be shared here: {error}") from None
 
     def get(self, digest: str) -> tuple[dict[str, Any], float] | None:
         """A result and the seconds it took to compute, None when nobody has computed it."""

@@ -111,10 +111,14 @@ class StoreQueries:
         return [row["best"] for row in rows]
 
     def steps_scored(self) -> int:
-        """How many steps, from the first, have all their meta-rewards; what was given is none."""
+        """How many steps, from the first, have all their meta-rewards; what was given is none.
+
+        A step whose every run the machine broke has none: it is done again.
+        """
         row = self.rows(
             "SELECT COUNT(DISTINCT step) AS n FROM proposals WHERE step > 0 AND step <"
-            " IFNULL((SELECT MIN(step) FROM proposals WHERE status = 'checked'), 1e9)"
+            " IFNULL((SELECT MIN(step) FROM (SELECT step FROM proposals GROUP BY step"
+            " HAVING SUM(status = 'checked') > 0 OR COUNT(meta_reward) = 0)), 1e9)"
         )[0]
         return int(row["n"])
 
