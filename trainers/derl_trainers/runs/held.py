@@ -31,7 +31,8 @@ def held(config: RunConfig, primitives: Sequence[Origin] = ()) -> dict[str, str]
     found |= {f"[trl] {key}": digest for key, digest in trl_files(config.trl).items()}
     found["[task]"] = json.dumps(config.task.depends(), sort_keys=True, default=str)
     if primitives:
-        sources = json.dumps([source_of(origin) for origin in primitives])
+        # How they are walled in is of the settings, and may have more fields in a newer version.
+        sources = json.dumps([source_of(origin)[0] for origin in primitives])
         found["[primitives]"] = hashlib.sha256(sources.encode()).hexdigest()[:24]
     return found
 
