@@ -590,6 +590,17 @@ def test_the_plan_of_a_run_is_told_without_beginning_it() -> None:
     assert any("Qwen/Qwen2.5-3B: not here" in line for line in paper.lines)
 
 
+def test_a_step_is_timed_before_problems_of_the_hub_are_read(policy: Path) -> None:
+    inner = {"prompts": 4, "num_generations": 2, "updates": 2, "max_completion_length": 12}
+    table = {**MINI, "task": {"name": "gsm8k"}, "policy": {"model": str(policy)}, "inner": inner}
+    text = "\n".join((found := plan(parse_config(table))).lines)
+    assert not found.refused
+    assert "problems of gsm8k: read from the hub when the run begins, not now" in text
+    assert "by 2 timed ones of 2 completions to made-up problems with one worker" in text
+    assert "memory of a worker: about" in text
+    assert "worker hours of inner steps" in text
+
+
 # Processes
 
 

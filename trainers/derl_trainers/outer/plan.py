@@ -30,7 +30,7 @@ from derl_trainers.policy.start import start_policy
 from derl_trainers.reading import ConfigError
 from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 from derl_trainers.settings.run import RunConfig
-from derl_trainers.tasks.base import Task, TaskError
+from derl_trainers.tasks.base import Example, Task, TaskError
 from derl_trainers.tasks.load import load_task, task_columns
 
 _STEPS = 2
@@ -176,8 +176,11 @@ def _step(
     """Seconds of an inner step, and how that is known."""
     if not (config.policy.built or _is_here(config.policy.model)):
         return _reckoned(config)
+    made_up = task is None
     if task is None:
-        return None, ["the problems are not here, so no step was timed"]
+        if task_columns(config.suite):
+            return None, ["the problems are not here, so no step was timed"]
+        task = _made_up(config)
     with TemporaryDirectory(prefix="derl-plan-") as folder:
         policy = config.policy
         if policy.built:  # Its shape is what counts; what it has learnt is not.
@@ -194,25 +197,43 @@ def _step(
         size = sum(weights.numel() for weights in model.parameters())
         words = int(model.config.get_text_config().vocab_size)
         del model
-        seconds = _timed(config, path, task)
+        seconds, timed = _timed(config, path, task, made_up), f"{_STEPS} timed ones"
+        if made_up:
+            timed += f" of {config.inner.num_generations} completions to made-up problems"
     return seconds, [
-        f"an inner step takes {seconds:.1f} s here, by {_STEPS} timed ones with one worker",
+        f"an inner step takes {seconds:.1f} s here, by {timed} with one worker",
         *_memory(config, size, words),
     ]
 
 
-def _timed(config: RunConfig, path: str, task: Task) -> float:
-    """Seconds of a step by some with the outcome alone, the first of which loads and warms up."""
+def _made_up(config: RunConfig) -> Task:
+    """As many problems as a step takes, of the length of a word problem, for those of the hub."""
+    template = config.task.template or "{prompt}"
+    rows = tuple(
+        Example(template.replace("{prompt}", f"{k}. " + "some words of it " * 14), "0")
+        for k in range(max(2, config.inner.prompts))
+    )
+    return Task(name="made up", warmup=(), train=rows, validation=rows[:1], test=rows[:1])
+
+
+def _timed(config: RunConfig, path: str, task: Task, one: bool) -> float:
+    """Seconds of a step by some with the outcome alone, the first of which loads and warms up.
+
+    With `one` they are of one problem each, and count as often as a step has problems.
+    """
     reward = derl_dsl.compile(baselines(config.suite)[OUTCOME_ONLY], suite=config.suite)
     times: list[float] = []
-    inner = replace(config.inner, steps=_STEPS)
+    inner, trl = replace(config.inner, steps=_STEPS), dict(config.trl)
+    if one:
+        inner = replace(inner, prompts=1, updates=1)
+        trl.pop("gradient_accumulation_steps", None)
     budget = replace(config.budget, flat_steps=0, tokens=0, seconds=0.0)
     train_inner(
         reward, path, task.train, task.validation[:1],
-        replace(config.training, inner=inner, budget=budget),
+        replace(config.training, inner=inner, budget=budget, trl=trl),
         seed=config.seed, on_step=lambda _: times.append(time.perf_counter()),
     )  # fmt: skip
-    return times[-1] - times[-2]
+    return (times[-1] - times[-2]) * (config.inner.prompts if one else 1)
 
 
 def _reckoned(config: RunConfig) -> tuple[float | None, list[str]]:
