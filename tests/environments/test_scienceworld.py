@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -155,6 +156,20 @@ def test_the_heap_is_bounded_and_one_process_serves_all(process: Machine) -> Non
     command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     assert f"-Xmx{jvm.HEAP_MB}m" in command
     assert jvm.HEAP_MB <= 300
+
+
+@pytest.mark.java
+def test_a_game_that_is_closed_leaves_the_heap() -> None:
+    machine = Machine(heap_mb=64)
+    gc.disable()  # which alone would come for py4j's proxies
+    try:
+        for k in range(12):
+            environment = ScienceWorld(listing=False, process=machine)
+            environment.reset(f"find-animal/{k}")
+            environment.close()
+    finally:
+        gc.enable()
+        machine.close()
 
 
 @pytest.mark.java

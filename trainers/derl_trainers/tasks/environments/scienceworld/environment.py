@@ -47,7 +47,7 @@ class ScienceWorld:
         try:
             self._loaded(game, gold=False)
         except EnvironmentFault:
-            self._simulator = None
+            self.close()
             raise
         # The first move, as the package makes it: before it the score is that of the game before.
         look = self._call("step", "look around")
@@ -76,4 +76,6 @@ class ScienceWorld:
 
     def close(self) -> None:
         """Forget the game; the Java process goes on for the others."""
+        if self._simulator is not None:
+            self._machine.release(self._number, self._simulator)
         self._simulator = None

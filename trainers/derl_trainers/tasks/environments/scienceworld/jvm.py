@@ -12,6 +12,7 @@ import logging
 import shutil
 import subprocess
 import threading
+from contextlib import suppress
 from typing import Any
 
 from derl_trainers.tasks.base import TaskError
@@ -137,6 +138,17 @@ class Machine:
             raise EnvironmentFault(
                 f"ScienceWorld's Java process died or gave no answer in {self.deadline:g} s"
             ) from error
+
+    def release(self, number: int, simulator: Any) -> None:
+        """Let Java forget a simulator, some 15 MB of its heap.
+
+        py4j's proxies hold themselves: Python's collector alone would come for them, some day.
+        """
+        from py4j.protocol import Py4JError
+
+        if self.serves(number):
+            with suppress(Py4JError):  # of a process that dies just now nothing is left
+                self._gateway.detach(simulator)
 
     def _stop(self) -> None:
         if self._gateway is None:

@@ -43,7 +43,11 @@ class ScienceWorldSection(PlayedTask):
 
     def lesson(self, game: str, number: int) -> Sequence[str]:
         """The simulator's own gold path."""
-        return ScienceWorld(listing=False).plan(game)
+        environment = ScienceWorld(listing=False)
+        try:
+            return environment.plan(game)
+        finally:
+            environment.close()
 
     def load(self) -> Task:
         """The games; raises TaskError for a task that is none, and where Java lacks."""
