@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import derl_dsl
+from derl_trainers.cli.shared import no_room
 from derl_trainers.inner.loop import Checkpoints, InnerResult, train_inner
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.recorder import whole_checkpoints
@@ -306,6 +309,32 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         fill()
     assert error.value.__context__ is None  # that very error, and no second one
     store.close()
+
+
+def test_weights_that_find_no_room_are_told(tmp_path: Path) -> None:
+    """safetensors and torch have errors of their own for it, which are no OSError."""
+
+    def said(save: Callable[[], None]) -> str:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+            with pytest.raises(Exception) as error:  # noqa: PT011 - of whatever type
+                save()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, before)
+        return no_room(tmp_path, error.value)
+
+    weights = {"w": torch.zeros(100_000)}
+    for save in (
+        lambda: save_file(weights, tmp_path / "model.safetensors"),
+        lambda: torch.save(weights, tmp_path / "optimizer.pt"),
+        lambda: (tmp_path / "text").write_bytes(b"x" * 100_000) and None,
+    ):
+        assert "cannot be written: " in said(save)
+    with pytest.raises(ValueError, match="something else"):
+        no_room(tmp_path, ValueError("something else"))
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import sys
 import time
 from contextlib import closing
@@ -165,7 +164,7 @@ def _run(settings: Any, folder: Path, quiet: bool, resume: bool, shared: Path | 
         fail(str(error))
     except (JobFailed, EndpointError) as error:
         fail(f"{error}\n{again}")
-    except (sqlite3.Error, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever says that a disk is full; others go on
         fail(f"{no_room(folder, error)}\n{again}")
     except KeyboardInterrupt:
         typer.echo(f"derl-dsl: interrupted; what was done is in {folder}\n{again}", err=True)

@@ -27,16 +27,25 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def no_room(folder: Path, error: sqlite3.Error | OSError) -> str:
-    """What to say of a run that its disk ended; any other error of these is raised again.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How safetensors and torch say that weights were not written whole: by errors of no such type.
+_CUT = (*(f"(os error {number})" for number in _FULL), "inline_container.cc", "iostream error")
+
+
+def no_room(folder: Path, error: Exception) -> str:
+    """What to say of a run that its disk ended; any other error is raised again.
 
     >>> no_room(Path("runs/a"), sqlite3.OperationalError("database or disk is full"))
     'runs/a: cannot be written: database or disk is full; make room, or raise the limit'
     """
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if not full and not isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, OSError) and error.errno in _FULL:
+        said = error.strerror
+    elif isinstance(error, sqlite3.OperationalError):
+        said = str(error)
+    elif any(mark in str(error) for mark in _CUT):
+        said = "no room for weights"
+    else:
         raise error
-    said = error.strerror if isinstance(error, OSError) else str(error)
     return f"{folder}: cannot be written: {said}; make room, or raise the limit"
 
 
