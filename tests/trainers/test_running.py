@@ -311,6 +311,18 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_ended_a_run_is_told_though_its_end_cannot_be_written(tmp_path: Path) -> None:
+    with closing(Store.create(tmp_path / "run", "n", 0, {}, {})) as store:
+        store.db.execute("PRAGMA query_only = 1")
+        with pytest.raises(RuntimeError, match="first"), store.running():
+            raise RuntimeError("first")
+        with pytest.raises(RuntimeError, match="second"), store.running():
+            store.db.execute("PRAGMA query_only = 0")
+            with store.phase("search"):
+                store.db.execute("PRAGMA query_only = 1")
+                raise RuntimeError("second")
+
+
 def test_weights_that_find_no_room_are_told(tmp_path: Path) -> None:
     """safetensors and torch have errors of their own for it, which are no OSError."""
 

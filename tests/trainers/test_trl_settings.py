@@ -82,6 +82,8 @@ def test_the_outer_loop_hands_its_own_to_trl(tmp_path: Path) -> None:
         ("[trl]\nnum_iterations = 2", "[trl] num_iterations: is set by [inner] updates, which"),
         ("[trl]\nloss_type = 'foo'", "[trl] loss_type: expected one of 'grpo', "),
         ("[trl]\nscale_rewards = 'grup'", "not 'grup'; did you mean 'group'?"),
+        ("[trl]\nepsilon = 'abc'", "[trl] epsilon: expected float, not 'abc'"),
+        ("[trl]\nmask_truncated_completions = 1", "completions: expected bool, not 1"),
         ("[trl]\nuse_vllm = true", "[trl] use_vllm: vLLM is not installed"),
         ("[meta.trl]\ngradient_accumulation_steps = 2", "accumulation_steps: is set by [meta] upd"),
         ("[meta.trl]\nlos_type = 'grpo'", "unknown key 'los_type' in [meta.trl]; did you mean"),

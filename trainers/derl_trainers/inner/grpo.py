@@ -77,6 +77,9 @@ _NAMES: dict[str, tuple[Any, ...]] = {
     "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
     "vllm_mode": ("server", "colocate"),
 }  # fmt: skip
+_KINDS: dict[str, Any] = {
+    "float": (int, float), "int": int, "bool": bool, "str": str, "None": type(None), "dict": dict,
+}  # fmt: skip
 # What training does not see of a reward: `group` a factor and what a group shares, `affine` a
 # factor and a constant, `text` nothing.
 Invariance = Literal["group", "affine", "text"]
@@ -121,13 +124,15 @@ def check_trl(
 
     `build` makes TRL's settings of them; `owned` names what the section `beside` decides.
     """
-    known = [f.name for f in fields(GRPOConfig) if f.init]
+    known = {f.name: f.type for f in fields(GRPOConfig) if f.init}
     for key in trl:
         if key in owned:
             raise ConfigError(f"[{section}] {key}: is set by {owned[key]} here")
         if key not in known:
             hint = suggestion(key, known) or "; see trl.GRPOConfig"
             raise ConfigError(f"unknown key {key!r} in [{section}]{hint}")
+        if key not in _NAMES and not _fits(trl[key], known[key]):
+            raise ConfigError(f"[{section}] {key}: expected {_shown(known[key])}, not {trl[key]!r}")
     for key, names in _NAMES.items():
         if key in trl and trl[key] not in names:
             raise ConfigError(
@@ -142,6 +147,27 @@ def check_trl(
     except (ValueError, TypeError, ImportError) as error:
         said = str(error).splitlines()[0]
         raise ConfigError(f"[{section}], with [{beside}]: {said}") from None
+
+
+def _shown(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind that a setting of TRL takes; of kinds not known here any is.
+
+    TRL asks for few of them itself: others break every inner run, after the warm start.
+
+    >>> _fits("abc", float), _fits(1, float), _fits(True, int), _fits("x", "dict | str | None")
+    (False, True, False, True)
+    """
+    names = [part.strip() for part in _shown(kind).split("|")]
+    if not all(name in _KINDS for name in names):
+        return True
+    return any(
+        isinstance(value, _KINDS[name]) and (name == "bool" or not isinstance(value, bool))
+        for name in names
+    )
 
 
 def rescaled(training: Training) -> bool:
