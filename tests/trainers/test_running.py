@@ -316,11 +316,15 @@ def test_what_ended_a_run_is_told_though_its_end_cannot_be_written(tmp_path: Pat
         store.db.execute("PRAGMA query_only = 1")
         with pytest.raises(RuntimeError, match="first"), store.running():
             raise RuntimeError("first")
-        with pytest.raises(RuntimeError, match="second"), store.running():
-            store.db.execute("PRAGMA query_only = 0")
-            with store.phase("search"):
+        store.db.execute("PRAGMA query_only = 0")
+
+        def search() -> None:
+            with store.running(), store.phase("search"):
                 store.db.execute("PRAGMA query_only = 1")
                 raise RuntimeError("second")
+
+        with pytest.raises(RuntimeError, match="second"):
+            search()
 
 
 def test_weights_that_find_no_room_are_told(tmp_path: Path) -> None:
