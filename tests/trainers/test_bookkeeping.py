@@ -44,7 +44,7 @@ from derl_trainers.outer.judge import judge, run_key
 from derl_trainers.outer.meta import meta_train, warm_start
 from derl_trainers.outer.plan import plan
 from derl_trainers.policy import loading
-from derl_trainers.policy.loading import ModelMissing, load_model
+from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.runs import store as store_module
 from derl_trainers.runs.executors import devices
@@ -412,7 +412,7 @@ def test_a_policy_that_is_replaced_is_no_longer_that_one(tmp_path: Path, policy:
     start.check()
     (tmp_path / "mine" / "generation_config.json").write_text("{}")
     assert changed(files, held(config)).startswith("[policy] model: holds something else")
-    with pytest.raises(ModelMissing, match="holds another policy than when the run began"):
+    with pytest.raises(TaskError, match="holds another policy than when the run began"):
         start.check()
     # What a search's own runs leave has no such digest, nor has an id of the hub.
     Policy(str(tmp_path / "mine"), "abc/def/0").check()

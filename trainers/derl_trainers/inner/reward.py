@@ -74,11 +74,10 @@ def _of_all(own: list[Any]) -> tuple[list[Any], int]:
     """What all processes have, one after the other, and where what is this one's own begins."""
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return own, 0
-    from accelerate.state import PartialState  # torch, which is there when this is called
-    from accelerate.utils import gather_object
+    from accelerate.utils import gather_object  # torch, which is there when this is called
 
     parts = gather_object([own])
-    before = parts[: PartialState().process_index]
+    before = parts[: int(os.environ["RANK"])]
     return [one for part in parts for one in part], sum(map(len, before))
 
 

@@ -53,16 +53,14 @@ class Policy:
     identity: str
 
     def check(self) -> None:
-        """Raise ModelMissing where another one lies there by now.
+        """Raise TaskError where another one lies there by now.
 
         One that a search's own run left is known by how it came to be, one of the hub by its id:
         neither says what it holds.
         """
-        from derl_trainers.policy.loading import ModelMissing
-
         known = self.identity and "/" not in self.identity
         if known and content(self.path) not in (None, self.identity):
-            raise ModelMissing(f"{self.path}: holds another policy than when the run began")
+            raise TaskError(f"{self.path}: holds another policy than when the run began")
 
 
 @dataclass(frozen=True, slots=True)

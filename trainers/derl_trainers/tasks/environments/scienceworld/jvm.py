@@ -12,7 +12,6 @@ import logging
 import shutil
 import subprocess
 import threading
-from contextlib import suppress
 from typing import Any
 
 from derl_trainers.tasks.base import TaskError
@@ -144,11 +143,8 @@ class Machine:
 
         py4j's proxies hold themselves: Python's collector alone would come for them, some day.
         """
-        from py4j.protocol import Py4JError
-
         if self.serves(number):
-            with suppress(Py4JError):  # of a process that dies just now nothing is left
-                self._gateway.detach(simulator)
+            self._gateway.detach(simulator)  # raises nothing, also of a process that dies just now
 
     def _stop(self) -> None:
         if self._gateway is None:
