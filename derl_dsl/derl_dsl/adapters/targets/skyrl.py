@@ -14,6 +14,7 @@ TARGET = Target(
     others="reward_spec (its ground_truth is the answer), else the sample's own fields",
     policies=("lowest", "raise"),
     body='''\
+from derl_dsl.adapters.rows import beside
 from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
 from skyrl_gym.envs.registration import register
 
@@ -31,7 +32,9 @@ class @CLASS@(BaseTextEnv):
         if "ground_truth" in spec:
             own["answer"] = spec["ground_truth"]
         found = scorer.score(own, spec, self.extras, self.extras.get("extra_info"))
-        parts = {**found.beside("failed"), "failed": float(found.failed)}
+        told = beside(scorer.numbers(found), "failed")
+        parts = {name: part for name, part in told.items() if part is not None}
+        parts["failed"] = float(found.failed)
         return BaseTextEnvStepOutput(observations=[], reward=found.value, done=True, metadata=parts)
 
 

@@ -31,7 +31,8 @@ SLIME = Target(
     gives=("completion", "prompt", "answer", "truncated"),
     others="the sample's metadata",
     policies=("lowest", "raise"),
-    body=_ROW
+    body="from derl_dsl.adapters.rows import beside\n"
+    + _ROW
     + '''\
 async def @NAME@(args, sample, **kwargs):
     """The reward of a sample, its parts and whether it failed; of each, where one made several."""
@@ -39,7 +40,8 @@ async def @NAME@(args, sample, **kwargs):
     found = await asyncio.to_thread(scorer.score_rows, [_row(s) for s in several])
     out = []
     for k in range(len(several)):
-        parts = found[k].beside("score", "failed")
+        parts = beside(scorer.numbers(found[k]), "score", "failed")
+        parts = {name: part for name, part in parts.items() if part is not None}
         out.append({"score": found[k].value, **parts, "failed": float(found[k].failed)})
     return out if isinstance(sample, list) else out[0]
 ''',
