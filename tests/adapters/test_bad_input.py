@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import doctest
 import math
+import os
 import shlex
 import tomllib
 from pathlib import Path
@@ -88,6 +89,10 @@ def test_a_folder_without_rights(file, monkeypatch):
 
     monkeypatch.setattr("derl_dsl.cli.export.write_whole", refused)
     assert fails(2, "ok.derl", "--for", "verl", "-o", "a.py").endswith("a.py: Permission denied")
+    Path("b.py").touch()
+    may = os.access  # root may write what is read-only
+    monkeypatch.setattr("os.access", lambda at, mode: mode != os.W_OK and may(at, mode))
+    assert "b.py: it is read-only" in fails(2, "ok.derl", "--for", "verl", "-o", "b.py")
 
 
 def test_an_exported_file_is_written_anew(file):

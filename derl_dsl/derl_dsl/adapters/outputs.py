@@ -31,6 +31,8 @@ def unfit(file: Path, target: Target) -> str | None:
         return f"{target.title} imports the file, so its name is one of Python: {made}.py"
     if _taken(stem, target):
         return f"it would hide the module {stem!r} from {target.title}: {stem}_reward.py"
+    if file.exists() and not os.access(file, os.W_OK):
+        return "it is read-only; take another name, or allow writing it"
     if file.is_file() and file.stat().st_size:
         with file.open("rb") as there:
             if there.read(len(_OPENS)) != _OPENS.encode():
