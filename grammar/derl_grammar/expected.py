@@ -50,6 +50,7 @@ _CHARACTERS = {
     "&": "write `and`",
     "|": "write `or`",
     "!": "write `not` or `!=`",
+    "~": "write `not`",
     "[": "the language has no lists of its own and no indexing: min(a, b, c), first(xs), last(xs)",
     "]": "the language has no lists of its own and no indexing: min(a, b, c), first(xs), last(xs)",
     ".": "the language has no attributes",
@@ -87,6 +88,8 @@ _KEYWORDS = {
 _OWN = frozenset({"if", "else", "and", "or", "not", "True", "False"})
 # Python's words that are no names: the syntax is a subset of Python's.
 RESERVED = frozenset(keyword.kwlist) - _OWN
+_CONDITIONAL = "conditionals are expressions: name = a if c else b"
+_OPERAND_ENDS = frozenset({"NAME", "NUMBER", "RPAR", "STRING", "TRUE", "FALSE"})
 # Modules whose functions the language has without a prefix.
 _MODULES = frozenset({"math", "np", "numpy", "torch", "statistics", "re", "random"})
 
@@ -101,7 +104,7 @@ def _slip(tokens: list[Token], index: int) -> str | None:
     """What is written otherwise in Python, or in mathematics."""
     before, token = tokens[index - 1] if index else None, tokens[index]
     if before is None:
-        return "conditionals are expressions: name = a if c else b" if token.type == "IF" else None
+        return _CONDITIONAL if token.type in ("IF", "ELSE") else None
     pair, near = f"{before}{token}", before.end_pos == token.start_pos
     if pair == "//":
         return "quotients without a rest are floor(a / b)"
@@ -118,6 +121,28 @@ def _slip(tokens: list[Token], index: int) -> str | None:
         return "numbers have a point: 0.5"
     if token == "." and before in _MODULES:
         return "functions have no prefix: exp(x), log(x), clip(x, lo, hi), mean(xs)"
+    if token == ".":
+        return _method(before, tokens[index + 1 : index + 4])
+    if token.type == "NAME" and token.lower() in ("and", "or", "not"):
+        return f"write `{token.lower()}`"
+    if token.type == "IF" or token == "then":
+        return _CONDITIONAL
+    return None
+
+
+def _method(of: Token, after: list[Token]) -> str | None:
+    """x.f(y) as a call of a function."""
+    if of.type != "NAME" or [t.type for t in after[:2]] != ["NAME", "LPAR"]:
+        return None
+    arguments = str(of) if after[2:] and after[2].type == "RPAR" else f"{of}, …"
+    return f"the language has no attributes; functions stand before: {after[0]}({arguments})"
+
+
+def _unended(tokens: list[Token]) -> str | None:
+    """What a statement lacks that ends too early."""
+    types = [t.type for t in tokens]
+    if types.count("IF") > types.count("ELSE") and types[-1] in _OPERAND_ENDS:
+        return "a conditional has two branches: … if condition else 0, or else skip"
     return None
 
 
@@ -125,7 +150,7 @@ def fix_of(tokens: list[Token], index: int) -> tuple[Code, str | None]:
     """The code and the hint for an unexpected token at `index` (len(tokens): the end)."""
     before = tokens[index - 1] if index else None
     if index >= len(tokens):
-        return codes.SYNTAX, None
+        return codes.SYNTAX, _unended(tokens)
     token = tokens[index]
     slip = _slip(tokens, index)
     if slip is not None:

@@ -8,13 +8,16 @@ from collections.abc import Iterable
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most alike, if one is.
 
-    >>> nearest("ouctome", ["suite", "outcome"])
-    'outcome'
+    >>> nearest("ouctome", ["suite", "outcome"]), nearest("SUITE", ["suite", "outcome"])
+    ('outcome', 'suite')
     """
     import difflib  # 5 ms that only a mistake should cost
 
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    known = list(known)
+    # Another case is nearer than another letter.
+    alike = next((k for k in known if k.lower() == name.lower()), None)
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return alike or (found[0] if found else None)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "one of") -> str:

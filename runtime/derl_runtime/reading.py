@@ -183,6 +183,9 @@ class Reader:
             data, lost = self._texts(name, data, conversations.text_of, kind)
         elif kind == List(Text()):
             data, lost = self._texts(name, data, conversations.texts_of, kind)
+        elif isinstance(data, list) and any(map(_nothing, data)):
+            # A frame has NaN where it has no list.
+            data = [None if _nothing(v) else v for v in data]
         missing = [] if isinstance(data, Rows) else self._missing(name, data, kind)
         told = set(lost)
         silent = [row for row in missing if row not in told]

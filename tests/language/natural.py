@@ -228,11 +228,21 @@ FINITE = (
     "over = max(n - 500, 0)\nreward = ok - over / (over + 500)",
     "ok * (1 - a ** 2) / (1 + a ** 2)",
     "a if ok else a / (1 + n)",
+    # multiples of one value
+    "m = 500 + 1500 * p\nreward = ok * (1 - ramp(n, m, 2 * m))",
+    "m = 500 + 1500 * p\nreward = ok - 0.5 * ramp(n, m / 2, m)",
+    "m = max(n, 100)\nreward = ok - 0.5 * ramp(n, 0.8 * m, 1.2 * m)",
+    "m = max(n, 1)\nreward = a / (1.5 * m - m)",
+    "m = 1 + loss\nreward = sqrt(2 * m - m) * ok",
 )
 
 # Conditionals (and sums that mean the same) with their outcome `ok`: most never fall when it rises,
 # some do; evaluation says which.
 CONDITIONALS = (
+    "a + b if ok else abs(a - b)",
+    "exp(-loss / 10) if ok else exp(-loss / 5)",
+    "exp(-loss / 10) if ok else exp(-loss / 5) - 0.5",
+    "sqrt(a * b) if ok else min(a, b)",
     "a if ok else a / 2",
     "a if ok else a * b",
     "a if ok else 0.5 * a",

@@ -54,6 +54,11 @@ def test_natural_finite_programs_are_accepted() -> None:
     "(a - group_mean(b)) / group_std(b) if group_std(b) > 0 else 0",
     "1 / (group_max(a) - group_min(a)) if group_max(a) > group_min(a) else 0",
     "guard(a / b, 1) / (a - b) if a > b else 0",
+    "1 / guard(a / (a + b), 0)",
+    "a / (a + b)",
+    "1 / (2 * a - a)",
+    "m = max(n, 1)\nreward = 1 / (3 * m - 2 * m - m)",
+    "m = max(n, 1)\nreward = 1 / (2 * m - min(n, 2) * m)",
 ])  # fmt: skip
 def test_what_can_fail_is_refused(text: str) -> None:
     """Each of these is infinite or undefined somewhere inside the declared ranges."""
@@ -79,6 +84,11 @@ def test_a_divisor_that_is_only_above_zero() -> None:
     ("group_size(where=ok) / group_size()", 1.0),
     ("mean(xs) / max(xs) if max(xs) > 0 else 0", 1.0),
     ("2 * p * q / (p + q) if p + q > 0 else 0", 2.0),
+    ("guard(a / (a + b), 0)", 1.0),
+    ("guard(2 * p * q / (p + q), 0)", 2.0),
+    ("guard(a / group_max(a), 0)", 1.0),
+    ("guard(sum(fl) / count(fl), 0)", 1.0),
+    ("guard(mean(xs) / max(xs), 0.5)", 1.0),
 ])  # fmt: skip
 def test_bounds_of_ratios(text: str, most: float) -> None:
     checked = proven(text)

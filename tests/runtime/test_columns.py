@@ -125,3 +125,17 @@ def test_a_ragged_column_where_numbers_are_wanted_is_refused():
         read("text", FLAT)
     with pytest.raises(ColumnError, match="different numbers of rows"):
         Batch({"x": FLAT, "y": [1]})
+
+
+@pytest.mark.parametrize(("kind", "given"), [
+    ("list[number[0, 1]]", [0.5]), ("list[bool]", [True]), ("list[text]", ["a"]),
+    ("text", "a"), ("number[0, 1]", 0.5), ("bool", True),
+])  # fmt: skip
+def test_nan_is_a_missing_value_of_every_type(kind, given):
+    """Frames of pandas, and dicts made of them, have NaN where there is no list or text."""
+    for gap in (None, float("nan"), np.float64("nan")):
+        values, faults = read(f"{kind}?", [given, gap])
+        assert values.valid.tolist() == [True, False]
+        assert faults == []
+        values, (fault,) = read(kind, [given, gap])
+        assert (fault.kind, fault.rows) == ("missing", (1,))

@@ -6,7 +6,7 @@ from derl_dsl.elaborate import codes
 from derl_dsl.elaborate.choices import Chooser
 from derl_dsl.elaborate.functions import FUNCTIONS, Function
 from derl_dsl.elaborate.texts import OF_LISTS, filled
-from derl_dsl.elaborate.values import BROKEN, HABITS, Value, closest
+from derl_dsl.elaborate.values import BROKEN, EXTRA, HABITS, Value, closest
 from derl_dsl.graph.ir import Param
 from derl_grammar import nodes as n
 from derl_grammar.nodes import Place
@@ -75,7 +75,8 @@ class Calls:
         if given < least or (given > least and not variadic):
             count = f"{least} argument" + ("" if least == 1 else "s")
             message = f"{node.name} takes {count}, {given} given"
-            self.report.add(codes.ARITY, node.place, message, f"write {signature}")
+            more = (EXTRA[node.name],) if given > least and node.name in EXTRA else ()
+            self.report.add(codes.ARITY, node.place, message, *more, f"write {signature}")
             fine = False
         return fine
 

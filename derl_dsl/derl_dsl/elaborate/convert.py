@@ -94,5 +94,6 @@ class Converter:
         if value.kind != "broken":
             message = f"{what} must be a condition, this is {value.words}"
             hint = 'compare it: … == "…"' if value.kind == "text" else "compare it: … > 0"
-            self.report.add(codes.CONDITION, place, message, hint)
+            ends = ("where it may be missing: default(…, 0)",) if value.valid is not None else ()
+            self.report.add(codes.CONDITION, place, message, hint, *ends)
         return None

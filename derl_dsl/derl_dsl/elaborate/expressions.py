@@ -162,8 +162,10 @@ class Elaborator(Chooser):
         if op is None:
             return self._logic(node, below)
         left = self.as_number(below[0], node.left.place, OPERAND[node.op])
+        if left is None:
+            return BROKEN
         right = self.as_number(below[1], node.right.place, OPERAND[node.op])
-        if left is None or right is None:
+        if right is None:
             return BROKEN
         if node.op == "**" and isinstance(node.right, n.NumberLiteral):
             power = self._power(left, right, node.right.value, node.place)
@@ -180,15 +182,14 @@ class Elaborator(Chooser):
         return square if other is None else self.graph.add("mul", (square, other), place)
 
     def _logic(self, node: n.Unary | n.Binary, below: list[Value]) -> Value:
-        places = [c.place for c in n.children(node)]
-        found = [
-            self.as_condition(v, p, f"the operand of `{node.op}`")
-            for v, p in zip(below, places, strict=True)
-        ]
-        args = tuple(a for a in found if a is not None)
-        if len(args) < len(found):
-            return BROKEN
-        return self.operation("bool", node.op, args, node.place, below)
+        args = []
+        for value, operand in zip(below, n.children(node), strict=True):
+            at = self.as_condition(value, operand.place, f"the operand of `{node.op}`")
+            if at is None:
+                # `x or 0` is one mistake, not one for each side.
+                return BROKEN
+            args.append(at)
+        return self.operation("bool", node.op, tuple(args), node.place, below)
 
     def _compare(self, node: n.Compare, below: list[Value]) -> Value:
         found: list[Value] = []

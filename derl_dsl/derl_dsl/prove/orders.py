@@ -224,11 +224,29 @@ class Orders:
         best = -INF
         if one.op == "max":
             best = min(self.rise(a, y, depth) for a in one.args)
+        elif one.op == "abs":
+            best = self._difference(one.args[0], y, depth)
         if two.op == "min":
             best = max(best, min(self.rise(x, a, depth) for a in two.args))
+        elif two.op == "sqrt" and self.rough:
+            best = max(best, self._geometric(x, two.args[0], depth))
         if best > 0 or one.op != two.op or one.payload != two.payload or not one.args:
             return best
         return max(best, self._alike(x, y, depth))
+
+    def _difference(self, inside: int, y: int, depth: int) -> float:
+        """abs(a - b) of numbers that are 0 or more is no more than the larger one."""
+        op, args, _, _, _ = self.graph.nodes[inside]
+        if op != "sub" or min(self.known[a].lo for a in args) < 0:
+            return -INF
+        return min(self.rise(a, y, depth) for a in args)
+
+    def _geometric(self, x: int, inside: int, depth: int) -> float:
+        """sqrt(a * b) is no less than the smaller one, up to rounding."""
+        op, args, _, _, _ = self.graph.nodes[inside]
+        if op != "mul" or min(self.known[a].lo for a in args) < 0:
+            return -INF
+        return self._kept(min(self.rise(x, a, depth) for a in args))
 
     def _alike(self, x: int, y: int, depth: int) -> float:
         op, args, _, _, _ = self.graph.nodes[x]
@@ -253,10 +271,16 @@ class Orders:
             return max(self._kept(min(self.rise(a, b, depth) for a, b in zip(args, o, strict=True)))
                        for o in orders) if fine else -INF  # fmt: skip
         if op == "div":
-            fine = min(self.known[args[0]].lo, self.known[others[0]].lo) >= 0
-            fine = fine and min(self.known[args[1]].lo, self.known[others[1]].lo) > 0
-            pairs = ((args[0], others[0]), (others[1], args[1]))
-            return self._kept(min(self.rise(*p, depth) for p in pairs)) if fine else -INF
+            above = [self.known[i] for i in (args[0], others[0])]
+            if min(self.known[args[1]].lo, self.known[others[1]].lo) <= 0:
+                return -INF
+            # The larger the divisor, the smaller a quotient of 0 or more, the larger one below 0.
+            positive = min(r.lo for r in above) >= 0
+            if not positive and max(r.hi for r in above) > 0:
+                return -INF
+            divisors = (others[1], args[1]) if positive else (args[1], others[1])
+            pairs = ((args[0], others[0]), divisors)
+            return self._kept(min(self.rise(*p, depth) for p in pairs))
         return -INF
 
     def _implies(self, a: int, b: int, depth: int = 4) -> bool:

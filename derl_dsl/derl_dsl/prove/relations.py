@@ -18,6 +18,7 @@ from derl_dsl.graph import ranges
 from derl_dsl.graph.leaves import is_whole, steps_of
 from derl_dsl.graph.ops import OPERATIONS, REDUCTIONS
 from derl_dsl.graph.ranges import Range
+from derl_dsl.prove.linear import Linear
 from derl_dsl.prove.orders import DEPTH, Orders, size_of
 
 INF = math.inf
@@ -27,6 +28,8 @@ _MORE = 1 + 4e-16
 # spread / (2 sqrt(n)); two thirds of it where its square is a denormal number. The mean lies
 # between the extremes: |x - mean| is at most the spread.
 _DEVIATIONS = 3.1e3
+# How deep a range is refined.
+_INSIDE = 3
 _REFINED = frozenset({"add", "sub", "mul", "neg", "min", "max", "abs", "sqrt"})
 
 
@@ -147,7 +150,7 @@ class Relations(Orders):
 
     # Ranges
 
-    def refined(self, node: int, depth: int = 3) -> Range:
+    def refined(self, node: int, depth: int = _INSIDE) -> Range:
         """The range of a node, its differences compared rather than subtracted."""
         op, args, _, _, _ = self.graph.nodes[node]
         found = self.known[node]
@@ -160,13 +163,20 @@ class Relations(Orders):
         if op == "sub":
             a, b = args
             found = found.meet(self.rise(b, a), -self.rise(a, b))
+        if depth == _INSIDE and op in ("add", "sub") and found.lo <= 0 <= found.hi:
+            form = Linear(self.graph, self.known, self.settled).bounds(node)
+            found = found.meet(form.lo, form.hi)
         return found
 
     def quotient(self, args: tuple[int, ...], divisor: Range, found: Range) -> Range:
-        """The range of x / y, cut by the ratio of the two where y is above 0."""
+        """The range of x / y, cut by the ratio of the two where y is above 0.
+
+        Where y may be 0 as well, the quotient is NaN there, and within that ratio elsewhere.
+        """
         x, y = args
-        if divisor.lo <= 0 or divisor.nan or self.known[x].nan:
+        if divisor.lo < 0 or divisor.nan or self.known[x].nan:
             return found
         most = self.ratio(x, y, top=True)
         least = 0.0 if self.known[x].lo >= 0 else -most
-        return Range(max(found.lo, least), min(found.hi, most if self.known[x].hi > 0 else 0.0))
+        hi = min(found.hi, most if self.known[x].hi > 0 else 0.0)
+        return Range(max(found.lo, least), hi, divisor.lo == 0)
