@@ -146,3 +146,27 @@ def test_proven_bounds_hold_on_random_steps() -> None:
         assert [len(s) for s in steps if s is not None] == lengths.tolist()
         values = np.concatenate([s for s in steps if s is not None])
         assert proof.lo <= values.min() <= values.max() <= proof.hi
+
+
+@pytest.mark.parametrize("backend", ["reference", "vm", "native", "torch"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_reward_does_not_read_what_its_steps_read(backend: str, dtype: str) -> None:
+    if backend == "torch":
+        pytest.importorskip("torch")
+    text = "steps = gain(scores) - 0.25 * (not valid)\nreward = solved"
+    reward = derl_dsl.compile(text, suite="agent", backend=backend, dtype=dtype)
+    # In the second episode the lists of the steps have different lengths.
+    columns = {**EPISODES, "valid": [[True, False, True], [True], []]}
+    scores = reward.score(columns)
+    assert scores.values.tolist() == [1.0, 0.0, 1.0]
+    assert listed(scores.steps) == [[0.0, 0.25, 0.5], None, []]
+    assert derl_dsl.score_many([reward], columns).tolist() == [[1.0, 0.0, 1.0]]
+    assert reward.bind(columns)().tolist() == [1.0, 0.0, 1.0]
+
+
+def test_a_module_of_a_reward_with_steps() -> None:
+    torch = pytest.importorskip("torch")
+    reward = derl_dsl.compile("steps = gain(scores)\nreward = 0.5 * solved", suite="agent")
+    module = reward.torch()
+    assert module({"solved": torch.tensor([1.0, 0.0])}).tolist() == [0.5, 0.0]
+    assert list(module.read(EPISODES)) == ["solved"]

@@ -373,8 +373,8 @@ def _harmless(source: Input) -> float:
 
 
 def lower(graph: Graph, uniform: bool, checked: bool) -> Lowered:
-    """The torch module of a graph; see `Lowering`."""
-    return Lowering(graph, uniform, checked).lower()
+    """The torch module of a graph, without its step rewards; see `Lowering`."""
+    return Lowering(graph.only(graph.outputs), uniform, checked).lower()
 
 
 def equal_sizes(starts: Offsets) -> int | None:

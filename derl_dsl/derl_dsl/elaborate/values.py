@@ -79,8 +79,6 @@ HABITS = {
     "ceil": "write -floor(-x)",
     "trunc": "write floor(x)",
     "clamp": "write clip(x, lo, hi)",
-    "minimum": "write min(x, y)",
-    "maximum": "write max(x, y)",
     "square": "write x ** 2",
     "ln": "write log(x)",
     "log1p": "write log(1 + x)",

@@ -82,7 +82,8 @@ class TorchReward(nn.Module):
 
     def _prepare(self) -> None:
         """What follows from the program alone."""
-        self.graph = self.reward.graph
+        # A module gives rewards and parts: what step rewards alone read, it does not need.
+        self.graph = self.reward.graph.only(self.reward.graph.outputs)
         self._needs = Needs.of(self.graph)
         self._lowered: dict[bool, tuple[Lowered, Any]] = {}
         # The nodes of the parameters by name, with their ranges.
