@@ -80,6 +80,9 @@ REPORTED = [
     (correct, "I could not do it. It is surely not 42, I fear.", "42", False),
     (exact, "I cannot solve this, sorry. It is not 42", "42", False),
     (exact, r"\boxed{18 \text{ euros}}", "$18", False),
+    (correct, "Each piece is 1/3 foot = 0." + "3" * 1500, "1/3", False),
+    (correct, "So it is " + "7" * 400, "7", False),
+    (correct, "7" * 400, "7" * 400, True),
 ]
 
 

@@ -68,6 +68,8 @@ _YET_ANSWERS = pattern(
     re.I,
 )
 """A sentence that declines and answers all the same: `I'd rather not explain, but it is 12`."""
+ENDLESS = pattern(r"\d{300}")
+"""Digits without end, as a model repeats them: no value that anybody reads."""
 _AT_FIRST = pattern(
     r"\W*(?:(?:so|thus|then|and|but) )?(?!in (?:short|total|all|sum|conclusion|summary"
     r"|the end))(?:of|in|for|with|from|by|after|since|as|when|if|because"
@@ -140,6 +142,9 @@ def unmarked(text: str, stopped: bool) -> Iterator[Final]:
     if (len(spans) == 1 or len(whole) < 60) and whole.rstrip()[-1] not in "=+*/\u00d7\u00f7<":
         yield Final(whole, "the whole text", spoken=False)
     lower = last.lower()
+    if ENDLESS().search(last):
+        yield Final(last, "the concluding sentence", spoken=True)
+        return
     yet = _YET_ANSWERS().match(last)
     if yet is not None:
         yield Final(yet["said"], "the concluding sentence", spoken=True)

@@ -13,12 +13,15 @@ from derl_primitives.patterns import pattern
 from derl_primitives.verdict import marks
 from derl_primitives.verdict.candidate import Final
 from derl_primitives.verdict.clean import plain, squeezed, undressed
+from derl_primitives.verdict.concluding import ENDLESS
 from derl_primitives.verdict.denial import affirmed, denied_after, negates_value, stance
 from derl_primitives.verdict.final import finals, joined
+from derl_primitives.verdict.kinds import number as number_kind
 from derl_primitives.verdict.kinds import text as text_kind
 from derl_primitives.verdict.kinds.kind import Kind
 from derl_primitives.verdict.kinds.number import Stated
 from derl_primitives.verdict.kinds.table import KINDS
+from derl_primitives.verdict.quantity import Quantity
 from derl_primitives.verdict.quick import ending
 from derl_primitives.verdict.sentences import sentences
 from derl_primitives.verdict.statement import beside_each, without_doubts
@@ -97,6 +100,9 @@ def read_gold(text: str) -> Gold | None:
     >>> read_gold(r"so \boxed{\frac12}").bare, read_gold("#### 18").kind.name
     ('\\frac12', 'number or amount')
     """
+    plain_number = _ends_in_a_number(text)
+    if plain_number is not None:
+        return plain_number
     marked = _marked_gold(text)
     bare = undressed(marked)
     bare = _IMPLIED().split(bare)[-1].strip() or bare
@@ -111,6 +117,21 @@ def read_gold(text: str) -> Gold | None:
         if meaning is not None:
             return Gold(text, bare, kind, meaning)
     return None
+
+
+_BARE_NUMBER = pattern(r"\s*(?P<number>-?[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*")
+
+
+def _ends_in_a_number(text: str) -> Gold | None:
+    """The commonest golds at once: a plain number, alone or behind `####` at the end."""
+    alone = _BARE_NUMBER().fullmatch(text)
+    if alone is None and "####" not in text[-60:]:
+        return None
+    ended = (alone["number"], "", Fraction(alone["number"])) if alone else ending(text)
+    if ended is None or ended[1] == "box" or "$" in ended[0]:
+        return None
+    amount = Quantity(("num", Fraction(ended[2])))
+    return Gold(text, ended[0], number_kind.KIND, Stated((amount,), None))
 
 
 def _marked_gold(text: str) -> str:
@@ -206,6 +227,8 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     same = _as_it_stands(bare, gold)
     if same:
         return Verdict(True, final.text, final.how, name, "same text")
+    if ENDLESS().search(bare):
+        return None if final.tentative else Verdict(False, final.text, final.how, name, "too long")
     if final.spoken and not final.tentative:
         bare = _trimmed(bare, final.how.startswith("the "))
     denied = _denied(bare, gold)
