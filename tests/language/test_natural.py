@@ -97,6 +97,32 @@ def test_bounds_of_ratios(text: str, most: float) -> None:
     assert checked.certificate.lo == 0
 
 
+@pytest.mark.parametrize(("text", "rises"), [
+    ("a if ok else group_max(a)", False),
+    ("ok * (a - group_mean(a))", False),
+    ("ok * (group_rank(a) - 0.5)", False),
+    ("ok * (0.1 - group_std(a))", False),
+    ("ok * (group_quantile(a, 0.9) - 0.5)", False),
+    ("ok * (group_rank(group_mean(a) - a) - 0.1)", False),
+    ("ok * (group_size(where=well) - 2)", False),
+    ("default(group_mean(a, where=well), 0) - 0.5 * ok", False),
+    ("ok * group_max(a, where=well)", True),
+    ("ok * (group_max(a, where=well) - group_min(a, where=well))", True),
+    ("ok * (group_quantile(a, 0.9) - group_quantile(a, 0.1))", None),
+])  # fmt: skip
+def test_a_counterexample_is_a_group_that_there_can_be(text: str, rises: bool | None) -> None:
+    certificate = proven(text).certificate
+    assert certificate is not None
+    assert certificate.outcome_monotone is rises
+
+
+def test_values_of_one_group_have_an_order() -> None:
+    for text in ("group_max(a) - a", "group_mean(a) - group_min(a) + 0 * b", "max(xs) - mean(xs)"):
+        certificate = proven(f"ok * ({text})").certificate
+        assert certificate is not None
+        assert (certificate.lo, certificate.hi) == (0, 1)
+
+
 def test_no_row_refutes_a_natural_program() -> None:
     rng = np.random.default_rng(3)
     pairs = [text for pair in natural.EQUAL for text in pair]

@@ -155,7 +155,7 @@ class Analysis:
             found = ranges.FILLED[op](below[0])
         else:
             found = ranges.OPS[op](*below)
-        if op == "sub" and path.below and found.lo < 0 < found.hi:
+        if op == "sub" and found.lo < 0 < found.hi and (path.below or self._among(args)):
             relations = Relations(self.graph, known, path, self.budget)
             found = found.meet(relations.rise(args[1], args[0]), -relations.rise(*args))
         if found.finite and not (op == "div" and max(-found.lo, found.hi) > _LARGE):
@@ -163,6 +163,11 @@ class Analysis:
         if self.budget.left <= 0 or not all(r.finite for r in below):
             return found
         return self._rescued(i, op, args, found, known, path)
+
+    def _among(self, args: tuple[int, ...]) -> bool:
+        """Whether one of them is of a list or a group, whose values have an order."""
+        ops = [self.graph.nodes[a].op for a in args]
+        return any(op in GROUP or op in REDUCTIONS for op in ops)
 
     def _same(self, op: str, a: Range) -> Range:
         """x * x, x - x and x / x."""

@@ -115,6 +115,8 @@ class Orders:
                 yield args[0], 0.0
             elif op == "num":
                 yield from self._counted("and", args[0])
+            elif op == "neg" and self.graph.nodes[args[0]].op == "abs":
+                yield self.graph.nodes[args[0]].args[0], 0.0
             return
         a, b = args
         u, v = self.known[a], self.known[b]

@@ -18,6 +18,7 @@ from derl_dsl.prove.bounds import bound_of
 from derl_dsl.prove.certificate import Certificate
 from derl_dsl.prove.culprits import Culprits
 from derl_dsl.prove.differences import Differences
+from derl_dsl.prove.groups import sampled_groups
 from derl_dsl.prove.path import Budget
 from derl_dsl.prove.rising import Rising
 from derl_dsl.prove.witness import at_rows, leaf_name, witness
@@ -206,7 +207,11 @@ class Prover:
             return False
         bounds = input_range(self.graph.source(self.outcome))
         values = self._outcome_values() or (bounds.lo, (bounds.lo + bounds.hi) / 2, bounds.hi)
-        rows = [(*row[:at], v, *row[at + 1 :]) for row in self.points.rows for v in values]
+        points = self.points.rows
+        if groups:
+            # Free group functions are of no group that there can be.
+            points = sampled_groups(self.graph, self.root, self.valid, self.points.leaves)
+        rows = [(*row[:at], v, *row[at + 1 :]) for row in points for v in values]
         found = at_rows(self.graph, [self.root], self.points.leaves, rows)[self.root]
         steps = len(values)
         return any(

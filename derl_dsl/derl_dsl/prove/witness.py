@@ -100,6 +100,16 @@ def leaves_of(graph: Graph, roots: Sequence[int]) -> list[int]:
     return [i for i in graph.used(roots, known=groups) if nodes[i].op in _FREE]
 
 
+def leaves_behind(graph: Graph, roots: Sequence[int]) -> list[int]:
+    """All inputs and parameters of `roots`, those that only group functions see included."""
+    return [i for i in graph.used(roots) if graph.nodes[i].op in LEAVES - {"const"}]
+
+
+def sampled(graph: Graph, leaves: list[int]) -> list[tuple[Any, ...]]:
+    """A sample of combinations of inputs and parameters; none where they have no bounds."""
+    return _sample(graph, leaves, leaves)
+
+
 def leaf_domain(graph: Graph, leaf: int) -> tuple[float, ...] | None:
     """All values of a leaf, when they are finitely many."""
     node = graph.nodes[leaf]
