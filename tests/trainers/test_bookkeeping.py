@@ -438,7 +438,7 @@ def test_of_two_runs_that_begin_in_one_folder_one_goes_on(
 
     def late(run_dir: Path) -> Any:
         monkeypatch.setattr(store_module, "_lock", real)
-        made.append(Store.create(run_dir, "first", 0, {}, {}))
+        made.append(Store.create(run_dir, "first", 0, MINI, {}))
         return real(run_dir)
 
     monkeypatch.setattr(store_module, "_lock", late)
