@@ -67,8 +67,8 @@ def _verl(columns: Columns) -> Columns:
     for name, values in columns.items():
         if name not in _VERL:
             found.setdefault(name, values)
-    golds = found["answer"]
-    if all(isinstance(gold, Mapping) for gold in golds):
+    golds = found.get("answer")  # none where a part of a file has none
+    if golds and all(isinstance(gold, Mapping) for gold in golds):
         del found["answer"]
         for name in dict.fromkeys(name for gold in golds for name in gold):
             found.setdefault(str(name), [gold.get(name) for gold in golds])

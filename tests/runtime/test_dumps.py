@@ -29,6 +29,13 @@ def verl(step: int, gold="4") -> list[dict]:
     ]
 
 
+def test_a_part_of_a_dump_without_golds(tmp_path):
+    rows = verl(3) + [{"input": "q", "output": "a" * 1000, "score": 0.0, "step": 3}] * 4000
+    found = read_logs(lines(tmp_path / "3.jsonl", rows))
+    assert found["answer"] == ["4"] * len(verl(3)) + [None] * 4000
+    assert found["completion"][-1] == "a" * 1000
+
+
 def test_verl(tmp_path):
     notes: list[str] = []
     found = read_logs(lines(tmp_path / "3.jsonl", verl(3)), notes.append)
