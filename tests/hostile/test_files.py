@@ -68,7 +68,7 @@ def test_the_lock_of_a_run_follows_no_link_and_empties_no_file(tmp_path: Path) -
     precious = tmp_path / "precious"
     precious.write_text("kept")
     run = tmp_path / "run"
-    Store.create(run, "a", 0, {}, {}).close()
+    Store.create(run, "a", 0, {"meta": {"steps": 1}}, {}).close()
     (run / "run.lock").unlink()
     (run / "run.lock").symlink_to(precious)
     with pytest.raises(StoreError, match=r"run\.lock"):

@@ -582,29 +582,38 @@ def test_two_sets_train_together_and_are_scored_apart(tmp_path: Path, policy: Pa
     assert scores["right"] == "11000"
 
 
+def planned(config: RunConfig) -> tuple[str, tuple[str, ...]]:
+    """What is told of a run before it begins, and what would be refused."""
+    lines: list[str] = []
+    refused = plan(config, lines.append, lambda what: lines.append(f"waits: {what}"))
+    return "\n".join(lines), refused
+
+
 def test_the_plan_of_a_run_is_told_without_beginning_it() -> None:
-    found = plan(parse_config({**MINI, "executor": {"kind": "inprocess"}}))
-    text = "\n".join(found.lines)
-    assert not found.refused
+    text, refused = planned(parse_config({**MINI, "executor": {"kind": "inprocess"}}))
+    assert not refused
     assert "at most 29 inner runs: 3 baselines, 12 formulas, about 6 to confirm" in text
     assert "an inner step takes" in text
     assert "64 to train on" in text
+    assert (
+        text.index("64 to train on") < text.index("waits: timing two") < text.index("an inner st")
+    )
     meta = {**MINI["meta"], "max_tokens": 1}
-    assert "100% of cold-start" in "\n".join(plan(parse_config({**MINI, "meta": meta})).lines)
+    assert "100% of cold-start" in planned(parse_config({**MINI, "meta": meta}))[0]
     short = parse_config({**MINI, "inner": {**MINI["inner"], "max_completion_length": 255}})
-    assert "longer than the policy's context of 256" in plan(short).refused[0]
+    assert "longer than the policy's context of 256" in planned(short)[1][0]
     wrong = parse_config({**MINI, "trl": {"loss_type": "foo"}})
-    assert "[trl] loss_type: expected one of" in plan(wrong).refused[0]
-    paper = plan(load_config("paper-math"))
-    assert not paper.refused
-    assert any("Qwen/Qwen2.5-3B: not here" in line for line in paper.lines)
+    assert "[trl] loss_type: expected one of" in planned(wrong)[1][0]
+    text, refused = planned(load_config("paper-math"))
+    assert not refused
+    assert "Qwen/Qwen2.5-3B: not here" in text
 
 
 def test_a_step_is_timed_before_problems_of_the_hub_are_read(policy: Path) -> None:
     inner = {"prompts": 4, "num_generations": 2, "updates": 2, "max_completion_length": 12}
     table = {**MINI, "task": {"name": "gsm8k"}, "policy": {"model": str(policy)}, "inner": inner}
-    text = "\n".join((found := plan(parse_config(table))).lines)
-    assert not found.refused
+    text, refused = planned(parse_config(table))
+    assert not refused
     assert "problems of gsm8k: read from the hub when the run begins, not now" in text
     assert "by 2 timed ones of 2 completions to made-up problems with one worker" in text
     assert "memory of a worker: about" in text

@@ -113,12 +113,10 @@ def _plan(settings: Any) -> None:
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    found = plan(settings)
-    for line in found.lines:
-        typer.echo(line)
-    for line in found.refused:
+    refused = plan(settings, typer.echo, lambda what: typer.echo(what, err=True))
+    for line in refused:
         typer.echo(f"refused: {line}")
-    if found.refused:
+    if refused:
         raise typer.Exit(1)
     typer.echo("nothing would be refused")
 

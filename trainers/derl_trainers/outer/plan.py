@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,14 +42,6 @@ _LOGITS = 4  # bytes a logit, in float32
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The lines of a plan, and what would be refused; empty where the run can begin."""
-
-    lines: tuple[str, ...]
-    refused: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Counts:
     """Inner runs of each phase at most, and inner steps of them all."""
 
@@ -76,8 +68,14 @@ class _Counts:
         return self.baselines + self.search + self.confirmation + self.final
 
 
-def plan(config: RunConfig) -> Plan:
-    """The plan of a config; nothing is written where runs lie, and nothing is downloaded."""
+def plan(
+    config: RunConfig, told: Callable[[str], None], waits: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Tell the lines of a plan, each once it is known; what would be refused, if anything.
+
+    `waits` hears what takes minutes for a language model, or where games are played first. Nothing
+    is written where runs lie, and nothing is downloaded.
+    """
     refused: list[str] = []
     with _refusals(refused):
         check(config, remote=True)
@@ -86,20 +84,23 @@ def plan(config: RunConfig) -> Plan:
         with _refusals(refused):
             task = load_task(config.task, task_columns(config.suite))
     counts = _Counts.of(config)
-    lines = [*_counted(config, counts), *_problems(config, task)]
-    step = None
+    for line in (*_counted(config, counts), *_problems(config, task)):
+        told(line)
+    step, said = None, list[str]()
     if refused and not _is_here(config.policy.model):
         # What this machine lacks is no part of the arithmetic.
         step, said = _reckoned(config)
-        lines += said
     if not refused:
         with _refusals(refused):
-            lines += _formulas(config)
+            for line in _formulas(config):
+                told(line)
+            waits("timing two inner steps of the start policy")
             step, said = _step(config, task, refused)
-            lines += said
     if step is not None:
-        lines += _minutes(config, counts, step)
-    return Plan(tuple(lines), tuple(dict.fromkeys(refused)))
+        said += _minutes(config, counts, step)
+    for line in said:
+        told(line)
+    return tuple(dict.fromkeys(refused))
 
 
 @contextmanager
@@ -197,9 +198,12 @@ def _step(
         size = sum(weights.numel() for weights in model.parameters())
         words = int(model.config.get_text_config().vocab_size)
         del model
-        seconds, timed = _timed(config, path, task, made_up), f"{_STEPS} timed ones"
-        if made_up:
-            timed += f" of {config.inner.num_generations} completions to made-up problems"
+        # A language model without a device takes minutes for a step of many problems.
+        one = made_up or not (config.policy.built or torch.cuda.is_available())
+        seconds, timed = _timed(config, path, task, one), f"{_STEPS} timed ones"
+        if one:
+            kind = "made-up problems" if made_up else "one problem"
+            timed += f" of {config.inner.num_generations} completions to {kind}"
     return seconds, [
         f"an inner step takes {seconds:.1f} s here, by {timed} with one worker",
         *_memory(config, size, words),
