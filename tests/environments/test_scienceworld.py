@@ -159,6 +159,32 @@ def test_the_heap_is_bounded_and_one_process_serves_all(process: Machine) -> Non
 
 
 @pytest.mark.java
+def test_sixteen_games_share_a_process_and_more_have_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machines: list[Machine] = []
+    monkeypatch.setattr(jvm, "_machines", machines)
+    games = [ScienceWorld(listing=False) for _ in range(jvm.GAMES + 2)]
+    try:
+        for k, game in enumerate(games):
+            game.reset(f"find-animal/{k}")
+        assert [machine.games for machine in machines] == [jvm.GAMES, 2]
+        games[0].close()
+        assert jvm.machine() is machines[0]
+        games[0].reset("find-animal/0")
+        assert [machine.games for machine in machines] == [jvm.GAMES, 2]
+        os.kill(machines[1].pid or 0, signal.SIGKILL)
+        with pytest.raises(EnvironmentFault):
+            games[-1].step("look around")
+        games[-1].reset("find-animal/1")
+        assert games[-1].step("look around").valid
+        assert [machine.games for machine in machines] == [jvm.GAMES, 1]
+    finally:
+        for machine in machines:
+            machine.close()
+
+
+@pytest.mark.java
 def test_a_game_that_is_closed_leaves_the_heap() -> None:
     machine = Machine(heap_mb=64)
     gc.disable()  # which alone would come for py4j's proxies

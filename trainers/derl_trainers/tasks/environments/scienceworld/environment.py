@@ -13,13 +13,14 @@ _REFUSED = "No known action matches that input."
 
 
 class ScienceWorld:
-    """One environment; many share one Java process.
+    """One environment; sixteen share one Java process, where none is given.
 
     `listing` says whether each turn lists the valid commands, which takes most of a step's time;
     without it `commands` is empty. `score` is the environment's own over 100, not below 0.
     """
 
     def __init__(self, listing: bool = True, process: Machine | None = None) -> None:
+        self._given = process
         self._machine = process or machine()
         self._listing = listing
         self._simulator: Any = None
@@ -34,6 +35,7 @@ class ScienceWorld:
         if not variation.isdigit():
             raise EnvironmentFault(f"{game}: no game of ScienceWorld; write task/variation")
         if self._simulator is None or not self._machine.serves(self._number):
+            self._machine = self._given or machine()
             self._simulator, self._number = self._machine.simulator()
         for reply in (
             self._call("load", task, int(variation), SIMPLIFICATION, gold),

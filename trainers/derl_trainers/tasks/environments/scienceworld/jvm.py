@@ -1,4 +1,6 @@
-"""One Java process that serves many ScienceWorld environments: heap bounded, restarted, never left.
+"""Java processes that serve ScienceWorld's environments: heap bounded, restarted, never left.
+
+Sixteen environments share a process; for more there are more of them.
 
 The process holds a pipe to this one and exits when the pipe closes, so it goes when this process
 does, however that ends. What it computes is lost when it dies: every environment notices by the
@@ -18,7 +20,7 @@ from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.environments.base import EnvironmentFault
 
 # Sixteen games in 256 MB spend their time on collecting garbage: a third of the speed.
-HEAP_MB = 300
+HEAP_MB, GAMES = 300, 16
 # A step takes some milliseconds, the longest loads about a second.
 DEADLINE = 60.0
 _JAVA = "ScienceWorld needs Java 17 or newer: install a JRE (Debian: openjdk-17-jre-headless)"
@@ -54,12 +56,13 @@ def _not_py4j(record: logging.LogRecord) -> bool:
 class Machine:
     """The Java process, started when it is first asked for; safe in threads.
 
-    `number` counts the processes so far: an environment of an earlier one is gone.
+    `number` counts the processes so far: an environment of an earlier one is gone. `games` are the
+    simulators that the present one holds.
     """
 
     def __init__(self, heap_mb: int = HEAP_MB, deadline: float = DEADLINE) -> None:
         self.heap_mb, self.deadline = heap_mb, deadline
-        self.number = 0
+        self.number = self.games = 0
         self._gateway: Any = None
         self._lock = threading.Lock()
         atexit.register(self.close)
@@ -82,15 +85,14 @@ class Machine:
             if not self._running:
                 self._start()
             try:
-                return (
-                    self._gateway.jvm.scienceworld.runtime.pythonapi.PythonInterface(),
-                    self.number,
-                )
+                made = self._gateway.jvm.scienceworld.runtime.pythonapi.PythonInterface()
             except Exception as error:
                 self._stop()
                 raise EnvironmentFault(
                     f"ScienceWorld's process did not answer: {error!r}"
                 ) from error
+            self.games += 1
+            return made, self.number
 
     def _start(self) -> None:
         missing = lacks()
@@ -109,7 +111,7 @@ class Machine:
         )  # fmt: skip
         parameters = GatewayParameters(auto_field=True, port=port, read_timeout=self.deadline)
         self._gateway = JavaGateway(gateway_parameters=parameters, java_process=process)
-        self.number += 1
+        self.number, self.games = self.number + 1, 0
 
     def serves(self, number: int) -> bool:
         """Whether process `number` is the one that runs."""
@@ -144,6 +146,8 @@ class Machine:
         py4j's proxies hold themselves: Python's collector alone would come for them, some day.
         """
         if self.serves(number):
+            with self._lock:
+                self.games -= 1
             self._gateway.detach(simulator)  # raises nothing, also of a process that dies just now
 
     def _stop(self) -> None:
@@ -164,12 +168,13 @@ class Machine:
             self._stop()
 
 
-_machine: Machine | None = None
+_machines: list[Machine] = []
 
 
 def machine() -> Machine:
-    """The Java process that the environments of this Python process share."""
-    global _machine
-    if _machine is None:
-        _machine = Machine()
-    return _machine
+    """A Java process with room for one more game, of those that this Python process has."""
+    free = next((found for found in _machines if found.games < GAMES), None)
+    if free is None:
+        free = Machine()
+        _machines.append(free)
+    return free
