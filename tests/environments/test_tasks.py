@@ -146,9 +146,10 @@ def test_the_papers_settings_are_planned_without_weights(name: str) -> None:
     inner, meta = config.inner, config.meta
     assert (inner.prompts, inner.num_generations, inner.agent.limit) == (16, 8, 30)
     assert (inner.beta, inner.learning_rate, meta.formulas) == (0.01, 1e-6, 8)
-    found = plan(config)
-    said = "\n".join(found.lines)
+    lines: list[str] = []
+    refused = plan(config, lines.append, lines.append)
+    said = "\n".join(lines)
     assert "16 games x 8 episodes of at most 30 steps" in said
     assert "worker hours of inner steps" in said
     # What this machine lacks is named, and nothing else.
-    assert all("vLLM is not installed" in one or "ALFWORLD_DATA" in one for one in found.refused)
+    assert all("vLLM is not installed" in one or "ALFWORLD_DATA" in one for one in refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def capitals(completion: text) -> list[bool]:
     return [word == word.upper() for word in completion.split()]
 """
 TEXTS = ["so it is ÖL 42", "", "A b C"]
+
+
+@pytest.fixture(autouse=True)
+def none_stays() -> Iterator[None]:
+    """Other tests find no primitive of these."""
+    yield
+    REGISTRY.clear()
 
 
 def load(tmp_path: Path, source: str, engine: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from lark import Lark
 
 from derl_dsl.checker import check_source
+from derl_dsl.elaborate.custom import Registry
 from derl_dsl.elaborate.expressions import Elaborator
 from derl_dsl.elaborate.scope import Scope, build_scope
 from derl_dsl.generate import Grammar, llguidance_grammar, prompt_text, typed_grammar
@@ -112,13 +113,15 @@ def test_the_bounds_are_those_of_samples() -> None:
         assert len(tokens(text)) <= bound.tokens
 
 
-def test_all_functions_and_columns_occur() -> None:
-    """However many primitives other tests have registered, which makes each of them rarer."""
-    rng, scope = random.Random(5), scope_of("columns")
+def test_all_functions_and_columns_occur(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What other tests have registered makes each of them rarer.
+    monkeypatch.setattr("derl_dsl.elaborate.scope.REGISTRY", Registry())
+    rng, scope = random.Random(5), build_scope(columns=COLUMNS)
+    grammar = typed_grammar(scope, True)
     functions = {"group_quantile", "third", "part", "default", "param", "guard", "ramp", "where"}
     missing = {*scope.names, *scope.primitives, *functions, "skip", "part3"}
     for _ in range(10):
-        text = "\n".join(grammar_of("columns", True).sample(rng) for _ in range(3000))
+        text = "\n".join(grammar.sample(rng) for _ in range(3000))
         missing -= {str(t) for t in tokens(text)}
         if not missing:
             break
