@@ -30,9 +30,17 @@ _PHASES = "SELECT name AS phase, seconds, done FROM phases ORDER BY started"
 def collect(work: Path, to: Path) -> list[Path]:
     """Write the tables `runs`, `jobs`, `proposals`, `probes` and `phases` of all blocks in `work`.
 
-    Without any block nothing is written: what was collected before stays.
+    Blocks that were collected complete before, and are not in `work`, stay.
     """
     found: dict[str, list[dict[str, Any]]] = {}
+    kept = {
+        (task, arm, seed)
+        for task, arm, seed in finished(to)
+        if not (work / task / f"{arm}-{seed}" / FILE).exists()
+    }
+    for path in sorted(to.glob("*.parquet")) if kept else ():
+        rows = pq.read_table(path).to_pylist()
+        found[path.stem] = [row for row in rows if (row["task"], row["arm"], row["seed"]) in kept]
     for task in TASKS:
         for folder in sorted((work / task).glob("*-*")):
             if (folder / FILE).exists():
@@ -45,6 +53,14 @@ def collect(work: Path, to: Path) -> list[Path]:
         pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
         written.append(path)
     return written
+
+
+def finished(results: Path) -> set[tuple[str, str, int]]:
+    """Task, arm and seed of the blocks that were collected complete."""
+    if not (results / "runs.parquet").exists():
+        return set()
+    rows = pq.read_table(results / "runs.parquet").to_pylist()
+    return {(r["task"], r["arm"], r["seed"]) for r in rows if r["status"] == "finished"}
 
 
 def _tables(task: str, folder: Path) -> dict[str, list[dict[str, Any]]]:

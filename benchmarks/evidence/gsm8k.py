@@ -78,7 +78,7 @@ def main() -> None:
     config = config_of(given.data, given.test, str(taught), given.quick)
     rows = [Row(label, formula, validated=False) for label, formula in REWARDS.items()]
     block = Block("gsm8k", 0, "rewards")
-    run_grid(block, work / block.name, rows, tested=True, config=config)
+    run_grid(block, work / block.name, rows, config=config)
     for line in shown(work / block.name):
         print(line)
 

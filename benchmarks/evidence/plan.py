@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -15,8 +15,10 @@ HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
 ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
 GRID, SIGNS = "grid", "signs"
+TRIED, TUNED = f"{OUTCOME_ONLY}, long, rate x", f"{OUTCOME_ONLY}, long, tuned"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
+RATES = (0.3, 1.0, 3.0)  # learning rates the outcome alone is tried with, times the task's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A reward of a grid; `times` an inner run long."""
+    """A reward of a grid; `times` an inner run long, at `rate` times the task's learning rate."""
 
     label: str
     formula: str
     times: int = 1
+    rate: float = 1.0
     validated: bool = True
+    tested: bool = True
 
 
 def blocks(task: str) -> Iterator[Block]:
@@ -61,6 +65,13 @@ def grid(suite: str) -> list[Row]:
     ]
 
 
+def tuning(suite: str) -> list[Row]:
+    """The outcome alone, long, at each learning rate: for validation to choose among."""
+    alone = baselines(suite)[OUTCOME_ONLY]
+    row = Row(TRIED, alone, LONG, tested=False)
+    return [replace(row, label=f"{TRIED} {rate:g}", rate=rate) for rate in RATES]
+
+
 def signs(suite: str) -> list[Row]:
     """Every weight in -1, 0, 1 but all zero."""
     found = []
@@ -68,5 +79,5 @@ def signs(suite: str) -> list[Row]:
         if any(weights):
             terms = zip(weights, scores(suite), strict=True)
             text = " ".join(f"{'+' if w > 0 else '-'} {name}" for w, name in terms if w)
-            found.append(Row(text, text.removeprefix("+ ")))
+            found.append(Row(text, text.removeprefix("+ "), tested=False))
     return found

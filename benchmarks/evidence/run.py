@@ -4,7 +4,8 @@
     python -m benchmarks.evidence.run --collect      # the stores as Parquet, nothing is run
 
 Every block is a run folder with a store. Blocks of a task share start policies, cold starts and
-scores, so what several ask for is trained once.
+scores, so what several ask for is trained once. A block that was collected complete is not run
+again, wherever it ran.
 """
 
 from __future__ import annotations
@@ -20,8 +21,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.evidence.collect import RESULTS, collect
-from benchmarks.evidence.plan import GRID, HERE, SIGNS, TASKS, Block, Row, blocks, grid, signs
+from benchmarks.evidence.collect import RESULTS, collect, finished
+from benchmarks.evidence.plan import (
+    GRID,
+    HERE,
+    SIGNS,
+    TASKS,
+    TUNED,
+    Block,
+    Row,
+    blocks,
+    grid,
+    signs,
+    tuning,
+)
 from derl_trainers.outer.compare import SHARED, Search
 from derl_trainers.outer.meta import MEMO, warm_start
 from derl_trainers.outer.run import Run
@@ -33,6 +46,7 @@ from derl_trainers.runs.store import FILE, Store
 from derl_trainers.runs.versions import versions
 from derl_trainers.runs.view import View
 from derl_trainers.settings.run import RunConfig, load_config
+from derl_trainers.tasks.load import Split
 
 WORK = Path(".benchmarks/evidence")
 
@@ -43,11 +57,16 @@ def config_of(task: str) -> RunConfig:
 
 
 def run_grid(
-    block: Block, folder: Path, rows: Sequence[Row], tested: bool, config: RunConfig | None = None
+    block: Block,
+    folder: Path,
+    rows: Sequence[Row],
+    tried: Sequence[Row] = (),
+    config: RunConfig | None = None,
 ) -> None:
     """Train every row from the block's start policy: validated, and tested on the final seeds.
 
-    A block that is complete is left as it is.
+    Of `tried` all are validated and the best is tested, as the row TUNED. A block that is complete
+    is left as it is.
     """
     if Search(block.arm, block.seed, folder).status() == "finished":
         return
@@ -74,28 +93,37 @@ def run_grid(
         score = ScoreJob(config.suite, config.training, start, "final")
         run.runner.result(run.runner.submit("final", "start policy, tested", config.seed, score))
         for row in rows:
-            train_row(run, start, row, tested)
+            train_row(run, start, row)
+        scores = [
+            (score, row) for row in tried if (score := train_row(run, start, row)) is not None
+        ]
+        if scores:
+            _, best = max(scores, key=lambda pair: pair[0])
+            train_row(run, start, replace(best, label=TUNED, validated=False, tested=True))
 
 
-def train_row(run: Run, start: Policy, row: Row, tested: bool) -> None:
-    """The runs of one reward."""
+def train_row(run: Run, start: Policy, row: Row) -> float | None:
+    """The runs of one reward; its validation score where it has one."""
     config, key = run.config, run.judged(row.formula).key
     if key is None:
-        return  # constant, or what else no search would train
+        return None  # constant, or what else no search would train
+    inner, seeds = config.inner, range(config.final.seeds)
+    runs: list[tuple[Split, int]] = [("search", config.seed)] if row.validated else []
+    if row.tested:
+        runs += [("final", 1000 + 100 * config.seed + i) for i in seeds]
     names = []
-    if row.validated:
-        job = run.job(start, row.formula, config.seed, "search")
-        names.append(run.runner.submit("search", row.label, config.seed, job, row.formula, key))
-    if tested:
-        steps = row.times * config.inner.steps
-        for i in range(config.final.seeds):
-            seed = 1000 + 100 * config.seed + i
-            job = run.job(start, row.formula, seed, "final", steps=steps)
-            if row.times > 1:
-                inner = replace(job.training.inner, curve=config.inner.steps)
-                job = replace(job, training=replace(job.training, inner=inner))
-            names.append(run.runner.submit("final", row.label, seed, job, row.formula, key))
+    for split, seed in runs:
+        job = run.job(start, row.formula, seed, split, steps=row.times * inner.steps)
+        changed = replace(
+            job.training.inner,
+            learning_rate=row.rate * inner.learning_rate,
+            curve=inner.steps if row.times > 1 and split == "final" else inner.curve,
+        )
+        job = replace(job, training=replace(job.training, inner=changed))
+        names.append(run.runner.submit(split, row.label, seed, job, row.formula, key))
     run.runner.wait(names)
+    validated = row.validated and names[0] not in run.runner.errors
+    return run.runner.score(names[0]) if validated else None
 
 
 def run_search(block: Block, folder: Path, until: float) -> bool:
@@ -122,16 +150,21 @@ def run_block(block: Block, work: Path, until: float) -> bool:
     if block.arm not in (GRID, SIGNS):
         return run_search(block, folder, until)
     suite = config_of(block.task).suite
-    rows = grid(suite) if block.arm == GRID else signs(suite)
-    run_grid(block, folder, rows, tested=block.arm == GRID)
+    if block.arm == GRID:
+        run_grid(block, folder, grid(suite), tuning(suite))
+    else:
+        run_grid(block, folder, signs(suite))
     return True
 
 
 def _run_all(tasks: Sequence[str], work: Path, until: float) -> None:
+    known = finished(RESULTS)
     for task in tasks:
         for block in blocks(task):
             if time.time() >= until:
                 return
+            if (task, block.arm, block.seed) in known:
+                continue
             began = time.time()
             done = run_block(block, work, until)
             state = "complete" if done else "not complete"

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
-from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS
+from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS, TUNED
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
@@ -115,7 +115,7 @@ class Headline:
 
 HEADLINES = (
     Headline("trained less frozen", "grpo", "frozen"),
-    Headline(f"trained less outcome only at {LONG}x", "grpo", _LONG),
+    Headline(f"trained less outcome only at {LONG}x, its rate tuned", "grpo", TUNED),
     Headline("trained less outcome + best primitive", "grpo", _BEST_PAIR),
     Headline("frozen and masked less trained", "frozen+masked", "grpo"),
 )
@@ -184,6 +184,7 @@ def reward_rows(evidence: Evidence) -> list[str]:
         grid = evidence.of(GRID, seed)
         for steps in range(CURVE, CURVE * LONG + 1, CURVE):
             put(f"outcome only, {steps // CURVE}x", at_steps(grid, steps))
+        put(TUNED, test(grid, TUNED))
         for label in dict.fromkeys(j["label"] for j in grid if j["kind"] == "search"):
             put(label, test(grid, label))
         pair = best_pair(grid)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.evidence import collect as collecting
 from benchmarks.evidence import run as running
 from benchmarks.evidence import tables
-from benchmarks.evidence.plan import ARMS, GRID, SIGNS, Block, Row, blocks, grid, signs
+from benchmarks.evidence.plan import ARMS, GRID, SIGNS, Block, Row, blocks, grid, signs, tuning
 from derl_trainers.estimates import holm, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
 from derl_trainers.runs.store import Store
@@ -25,18 +25,27 @@ def test_a_grid_is_run_collected_and_shown(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(running, "config_of", lambda task: config)
     rows = [grid("derl-math")[0], Row("outcome + g3", "g1 + g3"), Row("one", "g1 / g1")]
     monkeypatch.setattr(running, "grid", lambda suite: rows)
+    monkeypatch.setattr(running, "tuning", lambda suite: tuning(suite)[1:])
     block = Block("arithmetic", 100, GRID)
     assert running.run_block(block, tmp_path, 0.0)
     assert running.run_block(block, tmp_path, 0.0)  # complete: nothing is done again
     with closing(Store.open(tmp_path / "arithmetic" / block.name)) as store:
-        jobs = store.rows("SELECT kind, label, seed, result FROM jobs ORDER BY id")
+        jobs = store.rows("SELECT kind, label, seed, pass_at_1, result FROM jobs ORDER BY id")
     assert [(j["kind"], j["label"], j["seed"]) for j in jobs[3:]] == [
         ("final", "outcome only, long", 11000),
         ("final", "outcome only, long", 11001),
         ("search", "outcome + g3", 100),
         ("final", "outcome + g3", 11000),
         ("final", "outcome + g3", 11001),
+        ("search", "outcome only, long, rate x 1", 100),
+        ("search", "outcome only, long, rate x 3", 100),
+        ("final", "outcome only, long, tuned", 11000),
+        ("final", "outcome only, long, tuned", 11001),
     ]
+    slow, fast = jobs[8:10]
+    assert slow["result"] != fast["result"]
+    if slow["pass_at_1"] >= fast["pass_at_1"]:  # then these are the runs of the task's own rate
+        assert jobs[10]["pass_at_1"] == jobs[3]["pass_at_1"]
     curve = json.loads(jobs[3]["result"])["curve"]
     assert [point["step"] for point in curve] == [2, 4, 6, 8, 10]
     results = tmp_path / "results"
@@ -47,6 +56,11 @@ def test_a_grid_is_run_collected_and_shown(tmp_path: Path, monkeypatch: pytest.M
         sum(json.loads(j["result"])["pass_at_1"] for j in jobs[6:8]) / 2
     )
     assert tables.best_pair(kept) == "outcome + g3"
+    # What was collected stays when its store is gone, and is not run again.
+    assert collecting.finished(results) == {("arithmetic", GRID, 100)}
+    before = {path.stem: path.read_bytes() for path in results.iterdir()}
+    collecting.collect(tmp_path / "elsewhere", results)
+    assert {path.stem: path.read_bytes() for path in results.iterdir()} == before
     shown = tables.page(results)
     assert "| outcome + g3 | 1 |" in shown
     assert "| trained less frozen | 0 | | | | | not run |" in shown
