@@ -3,9 +3,9 @@
     python -m benchmarks.foresight.forecasts       # after benchmarks.foresight.runs
 
 From rollouts of the start policy, many a prompt, the share of dead groups is forecast for each
-reward; the run then says what it was, step by step. The gain forecast is how far the advantage goes
-with the outcome within the groups of the start policy; what it is ranked against is the rise of the
-share of right answers from the first ten steps to the last ten.
+reward; the run then says what it was, step by step, at each pace of training. The gain forecast is
+how far the advantage goes with the outcome within the groups of the start policy; what it is ranked
+against is the rise of the share of right answers from the first ten steps to the last ten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 import derl_dsl
 from benchmarks.foresight.rewards import SUITE
-from benchmarks.foresight.runs import INNER, START, WHERE
+from benchmarks.foresight.runs import INNER, PACES, START, WHERE
 from derl_dsl.score.reward import columns_of
 from derl_dsl.tools.evaluate.summary import group_codes
 from derl_dsl.tools.forecast import forecast
@@ -29,9 +29,9 @@ from derl_trainers.inner.rollouts import FOLDER
 STEPS = 50
 
 
-def finished(where: Path) -> list[Path]:
-    """The folders of finished runs."""
-    return sorted(path.parent for path in where.glob("*/run.json"))
+def finished(where: Path, pace: str) -> list[Path]:
+    """The folders of finished runs at a pace."""
+    return sorted(path.parent for path in where.glob(f"{pace}/*/run.json"))
 
 
 def of_run(folder: Path, start: dict[str, list[Any]]) -> dict[str, Any]:
@@ -78,6 +78,18 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     return rho(np.arange(len(x))), float(low), float(high)
 
 
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Errors and rank correlation over the runs of a pace."""
+    table = {k: np.array([row[k] for row in rows]) for k in rows[0] if k != "run"}
+    return {
+        "runs": len(rows),
+        "mean error, first 5 steps": float(np.abs(table["forecast"] - table["first 5"]).mean()),
+        "mean error, first 50 steps": float(np.abs(table["forecast"] - table["first 50"]).mean()),
+        "rank correlation with the gain": correlation(table["drift"], table["gain"]),
+        "rows": rows,
+    }
+
+
 def main() -> None:
     """Measure and write the record."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -87,16 +99,11 @@ def main() -> None:
     )
     given = options.parse_args()
     start = read_logs(given.runs / START)
-    rows = [of_run(folder, start) for folder in finished(given.runs)]
-    table = {k: np.array([row[k] for row in rows]) for k in rows[0] if k != "run"}
-    rho, low, high = correlation(table["drift"], table["gain"])
-    record = {
-        "runs": len(rows),
-        "mean error, first 5 steps": float(np.abs(table["forecast"] - table["first 5"]).mean()),
-        "mean error, first 50 steps": float(np.abs(table["forecast"] - table["first 50"]).mean()),
-        "rank correlation with the gain": [rho, low, high],
-        "rows": rows,
-    }
+    record = {}
+    for pace in PACES:
+        rows = [of_run(folder, start) for folder in finished(given.runs, pace)]
+        if rows:
+            record[pace] = summary(rows)
     given.to.parent.mkdir(parents=True, exist_ok=True)
     given.to.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     print(json.dumps(record, indent=1))

@@ -1,10 +1,12 @@
 """Small GRPO runs of our own trainer, whose rollouts `forecast` and `watch` are held against.
 
-    python -m benchmarks.foresight.runs            # about ten minutes on two cores; kept
+    python -m benchmarks.foresight.runs            # about twenty minutes on two cores; kept
 
 One start policy, the demo's, and one run a reward and seed; every rollout is kept in `--to`
-(.benchmarks/foresight), with rollouts of the start policy, many a prompt, for the forecast. A run
-that is there already is not done again.
+(.benchmarks/foresight), with rollouts of the start policy, many a prompt, for the forecast. Two
+paces: `fast` is the demo's learning rate and two updates, where what is planted is found within 50
+steps; `slow` that of the configs for environments (a third of it) and one update. A run that is
+there already is not done again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,9 @@ INNER = InnerSection(
     max_completion_length=32,
 )  # fmt: skip
 TRAINING = Training(policy=PolicySection(), inner=INNER)
+PACES = {"fast": INNER, "slow": replace(INNER, learning_rate=3e-5, updates=1)}
+# Seeds of each pace: the slow runs are for the forecast alone.
+SEEDS = {"fast": (0, 1, 2), "slow": (0,)}
 LOGGED_PROMPTS, LOGGED_SAMPLES = 96, 16
 START = "start.parquet"
 
@@ -47,19 +53,20 @@ def runs(seeds: Iterable[int]) -> list[tuple[Trained, int]]:
     return [(reward, seed) for seed in seeds for reward in turns]
 
 
-def folder_of(where: Path, reward: Trained, seed: int) -> Path:
+def folder_of(where: Path, pace: str, reward: Trained, seed: int) -> Path:
     """Where a run lies."""
-    return where / f"{'hacked' if reward.hack else 'clean'}-{reward.name.replace(' ', '-')}-{seed}"
+    kind = "hacked" if reward.hack else "clean"
+    return where / pace / f"{kind}-{reward.name.replace(' ', '-')}-{seed}"
 
 
-def train(reward: Trained, seed: int, policy: str, where: Path) -> dict[str, Any]:
+def train(reward: Trained, seed: int, policy: str, folder: Path, pace: str) -> dict[str, Any]:
     """One run, its rollouts and what came of it in its folder."""
-    folder = folder_of(where, reward, seed)
+    training = replace(TRAINING, inner=PACES[pace])
     task = load_task(TRAINING.task)
     compiled = derl_dsl.compile(reward.text, suite=SUITE)
     with keeping(compiled, folder / FOLDER, STEPS * INNER.completions, STEPS):
         result = train_inner(
-            compiled, policy, task.train, task.validation[:64], TRAINING, seed=seed,
+            compiled, policy, task.train, task.validation[:64], training, seed=seed,
             score_before=True,
         )  # fmt: skip
     record = {
@@ -97,7 +104,8 @@ def main() -> None:
     """Run what is not there yet."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--to", type=Path, default=WHERE)
-    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    options.add_argument("--pace", choices=PACES, action="append", help="both without it")
+    options.add_argument("--seeds", type=int, nargs="+", help="else those of the pace")
     given = options.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(1)
@@ -105,16 +113,18 @@ def main() -> None:
     policy = start_policy(TRAINING.task, TRAINING.policy, given.to / "policy", 0)
     if not (given.to / START).exists():
         log_start(policy, given.to)
-    for reward, seed in runs(given.seeds):
-        if (folder_of(given.to, reward, seed) / "run.json").exists():
-            continue
-        began = time.perf_counter()
-        record = train(reward, seed, policy, given.to)
-        print(
-            f"{reward.name:12} seed {seed}  pass@1 {record['before']:.3f} -> {record['after']:.3f}"
-            f"  {time.perf_counter() - began:.0f} s",
-            flush=True,
-        )
+    for pace in given.pace or PACES:
+        for reward, seed in runs(given.seeds or SEEDS[pace]):
+            folder = folder_of(given.to, pace, reward, seed)
+            if (folder / "run.json").exists():
+                continue
+            began = time.perf_counter()
+            record = train(reward, seed, policy, folder, pace)
+            print(
+                f"{pace} {reward.name:12} seed {seed}  pass@1 {record['before']:.3f} -> "
+                f"{record['after']:.3f}  {time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from derl_dsl.tools.pages.numbers import number
 from derl_dsl.tools.pages.svg import label, svg
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 420, 170, 44, 20, 10
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 420, 170, 60, 20, 10
 
 
 def chart(
