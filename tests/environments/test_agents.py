@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import derl_dsl
+from derl_trainers.inner import episodes
 from derl_trainers.inner.advantages import gigpo, returns, rlvmr
 from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, step_advantages
 from derl_trainers.inner.episodes import Lockstep
@@ -19,6 +20,7 @@ from derl_trainers.inner.games import Rollout, columns_of
 from derl_trainers.inner.loop import trainer_settings
 from derl_trainers.inner.players import Players, solved
 from derl_trainers.policy.quiet import quiet
+from derl_trainers.policy.reader import Reader
 from derl_trainers.policy.words import (
     Transcript,
     Words,
@@ -38,6 +40,8 @@ ROOMS = ("kitchen", "hall", "cellar", "attic")
 class Corridor:
     """Four doors, one of which the first text names; a wrong one costs a step. Real, and tiny."""
 
+    falls_at = 2  # the step at which it breaks
+
     def __init__(self, broken: str = "") -> None:
         self.broken, self.steps = broken, 0
 
@@ -47,7 +51,7 @@ class Corridor:
 
     def step(self, action: str) -> Turn:
         self.steps += 1
-        if self.game == self.broken and self.steps == 2:
+        if self.game == self.broken and self.steps == self.falls_at:
             raise EnvironmentFault("the corridor fell in")
         won = action == f"go to {self.goal}"
         return self._turn(
@@ -152,6 +156,64 @@ def test_rollouts_are_admissible_and_as_the_model_would_say_without_a_cache(
         allowed = sorted({words.command(c)[0] for c in Corridor().commands})
         best = allowed[int(logits[first - 1, allowed].argmax())]
         assert whole[first] == best
+
+
+class Rereader:
+    """Reads each whole text anew, which `Reader` must come to without."""
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self.model = model
+        self.texts: list[list[int]] = [[] for _ in range(rows)]
+
+    def read(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        for text, new in zip(self.texts, tokens, strict=True):
+            text += new
+        with torch.no_grad():
+            return torch.stack([self.model(torch.tensor([t])).logits[0, -1] for t in self.texts])
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self.texts = [self.texts[k] for k in rows]
+
+
+def test_a_reader_says_what_reading_all_of_it_anew_says(
+    words: Words, transcripts: list[Transcript]
+) -> None:
+    model = policy(words, transcripts, 2)
+    reader, rereader = Reader(model, 4), Rereader(model, 4)
+    drawn = np.random.default_rng(0)
+    for rows in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 3], [2, 0], [1]):
+        reader.keep(rows)
+        rereader.keep(rows)
+        for _ in range(3):
+            counts = drawn.integers(0, 30, len(rows)) + (len(rows) == 1)
+            new = [drawn.integers(1, len(words.tokenizer), n).tolist() for n in counts]
+            with torch.no_grad():
+                found, expected = reader.read(new), rereader.read(new)
+            told = [k for k, one in enumerate(new) if one]
+            assert torch.allclose(found[told], expected[told], atol=1e-5)
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_rollouts_are_those_of_a_policy_that_reads_all_anew(
+    words: Words,
+    transcripts: list[Transcript],
+    greedy: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = policy(words, transcripts, 20)
+    games = [str(k) for k in range(12)]
+
+    def played() -> list[Rollout]:
+        torch.manual_seed(3)
+        seats = [Corridor(broken="5") for _ in games]
+        lockstep = Lockstep(model, words, seats, config(limit=6).inner.agent, greedy=greedy)
+        return lockstep.play(games, [""] * 12, [""] * 12)
+
+    found = played()
+    monkeypatch.setattr(episodes, "Reader", Rereader)
+    assert played() == found
+    assert greedy or len({len(r.episode.actions) for r in found}) > 2
+    assert [bool(r.episode.fault) for r in found].count(True) == 1
 
 
 def seen(trainer: AgentTrainer, model: Any) -> tuple[list[dict[str, Any]], list[torch.Tensor]]:
@@ -279,7 +341,7 @@ def test_a_scored_game_that_breaks_is_played_again_and_then_told(
     words: Words, transcripts: list[Transcript]
 ) -> None:
     model = policy(words, transcripts, 2)
-    broken = Doors(broken="0")
+    broken = Doors(Fallen, broken="0")
     players = Players(broken, config(), words.tokenizer)
     with pytest.raises(EnvironmentFault, match="0 was lost 3 times: the corridor fell in"):
         solved(players, model, problems(["1", "0", "2"]))
@@ -287,6 +349,12 @@ def test_a_scored_game_that_breaks_is_played_again_and_then_told(
     right, played = solved(flaky, model, problems(["1", "0", "2"]))
     assert len(right) == len(played) == 3
     assert [r.episode.game for r in played] == ["1", "0", "2"]
+
+
+class Fallen(Corridor):
+    """A corridor that falls in at once."""
+
+    falls_at = 1
 
 
 class Flaky(Corridor):

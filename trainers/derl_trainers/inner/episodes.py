@@ -1,9 +1,9 @@
 """Episodes of a word-level policy, many at a time in lockstep, each a transcript for GRPO.
 
-All games take their next step together: one forward over the new observations, then one a word over
-the commands, a cache holding what came before. Words are sampled among those that continue an
-admissible command, so every action is valid; TRL's update sees probabilities over all words, so the
-samples are slightly off-policy (the masked distribution is the sharper one).
+All games take their next step together. Words are chosen among those that continue an admissible
+command, so every action is valid; TRL's update sees probabilities over all words, so the samples
+are slightly off-policy (the masked distribution is the sharper one). The policy is asked only where
+commands part: a word that no other could stand for is read along with what comes next.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from derl_trainers.inner.games import Rollout, Table
+from derl_trainers.policy.reader import Reader
 from derl_trainers.policy.words import Words
 from derl_trainers.settings.sections import AgentSection
-from derl_trainers.tasks.environments.base import Environment
+from derl_trainers.tasks.environments.base import Environment, Turn
 from derl_trainers.tasks.environments.episodes import Move, shown
 
 Children = dict[int, Any]
@@ -59,92 +60,64 @@ class Lockstep:
         for rollout in rollouts:
             prompt = self.words(rollout.episode.first) or [self.words.end]
             rollout.prompt = prompt[: self.agent.longest // 2]
-        cache = Cache(self.model, len(rollouts), int(self.words.tokenizer.pad_token_id))
-        said = [r.prompt for r in rollouts]
+        # What the policy has yet to read of each transcript, and what precedes its next command.
+        unread = [list(rollout.prompt) for rollout in rollouts]
+        said = [[self.words.act] for _ in rollouts]
+        rows = list(range(len(rollouts)))
+        reader = Reader(self.model, len(rows))
         for number in range(self.agent.limit):
-            live = [t is not None and not t.done and self._room(r)
-                    for t, r in zip(turns, rollouts, strict=True)]  # fmt: skip
-            if not any(live):
+            on = [at for at, k in enumerate(rows) if self._goes_on(turns[k], rollouts[k])]
+            if not on:
                 break
-            fed = [[*s, self.words.act] if on else [] for s, on in zip(said, live, strict=True)]
-            tries = [_trie(t.commands, self.words) if on and t else None
-                     for t, on in zip(turns, live, strict=True)]  # fmt: skip
-            written, chosen = self._write(cache, cache.feed(fed), tries)
-            for k, rollout in enumerate(rollouts):
-                if live[k]:
-                    first = [] if number == 0 else said[k]
-                    rollout.extend([*first, self.words.act], -1)
-                    rollout.extend(written[k], number)
-                    after = self.table.act(k, rollout.episode, Move("", chosen[k]))
-                    said[k] = self.words(shown(after.observation)) if after else []
+            reader.keep(on)
+            rows = [rows[at] for at in on]
+            for k in rows:
+                rollouts[k].extend(said[k], -1)
+                unread[k] += said[k]
+            tries = [_trie(turn.commands, self.words) for k in rows if (turn := turns[k])]
+            commands = self._write(reader, [unread[k] for k in rows], tries)
+            for k, (tokens, command) in zip(rows, commands, strict=True):
+                rollouts[k].extend(tokens, number)
+                after = self.table.act(k, rollouts[k].episode, Move("", command))
+                said[k] = [*self.words(shown(after.observation)), self.words.act] if after else []
         return rollouts
 
-    def _room(self, rollout: Rollout) -> bool:
-        """Whether another step fits: the longest answers have some 200 words."""
-        return len(rollout.prompt) + len(rollout.completion) + 224 <= self.agent.longest
+    def _goes_on(self, turn: Turn | None, rollout: Rollout) -> bool:
+        """Whether a game has a next step, and room for it: the longest answers have 200 words."""
+        length = len(rollout.prompt) + len(rollout.completion)
+        return turn is not None and not turn.done and length + 224 <= self.agent.longest
 
     def _write(
-        self, cache: Cache, logits: torch.Tensor, tries: list[Children | None]
-    ) -> tuple[list[list[int]], list[str]]:
-        """A command for each game that is on, token by token."""
-        at: list[Children | None] = list(tries)
+        self, reader: Reader, unread: list[list[int]], tries: Sequence[Children]
+    ) -> list[tuple[list[int], str]]:
+        """A command for each game, in tokens and as text, which `unread` then ends with."""
+        at = list(tries)
         written: list[list[int]] = [[] for _ in at]
-        chosen = [""] * len(at)
-        while any(node is not None for node in at):
-            fed: list[list[int]] = [[] for _ in at]
+        while True:
             for k, node in enumerate(at):
-                if node is None:
-                    continue
-                allowed = [t for t in node if t >= 0]
-                token = allowed[self._pick(logits[k, allowed])]
-                written[k].append(token)
-                fed[k] = [token]
-                following = node[token]
-                ended = -1 in following
-                chosen[k] = following[-1] if ended else ""
-                at[k] = None if ended else following
-            logits = cache.feed(fed)
-        return written, chosen
+                at[k] = _followed(node, written[k], unread[k])
+            if all(-1 in node for node in at):
+                return [(tokens, node[-1]) for tokens, node in zip(written, at, strict=True)]
+            logits = reader.read(unread)
+            for k, node in enumerate(at):
+                unread[k].clear()
+                if -1 not in node:
+                    allowed = list(node)
+                    token = allowed[self._pick(logits[k, allowed])]
+                    written[k].append(token)
+                    unread[k].append(token)
+                    at[k] = node[token]
 
     def _pick(self, logits: torch.Tensor) -> int:
-        if self.greedy or len(logits) == 1:
+        if self.greedy:
             return int(logits.argmax())
         return int(torch.multinomial(torch.softmax(logits / self.temperature, 0), 1))
 
 
-class Cache:
-    """What the policy has read so far, row by row; rows that read less are padded and masked."""
-
-    def __init__(self, model: PreTrainedModel, rows: int, pad: int) -> None:
-        self.model, self.pad = model, pad
-        self.cache = DynamicCache()
-        self.attention = torch.zeros((rows, 0), dtype=torch.long)
-        self.read = torch.zeros(rows, dtype=torch.long)
-        self.logits: torch.Tensor | None = None
-
-    def feed(self, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Read more; the logits after each row's last token, (rows, vocabulary)."""
-        length = max(map(len, tokens))
-        ids = torch.full((len(tokens), length), self.pad)
-        mask = torch.zeros_like(ids)
-        for row, new in enumerate(tokens):
-            if new:
-                ids[row, length - len(new) :] = torch.tensor(list(new))
-                mask[row, length - len(new) :] = 1
-        positions = (self.read[:, None] + mask.cumsum(1) - 1).clamp(min=0)
-        self.attention = torch.cat([self.attention, mask], 1)
-        self.read += mask.sum(1)
-        device = self.model.device
-        out = self.model(
-            input_ids=ids.to(device),
-            attention_mask=self.attention.to(device),
-            position_ids=positions.to(device),
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        new_logits: torch.Tensor = out.logits[:, -1].float().cpu()
-        idle = torch.tensor([not new for new in tokens])
-        if self.logits is not None:
-            new_logits = torch.where(idle[:, None], self.logits, new_logits)
-        self.logits = new_logits
-        return new_logits
+def _followed(node: Children, *texts: list[int]) -> Children:
+    """The node where commands part, or one ends; the words up to there are added to `texts`."""
+    while len(node) == 1 and -1 not in node:
+        ((token, node),) = node.items()
+        for text in texts:
+            text.append(token)
+    return node

@@ -17,7 +17,7 @@ from derl_trainers.tasks.environments.episodes import shown
 from derl_trainers.tasks.environments.played import PlayedTask
 
 Progress = Callable[[int, int, dict[str, float]], None]
-_FORMAT = 1  # raise when saved policies of older code must not be reused
+_FORMAT = 2  # raise when saved policies of older code must not be reused
 
 
 def build_player(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -100,8 +100,8 @@ def warm_start(
         optimizer, lambda step: warm_then_cosine(step, config.steps)
     )
     model.train()
-    for step in range(config.steps):
-        batch = rng.choices(transcripts, k=config.batch_size)
+    batches = _batches(transcripts, config.batch_size, rng)
+    for step, batch in zip(range(config.steps), batches, strict=False):
         loss = model(**_padded(batch, tokenizer, _LONGEST)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -111,6 +111,17 @@ def warm_start(
         if progress is not None:
             progress(step + 1, config.steps, {"loss": loss.item()})
     return model.eval()
+
+
+def _batches(
+    transcripts: Sequence[Transcript], size: int, rng: random.Random
+) -> Iterator[list[Transcript]]:
+    """Random batches without end, each of transcripts of about one length: little is padded."""
+    while True:
+        drawn = sorted(rng.choices(transcripts, k=8 * size), key=lambda one: len(one[0]))
+        batches = [drawn[start : start + size] for start in range(0, len(drawn), size)]
+        rng.shuffle(batches)
+        yield from batches
 
 
 def _padded(
