@@ -3,8 +3,8 @@
 The engine grounds the PDDL domain, asks a planner's library which of the operators apply, and
 derives each command's text from a grammar: .06 to .12 s a step. Here the thirteen actions of
 ALFWorld's domain are written out. A test plays hundreds of games in both and holds every feedback,
-list of commands and result of the twin to the engine's (`tests/environments/test_alfworld.py`); games
-with goals that the twin does not know go to the engine.
+list of commands and result of the twin to the engine's (`tests/environments/test_alfworld.py`);
+games with goals that the twin does not know go to the engine.
 
 What is not obvious, and comes from the engine:
 - Names are given by sorting ids: of three apples the first id is `apple 3`.
