@@ -40,7 +40,7 @@ def passes_tests(
     The program is plain Python with the modules of the standard library that only compute. A test
     is Python text such as `assert add(1, 2) == 3`, or an input with its output as JSON, such as
     `{"input": "1 2\n", "output": "3\n"}`: the program then runs as a script. Tests run in a process
-    of their own, which no program reaches, with their own builtins; one that meets a NaN passes
+    of their own, which no program reaches, with their own builtins; one that is given a NaN passes
     only if it speaks of NaN. What does not parse, crashes, hangs for 2 s or is refused something
     fails; so does a row without tests. Tests that nobody can run are a fault of their row: no
     Python, modules that tests do not have, `eval`, no question to the program.

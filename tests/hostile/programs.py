@@ -56,6 +56,11 @@ def f(x):
         frame = frame.f_back
     return 1
 """
+_AS_A_BUILTIN = """
+class Overdrawn(Exception): pass
+Overdrawn.__module__, Overdrawn.__name__ = "builtins", "{name}"
+def f(x): return 1
+"""
 
 FORGED = [
     # Builtins of the test's own.
@@ -206,6 +211,52 @@ FORGED = [
             def __exit__(self, *error): return True
         def f(x): return 1
         """, "with raises(ValueError):\n    assert f(1) == 2"),
+    *(
+        forged(f"{name}_for_a_class_of_its_own", _AS_A_BUILTIN.format(name=name),
+               "try:\n    f(1)\n    assert False\nexcept Overdrawn:\n    pass")
+        for name in ("AssertionError", "Exception", "BaseException")
+    ),
+    forged("sends_a_builtin_as_a_class_of_its_own", """
+        import sys
+        codec = sys.modules["worker.wire"].Codec
+        write = codec.write
+        class Overdrawn(Exception): pass
+        codec.write = lambda self, value: (
+            ["m", 7, "exception", "Overdrawn", ["Exception"]] if value is Overdrawn
+            else write(self, value))
+        def f(x): return 1
+        """, "try:\n    f(1)\n    assert False\nexcept Overdrawn:\n    pass"),
+    # Endings in silence.
+    *(
+        forged(f"stops_{name}", "def f(*x): raise StopIteration", test)
+        for name, test in {
+            "all_of_map": "assert all(map(lambda x: f(x) == x + 1, range(5)))",
+            "a_loop_over_map": "for x in map(f, [1, 2]):\n    assert x == 9",
+            "filter": "assert not list(filter(lambda x: f(x) != 2, [1, 1]))",
+            "calls_up_to_a_value": "for x in iter(f, 0):\n    assert x == 2",
+        }.items()
+    ),
+    *(
+        forged(f"{name}_where_an_exception_is_wanted", f"import os\ndef f(x): {end}",
+               "try:\n    f(1)\nexcept Exception:\n    pass\nelse:\n    assert False")
+        for name, end in {"exits": "os._exit(0)", "kills_itself": "os.kill(os.getpid(), 9)",
+                          "closes_all": "os.closerange(0, 100)"}.items()
+    ),
+    forged("decorates_a_test_away", "def twice(fn): return 1\ndef f(x): return 1",
+           "@twice\ndef test_f():\n    assert f(1) == 2"),
+    forged("decorates_a_test_into_a_builtin", "def twice(fn): return int\ndef f(x): return 1",
+           "@twice\ndef test_f():\n    assert f(1) == 2"),
+    # Modules: a program cannot make its row one that nobody can judge.
+    forged("is_a_module", "import os as f"),
+    forged("is_a_module_that_it_made", "import types\nf = types.ModuleType('os')"),
+    forged("is_imported_as_a_module", "import sys\nf = sys", "from solution import f\nassert f(1) == 2"),
+    forged("module_under_the_name_of_another", "import os as math\ndef f(x): return 1",
+           "assert math.isclose(f(1), 2)"),
+    forged("class_under_the_name_of_a_module", """
+        class math:
+            isclose = lambda *a: True
+        def f(x): return 1
+        """, "assert math.isclose(f(1), 2)"),
     # The harness.
     forged("walks_frames", _FRAMES),
     forged("walks_the_collector", """
@@ -465,6 +516,13 @@ HONEST = [
            "assert f(1) == 2"),
     honest("future_annotations", "from __future__ import annotations\ndef f(x: Later) -> int: return 2\n",
            "assert f(1) == 2"),
+    honest("stop_iteration_meant", "def f(x): raise StopIteration\n",
+           "try:\n    f(1)\n    assert False\nexcept StopIteration:\n    pass"),
+    honest("object_under_the_name_of_a_module", """
+        class Week:
+            def days(self): return 7
+        calendar = Week()
+        """, "assert calendar.days() == 7"),
     honest("threads", """
         import threading
         def f(n):

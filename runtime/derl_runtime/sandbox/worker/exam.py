@@ -112,24 +112,32 @@ class _Exam:
         read, stored = _names(tree)
         if (read - stored) & _REFUSED:
             return b"E"
-        self.peer.codec.saw_nan = False
+        self.peer.codec.saw_nan = self.peer.stopped = False
         try:
             names = self.namespace(read - stored)
+            names |= {n: _module(n) for n in _modules(tree) & names.keys() if _is_far(names[n])}
             before = self.peer.asked
             exec(code, names)
             for name in [n for n in stored if n.startswith("test")]:
                 if isinstance(names.get(name), FunctionType):
                     names[name]()
+                elif name in _decorated(tree):  # it is whatever a decorator made of it
+                    return FAILED
         except wire.Gone:
             raise
         except _Unfit as unfit:
             return unfit.verdict
         except BaseException:  # noqa: BLE001 - whatever a test raises, it has failed
             return FAILED
+        if self.peer.gone:
+            raise wire.Gone
         if self.peer.asked == before and all(_is_far(v) for v in self.seen.values()):
             return b"N"
         # A NaN is neither above nor below: a test that does not speak of it has not meant it.
         if self.peer.codec.saw_nan and "nan" not in test.lower():
+            return FAILED
+        # `all(map(…))` is true of no values: a function that stops it has not passed.
+        if self.peer.stopped and "StopIteration" not in test:
             return FAILED
         return PASSED
 
@@ -147,11 +155,16 @@ class _Exam:
         return {**found, "__builtins__": own, "__name__": _MODULE}
 
     def ask(self, names: list[str]) -> dict[str, Any]:
-        """Those of the names that the program has, each as the tests have it."""
+        """Those of the names that the program has; a module of it is the tests' own, or none."""
         found = self.peer.ask("names", names)
         if type(found) is not dict:
             raise wire.Gone
-        return {name: _own(found[name]) for name in names if name in found}
+        own = {
+            name: _module(value._derl_name) if isinstance(value, FarModule) else value
+            for name, value in found.items()
+            if not isinstance(value, FarModule) or _known(value._derl_name)
+        }
+        return {name: own[name] for name in names if name in own}
 
     def importer(
         self,
@@ -198,16 +211,29 @@ def _names(tree: ast.Module) -> tuple[set[str], set[str]]:
     return read, stored
 
 
+def _decorated(tree: ast.Module) -> set[str]:
+    """The functions of a test that have a decorator, which may be the program's."""
+    return {n.name for n in tree.body if isinstance(n, ast.FunctionDef) and n.decorator_list}
+
+
+def _modules(tree: ast.Module) -> set[str]:
+    """The names that a test uses as it would a module of its own, as in `math.isclose(…)`."""
+    used: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used.setdefault(node.value.id, set()).add(node.attr)
+    return {n for n in used if _known(n) and used[n] <= vars(_module(n)).keys()}
+
+
 def _is_far(value: Any) -> bool:
     return isinstance(value, Far) or hasattr(value, "derl_class")
 
 
-def _own(value: Any) -> Any:
-    """A name of the program as the test has it: a module is the tests' own."""
-    return _module(value._derl_name) if isinstance(value, FarModule) else value
+def _known(name: str) -> bool:
+    return name.partition(".")[0] in _MODULES and name in sys.modules
 
 
 def _module(name: str) -> ModuleType:
-    if name.partition(".")[0] not in _MODULES or name not in sys.modules:
+    if not _known(name):
         raise _Unfit(b"M")
     return sys.modules[name]

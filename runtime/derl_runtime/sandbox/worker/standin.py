@@ -47,16 +47,27 @@ class Peer:
         self.codec = Codec(self.stand_in, named)
         self.known: dict[int, Any] = {}
         self.asked = 0
+        self.gone = False
+        self.stopped = False  # what was asked raised StopIteration, which ends a loop in silence
 
     def ask(self, name: str, *args: Any, **named: Any) -> Any:
         """The outcome of an operation on the other side; what it raises is raised here."""
         self.asked += 1
+        try:
+            return self._asked(name, args, named)
+        except Gone:
+            self.gone = True  # who asks may catch the exception, and it is gone all the same
+            raise
+
+    def _asked(self, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         write = self.codec.write
         by_name = {k: write(v) for k, v in named.items()}
         wire.send(self.descriptor, wire.packed(["ask", name, [*map(write, args)], by_name]))
         answer = self._answer()
         if answer[0] == "raise":
-            raise self._exception(*answer[1:])
+            raised = self._exception(*answer[1:])
+            self.stopped |= name != "next" and isinstance(raised, StopIteration)
+            raise raised
         value, after = self.codec.read(answer[1]), answer[2]
         if after is not None:
             for old, new in zip([*args, *named.values()], after, strict=True):
@@ -145,6 +156,8 @@ class Peer:
         if not isinstance(number, int):
             raise Gone
         if kind == "exception":
+            if isinstance(more[1][0], str):  # a builtin one goes over by its name
+                raise Gone
             return self.exception(more[1])
         if kind == "module":
             return FarModule(self, number, str(more[0]))
