@@ -1,4 +1,4 @@
-"""Rows of any number: what `eval`, `audit`, `search` and `replay` take of time and memory.
+"""Rows of any number: what the commands over rows take of time and memory.
 
     python -m benchmarks.data [--mb 200 500 1000 2000] [--formats jsonl parquet] [--folder DIR]
 
@@ -122,6 +122,7 @@ def commands(path: Path, reward: Path, out: Path) -> dict[str, list[str]]:
         "eval": [*ours, "eval", str(reward), *given, "--group", "problem_id"],
         "audit": [*ours, "audit", str(reward), *given],
         "search": [*ours, "search", *given, "--budget", "50000", "--out", str(out)],
+        "attack": [*ours, "attack", str(reward), *data, "--suite", "math"],
     }
 
 
@@ -147,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time and memory of the commands over rows.")
     parser.add_argument("--mb", type=int, nargs="*", default=[200, 500, 1000, 2000])
     parser.add_argument("--formats", nargs="*", default=["jsonl", "parquet"])
-    parser.add_argument("--commands", nargs="*", default=["eval", "audit", "search"])
+    parser.add_argument("--commands", nargs="*", default=["eval", "audit", "search", "attack"])
     parser.add_argument("--folder", type=Path, help="where the rows go; default: a temporary one")
     parser.add_argument("--no-replay", action="store_true")
     given = parser.parse_args()

@@ -148,9 +148,9 @@ class Keys:
         self.name = name
         self.rows = 0
         self.missing: tuple[int, Any] | None = None
-        self._places: list[NDArray[np.int32]] = []
-        self._digests: list[bytes] = []
-        self._entries = 0
+        # Of each part: where its distinct keys begin, and which of them its rows have.
+        self._places: list[tuple[int, NDArray[Any]]] = []
+        self._digests = bytearray()
         self._codes: NDArray[np.int64] | None = None
 
     def add(self, values: Any) -> None:
@@ -163,10 +163,12 @@ class Keys:
             if self.missing is None and (key is None or key != key):
                 row = int(np.flatnonzero(places == k)[0])
                 self.missing = (self.rows + row, key)
-                self._places, self._digests = [], []
-        self._places.append((places + self._entries).astype(np.int32))
-        self._digests.append(b"".join(map(_digest, distinct)))
-        self._entries += len(distinct)
+                self._forget()
+        if self.missing is None:
+            entries = len(self._digests) // _DIGEST
+            self._places.append((entries, places.astype(np.min_scalar_type(len(distinct)))))
+            for key in distinct:
+                self._digests += _digest(key)
         self.rows += len(places)
         self._codes = None
 
@@ -174,6 +176,7 @@ class Keys:
         """More rows, without the column."""
         if rows and self.missing is None:
             self.missing = (self.rows, None)
+            self._forget()
         self.rows += rows
 
     def codes(self) -> NDArray[np.int64]:
@@ -186,23 +189,40 @@ class Keys:
             )
         if self._codes is None:
             self._codes = self._coded()
-            self._places, self._digests = [], []
+            self._forget()
         return self._codes
 
+    def _forget(self) -> None:
+        self._places, self._digests = [], bytearray()
+
     def _coded(self) -> NDArray[np.int64]:
-        if not self._places:
-            return np.zeros(0, dtype=np.int64)
-        halves = np.frombuffer(b"".join(self._digests), dtype=np.uint64).reshape(-1, 2)
-        order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: of equal ones the first is first
-        ordered = halves[order]
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-        firsts = order[new]
-        rank = np.empty(len(firsts), dtype=np.int64)
-        rank[np.argsort(firsts)] = np.arange(len(firsts))
-        code = np.empty(len(order), dtype=np.int64)
-        code[order] = rank[np.cumsum(new) - 1]
-        return code[np.concatenate(self._places)]
+        code = _numbered(np.frombuffer(self._digests, dtype=np.uint64).reshape(-1, 2))
+        codes = np.empty(self.rows, dtype=np.int64)
+        row = 0
+        for entry, places in self._places:
+            codes[row : row + len(places)] = code[entry:][places]
+            row += len(places)
+        return codes
+
+
+def _numbered(digests: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """The number of each of (N, 2) digests among the distinct ones, in order of occurrence.
+
+    There are millions of them: what is no longer needed is let go at once.
+    """
+    # Stable: of equal ones the first comes first.
+    order = np.lexsort((digests[:, 1], digests[:, 0])).astype(np.int32)
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = False
+    for half in (digests[:, 0], digests[:, 1]):
+        sorted_ = half[order]
+        new[1:] |= sorted_[1:] != sorted_[:-1]
+    firsts = order[new]
+    rank = np.empty(len(firsts), dtype=np.int32)
+    rank[np.argsort(firsts)] = np.arange(len(firsts), dtype=np.int32)
+    number = np.empty(len(order), dtype=np.int32)
+    number[order] = rank[np.cumsum(new, dtype=np.int32) - 1]
+    return number
 
 
 def _distinct(values: Any) -> tuple[NDArray[np.int64], list[Any]]:

@@ -1,5 +1,6 @@
 """Rows in parts: the commands say the same however small the parts are; rows that are bad."""
 
+import ast
 import json
 import os
 import random
@@ -21,7 +22,8 @@ from derl_dsl.cli.search import search_command
 from derl_dsl.score.reward import compile
 from derl_dsl.tools.evaluate.sampling import neighbours, some_groups
 from derl_dsl.tools.evaluate.scoring import score_rollouts
-from derl_runtime.data import json_rows, read_rows, rollouts_of
+from derl_runtime.data import json_rows, read_rows, rollouts_of, table_rows, write_rows
+from derl_runtime.data import rollouts as rollouts_module
 from derl_runtime.reading import ColumnError
 
 GROUPED = """ok = exact(completion, answer)
@@ -239,3 +241,56 @@ def test_search_and_attack_read_what_fits(data, tmp_path, monkeypatch):
     text = "0.5 * exact(completion, answer) + 0.5 * boxed(completion)"
     result = run(attack_command, "-e", text, "--suite", "math", "--data", data, "--format", "json")
     assert json.loads(result.stdout)["schema"] == "derl-dsl/attack/1", result.output
+
+
+def test_rewards_found_do_not_depend_on_where_parts_end(data, tmp_path, monkeypatch):
+    many = [{**row, "completion": str(row["completion"]), "size": 1} for row in rows(400)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in many))
+    table = tmp_path / "rows.parquet"
+    write_rows(table, read_rows(data))
+
+    def found(path) -> list:
+        args = ["--data", path, "--outcome", "right", "--group", "q", "--budget", "500"]
+        args += ["--size", "4", "--workers", "1", "--most-rows", "150", "--out", tmp_path / "found"]
+        result = run(search_command, *args, "--format", "json")
+        record = json.loads(result.stdout)
+        return [record["rewards"], record["refused"], record["features"]]
+
+    def attacked(path) -> str:
+        text = "0.5 * exact(completion, answer) + 0.5 * boxed(completion)"
+        args = ["-e", text, "--suite", "math", "--data", path, "--format", "json"]
+        return run(attack_command, *args).stdout
+
+    monkeypatch.setattr(sys.modules["derl_dsl.cli.attack"], "_MOST_ROWS", 150)
+    rewards, attacks = found(data), attacked(data)
+    assert rewards[0]
+    for module in (json_rows, table_rows, rollouts_module):
+        for name in ("BLOCK_BYTES", "BLOCK_ROWS"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, 700 if name == "BLOCK_BYTES" else 16)
+    for path in (data, table):
+        assert found(path) == rewards
+        assert attacked(path) == attacks
+
+
+def test_rows_are_drawn_as_they_lie(tmp_path):
+    """In Arrow where a column has one type throughout, else as Python's values; without pandas."""
+    path = tmp_path / "rows.jsonl"
+    table = [{"g": k // 2, "a": f"x{k}", "b": k if k % 3 else None, "c": k} for k in range(40)]
+    table[20]["c"] = 0.5
+    path.write_text("".join(json.dumps(row) + "\n" for row in table))
+    code = (
+        "import sys; from derl_runtime.data import json_rows, listed, rollouts_of;"
+        "from derl_dsl.tools.evaluate.sampling import some_groups;"
+        "json_rows.BLOCK_BYTES = 100; rows = rollouts_of(sys.argv[1]);"
+        "kept = some_groups(rows, rows.keys('g').codes(), 30);"
+        "print(sorted(n for n in kept if hasattr(kept[n], 'type')), 'pandas' in sys.modules);"
+        "print({n: listed(v) for n, v in kept.items()})"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    kinds, values = done.stdout.splitlines()
+    assert kinds == "['a', 'b', 'g'] False", done.stderr
+    columns = ast.literal_eval(values)
+    drawn = [table[int(name[1:])] for name in columns["a"]]
+    assert columns == {n: [row[n] for row in drawn] for n in table[0]}
+    assert len(drawn) == 30

@@ -12,7 +12,7 @@ import pyarrow.feather as feather
 import pytest
 
 from derl_grammar.types import Bool, List, Number, Text
-from derl_runtime.data import DataError, json_rows, read_logs, rollouts_of, write_rows
+from derl_runtime.data import DataError, json_rows, read_logs, rollouts, rollouts_of, write_rows
 from derl_runtime.data import blocks as sizes
 from derl_runtime.reading import ColumnError
 from derl_runtime.seen import Keys, Seen, infer_type
@@ -286,3 +286,30 @@ def test_pandas_frames():
     assert rows.whole() == {
         "n": [1.5, 2.0], "t": ["x", None], "ok": [True, False], "s": [[1, 2], []], "k": [1, None]
     }  # fmt: skip
+
+
+def test_what_is_in_memory_comes_in_parts_too(monkeypatch):
+    columns = {"a": [1, 2, 3, 4, 5], "t": pa.array(["v", "w", None, "y", "z"])}
+    expected = {"a": [1, 2, 3, 4, 5], "t": ["v", "w", None, "y", "z"]}
+    assert [p.rows for p in rollouts_of(columns).parts()] == [5]
+    monkeypatch.setattr(rollouts, "BLOCK_ROWS", 2)
+    rows = rollouts_of(columns)
+    assert [(p.first, p.rows) for p in rows.parts()] == [(0, 2), (2, 2), (4, 1)]
+    assert rows.whole() == expected
+    assert rows.keys("a").codes().tolist() == [0, 1, 2, 3, 4]
+    assert rows.some([3], ["t"]) == {3: {"t": "y"}}
+
+
+def test_keys_of_many_parts_are_numbered_as_they_come():
+    draw = random.Random(1)
+    values = [draw.choice(["a", "b", 1, 1.0, True, "1", 2.5]) for _ in range(500)]
+    keys = Keys("k")
+    at = 0
+    while at < len(values):
+        size = draw.randrange(1, 40)
+        keys.add(values[at : at + size])
+        at += size
+    first = {}
+    expected = [first.setdefault(v, len(first)) for v in values]
+    assert keys.codes().tolist() == expected
+    assert Keys("none").codes().tolist() == []

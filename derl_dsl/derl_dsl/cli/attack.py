@@ -79,7 +79,7 @@ def attack_command(
     finish(rows, 1 if found.hits else 0)
 
 
-def _kept(rows: Rollouts) -> dict[str, list[Any]]:
+def _kept(rows: Rollouts) -> dict[str, Any]:
     """The rows to take problems from: all, or whole groups of them."""
     group = likely_group(rows) if rows.rows > _MOST_ROWS else None
     return some_groups(rows, None if group is None else rows.keys(group).codes(), _MOST_ROWS)

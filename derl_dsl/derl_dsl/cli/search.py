@@ -100,12 +100,10 @@ def search_command(
     finish(rows, 0)
 
 
-def _kept(
-    rows: Rollouts, group: str | None, group_size: int | None, most: int
-) -> dict[str, list[Any]]:
+def _kept(rows: Rollouts, group: str | None, group_size: int | None, most: int) -> dict[str, Any]:
     """The rows to search on: all, or whole groups of them."""
     if rows.rows <= most:
-        return rows.whole()
+        return some_groups(rows, None, most)
     if group_size is not None:
         codes = neighbours(rows, group_size)
     elif group is not None:
@@ -113,6 +111,7 @@ def _kept(
     else:
         raise ColumnError(NO_GROUPS)
     kept = some_groups(rows, codes, most)
+    rows.forget_keys(None)
     count = len(next(iter(kept.values())))
     say(f"{count:,} of {rows.rows:,} rows, in whole groups, are searched on (--most-rows)")
     return kept

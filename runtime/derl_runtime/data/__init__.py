@@ -10,6 +10,7 @@ from derl_runtime.data.rollouts import (
     read_logs,
     read_rows,
     rollouts_of,
+    value_of,
 )
 from derl_runtime.data.writing import replacing, write_batches, write_rows
 
@@ -26,6 +27,7 @@ __all__ = [
     "read_rows",
     "replacing",
     "rollouts_of",
+    "value_of",
     "write_batches",
     "write_rows",
 ]

@@ -13,10 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+import pyarrow as pa
+
 from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Text, Type
 from derl_runtime import conversations
-from derl_runtime.data.blocks import Block, Wanted
+from derl_runtime.data.blocks import BLOCK_ROWS, Block, Wanted
 from derl_runtime.data.json_rows import json_blocks
 from derl_runtime.data.places import (
     ARROW_SUFFIXES,
@@ -41,6 +44,8 @@ _BY_KIND = {
     **dict.fromkeys(CSV_SUFFIXES, csv_blocks),
 }
 _SHOWN_BAD = 5
+_TRIMMED = 32  # blocks
+_CUT = (list, tuple, np.ndarray)
 _DERIVED: dict[str, Type] = {
     "completion": Text(),
     "reasoning": Text(),
@@ -223,8 +228,8 @@ class Rollouts:
         for part in self.parts(wanted, "looking up rows"):
             inside = [r for r in left if part.first <= r < part.first + part.rows]
             for row in inside:
-                values = ((n, v[row - part.first]) for n, v in part.columns.items())
-                found[row] = {n: v.as_py() if hasattr(v, "as_py") else v for n, v in values}
+                at = row - part.first
+                found[row] = {n: value_of(values, at) for n, values in part.columns.items()}
             if left[-1] < part.first + part.rows:
                 break
         return found
@@ -279,10 +284,14 @@ class Rollouts:
             return
         self.watch.begin(title)
         try:
-            for block in self._read(None if self._dump is not None else wanted, heard):
+            read = self._read(None if self._dump is not None else wanted, heard)
+            for number, block in enumerate(read, 1):
                 self.watch.reach(block.share)
                 yield self._renamed(block)
+                if number % _TRIMMED == 0:
+                    _trim()
         finally:
+            _trim()
             self.watch.end()
 
     def _renamed(self, block: Block) -> Block:
@@ -295,6 +304,11 @@ class Rollouts:
 
 def _ignore(problem: DataProblem) -> None:
     """A row that was heard of before."""
+
+
+def _trim() -> None:
+    """Give back to the system what a pass has let go of: holes between what it keeps."""
+    pa.default_memory_pool().release_unused()
 
 
 class _Unwatched:
@@ -314,6 +328,12 @@ def listed(values: Any) -> list[Any]:
     """The values of a column as a list of Python's."""
     found: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     return found
+
+
+def value_of(values: Any, at: int) -> Any:
+    """One value of a column as Python's."""
+    value = values[at]
+    return value.as_py() if hasattr(value, "as_py") else value
 
 
 def _lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -339,7 +359,7 @@ def rollouts_of(
     if paths is None:
         columns = as_columns(data)
         block = Block(dict(columns), rows_in(columns), tuple(columns))
-        return Rollouts("the data", 0, lambda wanted, bad: iter((block,)))
+        return Rollouts("the data", 0, lambda wanted, bad: _pieces(block))
     places = places_of(paths)
 
     def read(wanted: Wanted, bad: BadRow) -> Iterator[Block]:
@@ -352,6 +372,18 @@ def rollouts_of(
             done += place.size
 
     return Rollouts(shown(paths), sum(p.size for p in places), read, logs, strict, said)
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    """Columns in memory as blocks of the usual size, where they can be cut."""
+    cut = all(hasattr(v, "to_pylist") or isinstance(v, _CUT) for v in block.columns.values())
+    if not cut or block.rows <= BLOCK_ROWS:
+        yield block
+        return
+    for start in range(0, block.rows, BLOCK_ROWS):
+        end = min(start + BLOCK_ROWS, block.rows)
+        columns = {name: values[start:end] for name, values in block.columns.items()}
+        yield Block(columns, end - start, block.names, end / block.rows)
 
 
 def _paths(data: Any) -> list[Given] | None:

@@ -8,15 +8,17 @@ from typing import Any
 from derl_dsl.score.reward import Reward, columns_of
 from derl_dsl.tools.attack.families import Problem
 from derl_dsl.tools.attack.search import Logged
+from derl_runtime.data import listed, value_of
 from derl_runtime.reading import ColumnError
 
 _PROBLEMS = 16
 _TEXTS = 4
 
 
-def logged_problems(reward: Reward, rows: Mapping[str, Sequence[Any]]) -> list[Logged]:
+def logged_problems(reward: Reward, rows: Mapping[str, Any]) -> list[Logged]:
     """The first problems of the data that hold both, else all; ColumnError without a gold answer.
 
+    `rows` are lists or Arrow arrays by name.
     A row is right when the reward's outcome says so, or, where the reward knows of none, a column
     `is_correct` or `correct` does.
     """
@@ -25,12 +27,13 @@ def logged_problems(reward: Reward, rows: Mapping[str, Sequence[Any]]) -> list[L
             have = ", ".join(rows)
             raise ColumnError(f"the column {name!r} is missing; the data has: {have}")
     verdicts = _verdicts(reward, rows)
-    prompts = rows.get("prompt", rows["answer"])
+    answers = listed(rows["answer"])
+    prompts = listed(rows["prompt"]) if "prompt" in rows else answers
     found: dict[str, list[int]] = {}
-    for k, (prompt, gold) in enumerate(zip(prompts, rows["answer"], strict=True)):
-        if isinstance(gold, str) and isinstance(rows["completion"][k], str):
+    for k, (prompt, gold) in enumerate(zip(prompts, answers, strict=True)):
+        if isinstance(gold, str) and isinstance(value_of(rows["completion"], k), str):
             found.setdefault(f"{prompt}\0{gold}", []).append(k)
-    golds = list(dict.fromkeys(g for g in rows["answer"] if isinstance(g, str)))
+    golds = list(dict.fromkeys(g for g in answers if isinstance(g, str)))
     if len(golds) < 2:
         raise ColumnError("an attack needs rows with at least two different answers")
     both = [m for m in found.values() if len({verdicts[k] for k in m}) > 1]
@@ -38,10 +41,10 @@ def logged_problems(reward: Reward, rows: Mapping[str, Sequence[Any]]) -> list[L
     return [_problem(reward, rows, members, verdicts, golds) for members in chosen]
 
 
-def _verdicts(reward: Reward, rows: Mapping[str, Sequence[Any]]) -> list[bool]:
+def _verdicts(reward: Reward, rows: Mapping[str, Any]) -> list[bool]:
     for name in ("is_correct", "correct"):
         if name in rows:
-            return [bool(v) for v in rows[name]]
+            return [bool(v) for v in listed(rows[name])]
     if reward.outcome is None:
         raise ColumnError(
             "nothing says which rows are right: name the --outcome, or give a column is_correct"
@@ -54,21 +57,22 @@ def _verdicts(reward: Reward, rows: Mapping[str, Sequence[Any]]) -> list[bool]:
 
 def _problem(
     reward: Reward,
-    rows: Mapping[str, Sequence[Any]],
+    rows: Mapping[str, Any],
     members: Sequence[int],
     verdicts: Sequence[bool],
     golds: Sequence[str],
 ) -> Logged:
     first = members[0]
-    gold = rows["answer"][first]
+    gold = value_of(rows["answer"], first)
     others = [g for g in golds if g.strip().lower() != gold.strip().lower()]
     start = golds.index(gold) % max(1, len(others))
     turned = [*others[start:], *others[:start]]
-    prompt = rows["prompt"][first] if "prompt" in rows else ""
+    prompt = value_of(rows["prompt"], first) if "prompt" in rows else ""
     problem = Problem(str(prompt), gold, turned[0], tuple(turned[1:6]))
     skipped = ("completion", "answer", "prompt", "completion_ids")
-    row = {n: rows[n][first] for n in columns_of(reward) if n in rows and n not in skipped}
-    said = {k: rows["completion"][k] for k in members}
+    names = [n for n in columns_of(reward) if n in rows and n not in skipped]
+    row = {n: value_of(rows[n], first) for n in names}
+    said = {k: value_of(rows["completion"], k) for k in members}
     right = tuple(dict.fromkeys(said[k] for k in members if verdicts[k]))[:_TEXTS]
     wrong = tuple(dict.fromkeys(said[k] for k in members if not verdicts[k]))[:_TEXTS]
     return Logged(problem, row, right, wrong)

@@ -16,6 +16,7 @@ from derl_grammar.types import List
 from derl_primitives.suites import find_suite
 from derl_runtime.data import Part, Rollouts, listed, rollouts_of
 from derl_runtime.reading import ColumnError
+from derl_runtime.seen import Keys
 
 # Columns that commonly say which rollouts belong to one prompt, the surest first.
 _GROUPS = ("group", "group_id", "problem_id", "prompt_id", "prompt", "prompts", "question")
@@ -76,7 +77,6 @@ def build_context(question: Question, data: Data) -> Context:
     rollouts.look([*words, "completion_ids"], _GROUPS if question.group is None else ())
     if question.group is None:
         question = replace(question, group=likely_group(rollouts))
-        rollouts.forget_keys(question.group)
     lengths = _Lengths(rollouts)
     evaluation = evaluate(question, rollouts, lengths.add, *lengths.names)
     if evaluation.right is not None:
@@ -88,12 +88,14 @@ def likely_group(data: Data) -> str | None:
     """A column whose name and values say which rollouts belong to one prompt."""
     rollouts = rollouts_of(data)
     rollouts.look((), _GROUPS)
-    for name in _GROUPS:
-        keys = rollouts.keys(name)
-        # Groups hold several rows each; a name that differs in each row is none.
-        if keys.missing is None and 1 < int(keys.codes().max(initial=-1)) + 1 <= keys.rows / 2:
-            return name
-    return None
+    found = next((name for name in _GROUPS if _several(rollouts.keys(name))), None)
+    rollouts.forget_keys(found)
+    return found
+
+
+def _several(keys: Keys) -> bool:
+    """Whether groups hold several rows each; a name that differs in each row is none."""
+    return keys.missing is None and 1 < int(keys.codes().max(initial=-1)) + 1 <= keys.rows / 2
 
 
 def _in_unit_range(name: str, outcome: Kept) -> None:

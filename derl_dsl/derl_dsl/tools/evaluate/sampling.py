@@ -8,10 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from derl_dsl.tools.evaluate.kept import Rows
+from derl_runtime import arrow
 from derl_runtime.data import Rollouts, listed
 from derl_runtime.reading import ColumnError
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Any]
+"""Lists or Arrow arrays by name, as a file gives them."""
+_PIECES = 64
 
 
 def some_groups(rollouts: Rollouts, codes: Rows | None, most: int) -> Columns:
@@ -23,7 +26,7 @@ def some_groups(rollouts: Rollouts, codes: Rows | None, most: int) -> Columns:
     """
     rows = rollouts.rows
     if rows <= most:
-        return rollouts.whole()
+        return _rows_of(rollouts, np.ones(rows, dtype=bool))
     codes = np.arange(rows) if codes is None else codes
     sizes = np.bincount(codes)
     drawn = np.random.default_rng(0).permutation(len(sizes))
@@ -43,14 +46,45 @@ def neighbours(rollouts: Rollouts, size: int) -> Rows:
 
 
 def _rows_of(rollouts: Rollouts, chosen: Any) -> Columns:
-    columns: Columns = {name: [] for name in rollouts.names}
+    taken = {name: _Taken() for name in rollouts.names}
     for part in rollouts.parts(title="drawing groups"):
         places = np.flatnonzero(chosen[part.first : part.first + part.rows])
-        for name, values in columns.items():
-            given = part.columns[name]
-            if hasattr(given, "take") and hasattr(given, "to_pylist"):
-                values += given.take(pa.array(places)).to_pylist()
-            else:
-                held = listed(given)
-                values += [held[k] for k in places.tolist()]
-    return columns
+        for name, column in taken.items():
+            column.add(part.columns[name], places)
+    return {name: column.whole() for name, column in taken.items()}
+
+
+class _Taken:
+    """Some values of a column: in Arrow, which takes a third of Python's texts, if it can be."""
+
+    def __init__(self) -> None:
+        self._done: list[Any] = []
+        self._pieces: list[Any] = []
+
+    def add(self, values: Any, places: Rows) -> None:
+        """The values at some places of a part."""
+        if hasattr(values, "take") and hasattr(values, "to_pylist"):
+            self._pieces.append(values.take(arrow.of(places)))
+        else:
+            held = listed(values)
+            self._pieces.append([held[k] for k in places.tolist()])
+        # A few rows a piece: an array's own needs are more than what it holds.
+        if len(self._pieces) == _PIECES:
+            self._close()
+
+    def whole(self) -> Any:
+        """All values as one column."""
+        self._close()
+        kinds = {p.type for p in self._done if hasattr(p, "type")} - {pa.null()}
+        if len(kinds) == 1 and not any(isinstance(p, list) for p in self._done):
+            (kind,) = kinds
+            return pa.chunked_array([p.cast(kind) for p in self._done], kind)
+        return [value for piece in self._done for value in listed(piece)]
+
+    def _close(self) -> None:
+        chunks = [c for p in self._pieces for c in getattr(p, "chunks", [p])]
+        kinds = {getattr(c, "type", None) for c in chunks}
+        self._done += (
+            [pa.concat_arrays(chunks)] if len(kinds) == 1 and None not in kinds else chunks
+        )
+        self._pieces = []

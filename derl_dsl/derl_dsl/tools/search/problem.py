@@ -160,22 +160,24 @@ def pose(question: Question, data: Data, group_size: int | None = None, seed: in
     if named in data and named not in declared and named not in scope.names:
         declared[named] = infer_type(data[named])
     kept, flat = [], []
-    for feature, values in found:
+    for k, (feature, values) in enumerate(found):
         if feature.text in same or feature.text == named:
             continue
         if flat_groups(values, groups).all():
             flat.append(feature.text)
         else:
-            kept.append((feature, values))
+            kept.append(k)
     if not kept:
         raise ColumnError(
             "no input varies within a group, the outcome aside; give more with --suite or --column"
         )
-    table = np.stack([values for _, values in kept])
+    features = tuple(found[k][0] for k in kept)
+    table = np.stack([found[k][1] for k in kept])
+    del found  # all values of all features, twice
     screened, held = _split(table, right, groups, seed)
     return Problem(
-        question.suite, declared, named, outcome, group, tuple(f for f, _ in kept), screened, held,
-        groups, tuple(same), tuple(flat),
+        question.suite, declared, named, outcome, group, features, screened, held, groups,
+        tuple(same), tuple(flat),
     )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from derl_dsl.checker import check_source
 from derl_dsl.generate.unparse import expression_text, number_text
-from derl_dsl.score.binding import runs_of
-from derl_dsl.score.reward import compile
+from derl_dsl.score.reward import Reward, compile
 from derl_dsl.tools.audit.statistics import misorder
+from derl_dsl.tools.evaluate.scoring import Scored, score_rollouts
 from derl_dsl.tools.evaluate.summary import flat_groups
 from derl_dsl.tools.project import header_settings
 from derl_dsl.tools.search.archive import Entry, front, spread_out
@@ -25,11 +25,12 @@ from derl_grammar.limits import WIDE
 from derl_grammar.records import record
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite
-from derl_runtime.batch import Batch
+from derl_runtime.data import rollouts_of
 from derl_runtime.files import write_whole
 
 # What the term may add between its least and its largest value; being right adds 1.
 _SHARE = 0.5
+_TOGETHER = 16
 
 
 @record
@@ -81,9 +82,8 @@ def compose(problem: Problem, data: Data, kept: Iterable[Entry], size: int, top:
     best = front(kept)
     rewards: dict[str, tuple[Entry, Found]] = {}
     refused = equal = 0
-    for entry in best:
-        term = expression_text(forest.expression(forest.plant(entry.tree)))
-        found = scorer.found(term, entry.size)
+    terms = [expression_text(forest.expression(forest.plant(entry.tree))) for entry in best]
+    for entry, found in zip(best, scorer.found(terms, [e.size for e in best]), strict=True):
         if found is None:
             refused += 1
         elif found.key in rewards:
@@ -100,43 +100,57 @@ class _Scorer:
 
     def __init__(self, problem: Problem, data: Data) -> None:
         self.problem = problem
-        self.batch = Batch(data)
-        self.order = np.argsort(problem.groups, kind="stable")
-        self.offsets = runs_of(problem.groups[self.order].tolist())
+        self.rollouts = rollouts_of(data)
         self.screens = [
             None if part is None else (Screen(problem.features, part), part)
             for part in (problem.screened, problem.held_out)
         ]
-        self.right = np.full(self.batch.rows, np.nan)
+        self.right = np.full(self.rollouts.rows, np.nan)
         for part in (problem.screened, problem.held_out):
             if part is not None:
                 self.right[part.index] = part.right
 
-    def found(self, term: str, size: int) -> Found | None:
-        """The reward of a term with its figures, or None where it fails the checker."""
-        problem = self.problem
-        text, names = reward_text(problem, term)
-        if text is None:
-            return None
-        settings = header_settings("reward", text)
-        if not check_source(Source(text), settings.scope(), settings.sizes).ok:
-            return None
-        reward = compile(text, settings.suite, settings.columns, settings.outcome)
-        scores = reward.score_batch(self.batch, self.offsets, self.order)
-        splits = [
-            None if part is None else _figures(part[0], part[1], scores.parts[names])
-            for part in self.screens
-        ]
+    def found(self, terms: Sequence[str], sizes: Sequence[int]) -> list[Found | None]:
+        """The reward of each term with its figures, or None where it fails the checker."""
+        found: list[Found | None] = [None] * len(terms)
+        made = [(k, _compiled(self.problem, term)) for k, term in enumerate(terms)]
+        fine = [(k, one) for k, one in made if one is not None]
+        # Some at a time: they read the rows together, and their scores are kept until all are read.
+        for start in range(0, len(fine), _TOGETHER):
+            some = fine[start : start + _TOGETHER]
+            rewards = [reward for _, (_, reward, _) in some]
+            scored = score_rollouts(rewards, self.rollouts, [self.problem.groups] * len(some))
+            for (k, one), scores in zip(some, scored, strict=True):
+                found[k] = self._one(*one, terms[k], sizes[k], scores)
+        return found
+
+    def _one(
+        self, text: str, reward: Reward, part: str, term: str, size: int, scores: Scored
+    ) -> Found | None:
+        groups, values = self.problem.groups, scores.values.whole()
+        added = scores.parts[part].whole()
+        splits = [None if s is None else _figures(s[0], s[1], added) for s in self.screens]
         assert splits[0] is not None
-        if not all(part is None or part.finite for part in splits):
+        if not all(split is None or split.finite for split in splits):
             return None
-        wrong = misorder(scores.values, self.right, problem.groups, 0)
-        flat = flat_groups(scores.values, problem.groups)
+        wrong = misorder(values, self.right, groups, 0)
         certificate = reward.certificate
         return Found(
-            text, term, size, splits[0], splits[1], float(1 - flat.mean()), wrong.above,
-            certificate.margin, certificate.outcome_monotone, reward.key,
+            text, term, size, splits[0], splits[1], float(1 - flat_groups(values, groups).mean()),
+            wrong.above, certificate.margin, certificate.outcome_monotone, reward.key,
         )  # fmt: skip
+
+
+def _compiled(problem: Problem, term: str) -> tuple[str, Reward, str] | None:
+    """The text of a term's reward, the reward, and the part that is the term; None where it fails
+    the checker."""
+    text, part = reward_text(problem, term)
+    if text is None:
+        return None
+    settings = header_settings("reward", text)
+    if not check_source(Source(text), settings.scope(), settings.sizes).ok:
+        return None
+    return text, compile(text, settings.suite, settings.columns, settings.outcome), part
 
 
 def _figures(screen: Screen, part: Rollouts, values: Array) -> Split:

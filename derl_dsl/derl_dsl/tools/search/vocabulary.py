@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -193,7 +194,7 @@ def _evaluated(
             parts[text].append(part)
     found = []
     for text, (expr, value) in known.items():
-        values = np.concatenate(parts[text])
+        values = np.concatenate(parts.pop(text))
         assert value.node is not None
         span = Analysis(graph, [value.node])[value.node]
         condition = value.kind == "bool"
@@ -206,7 +207,7 @@ def _distinct(found: list[tuple[Feature, Array]]) -> list[tuple[Feature, Array]]
     kept: dict[bytes, tuple[Feature, Array]] = {}
     for feature, values in found:
         if np.isnan(values).mean() <= _MISSING:
-            kept.setdefault(values.tobytes(), (feature, values))
+            kept.setdefault(blake2b(values.tobytes()).digest(), (feature, values))
     return list(kept.values())
 
 
