@@ -1,6 +1,6 @@
-"""Arrow arrays as NumPy arrays and back, by their buffers.
+"""Arrow arrays as NumPy arrays, by their buffers.
 
-Arrow's own conversions import pandas where it is installed: half a second and 57 MB that no
+Arrow's own conversion imports pandas where it is installed: half a second and 57 MB that no
 question about rows needs.
 """
 
@@ -34,17 +34,6 @@ def plain(array: Any) -> NDArray[Any]:
     else:
         found = np.frombuffer(values, _DTYPES.get(kind, kind))[rows]
     return np.where(_bits(held)[rows], found, np.nan) if array.null_count else found
-
-
-def of(rows: NDArray[np.int64]) -> Any:
-    """Whole numbers as an Arrow array over the same memory.
-
-    >>> of(np.array([2, 0])).to_pylist()
-    [2, 0]
-    """
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])
 
 
 def _bits(buffer: Any) -> NDArray[np.bool_]:

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from derl_dsl.tools.evaluate.kept import Rows
-from derl_runtime import arrow
 from derl_runtime.data import Rollouts, listed
 from derl_runtime.reading import ColumnError
 
@@ -64,7 +63,9 @@ class _Taken:
     def add(self, values: Any, places: Rows) -> None:
         """The values at some places of a part."""
         if hasattr(values, "take") and hasattr(values, "to_pylist"):
-            self._pieces.append(values.take(arrow.of(places)))
+            # Not pa.array: that imports pandas where it is installed.
+            rows = pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places)])
+            self._pieces.append(values.take(rows))
         else:
             held = listed(values)
             self._pieces.append([held[k] for k in places.tolist()])
