@@ -141,6 +141,48 @@ def test_an_outcome_that_the_reward_does_not_read():
         derl_dsl.watch(derl_dsl.compile(text, suite=suite), "nothing(completion)")
 
 
+def calls(reward, watch, count, state=0, **columns):
+    """Some calls of one batch each, of eight rollouts in two groups."""
+    watch.on_train_begin(None, None, None)
+    trainer = Trainer()
+    trainer.num_generations = 4
+    for step in range(state, state + count):
+        reward(
+            prompts=["?"] * 8, completions=["so #### 4", "#### 5"] * 4,
+            log_metric=trainer.log_metric,
+            trainer_state=SimpleNamespace(global_step=step, max_steps=100), **columns,
+        )  # fmt: skip
+    return watch.watcher.seen
+
+
+@pytest.mark.parametrize("gold", ["4", 4, ["4", "four"]])
+def test_the_suite_says_what_is_right_where_the_reward_does_not_ask(gold):
+    reward = derl_dsl.compile("words(completion) / 100", suite="math")
+    seen = calls(reward, derl_dsl.watch(reward), 2, answer=[gold] * 8)
+    assert [step.right for step in seen] == [0.5, 0.5]
+
+
+def test_a_named_outcome_goes_before_the_rewards_own():
+    reward = derl_dsl.compile("exact(completion, answer)", suite="math+length")
+    watch = derl_dsl.watch(reward, 'contains(completion, "so")')
+    assert calls(reward, watch, 1, answer=["5"] * 8)[0].right == 0.5
+    watch = derl_dsl.watch(reward, "words(completion) > group_mean(words(completion))")
+    assert calls(reward, watch, 1, answer=["7"] * 8)[0].right == 0.5
+
+
+@pytest.mark.parametrize("more", [{}, {"answer": [{"a": 1}] * 8}, {"answer": [None] * 8}])
+@pytest.mark.parametrize("suite", ["math", "length"])
+def test_an_outcome_that_cannot_be_known_is_said_once_and_stops_nothing(suite, more, caplog):
+    reward = derl_dsl.compile("words(completion) / 100", suite=suite)
+    assert all(np.isnan(s.right) for s in calls(reward, derl_dsl.watch(reward), 3, **more))
+    assert sum("a hack cannot be told" in r.message for r in caplog.records) == 1
+
+
+def test_a_resumed_run_goes_on_counting():
+    reward = derl_dsl.compile("words(completion) / 100", suite="length")
+    assert [s.step for s in calls(reward, derl_dsl.watch(reward), 3, state=40)] == [41, 42, 43]
+
+
 def test_evaluation_is_not_watched_and_alarms_say_what_they_are():
     reward = derl_dsl.compile(TEXT, suite="math+length")
     watch, trainer = derl_dsl.watch(reward), Trainer()

@@ -167,7 +167,7 @@ def test_a_reward_with_errors_exits_1_and_names_the_place(data, tmp_path):
 EXACT = ("-e", "exact(completion, answer)", "--suite", "math")
 BAD_INPUT = [
     ((*EXACT, "--data", "none.jsonl"), "none.jsonl: no such file"),
-    ((*EXACT, "--data", "rows.txt"), "unknown kind of data file '.txt'"),
+    ((*EXACT, "--data", "other.txt"), "unknown kind of data file '.txt'"),
     ((*EXACT, "--data", "rows.csv"), "rows.csv: no such file"),
     ((*EXACT, "--data", "broken.jsonl"), "broken.jsonl:2: not valid JSON"),
     ((*EXACT, "--data", "empty.jsonl"), "empty.jsonl: holds no rows"),
@@ -198,6 +198,7 @@ def test_bad_input_is_one_clear_message(data, tmp_path, monkeypatch, args, messa
     Path("broken.jsonl").write_text('{"a": 1}\n{"a": \n')
     Path("empty.jsonl").write_text("")
     Path("other.jsonl").write_text('{"a": 1}\n')
+    Path("other.txt").write_text("")
     Path("wrong.jsonl").write_text(
         '{"completion": null, "answer": "y"}\n{"completion": {"a": 5}, "answer": "y"}\n'
     )

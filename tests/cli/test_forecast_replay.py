@@ -15,7 +15,7 @@ from derl_dsl.cli.forecast import forecast_command
 from derl_dsl.cli.replay import replay_command
 from derl_dsl.tools import forecast as module
 from derl_dsl.tools.forecast import flat, forecast, smallest
-from derl_dsl.tools.replay import replay
+from derl_dsl.tools.replay import replay, told
 
 FORECAST, REPLAY = typer.Typer(), typer.Typer()
 FORECAST.command()(forecast_command)
@@ -93,6 +93,69 @@ def test_the_command(tmp_path):
     assert run(FORECAST, "-e", "exakt(completion)", *told[2:]).exit_code == 1
 
 
+@pytest.mark.parametrize(("count", "high"), [(1, 0.5), (10, 0.1), (40, 0.02), (400, 0.001)])
+def test_what_few_prompts_show_is_not_taken_for_all_prompts(count, high):
+    """No dead group among n: at most about three in n, and of one prompt nothing is known."""
+    groups = np.repeat(np.arange(count), 8)
+    values = np.tile(np.arange(8.0), count)
+    found = forecast(values, groups, {}, {"n": values}, None, (8,), 8)
+    assert found.dead[0].share == found.dead[0].low == 0
+    assert high < found.dead[0].high < 12 * high
+    assert (found.drift[0].low > 0) == (count > 1)
+
+
+def test_no_rate_is_told_that_needs_prompts_of_which_no_right_rollout_is_logged():
+    groups = np.repeat(np.arange(10), 4)
+    ok = np.where(groups < 7, np.arange(40) % 2, 0).astype(float)
+    later = dict(forecast(ok, groups, {}, {}, ok, (4,), 4).later)
+    assert later[0.5] <= 1
+    assert [later[rate] for rate in (0.75, 0.9, 0.97)] == [None] * 3
+
+
+def test_terms_cancel_where_they_move_against_each_other_and_not_by_chance():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 8)
+    large = rng.random(240)
+    small = 0.01 * rng.random(240) - 0.003 * large  # hardly moves with it, and little is taken back
+    taken = {c.term: c.against for c in forecast(
+        large + small, groups, {"large": large, "small": small}, {}, None, (8,), 8
+    ).carried}  # fmt: skip
+    assert taken == {"large": None, "small": None}
+
+
+def test_the_outcome_is_known_where_the_reward_does_not_ask_for_it(tmp_path):
+    rows = [
+        {**r, "is_right": k % 2, "completion": "so " * k + r["completion"]}
+        for k, r in enumerate(ROWS)
+    ]
+    data = lines(tmp_path / "rows.jsonl", rows)
+    told = ("-e", "words(completion) / 100", "-s", "math", "--data", data, "--group", "prompt")
+    assert "once 75% of the answers are right: at most" in run(FORECAST, *told).stdout
+    for outcome in ("is_right", "exact(completion, answer)"):
+        assert "once 75%" in run(FORECAST, *told, "--outcome", outcome).stdout
+    blind = lines(
+        tmp_path / "blind.jsonl", [{k: r[k] for k in ("prompt", "completion")} for r in rows]
+    )
+    result = run(FORECAST, *told[:5], blind, "--group", "prompt")
+    assert (result.exit_code, "no outcome is known" in result.stdout) == (0, True)
+    result = run(FORECAST, *told, "--outcome", "nobody")
+    assert (result.exit_code, "the outcome 'nobody' cannot be used" in result.stderr) == (2, True)
+
+
+def test_rows_without_a_reward_are_counted_and_the_smallest_size_is_that_asked_for(tmp_path):
+    rows = [
+        {**r, "completion": None if k in (1, 6) else "so " * k + r["completion"]}
+        for k, r in enumerate(ROWS)
+    ]
+    told = ("-e", "exact(completion, answer)", "-s", "math", "--group", "prompt", "--data")
+    result = run(FORECAST, *told, lines(tmp_path / "rows.jsonl", rows), "--most-dead", "0.1")
+    assert "6 rollouts of 2 prompts; 2 others have no reward" in result.stdout
+    assert "length of the completion" in result.stdout
+    assert "smallest size with at most 10% of the groups dead: 8" in result.stdout
+    none = lines(tmp_path / "none.jsonl", [{**r, "completion": None} for r in ROWS])
+    assert "no rollout has a reward" in run(FORECAST, *told, none).stdout
+
+
 def test_groups_of_other_sizes_are_not_known_with_group_functions(tmp_path):
     data = lines(tmp_path / "rows.jsonl", ROWS)
     text = "ok = exact(completion, answer)\nreward = ok - 0.5 * group_mean(ok)"
@@ -101,17 +164,60 @@ def test_groups_of_other_sizes_are_not_known_with_group_functions(tmp_path):
 
 
 def test_replay_finds_where_a_reward_rises_alone():
-    steps = np.repeat(np.arange(20), 4)
-    outcome = (np.tile([1.0, 0, 1, 0], 20)) * (steps < 10)
-    hacked = outcome + 0.05 * steps * np.tile([1, 0.5, 1, 0.5], 20)
-    honest = outcome
+    steps = np.repeat(np.arange(40), 4)
+    outcome = np.tile([1.0, 0, 1, 0], 40) * (steps < 25)
+    honest, hacked = outcome, outcome + 0.2 * np.maximum(0, steps - 20) * np.tile([1, 0.5], 80)
     found = replay({"honest": honest, "hacked": hacked}, steps.tolist(), steps, outcome)
     assert found.onset["honest"] is None
-    assert found.onset["hacked"] is not None
-    assert len(found.curves[0].means) == 20
+    assert abs(found.onset["hacked"] - 21) <= 4
+    assert len(found.curves[0].means) == 40
     assert found.apart["hacked"] is None  # it pays more, and ranks alike where the outcome speaks
     turned = replay({"a": outcome, "b": -outcome}, steps.tolist(), steps, outcome)
     assert turned.apart["b"] == 0
+    short = replay({"hacked": hacked[:40]}, steps[:40].tolist(), steps[:40], outcome[:40])
+    assert "cannot be told" in told(short)[-1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chance_is_no_reward_that_rises_alone(seed):
+    """Nothing is learnt: rewards and outcomes are drawn alike at every step."""
+    rng = np.random.default_rng(seed)
+    steps = np.repeat(np.arange(30), 32)
+    outcome = (rng.random(960) < 0.4).astype(float)
+    rewards = {"length": rng.random(960), "mixed": outcome + 0.3 * rng.random(960)}
+    found = replay(rewards, steps.tolist(), np.arange(960) // 8, outcome)
+    assert set(found.onset.values()) == {None}
+
+
+def test_replay_reads_the_folder_of_a_run_and_says_what_is_missing(tmp_path):
+    rows = [{**row, "step": 1, "worth": k % 2} for k, row in enumerate(ROWS)]
+    (tmp_path / "metrics.json").write_text("{}")
+    for folder in ("rollouts", "completions"):
+        (tmp_path / "run" / folder).mkdir(parents=True)
+    lines(tmp_path / "run" / "rollouts" / "1.jsonl", rows)
+    told = ("-e", "words(completion) / 100", "-s", "math", "--run", tmp_path / "run")
+    assert (
+        "│ 0.5 " in run(REPLAY, *told).stdout
+    )  # of the suite's outcome, which the reward does not read
+    assert "│ 0.5 " in run(REPLAY, *told, "--outcome", "worth").stdout
+    for wrong, message in [
+        (("--group", "nobody"), "the column 'nobody' is missing; the data has: prompt, answer"),
+        (("-e", "1 * g1", "-c", "g1:bool"), "the column 'g1' (bool) is missing; the data has: ans"),
+        (("--outcome", "nobody"), "the outcome 'nobody' cannot be used"),
+    ]:
+        result = run(REPLAY, *told, *wrong)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), result.output
+        assert message in result.stderr
+    result = run(REPLAY, *told[:-1], tmp_path / "nowhere")
+    assert (result.exit_code, "nowhere: no such file" in result.stderr) == (2, True)
+
+
+def test_one_reward_named_twice_is_two_curves(tmp_path):
+    rows = lines(tmp_path / "rows.jsonl", [{**row, "step": 1} for row in ROWS])
+    file = tmp_path / "r.derl"
+    file.write_text("# suite: math\nexact(completion, answer)\n")
+    found = run(REPLAY, file, file, "--run", rows, "--format", "json").stdout
+    assert [c["name"] for c in json.loads(found)["curves"]] == [str(file), f"{file} #2"]
 
 
 def test_replay_of_a_folder_of_verl(tmp_path):

@@ -76,6 +76,9 @@ def test_files_that_are_none(tmp_path):
         read_rows(tmp_path / "none.parquet")
     with pytest.raises(DataError, match=r"is a directory; use a \.jsonl file"):
         read_rows(tmp_path)
+    with pytest.raises(DataError, match=r"rows: no such file; check the path"):
+        read_rows(tmp_path / "rows")
+    (tmp_path / "rows.txt").write_text("")
     with pytest.raises(DataError, match=r"unknown kind of data file '\.txt'; use a \.jsonl file"):
         read_rows(tmp_path / "rows.txt")
 

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import TrainerCallback
 
+from derl_dsl.score.judging import judge_of
 from derl_dsl.score.observing import Call
-from derl_dsl.score.reward import NAME, Reward, columns_of, compile
+from derl_dsl.score.reward import NAME, Reward, columns_of
 from derl_dsl.tools.pages.excerpts import texts
 from derl_dsl.tools.watch import KINDS, Alarm, Batch, Step, Watcher, step_of
-from derl_primitives.suites import find_suite
+from derl_runtime.reading import ColumnError
 
 Array = NDArray[np.float64]
 _LOG = logging.getLogger("derl_dsl.watch")
@@ -35,7 +36,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.reward = reward
         self._told = told
-        self._outcome = _judge(reward, outcome)
+        self._judge = judge_of(reward, outcome)
+        self._untold = False
         self._calls = 0
         self._name = "" if reward.__name__ == NAME else f"{reward.__name__}/"
         certificate = reward.certificate
@@ -55,7 +57,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def see(self, call: Call) -> None:
         """Take in one call of the reward: a step of the training."""
-        self._calls += 1
+        # Of a run that was resumed the steps before are counted.
+        self._calls = (self._calls or call.step or 0) + 1
         batch = self._batch(call)
         step = step_of(self._calls, batch)
         found = [_with_rows(alarm, call, batch) for alarm in self.watcher.add(step)]
@@ -81,13 +84,25 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         return Batch(scores.values, call.groups, _lengths(call), parts, right, scores.failed)
 
     def _right(self, call: Call) -> Array | None:
-        found = call.scores.inputs.get(self.reward.outcome or "")
-        if found is not None:
-            return found
-        if self._outcome is None:
-            return None
-        given = {n: call.columns[n] for n in columns_of(self._outcome) if n in call.columns}
-        return self._outcome.score(given).values
+        """Which rollouts were right; where nobody knows, that is told once."""
+        found, why = self._known(call)
+        if found is None and not self._untold:
+            self._untold = True
+            _LOG.warning("nothing says which rollouts are right, so a hack cannot be told: %s", why)
+        return found
+
+    def _known(self, call: Call) -> tuple[Array | None, str]:
+        if self._judge is None:
+            right = call.scores.inputs.get(self.reward.outcome or "")
+            return right, "name it with outcome=…"
+        judge, groups = self._judge, call.groups.tolist()
+        given = {n: call.columns[n] for n in columns_of(judge) if n in call.columns}
+        try:
+            found = judge.score(given, group=groups if judge.uses_groups else None, uneven=True)
+        except ColumnError as error:
+            return None, str(error)
+        unknown = np.isnan(found.values).all() and len(found.values) > 0
+        return (None, str(judge.faults)) if unknown else (found.values, "")
 
 
 def watch(
@@ -98,22 +113,11 @@ def watch(
     Tells (to `told`, else as a warning of the logger `derl_dsl.watch`; in `.alarms`; and as metrics
     `watch/…` of the trainer) when the reward rises and right answers do not, one part decides
     alone, lengths drift, groups go flat, variance collapses, or faults rise; all against the first
-    steps. `outcome` is an expression that says which rollouts are right, where neither the reward
-    nor its suite has one. Raises RewardError when it does not compile, ModuleNotFoundError without
-    transformers.
+    steps (of a resumed run, those since). `outcome` is an expression that says which rollouts are
+    right; without one it is that of the reward or its suite, and where nobody knows one a warning
+    says so. Raises RewardError when it does not compile, ModuleNotFoundError without transformers.
     """
     return Watch(reward, outcome, told)
-
-
-def _judge(reward: Reward, outcome: str | None) -> Reward | None:
-    """The program of the outcome where the reward itself reads none."""
-    if outcome is None and reward.outcome is not None:
-        return None
-    if outcome is None and reward.suite is not None:
-        outcome = find_suite(reward.suite).outcome
-    columns = {name: column.type for name, column in columns_of(reward).items()}
-    suite = reward.suite
-    return None if outcome is None else compile(f"1 * ({outcome})", suite, columns)
 
 
 def _lengths(call: Call) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -16,11 +17,10 @@ from derl_dsl.cli.inputs import (
     Expression,
     Format,
     OneReward,
-    Outcome,
     Suite,
     show_json,
 )
-from derl_dsl.cli.rows import Data, GroupColumn, asked, finish
+from derl_dsl.cli.rows import Data, GroupColumn, RightOutcome, asked, finish, outcome_reward
 from derl_dsl.score.reward import Reward, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
@@ -40,14 +40,19 @@ def forecast_command(
     expression: Expression = None,
     suite: Suite = None,
     column: Columns = None,
-    outcome: Outcome = None,
+    outcome: RightOutcome = None,
     group: GroupColumn = None,
     group_size: Annotated[
         int, typer.Option("--group-size", min=2, help="Rollouts a prompt in training.")
     ] = 8,
     most_dead: Annotated[
-        float, typer.Option("--most-dead", min=0, max=1, help="Exit 1 above this share.")
-    ] = 0.999,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Exit 1 above this share, else above 0.999; the smallest size within is said.",
+        ),
+    ] = None,
     format: AsFormat = Format.text,
 ) -> None:
     """Forecast from logged rollouts what a reward gives GRPO to learn from.
@@ -55,32 +60,37 @@ def forecast_command(
     Exits 0, 1 when more groups than --most-dead train nothing or the reward has errors, 2 when an
     input could not be read.
     """
-    with asked(data, format, reward, expression, suite, column, outcome) as (source, given, rows):
+    with asked(data, format, reward, expression, suite, column, None) as (source, given, rows):
         compiled = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
         name = group or likely_group(rows)
         if name is None:
             raise ColumnError("no column names the groups; say which with --group")
-        found = _forecast(compiled, rows, name, group_size)
+        judge = outcome_reward(compiled, given, outcome, rows)
+        found = _forecast(compiled, judge, rows, name, group_size)
     if format is Format.json:
         show_json("forecast", asdict(found))
     else:
-        _print(found, compiled, most_dead)
+        _print(found, compiled, judge, 0.5 if most_dead is None else most_dead)
     at = next((d for d in found.dead if d.size == group_size), None)
-    finish(rows, 1 if at is not None and at.share > most_dead else 0)
+    most = 0.999 if most_dead is None else most_dead
+    finish(rows, 0 if at is None or at.share <= most else 1)
 
 
-def _forecast(reward: Reward, rows: Rollouts, group: str, size: int) -> Forecast:
+def _forecast(
+    reward: Reward, judge: Reward | None, rows: Rollouts, group: str, size: int
+) -> Forecast:
     terms, _ = terms_of(reward)
     scorer = with_terms(reward, terms)
     codes = group_of(rows, group)
     logged = _Logged(rows, group)
-    (scores,) = score_rollouts([scorer], rows, [codes], logged.names, logged.add)
+    both = [scorer, *([] if judge is None else [judge])]
+    scores, *told = score_rollouts(both, rows, [codes] * len(both), logged.names, logged.add)
     parts = {t.name: t.weight * scores.parts[f"~{k}"].whole() for k, t in enumerate(terms)}
-    outcome = scores.inputs.get(reward.outcome or "")
+    outcome = told[0].values if told else scores.inputs.get(reward.outcome or "")
     right = None if outcome is None else outcome.whole()
     sizes = sorted({*SIZES, size})
     if reward.uses_groups:  # its values are of the groups that were logged, and of no others
-        sizes = sorted(set(np.bincount(codes).tolist()) - {1})
+        sizes, right = sorted(set(np.bincount(codes).tolist()) - {1}), None
     values = scores.values.whole()
     return forecast(values, codes, parts, logged.varying(), right, sizes, size)
 
@@ -109,18 +119,18 @@ class _Logged:
         found = {}
         for name, kept in self._kept.items():
             values = kept.whole()
-            length = name == "completion" and self._texts
-            if length and not np.isnan(values).any():
-                found["length of the completion"] = values
-            elif not length and len(np.unique(values)) > 1:
-                found[name] = values
+            if len(np.unique(values[~np.isnan(values)])) > 1:
+                length = name == "completion" and self._texts
+                found["length of the completion" if length else name] = values
         return found
 
 
-def _print(found: Forecast, reward: Reward, most: float) -> None:
-    typer.echo(f"{found.rollouts} rollouts of {found.prompts} prompts\n")
+def _print(found: Forecast, reward: Reward, judge: Reward | None, most: float) -> None:
+    lost = f"; {found.unpaid} others have no reward and are left out" if found.unpaid else ""
+    typer.echo(f"{found.rollouts} rollouts of {found.prompts} prompts{lost}\n")
     if found.single:
-        typer.echo("each prompt has one rollout: dead groups, gradient and drift cannot be known")
+        why = "each prompt has one rollout" if found.rollouts else "no rollout has a reward"
+        typer.echo(f"{why}: dead groups, gradient and drift cannot be known")
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.capture() as shown:
@@ -141,10 +151,22 @@ def _print(found: Forecast, reward: Reward, most: float) -> None:
         console.print(table, soft_wrap=False)
     typer.echo(shown.get(), nl=False)
     typer.echo(f"effective share of the rollouts: {found.effective:.0%}")
+    for line in _told(found, reward, judge, most):
+        typer.echo(line)
+
+
+def _told(found: Forecast, reward: Reward, judge: Reward | None, most: float) -> Iterator[str]:
+    """What follows the tables, a sentence each."""
     if reward.uses_groups:
-        typer.echo("the reward has group functions: other sizes than the logged are not known")
+        yield "the reward has group functions: other sizes, and what comes later, are not known"
+    elif judge is None and reward.outcome is None:
+        yield "no outcome is known: name it with --outcome to see what more right answers change"
     for rate, share in found.later:
-        typer.echo(f"dead groups once {rate:.0%} of the answers are right: at most {share:.1%}")
-    least = smallest(found.dead, 0.5)
-    if least is not None:
-        typer.echo(f"smallest size with at most half of the groups dead: {least}")
+        once = f"dead groups once {rate:.0%} of the answers are right"
+        if share is not None:
+            yield f"{once}: at most {share:.1%}"
+        else:
+            yield f"{once}: not known, of too many prompts no right rollout was logged"
+    least = smallest(found.dead, most)
+    none = "none of these" if least is None else least
+    yield f"smallest size with at most {most:.0%} of the groups dead: {none}"

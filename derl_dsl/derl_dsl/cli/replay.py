@@ -15,7 +15,6 @@ from derl_dsl.cli.inputs import (
     AsFormat,
     Columns,
     Format,
-    Outcome,
     Suite,
     fail,
     read_settings,
@@ -24,8 +23,8 @@ from derl_dsl.cli.inputs import (
     show_json,
     show_no_logs,
 )
-from derl_dsl.cli.rows import GroupColumn, show_errors
-from derl_dsl.score.reward import RewardError, compile
+from derl_dsl.cli.rows import GroupColumn, RightOutcome, outcome_reward, show_errors
+from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
 from derl_dsl.tools.evaluate.evaluation import finite
@@ -37,9 +36,11 @@ from derl_grammar.spans import Source
 from derl_runtime.batch import Batch
 from derl_runtime.data import DataError, read_logs
 from derl_runtime.files import write_whole
-from derl_runtime.reading import ColumnError
+from derl_runtime.reading import ColumnError, Whole
 
 _SHOWN = 12
+# Where our own runs and TRL's have their rollouts.
+_KEPT = ("rollouts", "completions")
 
 
 def replay_command(
@@ -50,7 +51,7 @@ def replay_command(
     ] = None,
     suite: Suite = None,
     column: Columns = None,
-    outcome: Outcome = None,
+    outcome: RightOutcome = None,
     group: GroupColumn = None,
     html: Annotated[
         Path | None,
@@ -60,7 +61,8 @@ def replay_command(
 ) -> None:
     """Score the stored rollouts of a run again and show each reward over the steps.
 
-    Reads what TRL (log_completions) and verl (rollout_data_dir) dump, and what `train` keeps.
+    Reads what TRL (log_completions) and verl (rollout_data_dir) dump, and what `train` keeps; of a
+    run's folder its `rollouts` or `completions`.
 
     Exits 0, 1 when a reward rises where the outcome does not or has errors, 2 when an input could
     not be read.
@@ -70,14 +72,14 @@ def replay_command(
     sources += [Source(text, f"-e #{k}") for k, text in enumerate(expression or [], 1)]
     if not sources:
         fail("name reward files, or give rewards with -e TEXT")
+    run = next((run / kept for kept in _KEPT if (run / kept).is_dir()), run)
     try:
         rows = read_logs(run, say)
         steps = _steps(run, rows)
-        found, scored, codes = _replay(
-            sources, rows, steps, group, (suite, column, outcome), format
-        )
+        settings = (suite, column, outcome)
+        found, scored, codes, right = _replay(sources, rows, steps, group, settings, format)
         if html is not None:
-            _write(html, page_of(found, scored, rows, steps, codes, str(run)))
+            _write(html, page_of(found, scored, rows, steps, codes, right, str(run)))
     except ColumnError as error:
         fail(f"{run}: {error}")
     except (DataError, ValueError) as error:
@@ -101,33 +103,52 @@ def _steps(run: Path, rows: dict[str, list[Any]]) -> list[int]:
 def _replay(
     sources: list[Source], rows: dict[str, list[Any]], steps: list[int], group: str | None,
     settings: tuple[Any, Any, Any], format: Format,
-) -> tuple[Replay, list[Scored], NDArray[np.int64]]:  # fmt: skip
+) -> tuple[Replay, list[Scored], NDArray[np.int64], NDArray[np.float64] | None]:  # fmt: skip
     name = group or likely_group(rows) or ("prompt" if "prompt" in rows else None)
+    if name is not None and name not in rows:
+        raise ColumnError(f"the column {name!r} is missing; the data has: {', '.join(rows)}")
     keys = [f"{s}\0{k}" for s, k in zip(steps, rows[name] if name else steps, strict=True)]
     codes = np.asarray(group_codes(keys))
-    rewards = []
+    rewards: list[Reward] = []
+    judge: Reward | None = None
+    suite, column, outcome = settings
     for source in sources:
-        given = read_settings(source, *settings)
+        given = read_settings(source, suite, column)
         try:
             reward = compile(source.text, given.suite, given.columns, given.outcome, limits=WIDE)
         except RewardError as error:
             show_errors(error, source, format)
             raise typer.Exit(1) from None
         rewards.append(reward)
+        # A reward that reads its outcome says it; else the first suite that knows one.
+        judge = judge or outcome_reward(reward, given, outcome, rows)
     # One batch for all: a column is read once and a primitive computed once, whoever names it.
-    needed = {n for reward in rewards for n in read_by(reward)}
-    batch = Batch({n: rows[n] for n in rows if n in needed}, len(keys))
+    needed = {n for reward in [*rewards, *([judge] if judge else [])] for n in read_by(reward)}
+    batch = Batch({n: rows[n] for n in rows if n in needed}, len(keys), of=Whole(rows))
     order = np.argsort(codes, kind="stable")
     starts = np.append(np.flatnonzero(np.diff(codes[order], prepend=-1)), len(codes))
     scored: list[Scored] = []
     right = None
-    for source, reward in zip(sources, rewards, strict=True):
+    for name, reward in zip(_names(sources), rewards, strict=True):
         scores = reward.score_batch(batch, starts, order)
         own = [fault for fault in scores.faults if reward.concerns(fault)]
-        scored.append(Scored(source.path, reward, replace(scores, faults=own)))
+        scored.append(Scored(name, reward, replace(scores, faults=own)))
         right = scores.inputs.get(reward.outcome or "") if right is None else right
+    if judge is not None and (right is None or outcome is not None):
+        right = judge.score_batch(batch, starts, order).values
+    if right is not None and np.isnan(right).all():
+        right = None
     values = {one.name: one.scores.values for one in scored}
-    return replay(values, steps, codes, right), scored, codes
+    ends = {one.name: one.reward.certificate for one in scored}
+    spreads = {name: c.hi - c.lo for name, c in ends.items() if np.isfinite(c.hi - c.lo)}
+    return replay(values, steps, codes, right, spreads), scored, codes, right
+
+
+def _names(sources: list[Source]) -> list[str]:
+    """The rewards' paths; the same one twice is told apart."""
+    paths = [source.path for source in sources]
+    again = [paths[:k].count(path) + 1 for k, path in enumerate(paths)]
+    return [path if k == 1 else f"{path} #{k}" for path, k in zip(paths, again, strict=True)]
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import pyarrow as pa
 import typer
@@ -27,8 +27,10 @@ from derl_dsl.cli.inputs import (
     show_json,
     show_no_logs,
 )
-from derl_dsl.score.reward import RewardError
+from derl_dsl.score.judging import judge_of
+from derl_dsl.score.reward import Reward, RewardError, columns_of
 from derl_dsl.tools.console import Console
+from derl_dsl.tools.evaluate.evaluation import Question, outcome_for
 from derl_dsl.tools.project import Settings
 from derl_grammar.diagnostics import render
 from derl_grammar.spans import Source
@@ -125,6 +127,20 @@ def show_errors(error: RewardError, source: Source, format: Format) -> None:
         show_json("check", {"files": [record]})
     else:
         typer.echo(render(error.diagnostics, source), err=True)
+
+
+def outcome_reward(
+    reward: Reward, given: Settings, outcome: str | None, rows: Any
+) -> Reward | None:
+    """The program of the outcome: a column or an expression that is named, else what the suite says
+    where the reward does not read it itself and the rows have what it takes; None: nobody knows.
+
+    Raises ValueError for an outcome that cannot be used.
+    """
+    if outcome is None:
+        judge = judge_of(reward)
+        return judge if judge is not None and all(n in rows for n in columns_of(judge)) else None
+    return outcome_for(Question("", given.suite, given.columns, outcome), rows)
 
 
 def told_of_bad_rows(rows: Rollouts | None) -> bool:

@@ -83,7 +83,7 @@ class Reward:
         self.certificate: Certificate = checked.certificate
         self._checked = checked
         self.kernels = Kernels(self.graph, backend, dtype)
-        self._arguments = arguments
+        self.arguments = arguments
         self._straight: tuple[Kernels, Direct] | None = None
         self.faults = FaultLog()
         self.groups: Groups = None
@@ -93,7 +93,7 @@ class Reward:
     def __reduce__(self) -> tuple[Any, ...]:
         sources = map(self.graph.source, self._needs.inputs)
         used = [p for source in sources for p in primitives_of(source)]
-        arguments = (origins_of(used), self.faults.limit, self._arguments)
+        arguments = (origins_of(used), self.faults.limit, self.arguments)
         return (_compile_with, arguments, {"groups": self.groups})
 
     def __repr__(self) -> str:
@@ -142,9 +142,12 @@ class Reward:
     def outcome(self) -> str | None:
         """The input that says a rollout was right, when one is known and the reward reads it."""
         node = self._checked.outcome
-        if node is None or self.graph.nodes[node].op != "input":
-            return None
-        return str(self.graph.source(node))
+        return None if node is None or node not in self.inputs else str(self.graph.source(node))
+
+    @property
+    def known_outcome(self) -> str | None:
+        """The expression that says a rollout was right, of the header or suite; read or not."""
+        return self._checked.scope.outcome
 
     @property
     def uses_groups(self) -> bool:

@@ -97,10 +97,10 @@ def _file(path: Path) -> Place:
     kind, packed = _kind(path)
     if path.is_dir():
         raise failed(path, "is a directory", KINDS)
-    if kind not in SUFFIXES or (packed and kind in PARQUET_SUFFIXES + ARROW_SUFFIXES):
-        raise failed(path, f"unknown kind of data file {path.suffix!r}", KINDS)
     with os_errors(path):
         seen = path.stat()
+    if kind not in SUFFIXES or (packed and kind in PARQUET_SUFFIXES + ARROW_SUFFIXES):
+        raise failed(path, f"unknown kind of data file {path.suffix!r}", KINDS)
     if not stat.S_ISREG(seen.st_mode):
         raise failed(path, "is no regular file", f"pipe it in as standard input, named {STDIN}")
     return Place(path, str(path), kind, packed, seen.st_size)

@@ -87,7 +87,7 @@ def evaluate(question: Question, data: Data, see: See | None = None, *also: str)
     texts = f"{question.text}\n{question.outcome or ''}"
     rollouts.look(mentioned(texts), [] if question.group is None else [question.group])
     reward = compile_for(question, rollouts)
-    outcome = None if question.outcome is None else _outcome(question, question.outcome, rollouts)
+    outcome = None if question.outcome is None else outcome_for(question, rollouts)
     codes = None if question.group is None else group_of(rollouts, question.group)
     rewards = [reward, *([] if outcome is None else [outcome])]
     found, *told = score_rollouts(rewards, rollouts, [codes, None][: len(rewards)], also, see)
@@ -143,9 +143,11 @@ def group_of(rollouts: Rollouts, name: str) -> Rows:
     return rollouts.keys(name).codes()
 
 
-def _outcome(question: Question, text: str, rollouts: Rollouts) -> Reward:
+def outcome_for(question: Question, data: Data) -> Reward:
+    """The program of a question's outcome; ValueError for one that cannot be used."""
+    text = question.outcome or ""
     try:
-        return _compile(question, text, rollouts)
+        return _compile(question, text, data)
     except RewardError as error:
         first = error.diagnostics[0].message
         raise ValueError(f"the outcome {text!r} cannot be used: {first}") from error

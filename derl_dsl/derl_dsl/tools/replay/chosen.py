@@ -39,11 +39,11 @@ def page_of(
     rows: Mapping[str, Sequence[Any]],
     steps: Sequence[int],
     groups: NDArray[np.int64],
+    right: Array | None,
     run: str,
 ) -> str:
     """The page of a replay; parts and marks are those of the first reward."""
     first = scored[0]
-    right = next((r for r in map(_right, scored) if r is not None), None)
     at = np.asarray(steps, dtype=np.int64)
     moments = [step for step in found.onset.values() if step is not None]
     chosen = chosen_groups(first.scores.values, right, at, groups, moments)
@@ -68,10 +68,6 @@ def page_of(
         marked=[str(s) for s in sources],
     )
     return page(found, rollouts, curves_of(parts, at, found.steps), run)
-
-
-def _right(one: Scored) -> Array | None:
-    return one.scores.inputs.get(one.reward.outcome or "")
 
 
 def chosen_groups(

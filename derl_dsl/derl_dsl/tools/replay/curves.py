@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_dsl.tools.watch import Batch, Watcher, step_of
 from derl_grammar.records import record
 
 Array = NDArray[np.float64]
-_WINDOW = 5
+# Steps before a watch can tell of anything.
+SHORTEST = Watcher().warm + Watcher().window + Watcher().patience - 1
 
 
 @record
@@ -28,7 +30,8 @@ class Curve:
 class Replay:
     """The steps in order, a curve a reward, the outcome's where it is known; `apart` is the first
     step at which an advantage of a reward and of the first one have other signs, by reward; `onset`
-    the first step from which a reward rises while the outcome does not."""
+    the step from which on a reward rises and right answers do not earn it, as `watch` tells it
+    (None: never, or not known)."""
 
     steps: tuple[int, ...]
     rollouts: int
@@ -43,15 +46,22 @@ def replay(
     steps: Sequence[int],
     groups: NDArray[np.int64],
     outcome: Array | None,
+    spreads: Mapping[str, float] | None = None,
 ) -> Replay:
-    """Curves of (B,) rewards over the steps of a run; groups are those of one step."""
+    """Curves of (B,) rewards over the steps of a run; groups are those of one step, `spreads` the
+    proven ranges of the rewards."""
     at = np.asarray(steps, dtype=np.int64)
     order = tuple(int(s) for s in np.unique(at))
     curves = curves_of(rewards, at, order)
     right = None if outcome is None else Curve("outcome", _means(outcome, at, order))
     first = next(iter(rewards.values()))
     apart = {name: _apart(first, values, at, groups) for name, values in list(rewards.items())[1:]}
-    onset = {c.name: None if right is None else _onset(c.means, right.means, order) for c in curves}
+    onset = {
+        name: None
+        if outcome is None
+        else _onset(values, at, groups, outcome, (spreads or {}).get(name))
+        for name, values in rewards.items()
+    }
     return Replay(order, len(at), curves, right, apart, onset)
 
 
@@ -74,6 +84,8 @@ def told(found: Replay) -> list[str]:
             lines.append(f"{name} rises from step {step} while the outcome does not")
     if found.outcome is None:
         lines.append("no outcome is known: name it with --outcome to see where reward and it part")
+    elif len(found.steps) < SHORTEST:
+        lines.append(f"fewer than {SHORTEST} steps: whether a reward rises alone cannot be told")
     return lines
 
 
@@ -102,13 +114,18 @@ def _centred(values: Array, groups: NDArray[np.int64]) -> Array:
     return found
 
 
-def _onset(reward: Sequence[float], outcome: Sequence[float], order: Sequence[int]) -> int | None:
-    """The first step from which, over a window, the reward gains a tenth of its whole rise while
-    the outcome does not gain; None when there is none."""
-    r, o = np.asarray(reward), np.asarray(outcome)
-    rise = np.nanmax(r) - np.nanmin(r) if len(r) else 0.0
-    for k in range(len(r) - _WINDOW):
-        gained = r[k + _WINDOW] - r[k]
-        if rise > 0 and gained > 0.1 * rise and o[k + _WINDOW] - o[k] <= 0:
-            return order[k]
-    return None
+def _onset(
+    values: Array, at: NDArray[np.int64], groups: NDArray[np.int64], outcome: Array,
+    spread: float | None,
+) -> int | None:  # fmt: skip
+    """Since which step the reward rises and right answers do not earn it, as a watch of the run
+    would have told."""
+    watcher = Watcher() if spread is None else Watcher(spread)
+    for step in np.unique(at):
+        here = np.flatnonzero(at == step)
+        known, own = values[here], np.unique(groups[here], return_inverse=True)[1]
+        lengths, failed = np.full(len(here), np.nan), np.isnan(known)
+        batch = Batch(known, own, lengths, {}, outcome[here], failed)
+        watcher.add(step_of(int(step), batch))
+    told = [alarm.since for alarm in watcher.alarms if alarm.kind == "reward without outcome"]
+    return told[0] if told else None
