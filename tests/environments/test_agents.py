@@ -149,6 +149,9 @@ def test_rollouts_are_admissible_and_as_the_model_would_say_without_a_cache(
         episode = rollout.episode
         assert all(episode.valid)
         assert len(rollout.completion) == len(rollout.mask) == len(rollout.step)
+        # A room is a choice, and `go` where one could wait; `to` and the end follow.
+        took = [m for m, number in zip(rollout.mask, rollout.step, strict=True) if number == 0]
+        assert took == ([1, 0, 1, 0] if episode.actions[0] != "wait" else [1, 0])
         whole = [*rollout.prompt, *rollout.completion]
         with torch.no_grad():
             logits = model(torch.tensor([whole])).logits[0]

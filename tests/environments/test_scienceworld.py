@@ -82,7 +82,7 @@ def gold(environment: ScienceWorld, game: str) -> tuple[float, float]:
 @pytest.mark.java
 @pytest.mark.parametrize("task", QUICK)
 def test_the_gold_path_reaches_100(task: str, process: Machine) -> None:
-    score, total = gold(ScienceWorld(listing=False, process=process), f"{task}/0")
+    score, total = gold(ScienceWorld(listing="none", process=process), f"{task}/0")
     assert score == 1.0
     assert total == pytest.approx(1.0)
 
@@ -91,14 +91,40 @@ def test_the_gold_path_reaches_100(task: str, process: Machine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", MORE)
 def test_the_gold_path_of_slower_tasks_reaches_100(task: str, process: Machine) -> None:
-    score, total = gold(ScienceWorld(listing=False, process=process), f"{task}/0")
+    score, total = gold(ScienceWorld(listing="none", process=process), f"{task}/0")
     assert score == 1.0
     assert total == pytest.approx(1.0)
 
 
 @pytest.mark.java
+@pytest.mark.parametrize(
+    "task", ["find-non-living-thing", "lifespan-longest-lived", "lifespan-shortest-lived"]
+)
+def test_possible_commands_hold_the_gold_path_and_every_action(
+    task: str, process: Machine
+) -> None:
+    environment = ScienceWorld("possible", process)
+    plan = environment.plan(f"{task}/0")
+    turn = environment.reset(f"{task}/0")
+    for command in plan:
+        assert command in turn.commands
+        assert "reset task" not in turn.commands
+        turn = environment.step(command)
+        assert turn.valid
+    assert turn.won
+    # The simulator's list names what lies in something, too, which is all that can be put down.
+    environment.reset(f"{task}/0")
+    commands = environment.step("go to kitchen").commands
+    valid = set(environment._call("getValidActionObjectCombinations"))
+    shared = {c.split()[0] for c in valid.intersection(commands)}
+    verbs = {c.split()[0] for c in valid}
+    assert verbs - shared <= {"dunk", "put", "reset"}
+    assert not environment.step("fly to kitchen").valid
+
+
+@pytest.mark.java
 def test_a_killed_process_costs_its_episodes_only(process: Machine) -> None:
-    batch = [ScienceWorld(listing=False, process=process) for _ in range(4)]
+    batch = [ScienceWorld(listing="none", process=process) for _ in range(4)]
     for k, environment in enumerate(batch):
         environment.reset(f"find-plant/{k}")
     assert process.pid is not None
@@ -114,7 +140,7 @@ def test_a_killed_process_costs_its_episodes_only(process: Machine) -> None:
 
 @pytest.mark.java
 def test_a_call_that_does_not_answer_ends_the_process_and_is_told(process: Machine) -> None:
-    environment = ScienceWorld(listing=False, process=process)
+    environment = ScienceWorld(listing="none", process=process)
     environment.reset("find-plant/0")
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
@@ -148,10 +174,10 @@ def test_bad_games_and_odd_actions(process: Machine) -> None:
 
 @pytest.mark.java
 def test_the_heap_is_bounded_and_one_process_serves_all(process: Machine) -> None:
-    ScienceWorld(listing=False, process=process).reset("find-plant/2")
+    ScienceWorld(listing="none", process=process).reset("find-plant/2")
     pid = process.pid
     for k in range(3):
-        ScienceWorld(listing=False, process=process).reset(f"find-animal/{k}")
+        ScienceWorld(listing="none", process=process).reset(f"find-animal/{k}")
     assert process.pid == pid
     command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     assert f"-Xmx{jvm.HEAP_MB}m" in command
@@ -164,7 +190,7 @@ def test_sixteen_games_share_a_process_and_more_have_another(
 ) -> None:
     machines: list[Machine] = []
     monkeypatch.setattr(jvm, "_machines", machines)
-    games = [ScienceWorld(listing=False) for _ in range(jvm.GAMES + 2)]
+    games = [ScienceWorld(listing="none") for _ in range(jvm.GAMES + 2)]
     try:
         for k, game in enumerate(games):
             game.reset(f"find-animal/{k}")
@@ -190,7 +216,7 @@ def test_a_game_that_is_closed_leaves_the_heap() -> None:
     gc.disable()  # which alone would come for py4j's proxies
     try:
         for k in range(12):
-            environment = ScienceWorld(listing=False, process=machine)
+            environment = ScienceWorld(listing="none", process=machine)
             environment.reset(f"find-animal/{k}")
             environment.close()
     finally:

@@ -3,7 +3,8 @@
 All games take their next step together. Words are chosen among those that continue an admissible
 command, so every action is valid; TRL's update sees probabilities over all words, so the samples
 are slightly off-policy (the masked distribution is the sharper one). The policy is asked only where
-commands part: a word that no other could stand for is read along with what comes next.
+commands part: a word that no other could stand for is read along with what comes next, and no
+gradient flows there, for it was no choice.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Lockstep:
                 unread[k] += said[k]
             tries = [_trie(turn.commands, self.words) for k in rows if (turn := turns[k])]
             commands = self._write(reader, [unread[k] for k in rows], tries)
-            for k, (tokens, command) in zip(rows, commands, strict=True):
-                rollouts[k].extend(tokens, number)
+            for k, (tokens, chosen, command) in zip(rows, commands, strict=True):
+                rollouts[k].extend(tokens, number, chosen=chosen)
                 after = self.table.act(k, rollouts[k].episode, Move("", command))
                 said[k] = [*self.words(shown(after.observation)), self.words.act] if after else []
         return rollouts
@@ -89,15 +90,21 @@ class Lockstep:
 
     def _write(
         self, reader: Reader, unread: list[list[int]], tries: Sequence[Children]
-    ) -> list[tuple[list[int], str]]:
-        """A command for each game, in tokens and as text, which `unread` then ends with."""
+    ) -> list[tuple[list[int], list[int], str]]:
+        """A command for each game: its tokens, which of them were a choice (1), and its text.
+
+        The games' `unread` end with what of it the policy was not asked about.
+        """
         at = list(tries)
         written: list[list[int]] = [[] for _ in at]
+        chosen: list[list[int]] = [[] for _ in at]
         while True:
             for k, node in enumerate(at):
                 at[k] = _followed(node, written[k], unread[k])
+                chosen[k] += [0] * (len(written[k]) - len(chosen[k]))
             if all(-1 in node for node in at):
-                return [(tokens, node[-1]) for tokens, node in zip(written, at, strict=True)]
+                texts = [str(node[-1]) for node in at]
+                return list(zip(written, chosen, texts, strict=True))
             logits = reader.read(unread)
             for k, node in enumerate(at):
                 unread[k].clear()
@@ -106,6 +113,7 @@ class Lockstep:
                     token = allowed[self._pick(logits[k, allowed])]
                     written[k].append(token)
                     unread[k].append(token)
+                    chosen[k].append(1)
                     at[k] = node[token]
 
     def _pick(self, logits: torch.Tensor) -> int:

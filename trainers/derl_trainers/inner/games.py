@@ -19,7 +19,8 @@ from derl_trainers.tasks.environments.played import PLAYED_COLUMNS
 class Rollout:
     """One episode, and its transcript after the prompt.
 
-    `mask` is 1 at the tokens that the agent wrote; `step` numbers the step of each, -1 elsewhere.
+    `mask` is 1 at the tokens that the agent chose; `step` numbers the step of each that it wrote,
+    -1 elsewhere. What it wrote without a choice is no token to learn from.
     `logprobs` are what an engine of its own sampled by (vLLM), 0 where nobody says.
     """
 
@@ -31,12 +32,19 @@ class Rollout:
     logprobs: list[float] = field(default_factory=list)
 
     def extend(
-        self, tokens: Sequence[int], number: int, logprobs: Sequence[float] | None = None
+        self,
+        tokens: Sequence[int],
+        number: int,
+        logprobs: Sequence[float] | None = None,
+        chosen: Sequence[int] | None = None,
     ) -> None:
-        """More of the transcript: of step `number`, or -1 for what the agent did not write."""
+        """More of the transcript: of step `number`, or -1 for what the agent did not write.
+
+        `chosen` is 1 where there was a choice; without it, at all that the agent wrote.
+        """
         self.completion += tokens
         self.logprobs += [0.0] * len(tokens) if logprobs is None else logprobs
-        self.mask += [int(number >= 0)] * len(tokens)
+        self.mask += [int(number >= 0)] * len(tokens) if chosen is None else chosen
         self.step += [number] * len(tokens)
 
 

@@ -11,7 +11,7 @@ from derl_trainers.tasks.base import Task, TaskError
 from derl_trainers.tasks.environments.base import Environment, Games
 from derl_trainers.tasks.environments.played import PlayedTask, whole
 from derl_trainers.tasks.environments.scienceworld import levels
-from derl_trainers.tasks.environments.scienceworld.environment import ScienceWorld
+from derl_trainers.tasks.environments.scienceworld.environment import LISTINGS, ScienceWorld
 from derl_trainers.tasks.environments.scienceworld.jvm import lacks
 
 
@@ -25,10 +25,12 @@ class ScienceWorldSection(PlayedTask):
         "test variations, `L2` (in a run of its own) ten tasks that are not trained",
     )
     tasks: tuple[str, ...] = setting((), "only these tasks of it; empty is all of the level")
-    listing: bool = setting(
-        True,
-        "list the valid commands of each turn, which the policy `tiny` picks from; it takes most "
-        "of a step's time",
+    listing: str = setting(
+        "valid",
+        "commands of each turn, which the policy `tiny` picks from: the simulator's `valid` ones, "
+        "most of a step's time; `possible`, its actions with all things in sight, a hundredth of "
+        "it: some do nothing; `none` for a policy that writes",
+        choices=LISTINGS,
     )
     seed: int = setting(0, "of the order of the games", least=0)
     size: int = setting(0, "games of the search, split 8:2 for validation; 0 = all", least=0)
@@ -43,7 +45,7 @@ class ScienceWorldSection(PlayedTask):
 
     def lesson(self, game: str, number: int) -> Sequence[str]:
         """The simulator's own gold path."""
-        environment = ScienceWorld(listing=False)
+        environment = ScienceWorld(listing="none")
         try:
             return environment.plan(game)
         finally:
