@@ -100,9 +100,7 @@ def test_the_gold_path_of_slower_tasks_reaches_100(task: str, process: Machine) 
 @pytest.mark.parametrize(
     "task", ["find-non-living-thing", "lifespan-longest-lived", "lifespan-shortest-lived"]
 )
-def test_possible_commands_hold_the_gold_path_and_every_action(
-    task: str, process: Machine
-) -> None:
+def test_possible_commands_hold_the_gold_path_and_every_action(task: str, process: Machine) -> None:
     environment = ScienceWorld("possible", process)
     plan = environment.plan(f"{task}/0")
     turn = environment.reset(f"{task}/0")

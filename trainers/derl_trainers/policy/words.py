@@ -38,6 +38,7 @@ class Words:
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.act, self.end = self._ids[ACT], self._ids[END]
         self._unknown = self._ids["<unk>"]
+        self._commands: dict[str, list[int]] = {}  # a game lists the same thousands at each step
 
     @staticmethod
     def fits(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -50,7 +51,10 @@ class Words:
 
     def command(self, text: str) -> list[int]:
         """The tokens of a command, with its end."""
-        return [*self(text), self.end]
+        found = self._commands.get(text)
+        if found is None:
+            found = self._commands[text] = [*self(text), self.end]
+        return found
 
 
 def build_words(texts: Iterable[str], most: int = 4000) -> PreTrainedTokenizerFast:

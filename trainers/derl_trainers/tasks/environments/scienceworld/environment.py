@@ -47,8 +47,8 @@ class ScienceWorld:
     """One environment; sixteen share one Java process, where none is given.
 
     `listing` says which commands a turn lists. `valid` are those of the simulator, which takes most
-    of a step's time; `possible` are its actions with all things in sight, made here in a hundredth
-    of it: some do nothing, and things in things lack. With `none` they are empty.
+    of a step's time; `possible` are its actions with all things in sight, made here in a tenth of
+    it: some do nothing, and things in things lack. With `none` they are empty.
     `score` is the environment's own over 100, not below 0.
     """
 
@@ -59,6 +59,7 @@ class ScienceWorld:
         self._simulator: Any = None
         self._number = 0
         self._commands: tuple[str, ...] = ()
+        self._actions: tuple[str, ...] = ()
 
     def _call(self, method: str, *args: Any) -> Any:
         return self._machine.call(self._number, self._simulator, method, *args)
@@ -81,6 +82,8 @@ class ScienceWorld:
         except EnvironmentFault:
             self.close()
             raise
+        if self._listing == "possible":
+            self._actions = tuple(self._call("getPossibleActions"))
         # The first move, as the package makes it: before it the score is that of the game before.
         look = self._call("step", "look around")
         return self._turn(f"{self._call('freeActionTaskDesc')}\n{look}", True)
@@ -107,11 +110,13 @@ class ScienceWorld:
         if self._listing == "none":
             return ()
         if self._listing == "valid":
-            return tuple(sorted(set(self._call("getValidActionObjectCombinations"))))
+            # As JSON: each entry of a list of Java's is a call of its own.
+            told = json.loads(self._call("getValidActionObjectCombinationsJSON"))
+            return tuple(sorted({one["action"] for one in told["validActions"]}))
         if text.startswith("Ambiguous request"):
             return tuple(_CHOICE.findall(text))
         things = json.loads(self._call("getPossibleObjectReferentLUTJSON")).values()
-        return combined(tuple(self._call("getPossibleActions")), tuple(sorted(set(things))))
+        return combined(self._actions, tuple(sorted(set(things))))
 
     def plan(self, game: str) -> Sequence[str]:
         """The simulator's own gold path, which takes seconds to make."""

@@ -28,8 +28,8 @@ class ScienceWorldSection(PlayedTask):
     listing: str = setting(
         "valid",
         "commands of each turn, which the policy `tiny` picks from: the simulator's `valid` ones, "
-        "most of a step's time; `possible`, its actions with all things in sight, a hundredth of "
-        "it: some do nothing; `none` for a policy that writes",
+        "most of a step's time; `possible`, its actions with all things in sight, far quicker, of "
+        "which some do nothing; `none` for a policy that writes",
         choices=LISTINGS,
     )
     seed: int = setting(0, "of the order of the games", least=0)
