@@ -209,6 +209,7 @@ def test_its_numbers_are_queries_over_the_store(html: str, db: sqlite3.Connectio
         sum(n or 0 for n in numbers(page, "lineage", 3))
         == sql("SELECT COUNT(*) FROM proposals WHERE key IS NOT NULL")[0]
     )
+    assert html.count("<details class=folds open>") == 2  # both long tables fold on a phone
     mean, half = interval([0.7, 0.8, 0.75])
     assert f"{mean:.3f} ± {half:.3f}" in page.tables["comparison"][1][2][0]
     repeats = sql("SELECT COUNT(*) FROM proposals WHERE status = 'reused'")[0]
@@ -419,7 +420,8 @@ onload = () => {
   const rows = () => Array.from(page.querySelector("table.formulas").tBodies[0].rows);
   const column = () => rows().filter(r => !r.hidden).map(r => r.cells[3].dataset.v ?? null);
   const found = {
-    wide: page.documentElement.scrollWidth, open: page.querySelector("details.folds").open,
+    wide: page.documentElement.scrollWidth,
+    open: Array.from(page.querySelectorAll("details.folds")).some(d => d.open),
     shown: page.querySelector("output").textContent,
     paper: page.defaultView.getComputedStyle(page.body).backgroundColor};
   page.querySelectorAll("table.formulas th button")[3].click();

@@ -24,14 +24,13 @@ def formulas_section(facts: Facts) -> list[str]:
         "<p class=note>No. is outer step and place. Margin: the least reward of a right rollout "
         "minus the largest of a wrong one; above 0 no wrong answer outscores a right one.</p>"
     )
-    return [
-        *out,
-        "<details class=folds open><summary>The table</summary>",
-        note,
-        _controls(facts),
-        table("formulas", head, [_formula(f) for f in facts.formulas]),
-        "</details>",
-    ]
+    rows = [_formula(f) for f in facts.formulas]
+    return [*out, *folded(note, _controls(facts), table("formulas", head, rows))]
+
+
+def folded(*parts: str) -> list[str]:
+    """A long table: open, but folded where the page is narrow (the script does that)."""
+    return ["<details class=folds open><summary>The table</summary>", *parts, "</details>"]
 
 
 def _controls(facts: Facts) -> str:
@@ -125,7 +124,7 @@ def lineage_section(facts: Facts) -> list[str]:
     )
     head = ["Reward, as first written", "#Validation", "First", "#Times", "#Spellings", "Steps"]
     return [f"<h2 id=lineage>Lineage <small>{len(by_key)}</small></h2>", note,
-            table("lineage", head, rows)]  # fmt: skip
+            *folded(table("lineage", head, rows))]  # fmt: skip
 
 
 def _score(found: list[Formula]) -> float:

@@ -137,5 +137,5 @@ def _legend_of_dots(audit: Audit) -> str:
     if len(shown) < len(both):
         told = f"{len(shown):,} of {len(both):,} rows, evenly picked: one dot each"
     kinds = () if context.outcome is None else ("right", "wrong")
-    keys = "".join(f"<span class='key {k}'></span>{k} · " for k in kinds)
-    return f"<p class=legend>{keys}{told}</p>"
+    keys = "".join(f"<span class='key {k}'></span>{k} " for k in kinds)
+    return f"<p class=legend>{keys}{'· ' if kinds else ''}{told}</p>"
