@@ -77,6 +77,9 @@ def finite_number(*values: float) -> Number:
 
 _TOKEN = re.compile(r"\s*([A-Za-z_]+|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf\b|.)")
 
+_DEEPEST = 16
+_SHOWN = 80
+
 
 class _TypeReader:
     """Recursive-descent reader of one type expression."""
@@ -87,8 +90,9 @@ class _TypeReader:
         self.at = 0
 
     def fail(self, what: str) -> ValueError:
+        shown = self.text if len(self.text) <= _SHOWN else self.text[:_SHOWN] + "…"
         return ValueError(
-            f"cannot read type {self.text!r}: {what}; "
+            f"cannot read type {shown!r}: {what}; "
             "write number, number[0, 1], number{0, 1}, bool, text, list[T] or T?"
         )
 
@@ -112,14 +116,18 @@ class _TypeReader:
             try:
                 value = float(token)
             except ValueError:
-                raise self.fail(f"{token!r} is not a number") from None
+                value = math.nan
+            if math.isnan(value) or (closing == "}" and math.isinf(value)):
+                raise self.fail(f"{token[:_SHOWN]!r} is no number that fits")
             out.append(value)
             if self.peek() == closing:
                 self.take()
                 return out
             self.take(",")
 
-    def type(self) -> Type:
+    def type(self, depth: int = 0) -> Type:
+        if depth > _DEEPEST:
+            raise self.fail(f"lists are nested more than {_DEEPEST} deep")
         name = self.take()
         result: Type
         if name == "number" and self.peek() == "[":
@@ -139,7 +147,7 @@ class _TypeReader:
             result = Text()
         elif name == "list":
             self.take("[")
-            result = List(self.type())
+            result = List(self.type(depth + 1))
             self.take("]")
         else:
             raise self.fail(f"unknown type {name!r}")

@@ -36,5 +36,25 @@ def plain(array: Any) -> NDArray[Any]:
     return np.where(_bits(held)[rows], found, np.nan) if array.null_count else found
 
 
+# What Python raises for a value that it has no kind for: an unknown time zone, a year 30,000.
+_NO_VALUE = (ValueError, LookupError, ArithmeticError)
+
+
+def listed(array: Any) -> list[Any]:
+    """Arrow's values as Python's; None for one that Python has no kind for."""
+    try:
+        return list(array.to_pylist())
+    except _NO_VALUE:
+        return [value_of(scalar) for scalar in array]
+
+
+def value_of(scalar: Any) -> Any:
+    """One value of Arrow's as Python's; None for one that Python has no kind for."""
+    try:
+        return scalar.as_py()
+    except _NO_VALUE:
+        return None
+
+
 def _bits(buffer: Any) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little").view(np.bool_)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from derl_grammar.records import record
+from derl_runtime import arrow
 
 # Where the messages lie, the first that is there.
 SOURCES = ("completion", "messages")
@@ -211,7 +212,7 @@ def told(
 
 
 def _rows(data: Any) -> Sequence[Any]:
-    rows: Sequence[Any] = data.to_pylist() if hasattr(data, "to_pylist") else list(data)
+    rows: Sequence[Any] = arrow.listed(data) if hasattr(data, "to_pylist") else list(data)
     return rows
 
 

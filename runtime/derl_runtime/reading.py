@@ -69,7 +69,7 @@ def _from_arrow(data: Any) -> Any:
             values = arrow.plain(data.flatten())
             offsets = arrow.plain(data.offsets).astype(np.int64)
             return Ragged(values.astype(np.float64, copy=False), offsets - offsets[0])
-    return data.to_pylist()
+    return arrow.listed(data)
 
 
 def rows_in(columns: Mapping[str, Any]) -> int:

@@ -123,7 +123,7 @@ class Seen:
             for part in parts:
                 self.item.add(part.flatten())
             return []
-        return values.to_pylist()
+        return arrow.listed(values)
 
 
 def infer_type(values: Sequence[Any]) -> Type | None:
@@ -232,9 +232,9 @@ def _distinct(values: Any) -> tuple[NDArray[np.int64], list[Any]]:
         coded = chunk.dictionary_encode("encode")
         if hasattr(coded, "chunks"):
             coded = coded.chunk(0)
-        return arrow.plain(coded.indices).astype(np.int64), coded.dictionary.to_pylist()
+        return arrow.plain(coded.indices).astype(np.int64), arrow.listed(coded.dictionary)
     if hasattr(values, "to_pylist"):
-        values = values.to_pylist()
+        values = arrow.listed(values)
     elif hasattr(values, "tolist"):
         values = values.tolist()
     known: dict[Hashable, int] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -127,3 +129,93 @@ def test_odd_pauses_are_none(header: str | None) -> None:
 
 def test_plain_pauses_are_kept() -> None:
     assert _seconds(" 12 ") == 12.0
+
+
+def _drips(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
+    def serve(to: socket.socket) -> None:
+        to.sendall(start)
+        while True:
+            to.sendall(drop)
+            time.sleep(0.02)
+
+    return serve
+
+
+_OK, _REFUSED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 400 No\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "status": _drips(b"", b"H"),
+    "header": _drips(_OK + b"X: ", b"a"),
+    "pauses": _drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "chunk": _drips(_OK + _CHUNKED, b"0"),
+    "trailer": _drips(_OK + _CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: a\r\n"),
+    "error": _drips(_REFUSED + b"Content-Length: 100000\r\n\r\n", b" "),
+}
+ODD_REPLIES = {
+    "no chunks": _REFUSED + _CHUNKED + b"zzz\r\n",
+    "cut off": _REFUSED + b"Content-Length: 100\r\n\r\nabc",
+    "nowhere": b"HTTP/1.1 302 X\r\nLocation: http://[x\r\n\r\n",
+    "a file": b"HTTP/1.1 302 X\r\nLocation: file:///etc/passwd\r\n\r\n",
+    "lengths": _OK + b"Content-Length: -5\r\n\r\n{}",
+    "a chunk below zero": _OK + _CHUNKED + b"-5\r\n{}\r\n0\r\n\r\n",
+    "headers": _OK + b"A: b\r\n" * 200 + b"\r\n",
+    "no HTTP": b"hello " + KEY.encode(),
+    "gzip": _OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+}
+
+
+def said_of(serve: Callable[[socket.socket], None], timeout: float) -> str:
+    """What is said of an endpoint that answers so, in bytes of its own."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as made:
+
+        def answer() -> None:
+            with suppress(OSError), made.accept()[0] as to:
+                to.recv(1 << 16)
+                serve(to)
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{made.getsockname()[1]}"
+        with pytest.raises(EndpointError) as error:
+            Endpoint(url, "m", KEY, timeout, 1).complete([], 1.0, 10, 0)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_whatever_drips_has_an_end(name: str) -> None:
+    # It would drip for ever: that anything is said at all is the deadline's doing.
+    assert ("answers 400" if name == "error" else "no answer") in said_of(DRIPS[name], 0.3)
+
+
+@pytest.mark.parametrize("name", ODD_REPLIES)
+def test_a_reply_of_odd_bytes_is_one_message(name: str) -> None:
+    said = said_of(lambda to: to.sendall(ODD_REPLIES[name]), 5.0)
+    assert KEY not in said
+    assert "\n" not in said
+
+
+def test_a_message_cut_short_holds_no_half_of_the_key(server: Server) -> None:
+    server.status = 400
+    for room in range(185, 200):
+        server.body = json.dumps({"error": {"message": "a" * room + KEY}}).encode()
+        with pytest.raises(EndpointError) as error:
+            asked(server)
+        assert "sk-" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["sk-a\n", "sk\r\nX: y", "sk-\u2026", "sk-\ud800"])
+def test_what_is_no_key_is_not_sent_and_not_shown(key: str, server: Server) -> None:
+    endpoint = Endpoint(f"http://127.0.0.1:{server.server_port}", "m", key, 5.0, 1)
+    with pytest.raises(EndpointError, match="set it to the key alone") as error:
+        endpoint.complete([], 1.0, 10, 0)
+    assert "sk" not in str(error.value)
+
+
+NO_URLS = ("file:///etc/passwd#", "ftp://127.0.0.1:1", "data:,{}#", "http://[::1", "x",
+           "http://a b", "http://\x1b[2J", "http://a\ud800")  # fmt: skip
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+def test_a_url_that_is_none_is_one_message(url: str) -> None:
+    with pytest.raises(EndpointError, match="cannot be reached") as error:
+        Endpoint(url, "m", timeout=1.0, tries=1).complete([], 1.0, 10, 0)
+    assert str(error.value).isprintable()

@@ -8,9 +8,12 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import derl_dsl
@@ -19,7 +22,7 @@ from derl_dsl.tools.lsp.server import server
 from derl_dsl.tools.project import ProjectError, find_project
 from derl_dsl.tools.testing.cases import TestFileError, read_tests
 from derl_primitives.schema import schema_problem
-from derl_runtime.data import DataError, read_logs, read_rows
+from derl_runtime.data import DataError, read_logs, read_rows, rollouts_of
 from derl_runtime.files import write_whole
 from derl_runtime.reading import LONGEST_LIST
 from derl_runtime.sandbox import Sandbox, SandboxLimits
@@ -85,6 +88,38 @@ def test_a_null_in_an_array_is_one_message(rows: str, tmp_path: Path) -> None:
 )
 def test_a_schema_nested_too_deeply_is_one_message(schema: str) -> None:
     assert schema_problem(schema) == "the schema is nested more than 32 deep"
+
+
+NO_TYPES = ("list[" * 100_000, "list[" * 20_000 + "text" + "]" * 20_000, "number{0, nan}",
+            "number{inf}", "number[nan, 1]", "number[" + "9" * 5000)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_TYPES)
+def test_a_type_that_is_none_is_one_message(name: str) -> None:
+    for text, columns in (("1 * x", {"x": name}), (f"# column: x: {name}\nreward = x", None)):
+        with pytest.raises(ValueError, match="cannot read type") as error:
+            derl_dsl.check(text, columns=columns)
+        assert len(str(error.value)) < 500
+
+
+def test_what_python_has_no_kind_for_is_no_value(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    odd = {
+        "zone": pa.array([1, 2], pa.timestamp("us", "No/Such")),
+        "year": pa.array([2**60, 0], pa.timestamp("us")),
+        "days": pa.array([2**31 - 1, 0], pa.date32()),
+        "length": pa.array([2**62, 0], pa.duration("s")),
+    }
+    pq.write_table(pa.table({"completion": ["a", "b"], **odd}), file)
+    rows = read_rows(file)
+    assert rows["completion"] == ["a", "b"]
+    assert rows["zone"] == [None, None]
+    assert [rows[name][0] for name in odd] == [None] * 4
+    assert rows["length"][1] == timedelta(0)
+    r = derl_dsl.compile("1 * chars(completion)", "math", {"completion": "text"})
+    assert r.score(pq.read_table(file)).values.tolist() == [1, 1]
+    found = rollouts_of(file).some([1])
+    assert found[1]["zone"] is None
 
 
 def test_a_deadline_of_thirty_years() -> None:

@@ -14,6 +14,7 @@ from derl_dsl.graph.leaves import input_range
 from derl_dsl.graph.needs import Needs
 from derl_grammar.records import record
 from derl_grammar.types import List, Number
+from derl_runtime import arrow
 from derl_runtime.batch import Batch
 from derl_runtime.faults import Fault, fault
 from derl_runtime.reading import ColumnError
@@ -244,7 +245,7 @@ def key_codes(keys: Any) -> NDArray[np.int64]:
     Keys are equal as Python has it: 1, 1.0 and True are one, 1 and "1" are two. A conversation is
     as good a key as a text. Raises ColumnError for None and NaN, which are equal to nothing.
     """
-    plain_keys = keys.to_pylist() if hasattr(keys, "to_pylist") else keys
+    plain_keys = arrow.listed(keys) if hasattr(keys, "to_pylist") else keys
     plain_keys = plain_keys.tolist() if hasattr(plain_keys, "tolist") else plain_keys
     seen: dict[Any, int] = {}
     codes = []

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Text, Type
-from derl_runtime import conversations
+from derl_runtime import arrow, conversations
 from derl_runtime.data.blocks import BLOCK_ROWS, Block, Wanted
 from derl_runtime.data.json_rows import json_blocks
 from derl_runtime.data.places import (
@@ -326,14 +326,14 @@ class _Unwatched:
 
 def listed(values: Any) -> list[Any]:
     """The values of a column as a list of Python's."""
-    found: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+    found: list[Any] = arrow.listed(values) if hasattr(values, "to_pylist") else list(values)
     return found
 
 
 def value_of(values: Any, at: int) -> Any:
     """One value of a column as Python's."""
     value = values[at]
-    return value.as_py() if hasattr(value, "as_py") else value
+    return arrow.value_of(value) if hasattr(value, "as_py") else value
 
 
 def _lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -18,7 +18,7 @@ from derl_grammar.limits import WIDE
 from derl_grammar.records import record
 from derl_grammar.types import Type
 from derl_primitives.suites import find_suite
-from derl_runtime.data import Rollouts, rollouts_of
+from derl_runtime.data import Rollouts, listed, rollouts_of
 from derl_runtime.faults import Fault
 from derl_runtime.reading import ColumnError
 
@@ -167,7 +167,7 @@ def scores_table(evaluation: Evaluation, data: Data) -> Iterator[dict[str, Any]]
         table: dict[str, Any] = {"row": rows}
         if group is not None:
             values = part.columns[group]
-            table[group] = values.to_pylist() if hasattr(values, "to_pylist") else values
+            table[group] = listed(values) if hasattr(values, "to_pylist") else values
         yield table | {name: one.take(rows) for name, one in kept.items()}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
+import io
 import json
+import socket
 import time
 import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from derl_runtime.faults import capped
 
@@ -24,11 +27,73 @@ class EndpointError(RuntimeError):
     """The endpoint gave no completion; the message names it, and says what to do."""
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the key is for the host that the config names."""
+class _Drops(io.RawIOBase):
+    """What a socket sends, up to a time on the monotonic clock, in however many drops it comes."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, end: float) -> None:
+        self.raw, self.sock, self.end = raw, sock, end
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """The next bytes; raises TimeoutError."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left)
+        return cast("int | None", self.raw.readinto(buffer))
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self.raw.close()
+        super().close()
+
+
+class _Reply(http.client.HTTPResponse):
+    """A reply of which status, headers, chunks and body all have to come by one time."""
+
+    def __init__(self, sock: socket.socket, *args: Any, end: float, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        drops = _Drops(self.fp.detach(), sock, end)
+        self.fp = io.BufferedReader(drops)
+
+
+class _Timed(http.client.HTTPConnection):
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        end = time.monotonic() + float(self.timeout or 0)
+        self.response_class = functools.partial(_Reply, end=end)  # type: ignore[assignment]
+
+
+class _TimedSecure(_Timed, http.client.HTTPSConnection):
+    pass
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Timed, request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_TimedSecure, request)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Reads no files, and follows no redirect: the key is for the host that the config names."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        _Http,
+        _Https,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +125,22 @@ class Endpoint:
         return self._text(self._posted(json.dumps(body).encode()))
 
     def _posted(self, body: bytes) -> bytes:
-        request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/chat/completions",
-            data=body,
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
-        )
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise EndpointError(
+                "the variable that [proposer.prompted] key_variable names holds what no key does, "
+                "such as a line break: set it to the key alone"
+            )
+        try:
+            request = urllib.request.Request(
+                f"{self.url.rstrip('/')}/chat/completions",
+                data=body,
+                headers={"Content-Type": "application/json", "Accept": "application/json"},
+            )
+        except ValueError as error:
+            raise self._unreachable(error) from None
         if self.key:
             request.add_unredirected_header("Authorization", f"Bearer {self.key}")
-        opener = urllib.request.build_opener(_Stay)
+        opener = _opener()
         for k in range(self.tries):
             last = k == self.tries - 1
             try:
@@ -77,31 +150,37 @@ class Endpoint:
                 if last or not (error.code == 429 or error.code >= 500):
                     raise self._refused(error) from None
                 wait = _seconds(error.headers.get("Retry-After"))
-            except (OSError, http.client.HTTPException) as error:  # timeouts, a cut off reply too
-                if last:
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                # Timeouts, a cut off reply, a host that is none.
+                if last or isinstance(error, ValueError):
                     raise self._unreachable(error) from None
                 wait = None
             time.sleep(min(_LONGEST_PAUSE, self.pause * 2**k if wait is None else wait))
         raise AssertionError("there is a last try")
 
     def _read(self, reply: Any) -> bytes:
-        """The body of a reply; one that drips has the time of a whole request, and no more."""
-        end = time.monotonic() + self.timeout
+        """The body of a reply."""
         found = bytearray()
         while piece := reply.read1(_READ):
             found += piece
             if len(found) > _LARGEST:
-                raise EndpointError(f"{self.url} sends more than {_LARGEST:,} bytes")
-            if time.monotonic() > end:
-                raise TimeoutError(f"its reply is not whole after {self.timeout:g} s")
+                raise EndpointError(f"{self._place} sends more than {_LARGEST:,} bytes")
         return bytes(found)
+
+    @property
+    def _place(self) -> str:
+        return capped(self.url, 200)
 
     def _hidden(self, text: str) -> str:
         """A text of the server without the key, which it may send back."""
         return text.replace(self.key, "***") if self.key else text
 
     def _refused(self, error: urllib.error.HTTPError) -> EndpointError:
-        said = self._hidden(_error_message(error.read(_LARGEST)))
+        try:
+            body = error.read(_LARGEST)
+        except (OSError, http.client.HTTPException, ValueError):  # cut off, late, no chunks
+            body = b""
+        said = capped(self._hidden(_error_message(body)), 200)
         hints = {
             401: "set the variable that [proposer.prompted] key_variable names to a valid key",
             403: "the key is not allowed to use this model",
@@ -113,7 +192,7 @@ class Endpoint:
             hint = f"it still fails after {self.tries} tries"
         elif 300 <= error.code < 400:
             hint = f"it redirects to {self._moved(error)}: use that as url"
-        words = [f"{self.url} answers {error.code}", said, hint]
+        words = [f"{self._place} answers {error.code}", said, hint]
         return EndpointError("; ".join(w for w in words if w))
 
     def _moved(self, error: urllib.error.HTTPError) -> str:
@@ -125,7 +204,7 @@ class Endpoint:
             reason = f"no answer within {self.timeout:g} s"
         said = capped(self._hidden(str(reason)))
         return EndpointError(
-            f"{self.url} cannot be reached: {said}; is the server running, and "
+            f"{self._place} cannot be reached: {said}; is the server running, and "
             "[proposer.prompted] url right?"
         )
 
@@ -137,7 +216,7 @@ class Endpoint:
         if not isinstance(content, str):
             start = capped(self._hidden(reply.decode(errors="replace"))[:80], 80)
             raise EndpointError(
-                f"{self.url} is no OpenAI-compatible endpoint: expected "
+                f"{self._place} is no OpenAI-compatible endpoint: expected "
                 f"choices[0].message.content, not {start!r}"
             )
         return _plain(self._hidden(content))
@@ -163,4 +242,4 @@ def _error_message(body: bytes) -> str:
         said = json.loads(body)["error"]["message"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return capped(str(said), 200)
+    return str(said)

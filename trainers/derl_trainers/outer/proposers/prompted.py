@@ -73,7 +73,7 @@ class Prompted(Proposer):
         endpoint = Endpoint(
             settings.url,
             settings.model,
-            os.environ.get(settings.key_variable, ""),
+            os.environ.get(settings.key_variable, "").strip(),
             settings.timeout,
             settings.tries,
         )
