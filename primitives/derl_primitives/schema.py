@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -97,11 +99,40 @@ def _keywords(schema: Any) -> str | None:
     return None
 
 
+class _Late(Exception):
+    """The batch has no time left for the text at hand."""
+
+
+class _Until(threading.local):
+    """When the batch of this thread ends, in seconds of the processor."""
+
+    end = math.inf
+
+
+_UNTIL = _Until()
+
+
+@lru_cache(maxsize=1)
+def _timed() -> Any:
+    """The class of validators that look at the clock at each keyword: one text may take seconds."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def timed(check: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*given: Any) -> Any:
+            if time.thread_time() > _UNTIL.end:
+                raise _Late
+            return check(*given)
+
+        return checked
+
+    known = Draft202012Validator.VALIDATORS
+    return extend(Draft202012Validator, {k: timed(known[k]) for k in known})
+
+
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Callable[[Any], bool]:
-    from jsonschema import Draft202012Validator
-
-    is_valid: Callable[[Any], bool] = Draft202012Validator(json.loads(schema)).is_valid
+    is_valid: Callable[[Any], bool] = _timed()(json.loads(schema)).is_valid
     return is_valid
 
 
@@ -130,12 +161,14 @@ def fits_schema(text: Sequence[str] | str, schema: str) -> Bools | Partial:
     (text,) = per_row(text)
     is_valid = _validator(schema)
     fits, late = [False] * len(text), {}
-    end = time.thread_time() + _BATCH + _ROW * len(text)
+    end = _UNTIL.end = time.thread_time() + _BATCH + _ROW * len(text)
     # Short texts first: what takes long costs what is left when the others are done.
     for row in sorted(range(len(text)), key=lambda k: len(text[k])):
-        if time.thread_time() > end:
+        try:
+            if time.thread_time() > end:
+                raise _Late
+            ok, value = read_json(text[row])
+            fits[row] = ok and is_valid(value)
+        except _Late:
             late[row] = ("timeout", f"no verdict: the batch has used {_BATCH:g} s")
-            continue
-        ok, value = read_json(text[row])
-        fits[row] = ok and is_valid(value)
     return with_failures(fits, {}, late) if late else bools(fits, len(text))

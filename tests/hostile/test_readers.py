@@ -241,3 +241,24 @@ def test_long_json_costs_no_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.values[::2].tolist() == [1.0, 1.0, 1.0, 0.0]
     assert found.values[3:6:2].tolist() == [0.0, 0.0]
     assert [(f.kind, f.rows[-1]) for f in found.faults] == [("timeout", 6)]
+
+
+# Of 65,535 characters, and each takes one to three seconds.
+LONG_JSON = {
+    "alternatives": ('{"items":{"anyOf":[' + '{"type":"null"},' * 13 + "{}]}}", "1"),
+    "negations": ('{"items":' + '{"not":' * 28 + '{"type":"null"}' + "}" * 29, "null"),
+}
+
+
+@pytest.mark.parametrize("name", LONG_JSON)
+def test_one_long_json_has_the_deadline_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from derl_primitives import schema
+
+    pytest.importorskip("jsonschema")
+    held, item = LONG_JSON[name]
+    text = f"[{item}{f',{item}' * (65_533 // (len(item) + 1) - 1)}]"
+    monkeypatch.setattr(schema, "_BATCH", 0.05)
+    r = derl_dsl.compile(f"1 * fits_schema(c, '{held}')", "json", {"c": "text"})
+    found = r.score({"c": [f"[{item}]", text]})
+    assert found.values.tolist() == [1.0, 0.0]
+    assert [(f.kind, f.rows) for f in found.faults] == [("timeout", (1,))]

@@ -195,6 +195,9 @@ class Sandbox:
         """
         if not self._open:
             raise ValueError("the sandbox is closed")
+        limits = limits or ProgramLimits()
+        # What starts the zygote, and a second try, are a part of the batch's time.
+        end = time.monotonic() + limits.batch + limits.row * len(submitted)
         with self._programs_lock:
             if not self._programs:
                 zygotes.acquire(_PROGRAMS)
@@ -203,7 +206,7 @@ class Sandbox:
         for last in (False, True):
             zygote = zygotes.zygote(_PROGRAMS)
             try:
-                return programs.run(zygote, submitted, walls, limits or ProgramLimits())
+                return programs.run(zygote, submitted, walls, limits, end)
             except ZygoteGone as error:
                 zygotes.discard(_PROGRAMS, zygote)
                 if last:

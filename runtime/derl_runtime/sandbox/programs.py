@@ -12,7 +12,6 @@ import json
 import math
 import os
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,15 +88,16 @@ def run(
     programs: Sequence[tuple[str, Sequence[str]]],
     walls: int,
     limits: ProgramLimits,
+    end: float,
 ) -> list[list[bool] | Failure]:
     """For each (program, tests) whether each test passes, or why nobody can say.
 
-    A program that hangs, crashes or is refused something fails; so does one that the deadline of
-    the batch stops. A Failure is of the row's tests, or of the machine. Raises ZygoteGone.
+    A program that hangs, crashes or is refused something fails; so does one that is stopped at the
+    batch's `end`, by the monotonic clock. A Failure is of the row's tests, or of the machine.
+    Raises ZygoteGone.
     """
     batch = _Batch(zygote, walls, limits)
     tasks = [task for source, tests in programs for task in batch.add(source, tests)]
-    end = time.monotonic() + limits.batch + limits.row * len(programs)
     Rounds(batch, tasks, len(limits.rounds), at_once()).run(end)
     return [_result(row) for row in batch.rows]
 
