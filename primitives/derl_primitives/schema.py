@@ -115,8 +115,7 @@ _UNTIL = _Until()
 @lru_cache(maxsize=1)
 def _timed() -> Any:
     """The class of validators that look at the clock at each keyword: one text may take seconds."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
+    from jsonschema import Draft202012Validator, validators
 
     def timed(check: Callable[..., Any]) -> Callable[..., Any]:
         def checked(*given: Any) -> Any:
@@ -127,7 +126,7 @@ def _timed() -> Any:
         return checked
 
     known = Draft202012Validator.VALIDATORS
-    return extend(Draft202012Validator, {k: timed(known[k]) for k in known})
+    return validators.extend(Draft202012Validator, {k: timed(known[k]) for k in known})
 
 
 @lru_cache(maxsize=64)
