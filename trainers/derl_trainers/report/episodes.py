@@ -22,7 +22,7 @@ def episodes_section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     found = [(row, json.loads(row["episode"])) for row in rows]
     shown = _chosen(found)
-    more = f" The first {len(shown)} of {len(found)}." if len(shown) < len(found) else ""
+    more = f" {len(shown)} of {len(found)} are here." if len(shown) < len(found) else ""
     return [
         "<h2 id=episodes>Episodes</h2>",
         "<p class=note>Some that each reward was trained on, from its last step of training, and "
