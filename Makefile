@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 AGENTS := alfworld scienceworld textworld jericho TatSu hashids fast_downward_textworld mementos \
 	more-itertools prompt_toolkit wcwidth termcolor py4j
 
-.PHONY: foresight foresight-peers agents agents-policy dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
+.PHONY: foresight foresight-peers agents agents-policy agents-alfworld agents-alfworld-L2 \
+	agents-sokoban agents-scienceworld dev demo evidence evidence-gsm8k evidence-tables fuzz test test-slow check \
 	format golden docs bench conformance conformance-quick clean beside lowest pythons site vscode
 
 dev: $(READY)
@@ -28,17 +29,22 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# The start policies of the agents' benchmark, kept in .benchmarks/agents.
+# The start policies of the small searches on games, kept in .benchmarks/agents.
 agents-policy: $(READY)
-	$(BIN)/python -m benchmarks.agents --policy-only
+	$(BIN)/python -m benchmarks.agents --policies
 
-# A search on each environment, then rewards by hand on generated ALFWorld: no part of the tests.
-agents: $(READY)
-	$(BIN)/derl-dsl meta-train sokoban
-	$(BIN)/derl-dsl meta-train scienceworld
-	$(BIN)/derl-dsl meta-train alfworld
-	$(BIN)/derl-dsl meta-train alfworld --set 'task.alfworld.levels=["L2"]'
-	$(BIN)/python -m benchmarks.agents --out .benchmarks/agents.json
+# A search on each environment and its final comparison, an hour on two free cores: no part of the
+# tests. Each may be made alone.
+GAMES := alfworld alfworld-L2 sokoban scienceworld
+RUNS := .benchmarks/agents/runs
+agents: $(GAMES:%=agents-%)
+	$(BIN)/python -m benchmarks.agents $(GAMES:%=$(RUNS)/%)
+
+agents-alfworld agents-sokoban agents-scienceworld: agents-%: $(READY)
+	$(BIN)/derl-dsl meta-train $* --run-dir $(RUNS)/$*
+
+agents-alfworld-L2: $(READY)
+	$(BIN)/derl-dsl meta-train alfworld --set 'task.alfworld.levels=["L2"]' --run-dir $(RUNS)/alfworld-L2
 
 # The blocks of benchmarks/evidence/PREREGISTRATION.md, in order, for HOURS hours; goes on where it was.
 HOURS ?= 24

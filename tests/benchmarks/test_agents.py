@@ -1,29 +1,34 @@
-"""The agents' benchmark: its table, its rewards, and the level's games."""
+"""The table of the searches on games: shares by level, paired by seed."""
 
 from __future__ import annotations
 
-import derl_dsl
-from benchmarks.agents import REWARDS, table
+from pathlib import Path
+
+from benchmarks.agents import CONFIGS, found, table
+from derl_trainers.runs.store import Store
+from derl_trainers.settings.run import builtin_configs, parse_config
 
 
-def row(reward: str, seed: int, solved: float) -> dict[str, object]:
-    return {"level": "L0", "seed": seed, "reward": reward, "solved": solved, "games": 200}
+def test_a_run_is_told_level_by_level_and_differences_are_paired(tmp_path: Path) -> None:
+    config = parse_config({"task": {"name": "sokoban"}})
+    store = Store.create(tmp_path, "boards", 0, config.to_json(), {})
+    with store.running():
+        for label, seed, solved in (
+            ("start policy", 0, 0.5), ("outcome only", 0, 0.2), ("outcome only", 1, 0.6),
+            ("best formula", 0, 0.3), ("best formula", 1, 0.7),
+        ):  # fmt: skip
+            formula = None if label == "start policy" else "g1 + g2"
+            job = store.add_job("final", label, seed, formula)
+            store.finish_job(job, solved / 2, 1.0, {"apart": {"L0": solved, "L1": 0.0}})
+    store.close()
+    run = found(tmp_path)
+    assert (run["task"], run["games"]) == ("sokoban", 200)
+    shown = table([run])
+    assert "| sokoban L0 | best formula: `g1 + g2` | 0.500 ± 2.541 | +0.100 ± 0.000 |" in shown
+    assert "| sokoban L0 | outcome only | 0.400 ± 2.541 |  |" in shown
+    assert "| sokoban L0 | start policy | 0.500 |  |" in shown
+    assert "| sokoban L1 | start policy | 0.000 |  |" in shown
 
 
-def test_differences_are_paired_by_seed() -> None:
-    rows = [
-        row("outcome", 0, 0.2), row("outcome", 1, 0.6), row("gain", 0, 0.3), row("gain", 1, 0.7),
-    ]  # fmt: skip
-    shown = table(rows)
-    assert "| L0 | gain | 0.500 ± 2.541 | +0.100 ± 0.000 |" in shown
-    assert "| L0 | outcome | 0.400 ± 2.541 |  |" in shown
-    alone = table([row("outcome", 0, 0.5)])
-    assert "0.500 [0.431, 0.569]" in alone
-
-
-def test_rewards_compile_and_pay_no_circles_with_steps() -> None:
-    for _, suite, text, advantage in REWARDS:
-        proof = derl_dsl.compile(text, suite=suite).certificate.steps
-        assert (proof is not None) == (advantage != "none")
-        # What RLVMR's tags pay is not known to the prover: DRL540 says so.
-        assert proof is None or proof.circling <= 0 or "step_scores" in text
+def test_the_small_configs_are_there() -> None:
+    assert set(CONFIGS) <= set(builtin_configs())

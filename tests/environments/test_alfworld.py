@@ -160,8 +160,14 @@ def test_official_games_are_read_from_their_folder(tmp_path: Path) -> None:
     assert {found.kinds[g] for g in found.train} == set(KINDS) - set(levels.HELD_OUT)
     turn = Alfworld().reset(found.test[0])
     assert "Your task is to" in turn.observation
-    with pytest.raises(TaskError, match="no folder of ALFWorld games"):
+    with pytest.raises(TaskError, match=r"no folder of ALFWorld games: it has no json_2.1.1/train"):
         levels.official(tmp_path / "nowhere", "L0")
+    (folder / "traj_data.json").write_text("[]")
+    with pytest.raises(TaskError, match=r"traj_data.json: no game that can be read: it holds no"):
+        levels.official(tmp_path, "L2")
+    (folder / "traj_data.json").unlink()
+    with pytest.raises(TaskError, match=r"traj_data.json: no game that can be .*No such file"):
+        levels.official(tmp_path, "L2")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.environments.alfworld.problem import KINDS
@@ -59,21 +60,30 @@ def official(root: Path, level: str) -> Games:
     return Games(train, pool[9::10], test, found)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path}: no game that can be read: {error}") from None
+    if not isinstance(found, dict):
+        raise TaskError(f"{path}: no game that can be read: it holds no object")
+    return found
+
+
 def _found(root: Path, part: str, kinds: tuple[str, ...], known: dict[str, str]) -> tuple[str, ...]:
     folders = [root / "json_2.1.1" / part, root / part]
     folder = next((f for f in folders if f.is_dir()), None)
     if folder is None:
-        raise TaskError(f"{root}: no folder of ALFWorld games {folders[0]}")
+        raise TaskError(
+            f"{root}: no folder of ALFWorld games: it has no json_2.1.1/{part}, which "
+            "alfworld-download makes"
+        )
     ids = []
     for path in sorted(folder.rglob("game.tw-pddl")):
         if "movable" in str(path) or "Sliced" in str(path):
             continue
-        try:
-            kind = json.loads((path.parent / "traj_data.json").read_text("utf-8"))["task_type"]
-            solvable = json.loads(path.read_text("utf-8")).get("solvable", False)
-        except (OSError, ValueError, KeyError) as error:
-            raise TaskError(f"{path}: no game that can be read: {error!r}") from None
-        if kind in kinds and solvable:
+        kind = _read(path.parent / "traj_data.json").get("task_type")
+        if _read(path).get("solvable") and kind in kinds:
             ids.append(str(path))
             known[str(path)] = kind
     if not ids:
