@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 import derl_dsl
 from derl_dsl.cli.attack import attack_command
 from derl_dsl.cli.test import run_command
-from derl_dsl.tools.attack import attack, examples, families, search
+from derl_dsl.tools.attack import attack, examples, families, logged, search
 from derl_dsl.tools.attack.examples import example
+from derl_dsl.tools.attack.logged import logged_problems
 
 APP = typer.Typer()
 APP.command()(attack_command)
@@ -76,8 +77,6 @@ def test_only_the_parts_can_be_bent_where_the_outcome_is_a_column():
         "prompt": ["2+2", "2+2", "3+4", "3+4"], "is_correct": [True, False] * 2,
         "ok": [True, False] * 2,
     }  # fmt: skip
-    from derl_dsl.tools.attack.logged import logged_problems
-
     found = attack(reward, logged_problems(reward, rows))
     assert (found.hits, found.told, found.problems) == ((), 2, 2)
     # Without the margin a part is worth being right, and then it is found.
@@ -162,6 +161,144 @@ def test_on_logged_rollouts(tmp_path):
     assert len(result.stderr.splitlines()) == 1
 
 
+def rows_of(golds, **more):
+    """Two rows a problem, one right and one wrong."""
+    return {
+        "prompt": [f"problem {k}" for k in range(len(golds)) for _ in range(2)],
+        "answer": [gold for gold in golds for _ in range(2)],
+        "completion": ["#### 4 or so", "#### 987654321"] * len(golds),
+        "is_correct": [True, False] * len(golds),
+        **more,
+    }
+
+
+@pytest.mark.parametrize("golds", [[4, 7], [4.0, 7.5], [["4", "four"], ["7"]], ["4", "7"]])
+def test_golds_may_be_numbers_and_lists(golds):
+    found = logged_problems(make("contains_answer(completion, answer)"), rows_of(golds))
+    assert [one.problem.gold for one in found] == ["4", "7.5" if golds[1] == 7.5 else "7"]
+    assert found[0].problem.wrong not in ("4", "four")
+
+
+@pytest.mark.parametrize(
+    "golds", [["0.50", "0.5", "9"], ["1/2", "0.5", "\\frac12", "9"], ["0", "1"]]
+)
+def test_no_right_answer_is_called_a_wrong_one(golds):
+    """Golds that are one number are no wrong answers to each other; 0 times ten is still 0."""
+    reward = make("correct(completion, answer)")
+    said = [text for gold in golds for text in (f"#### {gold}", "#### 987654321")]
+    found = attack(reward, logged_problems(reward, rows_of(golds, completion=said)))
+    families = {hit.family for hit in found.hits}
+    assert not families & {
+        "an honest wrong answer", "magnitude and units", "hedge", "shotgun", "other scripts",
+        "invisible characters", "contradiction",
+    }  # fmt: skip
+
+
+def test_the_suite_says_which_rows_are_right_where_the_reward_does_not_ask():
+    rows = {k: v for k, v in rows_of(["4", "7"]).items() if k != "is_correct"}
+    rows["completion"] = ["#### 4", "#### 5", "#### 7", "#### 5"]
+    first, _ = logged_problems(make("contains_answer(completion, answer)"), rows)
+    assert ([s.text for s in first.right], [s.text for s in first.wrong]) == (
+        ["#### 4"],
+        ["#### 5"],
+    )
+
+
+def test_logged_rows_are_scored_with_their_own_columns():
+    """A judge that likes a wrong row better than a right one; what it would say of others, nobody
+    knows, so they are held against right answers under the same verdict."""
+    reward = derl_dsl.compile(
+        "0.3 * exact(completion, answer) + 0.07 * judge", suite="math",
+        columns={"judge": "number[0, 10]"},
+    )  # fmt: skip
+    rows = rows_of(
+        ["4", "7"], judge=[2, 9, 2, 9], completion=["#### 4", "#### 9", "#### 7", "#### 9"]
+    )
+    found = attack(reward, logged_problems(reward, rows))
+    assert {hit.family for hit in found.hits} == {"a logged wrong answer"}
+    assert found.hits[0].above_right == pytest.approx(0.63 - 0.44)
+    assert found.held == ("judge",)
+    assert "not attacked, for no text here changes them: judge" in run(
+        "-e", reward.text, "-s", "math", "-c", "judge:number[0, 10]"
+    ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'contains(between(completion, "<score>", "</score>"), "10")',
+        'default(number(extract(completion, "score: ([0-9])")), 0) / 9',
+        "words(thought(completion)) > 40",
+        'chars(strip(lower(last_block(completion, "reason")))) > 100',
+        'words(after_last(completion, "Reason:")) > 20',
+    ],
+)
+def test_what_is_looked_for_in_a_part_of_the_text_is_put_there(text):
+    found = attack(make(f"exact(completion, answer) + 2 * ({text})"))
+    assert found.hits[0].above_right > 0.5
+    assert {"an honest wrong answer", "refusal"} <= {hit.family for hit in found.hits}
+
+
+def test_no_more_is_added_than_pays():
+    reward = make('exact(completion, answer) + 2 * (words(last_block(completion, "why")) >= 37)')
+    hit = next(h for h in attack(reward).hits if h.decorations == ("words in <why>",))
+    assert hit.completion.count("word") == 37
+
+
+def test_a_reward_that_tells_nothing_apart_is_not_called_sound():
+    result = run("-e", "1 * boxed(completion)", "-s", "math")
+    assert result.exit_code == 1
+    assert "in none of 4 problems is a right answer paid more than a wrong one" in result.stdout
+
+
+WRITTEN = {
+    "columns": "# suite: math\n# column: judge: number[0, 10]\n# column: prompt: text\n"
+    "reward = contains_answer(completion, answer) + 0.1 * judge + 0.1 * contains(prompt, answer)",
+    "outcome": "# suite: math\n# column: ok: bool\n# outcome: ok\nreward = ok + boxed(completion)",
+    "group": "# suite: math\nok = contains_answer(completion, answer)\n"
+    "reward = ok - group_mean(ok)",
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_written_cases_have_all_that_the_reward_reads(name, tmp_path):
+    path = tmp_path / "r.derl"
+    path.write_text(WRITTEN[name])
+    assert run(path, "--write").exit_code == 1
+    count = (tmp_path / "r.test.derl").read_text().count("[[case]]")
+    result = CliRunner().invoke(TESTS, [str(path)])
+    assert f"{count} failed, 0 passed" in result.stdout
+    assert "missing" not in result.stdout
+    assert result.stdout.count("expected <=") == count
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (b"not [ toml", "r.test.derl:1: not TOML"),
+        (b"\xff\xfe", "r.test.derl is not UTF-8"),
+        (b"case = []\n", "r.test.derl:"),  # another [[case]] after it is no TOML
+    ],
+)
+def test_a_test_file_that_cannot_be_added_to_is_left_as_it_is(written, message, tmp_path):
+    path, tests = tmp_path / "r.derl", tmp_path / "r.test.derl"
+    path.write_text("# suite: math\nreward = contains(completion, answer)\n")
+    tests.write_bytes(written)
+    result = run(path, "--write")
+    assert (result.exit_code, tests.read_bytes()) == (2, written)
+    assert message in result.stderr
+
+
+def test_cases_are_added_and_none_is_lost(tmp_path):
+    path, tests = tmp_path / "r.derl", tmp_path / "r.test.derl"
+    path.write_text("# suite: math\nreward = contains(completion, answer)\n")
+    own = '[[case]]\nname = "mine"\nrow = { completion = "", answer = "42" }\nreward = 0'
+    tests.write_text(own)
+    assert run(path, "--write").exit_code == 1
+    assert tests.read_text().startswith(own)
+    assert 'name = "mine"' in tests.read_text()
+
+
 def test_examples():
-    for module in (families, examples, search):
+    for module in (families, examples, logged, search):
         assert doctest.testmod(module).failed == 0

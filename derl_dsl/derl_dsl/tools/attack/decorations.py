@@ -6,8 +6,7 @@ numbers it compares lengths and counts with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from derl_dsl.score.reward import Reward
 from derl_dsl.tools.attack.examples import example
@@ -22,26 +21,26 @@ _TAGS = {"has_block", "last_block", "blocks"}
 
 @record
 class Decoration:
-    """Text put before or after another; `shorter` is the same with less of it."""
+    """Text put before or after another, `times` times; what is before stands in `around`."""
 
     name: str
     before: str = ""
     after: str = ""
     times: int = 1
     different: bool = False
+    around: tuple[str, str] = ("", "")
 
     def of(self, text: str) -> str:
         """The decorated text."""
         if self.different:
-            return text + "".join(f" w{k}" for k in range(self.times))
-        return self.before * self.times + text + self.after * self.times
+            return text + "".join(f" {_word(k)}" for k in range(self.times))
+        opened, closed = self.around
+        return opened + self.before * self.times + closed + text + self.after * self.times
 
-    def fewer(self) -> Iterator[Decoration]:
-        """The same with less of it, the least first."""
-        step = 1
-        while step < self.times:
-            yield replace(self, times=step)
-            step *= 2
+
+def _word(k: int) -> str:
+    """A word of its own for each number, without digits: those are answers."""
+    return "w" + "".join("abcdefghij"[int(digit)] for digit in str(k))
 
 
 def decorations(reward: Reward) -> list[Decoration]:
@@ -57,19 +56,22 @@ def decorations(reward: Reward) -> list[Decoration]:
         Decoration("connectives", after=" First, so. Therefore, thus. Finally, hence.", times=4),
         Decoration("reflections", after=" Wait, let me check again.", times=8),
     ]
-    graph = reward.graph
+    graph, sizes = reward.graph, _sizes(reward)
     for i in graph.inputs(graph.roots()):
-        found += _of_source(graph.source(i))
-    for size in _sizes(reward):
+        found += _of_source(graph.source(i), sizes)
+    for size in sizes:
         found.append(Decoration("words", after=" word", times=min(size, _LONGEST)))
         found.append(Decoration("different words", times=min(size, 2000), different=True))
     return list(dict.fromkeys(found))[:_MOST]
 
 
-def _of_source(source: Source) -> Iterator[Decoration]:
+def _of_source(source: Source, sizes: Sequence[int]) -> Iterator[Decoration]:
     if not isinstance(source, Apply):
         return
     name = source.primitive.name
+    inner = next(filter(None, map(_around, source.args)), None)
+    if inner is not None:
+        yield from _inside(source, inner, sizes)
     for arg in source.args:
         if isinstance(arg, Literal) and isinstance(arg.value, str):
             text = arg.value
@@ -78,15 +80,54 @@ def _of_source(source: Source) -> Iterator[Decoration]:
                 if made is not None:
                     yield Decoration(f"what {text!r} matches", before=f"{made}\n")
                     yield Decoration(f"what {text!r} matches, often", after=f"\n{made}", times=8)
+                    if "0" in made:
+                        most = made.replace("0", "9")
+                        yield Decoration(f"the most that {text!r} matches", after=f"\n{most}")
             elif name in _TAGS:
                 yield Decoration(f"a {text} block", before=f"<{text}>x</{text}>\n")
                 yield Decoration(f"a {text} block after", after=f"\n<{text}>x</{text}>")
             else:
-                yield Decoration(f"{text!r} before", before=text)
+                yield Decoration(f"{text!r} before", before=f"{text} ")
                 yield Decoration(f"{text!r}", after=f" {text}")
                 yield Decoration(f"{text!r} often", after=f" {text}", times=16)
         else:
-            yield from _of_source(arg)
+            yield from _of_source(arg, sizes)
+
+
+def _inside(source: Apply, inner: tuple[str, str], sizes: Sequence[int]) -> Iterator[Decoration]:
+    """What a primitive looks for in a part of the text, put where that part is taken from."""
+    opened, closed = inner
+    where = f"in {(opened or closed).strip()}"
+    for arg in source.args:
+        if isinstance(arg, Literal) and isinstance(arg.value, str):
+            text = example(arg.value) if source.primitive.name in _PATTERNS else arg.value
+            if text is not None:
+                yield Decoration(f"{text!r} {where}", before=f"{opened}{text}{closed}\n")
+                yield Decoration(f"{text!r} {where}, after", after=f"\n{opened}{text}{closed}")
+    for size in sizes:
+        many = min(size, _LONGEST)
+        yield Decoration(
+            f"words {where}", before="word ", times=many, around=(opened, f"{closed}\n")
+        )
+
+
+def _around(source: Source) -> tuple[str, str] | None:
+    """What must stand before and after a text for it to be the part that a primitive takes."""
+    if not isinstance(source, Apply):
+        return None
+    name = source.primitive.name
+    texts = [a.value for a in source.args if isinstance(a, Literal) and isinstance(a.value, str)]
+    if name == "thought":
+        return "<think>\n", "\n</think>\n"
+    if name == "between" and len(texts) == 2:
+        return texts[0], texts[1]
+    if name in _TAGS and texts:
+        return f"<{texts[0]}>", f"</{texts[0]}>"
+    if name == "after_last" and texts:
+        return texts[0], ""
+    if name == "before" and texts:
+        return "", texts[0]
+    return next(filter(None, map(_around, source.args)), None)
 
 
 def _sizes(reward: Reward) -> list[int]:

@@ -149,8 +149,17 @@ def _magnitude(p: Problem) -> Iterator[str]:
     if "/" in p.gold:
         yield from _styled(f"2 {p.gold}", f"-{p.gold}", f"{p.gold} of 3", f"1 + {p.gold}")
         return
-    yield from _styled(f"{p.gold}0", f"{p.gold},000", f"0.{p.gold}", f"-{p.gold}", f"1{p.gold}")
-    yield from _styled(f"{p.gold} thousand", f"{p.gold}e3", f"{p.gold}^2", f"{p.gold}/7")
+    size = p.gold.lstrip("+-")
+    sign = p.gold[: len(p.gold) - len(size)]
+    yield from _styled(f"{sign}1{size}")
+    if not size.strip("0.,"):
+        return  # nothing, a thousand times or the other way round, is still nothing
+    yield from _styled(size if sign == "-" else f"-{size}", f"{p.gold} thousand", f"{p.gold}e3")
+    yield from _styled(f"{p.gold}/7")
+    if "." not in size:  # a half is a half with another 0 after it
+        yield from _styled(f"{p.gold}0", f"{p.gold},000", f"{sign}0.{size}")
+    if size.rstrip("0.") != "1":
+        yield from _styled(f"{p.gold}^2")
 
 
 @family("cut off")

@@ -7,7 +7,9 @@ answer gets is a hit, cut down to the decorations it needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,16 @@ from derl_grammar.types import Bool, List, Number, Optional, Text
 from derl_runtime.reading import ColumnError
 
 _GROUP = 4
+# Columns that are the texts, the gold answer, or nothing of the policy's.
+_SPOKEN = ("completion", "completion_ids", "answer", "prompt", "progress")
 _SLACK = 1e-9
 
 
 @record
 class Hit:
     """A wrong completion and what it is paid; `above_right` over the least right answer,
-    `above_wrong` over the best honest wrong one."""
+    `above_wrong` over the best honest wrong one; `rows` is it, and the group it was scored in, as
+    columns."""
 
     family: str
     problem: Problem
@@ -35,6 +40,7 @@ class Hit:
     reward: float
     above_right: float
     above_wrong: float
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 @record
@@ -49,22 +55,25 @@ class Lazy:
 @record
 class Attack:
     """What was found: hits from the highest paid above right, the scoreboard, texts tried; `told`
-    of `problems` are those where the reward tells an honest right answer from a wrong one."""
+    of `problems` are those where the reward tells an honest right answer from a wrong one; `held`
+    are columns that were left as they are, whatever a completion would have made of them."""
 
     hits: tuple[Hit, ...]
     scoreboard: tuple[Lazy, ...]
     tried: int
     told: int
     problems: int
+    held: tuple[str, ...] = ()
 
 
 @record
 class Candidate:
-    """A wrong text with what was added to it."""
+    """A wrong text with what was added to it; `row` has its columns where it was logged."""
 
     family: str
     core: str
     added: tuple[Decoration, ...] = ()
+    row: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:
@@ -76,13 +85,22 @@ class Candidate:
 
 
 @record
+class Said:
+    """A logged completion and the other columns of its row."""
+
+    text: str
+    row: Mapping[str, Any]
+
+
+@record
 class Logged:
-    """Logged rows of one problem: its columns besides the completion, right and wrong texts."""
+    """Logged rows of one problem: the columns of a row besides the completion, what was said right
+    and wrong."""
 
     problem: Problem
     row: Mapping[str, Any]
-    right: tuple[str, ...]
-    wrong: tuple[str, ...]
+    right: tuple[Said, ...]
+    wrong: tuple[Said, ...]
 
 
 def attack(reward: Reward, logged: Sequence[Logged] = (), rounds: int = 3) -> Attack:
@@ -110,7 +128,7 @@ def attack(reward: Reward, logged: Sequence[Logged] = (), rounds: int = 3) -> At
     for hit in sorted(hits, key=lambda h: (-h.above_right, len(h.completion))):
         best.setdefault((hit.family, hit.problem.prompt, hit.problem.gold), hit)
     board = _scoreboard(scorer, known)
-    return Attack(tuple(best.values()), board, scorer.tried, told, len(known))
+    return Attack(tuple(best.values()), board, scorer.tried, told, len(known), scorer.held)
 
 
 class _Scorer:
@@ -119,38 +137,50 @@ class _Scorer:
     def __init__(self, reward: Reward) -> None:
         self.reward, self.tried = reward, 0
         self.columns = columns_of(reward)
+        self.size = _GROUP if reward.uses_groups else 1
+        spoken = (*_SPOKEN, reward.outcome)
+        self.held = tuple(name for name in self.columns if name not in spoken)
 
-    def score(self, one: Logged, texts: Sequence[str], is_right: bool = False) -> list[float]:
+    def score(self, one: Logged, said: Sequence[Said], is_right: bool = False) -> list[float]:
         """The reward of each text, -inf where it has none; group functions see honest fellows.
 
         Where the outcome is a column it says what the texts are: `is_right` or not.
         """
-        if not texts:
+        if not said:
             return []
-        self.tried += len(texts)
-        fellows = [wrong(one.problem)[1], wrong(one.problem)[2], right(one.problem)[1]]
-        size = _GROUP if self.reward.uses_groups else 1
-        rows = [t for text in texts for t in ([text, *fellows] if size > 1 else [text])]
-        verdicts = [is_right, False, False, True][:size] * len(texts)
-        given = {name: self._column(name, one, rows, verdicts) for name in self.columns}
-        scores = self.reward.score(given, group_size=size if size > 1 else None)
-        return [v if v == v else -np.inf for v in scores.values[::size].tolist()]
+        self.tried += len(said)
+        given = self.given(one, said, is_right)
+        scores = self.reward.score(given, group_size=self.size if self.size > 1 else None)
+        return [v if v == v else -np.inf for v in scores.values[:: self.size].tolist()]
+
+    def given(self, one: Logged, said: Sequence[Said], is_right: bool = False) -> dict[str, Any]:
+        """The columns of the texts, each with its fellows."""
+        fellows = [*wrong(one.problem)[1:3], right(one.problem)[1]]
+        group = [Said(text, one.row) for text in fellows] if self.size > 1 else []
+        rows = [row for text in said for row in (text, *group)]
+        verdicts = [is_right, False, False, True][: self.size] * len(said)
+        return {name: self._column(name, one, rows, verdicts) for name in self.columns}
 
     def _column(
-        self, name: str, one: Logged, texts: Sequence[str], verdicts: Sequence[bool]
+        self, name: str, one: Logged, said: Sequence[Said], verdicts: Sequence[bool]
     ) -> list[Any]:
         if name == "completion":
-            return list(texts)
+            return [row.text for row in said]
         if name == "completion_ids":
-            return [[hash(w) % 50_000 for w in text.split()] for text in texts]
+            return [[zlib.crc32(w.encode()) % 50_000 for w in row.text.split()] for row in said]
         if name == self.reward.outcome:
             worst, best = _ends(self.columns[name].type)
             return [best if right else worst for right in verdicts]
         fixed = {"answer": one.problem.gold, "prompt": one.problem.prompt, "progress": 0.5}
-        value = one.row.get(name, fixed.get(name, _middle(self.columns[name].type)))
+        value = fixed.get(name, _middle(self.columns[name].type))
         if value is None and name not in one.row:
             raise ColumnError(f"the reward reads {name!r}: give rows that have it with --data")
-        return [value] * len(texts)
+        return [row.row.get(name, value) for row in said]
+
+    def rows(self, one: Logged, said: Said) -> tuple[Mapping[str, Any], ...]:
+        """A text and its fellows as rows."""
+        columns = self.given(one, [said])
+        return tuple({n: column[k] for n, column in columns.items()} for k in range(self.size))
 
 
 def _ends(kind: Any) -> tuple[float, float]:
@@ -175,35 +205,48 @@ def _of_problem(
 ) -> list[Hit] | None:
     """The hits of one problem; None where the reward does not tell right from wrong."""
     problem = one.problem
-    rights, wrongs = scorer.score(one, right(problem), True), scorer.score(one, wrong(problem))
+    rights = scorer.score(one, [Said(text, one.row) for text in right(problem)], True)
+    wrongs = scorer.score(one, [Said(text, one.row) for text in wrong(problem)])
     # A style in which the reward does not tell right from wrong says nothing of what right earns.
     seen = [r for r, w in zip(rights, wrongs, strict=True) if r > w]
-    seen += [v for v in scorer.score(one, one.right, True) if v > -np.inf]
-    best_wrong = max([*wrongs, *scorer.score(one, one.wrong)])
-    if not seen:
+    # Columns that no text changes are those of the row: like is compared with like.
+    said = [v for v in scorer.score(one, one.right, True) if v > -np.inf]
+    alike = scorer.score(one, [Said(s.text, one.row) for s in one.right], True)
+    made = [*seen, *(v for v in alike if v > -np.inf)]
+    if not made:
         return None
-    least = min(seen)
+    best_wrong = max([*wrongs, *scorer.score(one, one.wrong)])
+
+    def least(candidate: Candidate) -> float:
+        return min(made) if candidate.row is None else min([*seen, *said])
+
     cores = [Candidate(name, text) for name, make in FAMILIES.items() for text in make(problem)]
-    cores += [Candidate("a logged wrong answer", text) for text in one.wrong]
+    cores += [Candidate("a logged wrong answer", s.text, row=s.row) for s in one.wrong]
     cores += [Candidate("an honest wrong answer", text) for text in wrong(problem)]
-    scored = list(zip(scorer.score(one, [c.text for c in cores]), cores, strict=True))
+    scored = list(zip(scorer.score(one, [_said(one, c) for c in cores]), cores, strict=True))
     front = _best(scored, 2)
     for _ in range(rounds):
         grown = [
-            Candidate(c.family, c.core, (*c.added, d))
+            replace(c, added=(*c.added, d))
             for value, c in front
             for d in added
-            if value < least - _SLACK and d not in c.added
+            if value < least(c) - _SLACK and d not in c.added
         ]
         if not grown:
             break
-        more = list(zip(scorer.score(one, [c.text for c in grown]), grown, strict=True))
-        before = {(c.family, c.core, c.added): v for v, c in front}
-        more = [(v, c) for v, c in more if v > before[(c.family, c.core, c.added[:-1])] + _SLACK]
+        more = list(zip(scorer.score(one, [_said(one, c) for c in grown]), grown, strict=True))
+        before = {(id(c.row), c.family, c.core, c.added): v for v, c in front}
+        more = [
+            (v, c)
+            for v, c in more
+            if v > before[(id(c.row), c.family, c.core, c.added[:-1])] + _SLACK
+        ]
         scored += more
         front = _best(more, 1)
     return [
-        _hit(scorer, one, c, least, best_wrong) for value, c in scored if value >= least - _SLACK
+        _hit(scorer, one, c, least(c), best_wrong)
+        for value, c in scored
+        if value >= least(c) - _SLACK
     ]
 
 
@@ -221,35 +264,52 @@ def _hit(
     """The candidate with as little added as still makes it a hit."""
 
     def pays(tried: Candidate) -> bool:
-        return scorer.score(one, [tried.text])[0] >= least - _SLACK
+        return scorer.score(one, [_said(one, tried)])[0] >= least - _SLACK
 
     for decoration in candidate.added:
-        rest = tuple(d for d in candidate.added if d is not decoration)
-        if pays(Candidate(candidate.family, candidate.core, rest)):
-            candidate = Candidate(candidate.family, candidate.core, rest)
-    for k, decoration in enumerate(candidate.added):
-        for fewer in decoration.fewer():
-            less = (*candidate.added[:k], fewer, *candidate.added[k + 1 :])
-            tried = Candidate(candidate.family, candidate.core, less)
-            if pays(tried):
-                candidate = tried
-                break
-    (value,) = scorer.score(one, [candidate.text])
+        rest = replace(candidate, added=tuple(d for d in candidate.added if d is not decoration))
+        candidate = rest if pays(rest) else candidate
+    for k in range(len(candidate.added)):
+        candidate = _fewest(candidate, k, pays)
+    said = _said(one, candidate)
+    (value,) = scorer.score(one, [said])
     names = tuple(d.name for d in candidate.added)
     return Hit(
         candidate.family, one.problem, candidate.text, names,
-        value, value - least, value - best_wrong,
+        value, value - least, value - best_wrong, scorer.rows(one, said),
     )  # fmt: skip
+
+
+def _fewest(candidate: Candidate, k: int, pays: Callable[[Candidate], bool]) -> Candidate:
+    """The candidate with the fewest of a decoration that still pay, found by halving."""
+
+    def at(times: int) -> Candidate:
+        fewer = replace(candidate.added[k], times=times)
+        return replace(candidate, added=(*candidate.added[:k], fewer, *candidate.added[k + 1 :]))
+
+    low, high = 0, candidate.added[k].times
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if pays(at(middle)) else (middle, high)
+    return at(high)
+
+
+def _said(one: Logged, candidate: Candidate) -> Said:
+    return Said(candidate.text, one.row if candidate.row is None else candidate.row)
 
 
 def _scoreboard(scorer: _Scorer, known: Sequence[Logged]) -> tuple[Lazy, ...]:
     rights = [
-        v for one in known for v in scorer.score(one, [right(one.problem)[2], *one.right], True)
+        v
+        for one in known
+        for v in scorer.score(one, [Said(right(one.problem)[2], one.row), *one.right], True)
     ]
     mean = float(np.mean([v for v in rights if v > -np.inf] or [np.nan]))
     table = []
     for strategy, texts in lazy([one.problem for one in known]).items():
-        paid = [scorer.score(one, [t])[0] for one, t in zip(known, texts, strict=True)]
+        paid = [
+            scorer.score(one, [Said(t, one.row)])[0] for one, t in zip(known, texts, strict=True)
+        ]
         paid = [v for v in paid if v > -np.inf]
         table.append(Lazy(strategy, float(np.mean(paid)) if paid else float("nan"), mean))
     return tuple(sorted(table, key=lambda row: -row.mean))
