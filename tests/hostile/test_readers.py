@@ -200,6 +200,32 @@ def test_a_message_about_a_file_that_is_not_open() -> None:
         server.document("file:///no/such/file.derl")
 
 
+def test_an_editor_gets_an_answer_to_each_request() -> None:
+    def framed(message: dict[str, object]) -> bytes:
+        body = json.dumps(message | {"jsonrpc": "2.0"}).encode()
+        return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    odd = [
+        {"textDocument": {"uri": "file:///a.derl"}, "position": {"line": -1, "character": -5}},
+        {"textDocument": [], "position": None},
+        [[[[]]]],
+        "x",
+        None,
+    ]
+    messages = [
+        {"id": 0, "method": "initialize", "params": {"capabilities": {}}},
+        *({"id": k, "method": "textDocument/hover", "params": p} for k, p in enumerate(odd, 1)),
+        {"id": "last", "method": "shutdown"},
+        {"method": "exit"},
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "derl_dsl", "lsp"], input=b"".join(map(framed, messages)),
+        capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    answered = re.findall(r'"id":\s*("last"|\d+)', done.stdout.decode())
+    assert sorted(answered) == ['"last"', "0", "1", "2", "3", "4", "5"]
+
+
 @pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "HOME", "A_DERL_KEY", "GITHUB_TOKEN"])
 def test_a_config_sends_no_other_variable_to_an_endpoint(name: str) -> None:
     with pytest.raises(ConfigError, match="key_variable: expected one of OPENAI_API_KEY"):

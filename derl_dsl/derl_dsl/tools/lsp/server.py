@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from importlib.metadata import version
+from typing import Any
 
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 from pygls.uris import to_fs_path
 
 from derl_dsl.tools.lsp import features
@@ -18,12 +20,28 @@ from derl_dsl.tools.lsp.positions import Positions
 DELAY = 0.1
 
 
+class Protocol(LanguageServerProtocol):
+    """Answers a request whose parameters are none as well: an editor waits for each answer."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """A message as the types of the protocol; raises JsonRpcException."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "method" in data and isinstance(data.get("id"), int | str):
+                self._send_response(data["id"], None, error.to_response_error())
+            raise
+
+
 class Server(LanguageServer):
     """Keeps the newest version of each open file and publishes what is found in it."""
 
     def __init__(self) -> None:
         super().__init__(
-            "derl-dsl", version("derl-dsl"), text_document_sync_kind=lsp.TextDocumentSyncKind.Full
+            "derl-dsl",
+            version("derl-dsl"),
+            text_document_sync_kind=lsp.TextDocumentSyncKind.Full,
+            protocol_cls=Protocol,
         )
         self.documents: dict[str, Document] = {}
         self.waiting: dict[str, asyncio.TimerHandle] = {}
