@@ -131,3 +131,13 @@ def test_bad_input_is_one_clear_message(tmp_path, monkeypatch, args, code, messa
 )
 def test_rates_are_readable(rate, shown):
     assert bench._rate(rate) == shown
+
+
+def test_of_a_large_file_the_first_rows_are_the_batch(tmp_path, monkeypatch):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"a": {k % 2}}}\n' for k in range(40)))
+    monkeypatch.setattr(bench, "_MOST", 16)
+    result = run("-e", "a", "--data", path, "--format", "json")
+    assert json.loads(result.stdout)["rows"] == 16
+    assert "the first 16 of 40 rows are the batch (--rows)" in result.stderr
+    assert record("-e", "a", "--data", path, "--rows", 80)["rows"] == 80

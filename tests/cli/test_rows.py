@@ -18,6 +18,7 @@ from derl_dsl.cli.audit import audit_command
 from derl_dsl.cli.diff import diff_command
 from derl_dsl.cli.eval import eval_command
 from derl_dsl.cli.forecast import forecast_command
+from derl_dsl.cli.rows import whole_rows
 from derl_dsl.cli.search import search_command
 from derl_dsl.score.reward import compile
 from derl_dsl.tools.evaluate.sampling import neighbours, some_groups
@@ -294,3 +295,12 @@ def test_rows_are_drawn_as_they_lie(tmp_path):
     drawn = [table[int(name[1:])] for name in columns["a"]]
     assert columns == {n: [row[n] for row in drawn] for n in table[0]}
     assert len(drawn) == 30
+
+
+def test_rows_that_are_held_whole_are_told_where_they_are_many(data, monkeypatch, capfd):
+    whole_rows([str(data)])
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(sys.modules["derl_dsl.cli.rows"], "_LARGE", 100)
+    found = whole_rows([str(data)])
+    assert len(found["q"]) == 60
+    assert "MB are held whole" in capfd.readouterr().err

@@ -34,11 +34,13 @@ from derl_dsl.tools.project import Settings
 from derl_grammar.limits import WIDE
 from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Number, Optional, Text, Type
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import DataError, listed, rollouts_of
 from derl_runtime.reading import ColumnError
 from derl_runtime.sources import Apply, Column, Source
 
 _ROWS, _GROUP = 1024, 8
+# Of a file.
+_MOST = 65_536
 _LONGEST, _WORDS = 16, 60
 _MISSING = 0.1
 # A sample lasts at least so long, a backend is sampled for so long, and so often at most.
@@ -85,7 +87,11 @@ def bench_command(
         Path | None, typer.Option(help="Rows to score: .jsonl or .parquet; else random ones.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows in the batch; of a file, repeated if need be.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Rows in the batch: of a file the first, repeated if need be; else up to 65,536.",
+        ),
     ] = None,
     group_size: Annotated[
         int, typer.Option(min=1, help="Neighbours that are one group, for group functions.")
@@ -106,7 +112,7 @@ def bench_command(
     source = one_source(reward, expression)
     settings = read_settings(source, suite, column)
     try:
-        given = None if data is None else read_logs(data, say)
+        given = None if data is None else _first(data, rows or _MOST)
         first = _compile(source.text, settings, given, "reference")
         columns, count = _batch(first, given, rows, group_size)
         size = group_size if first.uses_groups else None
@@ -158,6 +164,20 @@ def _compile(text: str, settings: Settings, data: Data | None, backend: str) -> 
 
 
 # The batch
+
+
+def _first(data: Path, most: int) -> dict[str, list[Any]]:
+    """The first rows of a file, which are a batch; no more of it is held."""
+    rows = rollouts_of([str(data)], logs=True, strict=True, said=say)
+    columns: dict[str, list[Any]] = {name: [] for name in rows.names}
+    for part in rows.parts():
+        for name, values in part.columns.items():
+            columns[name] += listed(values)
+        if part.first + part.rows >= most:
+            break
+    if rows.rows > most:
+        say(f"the first {most:,} of {rows.rows:,} rows are the batch (--rows)")
+    return {name: values[:most] for name, values in columns.items()}
 
 
 def _batch(reward: Reward, data: Data | None, rows: int | None, group: int) -> tuple[Data, int]:

@@ -23,7 +23,7 @@ from derl_dsl.cli.inputs import (
     show_json,
     show_no_logs,
 )
-from derl_dsl.cli.rows import GroupColumn, RightOutcome, outcome_reward, show_errors
+from derl_dsl.cli.rows import GroupColumn, RightOutcome, outcome_reward, show_errors, whole_rows
 from derl_dsl.score.reward import Reward, RewardError, compile
 from derl_dsl.tools.audit.context import likely_group
 from derl_dsl.tools.console import Console
@@ -34,7 +34,7 @@ from derl_dsl.tools.replay import Replay, Scored, page_of, replay, told
 from derl_grammar.limits import WIDE
 from derl_grammar.spans import Source
 from derl_runtime.batch import Batch
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import DataError
 from derl_runtime.files import write_whole
 from derl_runtime.reading import ColumnError, Whole
 
@@ -62,7 +62,7 @@ def replay_command(
     """Score the stored rollouts of a run again and show each reward over the steps.
 
     Reads what TRL (log_completions) and verl (rollout_data_dir) dump, and what `train` keeps; of a
-    run's folder its `rollouts` or `completions`.
+    run's folder its `rollouts` or `completions`. The rows of a run are held whole.
 
     Exits 0, 1 when a reward rises where the outcome does not or has errors, 2 when an input could
     not be read.
@@ -74,7 +74,7 @@ def replay_command(
         fail("name reward files, or give rewards with -e TEXT")
     run = next((run / kept for kept in _KEPT if (run / kept).is_dir()), run)
     try:
-        rows = read_logs(run, say)
+        rows = whole_rows([str(run)])
         steps = _steps(run, rows)
         settings = (suite, column, outcome)
         found, scored, codes, right = _replay(sources, rows, steps, group, settings, format)

@@ -45,6 +45,9 @@ Data = Annotated[list[str], typer.Option("--data", help=DATA)]
 MaybeData = Annotated[list[str] | None, typer.Option("--data", help=DATA)]
 
 
+# Bytes of rows that, held whole, are worth a word.
+_LARGE = 200_000_000
+
 GroupColumn = Annotated[
     str | None, typer.Option(help="Column that names the group (the prompt) of a row.")
 ]
@@ -79,6 +82,18 @@ def open_rows(data: Sequence[str]) -> Rollouts:
     if console.is_terminal:
         rows.watch = _Bar(console, rows.size)
     return rows
+
+
+def whole_rows(data: Sequence[str]) -> dict[str, list[Any]]:
+    """All rows at once, for a command that cannot take them in parts; says so where they are many.
+
+    Raises DataError for a row that cannot be read.
+    """
+    rows = rollouts_of(list(data), logs=True, strict=True, said=say)
+    if rows.size > _LARGE:
+        size = rows.size / 1e6
+        say(f"{rows.name}: {size:,.0f} MB are held whole, in about {4 * size:,.0f} MB of memory")
+    return rows.whole()
 
 
 @contextmanager

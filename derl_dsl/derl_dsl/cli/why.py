@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from derl_dsl.score.reward import RewardError
 from derl_dsl.tools.evaluate.evaluation import Question, compile_for
 from derl_dsl.tools.why import Why, why
 from derl_grammar.diagnostics import render
-from derl_runtime.data import DataError, read_logs
+from derl_runtime.data import DataError, rollouts_of
 from derl_runtime.reading import ColumnError
 
 _WIDTH = 400
@@ -50,15 +51,19 @@ def why_command(
     source = one_source(reward, expression)
     settings = read_settings(source, suite, column)
     try:
-        rows = read_logs(data)
+        rows = rollouts_of([str(data)], logs=True, strict=True)
         question = Question(source.text, settings.suite or "math", settings.columns)
-        found = why(compile_for(question, rows), rows, row)
+        compiled = compile_for(question, rows)
+        if not 0 <= row < rows.rows:
+            fail(f"row {row} of {rows.rows} rows; they count from 0")
+        one = {name: [value] for name, value in rows.some([row])[row].items()}
+        found = replace(why(compiled, one, 0), row=row)
     except RewardError as error:
         typer.echo(render(error.diagnostics, source), err=True)
         raise typer.Exit(1) from None
     except ColumnError as error:
         fail(f"{data}: {error}")
-    except (DataError, ValueError, IndexError) as error:
+    except (DataError, ValueError) as error:
         fail(str(error))
     if format is Format.json:
         show_json("why", found.to_json())

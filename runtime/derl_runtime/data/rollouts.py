@@ -289,9 +289,9 @@ class Rollouts:
                 self.watch.reach(block.share)
                 yield self._renamed(block)
                 if number % _TRIMMED == 0:
-                    _trim()
+                    give_back()
         finally:
-            _trim()
+            give_back()
             self.watch.end()
 
     def _renamed(self, block: Block) -> Block:
@@ -306,8 +306,8 @@ def _ignore(problem: DataProblem) -> None:
     """A row that was heard of before."""
 
 
-def _trim() -> None:
-    """Give back to the system what a pass has let go of: holes between what it keeps."""
+def give_back() -> None:
+    """Give memory that was let go of back to the system: holes between what is kept."""
     pa.default_memory_pool().release_unused()
 
 

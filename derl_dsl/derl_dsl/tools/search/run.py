@@ -13,6 +13,7 @@ from derl_dsl.tools.search.problem import Problem, pose
 from derl_dsl.tools.search.rewards import Composed, compose
 from derl_dsl.tools.search.vocabulary import Data
 from derl_grammar.records import record
+from derl_runtime.data import give_back
 
 __all__ = ["Search", "Settings", "search", "to_json"]
 
@@ -40,7 +41,9 @@ def search(
     neighbours. `told` hears how many programs each task has screened. Raises ColumnError where the
     data does not fit, ValueError for an unknown suite or type, or an outcome that cannot be used.
     """
+    give_back()
     problem = pose(question, data, group_size, settings.seed)
+    give_back()
     searched = explore(problem.features, problem.screened, settings, told)
     return Search(problem, searched, compose(problem, data, searched.kept, settings.size, top))
 
