@@ -190,24 +190,26 @@ def draw(runs: list[Run], path: Path) -> None:
     from benchmarks.plots import STYLE
 
     matplotlib.rcParams.update(STYLE)
-    figure, sides = plt.subplots(1, 2, figsize=(8, 3))
+    figure, sides = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    commands = list(dict.fromkeys(r.command for r in runs if "replay" not in r.command))
     for side, what, label in (
         (sides[0], "cpu", "seconds of processor"),
         (sides[1], "memory", "peak MB"),
     ):
-        for command in dict.fromkeys(r.command for r in runs if "replay" not in r.command):
+        for number, command in enumerate(commands):
             for kind, style in (("jsonl", "-"), ("parquet", "--")):
                 own = [r for r in runs if (r.command, r.kind) == (command, kind)]
                 points = [(r.megabytes, getattr(r, what)) for r in own]
                 if points:
-                    side.plot(*zip(*points, strict=True), style, marker="o", markersize=3,
-                              label=f"{command}, {kind}")  # fmt: skip
+                    side.plot(*zip(*points, strict=True), style, color=f"C{number}", marker="o",
+                              markersize=3, label=f"{command}, {kind}")  # fmt: skip
         side.set_xlabel("MB of rows")
         side.set_ylabel(label)
         side.set_ylim(bottom=0)
+        side.grid(True)
     sides[1].axhline(300, color="#7d8590", linewidth=0.8, linestyle=":")
-    sides[0].legend(frameon=False, fontsize=7)
-    figure.tight_layout()
+    lines, labels = sides[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=5, fontsize=7)
     figure.savefig(path, metadata={"Date": None}, transparent=True)
 
 

@@ -93,8 +93,9 @@ def _page(code: str) -> str:
     load_codes()
     known = CODES.get(code)
     if known is None:
+        near = ", ".join(sorted(c for c in CODES if c[:4] == code[:4])) or "none"
         fail(
-            f"no code {code}; the codes are in grammar/CODES.md, from {min(CODES)} to {max(CODES)}"
+            f"no code {code}; of {code[:4]}nn there are: {near}; all lie in {min(CODES)} to {max(CODES)}"
         )
     parts = [("instead of", known.bad), ("write", known.good)]
     shown = [f"{title}\n{indent(text, '    ')}" for title, text in parts]

@@ -38,7 +38,9 @@ def new_command(
     ] = None,
     config: Annotated[
         bool,
-        typer.Option(help="Name the suite in [tool.derl] of a pyproject.toml too, if none has it."),
+        typer.Option(
+            help="Name the suite in pyproject.toml too, in its table tool.derl, if none has it."
+        ),
     ] = True,
 ) -> None:
     """Write a reward to start from, with its tests and settings; asks for what is not given.
