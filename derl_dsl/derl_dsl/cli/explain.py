@@ -94,9 +94,8 @@ def _page(code: str) -> str:
     known = CODES.get(code)
     if known is None:
         near = ", ".join(sorted(c for c in CODES if c[:4] == code[:4])) or "none"
-        fail(
-            f"no code {code}; of {code[:4]}nn there are: {near}; all lie in {min(CODES)} to {max(CODES)}"
-        )
+        ends = f"{min(CODES)} to {max(CODES)}"
+        fail(f"no code {code}; of {code[:4]}nn there are: {near}; all lie in {ends}")
     parts = [("instead of", known.bad), ("write", known.good)]
     shown = [f"{title}\n{indent(text, '    ')}" for title, text in parts]
     return "\n\n".join([f"{code} ({known.severity}): {known.title}", known.why, *shown])
