@@ -38,6 +38,15 @@ PAIRS = [
     ("ok + 0.1 * box", "ok + 0.2 * box", "same order"),
     ("ok + 0.1 * box", "ok - 0.1 * box", "different"),
     ("ok + 0.6 * box", "0.6 * ok + box", "different"),
+    # Where nobody is right the small term is all there is to rank by.
+    ("1e12 * ok + box", "1e12 * ok", "different"),
+    ("ok + 1e-13 * box", "ok", "different"),
+    (
+        "0.1 * ok + 0.2 * box",
+        "0.3 * (ok and box) + 0.1 * ok * (1 - box) + 0.2 * box * (1 - ok)",
+        "same",
+    ),
+    ("0.1 * ok + 0.2 * box", "0.1 * ok + 0.3 * box - 0.05 * box", "same order"),
     ("ok - 0.1 * ramp(n, 100, 200)", "ok - 0.1 * ramp(n, 100, 210)", "different"),
     ("1 if n > 700 else 0", "1 if n >= 700 else 0", "different"),
     ("ok + a", "ok + 2 * a * a", "different"),
@@ -109,6 +118,24 @@ def test_no_wrong_same_on_random_programs():
             signs = [np.sign(np.round(v[pairs[0]] - v[pairs[1]], 9)) for v in (x, y)]
             assert np.array_equal(*signs), (a.text, b.text)
     assert decided >= 54
+
+
+def test_groups_of_one_rollout_are_said_to_tell_nothing(tmp_path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f'{{"prompt": "p{k}", "ok": {k % 2}}}\n' for k in range(4)))
+    result = run(
+        "-e", "ok", "-e", "-ok", "-c", "ok:number[0,1]", "--data", data, "--group", "prompt"
+    )
+    assert "4 groups hold one rollout: there nothing is ranked" in result.stdout
+
+
+def test_a_counterexample_has_numbers_no_larger_than_it_needs():
+    columns = {"box": "bool", "n": "number[0, 1000000000]"}
+    a, b = (
+        derl_dsl.compile(f"box + {t}", columns=columns)
+        for t in ("0.1 * min(n / 100, 1)", "0.0001 * n")
+    )
+    assert max(row["n"] for row in diff(a, b).group.rollouts) <= 100_000
 
 
 def test_on_logged_groups(tmp_path):

@@ -113,6 +113,8 @@ def _print(found: Difference, seen: OnData | None, sources: list[Source]) -> Non
             f"\non the data: {seen.reordered} of {seen.groups} groups ranked differently, "
             f"{seen.flipped} of {seen.rollouts} advantages change their sign"
         )
+        if seen.alone:
+            typer.echo(f"  {seen.alone} groups hold one rollout: there nothing is ranked")
         for name, share in sorted(seen.parts.items(), key=lambda item: -item[1]):
             typer.echo(f"  {name} differs in {share:.0%} of the rows")
         if seen.rows:

@@ -35,6 +35,8 @@ _ROUNDS, _ROWS = 6, 4096
 _STEPS = 4
 # Values closer than this share of the spread are a tie: rounding is no ranking.
 _TIE = 1e-12
+# Of a table of all values, this share of the largest: a group may hold two near ones alone.
+_NOISE = 4e-15
 
 
 @record
@@ -195,15 +197,18 @@ def _by_table(pair: _Pair, size: int) -> Difference:
         leaf.key: np.array([row[k] for row in combinations]) for k, leaf in enumerate(pair.leaves)
     }
     a, b = pair.score(columns, size, None)
-    found = _out_of_order(a, b)
+    found = _out_of_order(a, b, whole=True)
     if found is None:
         return Difference("same order", "table", groups=size * (size - 1) // 2)
     rows = {key: values[list(found)] for key, values in columns.items()}
     return Difference("different", "table", _smallest(pair, rows, 2))
 
 
-def _out_of_order(a: Array, b: Array) -> tuple[int, int] | None:
-    """Two rows that the columns rank differently; rows that apply to one alone count as ranked."""
+def _out_of_order(a: Array, b: Array, whole: bool = False) -> tuple[int, int] | None:
+    """Two rows that the columns rank differently; rows that apply to one alone count as ranked.
+
+    `whole`: the rows are all that there can be, and groups are some of them.
+    """
     absent = np.isnan(a) != np.isnan(b)
     if absent.any():
         k = int(np.flatnonzero(absent)[0])
@@ -212,7 +217,7 @@ def _out_of_order(a: Array, b: Array) -> tuple[int, int] | None:
     known = np.flatnonzero(~np.isnan(a))
     if len(known) < 2:
         return None
-    a, b = _levels(a[known]), _levels(b[known])
+    a, b = _levels(a[known], whole), _levels(b[known], whole)
     order = np.lexsort((b, a))
     rise_a, rise_b = np.diff(a[order]), np.diff(b[order])
     wrong = np.flatnonzero((rise_a > 0) != (rise_b > 0))
@@ -223,12 +228,13 @@ def _out_of_order(a: Array, b: Array) -> tuple[int, int] | None:
     return int(known[order[k]]), int(known[order[k + 1]])
 
 
-def _levels(values: Array) -> Array:
+def _levels(values: Array, whole: bool) -> Array:
     """Ranks, in which what differs by rounding alone is one."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     spread = max(float(ordered[-1] - ordered[0]), abs(float(ordered[0])) * 1e-3)
-    steps = np.concatenate([[0], np.cumsum(np.diff(ordered) > _TIE * spread)])
+    tie = _NOISE * float(np.abs(ordered).max()) if whole else _TIE * spread
+    steps = np.concatenate([[0], np.cumsum(np.diff(ordered) > tie)])
     levels = np.empty(len(values))
     levels[order] = steps
     return levels
@@ -291,7 +297,11 @@ def _smallest(pair: _Pair, group: Mapping[Key, Any], size: int) -> Group:
         value = rows[leaf.key][k]
         if leaf.is_list or leaf.shared or leaf.values is not None:
             continue
-        choices = {*leaf.near, 1.0, 10.0, 100.0, float(f"{value:.2g}"), float(f"{value:.1g}")}
+        choices = {
+            *leaf.near,
+            *(10.0**k for k in range(7)),
+            *(float(f"{value:.{k}g}") for k in (1, 2)),
+        }
         for nearer in sorted(choices, key=lambda v: (len(f"{v:g}"), abs(v))):
             column = [*rows[leaf.key][:k], nearer, *rows[leaf.key][k + 1 :]]
             tried = {**rows, leaf.key: column}
@@ -322,9 +332,11 @@ def _plain(value: Any) -> Any:
 @record
 class OnData:
     """Two rewards on logged groups: how many are ranked differently, how many advantages change
-    sign under TRL's normalisation, and the parts of one name that differ (share of rows)."""
+    sign under TRL's normalisation, and the parts of one name that differ (share of rows). Groups of
+    one rollout (`alone`) are ranked alike by any rewards."""
 
     groups: int
+    alone: int
     reordered: int
     rollouts: int
     flipped: int
@@ -350,7 +362,8 @@ def on_data(
         for name, (x, y) in parts.items()
     }
     kept = {name: share for name, share in differ.items() if share}
-    return OnData(count, len(reordered), len(a), flipped, tuple(first), kept)
+    alone = sum(len(rows) == 1 for rows in members)
+    return OnData(count, alone, len(reordered), len(a), flipped, tuple(first), kept)
 
 
 def _members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
