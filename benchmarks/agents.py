@@ -28,15 +28,18 @@ def found(run: Path) -> dict[str, Any]:
     """What a finished run says: each reward's shares of games solved, by level."""
     with closing(Store.open(run)) as store:
         config = json.loads(store.run()["config"])
-        levels: list[str | None] = [*parts(store)] or [None]
+        task = config["task"]["name"]
+        games = config["task"][task]
+        # One level alone is no part of a whole.
+        levels: dict[str, str | None] = {level: level for level in parts(store)}
         return {
             "run": run.name,
-            "task": config["task"]["name"],
-            "games": config["task"][config["task"]["name"]]["test_size"],
+            "task": task,
+            "games": games["test_size"],
             "steps": config["final"]["steps"] or config["inner"]["steps"],
             "levels": {
-                level or config["task"]["name"]: [_row(row) for row in comparison(store, level)]
-                for level in levels
+                name: [_row(row) for row in comparison(store, part)]
+                for name, part in (levels or {games["levels"][0]: None}).items()
             },
         }
 
