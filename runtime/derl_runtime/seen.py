@@ -189,7 +189,6 @@ class Keys:
             )
         if self._codes is None:
             self._codes = self._coded()
-            self._forget()
         return self._codes
 
     def _forget(self) -> None:
@@ -197,9 +196,11 @@ class Keys:
 
     def _coded(self) -> NDArray[np.int64]:
         code = _numbered(np.frombuffer(self._digests, dtype=np.uint64).reshape(-1, 2))
+        held = self._places
+        self._forget()
         codes = np.empty(self.rows, dtype=np.int64)
         row = 0
-        for entry, places in self._places:
+        for entry, places in held:
             codes[row : row + len(places)] = code[entry:][places]
             row += len(places)
         return codes

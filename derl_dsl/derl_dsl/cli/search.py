@@ -105,13 +105,11 @@ def _kept(rows: Rollouts, group: str | None, group_size: int | None, most: int) 
     if rows.rows <= most:
         return some_groups(rows, None, most)
     if group_size is not None:
-        codes = neighbours(rows, group_size)
+        kept = some_groups(rows, neighbours(rows, group_size), most)
     elif group is not None:
-        codes = group_of(rows, group)
+        kept = some_groups(rows, group_of(rows, group), most)
     else:
         raise ColumnError(NO_GROUPS)
-    kept = some_groups(rows, codes, most)
-    rows.forget_keys(None)
     count = len(next(iter(kept.values())))
     say(f"{count:,} of {rows.rows:,} rows, in whole groups, are searched on (--most-rows)")
     return kept

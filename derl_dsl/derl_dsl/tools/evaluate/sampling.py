@@ -34,7 +34,11 @@ def some_groups(rollouts: Rollouts, codes: Rows | None, most: int) -> Columns:
     chosen[drawn] = True
     if not len(drawn):
         raise ColumnError(f"a group has more than {most} rows; see the group column")
-    return _rows_of(rollouts, chosen[codes])
+    chosen = chosen[codes]
+    # Eight bytes a row, of no more use.
+    del codes
+    rollouts.forget_keys(None)
+    return _rows_of(rollouts, chosen)
 
 
 def neighbours(rollouts: Rollouts, size: int) -> Rows:
