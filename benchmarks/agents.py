@@ -1,7 +1,7 @@
 """What `make agents` found: the final comparison of each search on games, level by level.
 
     python -m benchmarks.agents --policies    # the start policies of the small configs, cached
-    python -m benchmarks.agents RUN...        # results/agents.json and a table of the runs
+    python -m benchmarks.agents RUN...        # results/trainers/agents.json and a table of the runs
 
 The figures are of a policy with 0.4M parameters on generated games: none compares to those of
 models of 1.5B parameters on the official ones.
@@ -20,7 +20,7 @@ from derl_trainers.runs.store import Store
 from derl_trainers.runs.store.comparison import ComparisonRow, comparison, parts
 from derl_trainers.settings.run import load_config
 
-RESULTS = Path(__file__).parent / "results" / "agents.json"
+RESULTS = Path(__file__).parent / "results" / "trainers" / "agents.json"
 CONFIGS = ("alfworld", "sokoban", "scienceworld")
 
 
