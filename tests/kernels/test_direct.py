@@ -171,6 +171,30 @@ def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         assert threads.threads(20_000, True) == 2
     finally:
         threads.cores.cache_clear()
-    assert threads.shares(7, 3) == [(0, 2), (2, 4), (4, 7)]
-    assert threads.shares(2, 5) == [(0, 1), (1, 2)]
-    assert threads.shares(0, 4) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("count", "takers"), [(0, 4), (1, 1), (2, 5), (7, 3), (1024, 2), (999, 64)]
+)
+def test_parts_are_all_blocks_once_and_long_ones_first(count: int, takers: int) -> None:
+    parts = threads.cut(count, takers)
+    assert [k for first, last in parts for k in range(first, last)] == list(range(count))
+    sizes = [last - first for first, last in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    assert count == 0 or min(sizes) > 0
+
+
+def test_threads_that_never_wake_leave_nothing_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = batch(300_000)
+    reward = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native")
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    one = reward.score(columns)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+    busy, end = ThreadPoolExecutor(1), threading.Event()
+    monkeypatch.setattr(threads, "_pool", lambda: busy)
+    with busy:
+        busy.submit(end.wait)
+        try:
+            same(reward.score(columns), one)
+        finally:
+            end.set()

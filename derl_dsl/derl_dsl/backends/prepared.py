@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key
-from derl_dsl.backends.threads import shares, threads, together
+from derl_dsl.backends.threads import Part, cut, threads, together
 from derl_dsl.backends.vm import Code, Run, Session, address
 from derl_grammar.types import Bool, Number, Type
 
@@ -67,33 +67,30 @@ class Types:
         self.data = self.cells[:, 0]
 
 
-class _Share:
-    """What one thread computes: blocks `first` to before `last`, some of them at a time."""
+class _Thread:
+    """What one thread computes with; `whole` computes all blocks at once.
 
-    def __init__(self, run: Run, first: int, last: int, columns: Types, rewards: Types) -> None:
-        bounds = run.blocks.tolist()
-        self._run = run
+    Both say whether all that went in and came out is of its type.
+    """
+
+    def __init__(self, run: Run, columns: Types, rewards: Types) -> None:
+        self._run, self._bounds = run, run.blocks.tolist()
         self.cells = np.zeros(_CALL, np.int64)
         sides = [x for side in (columns, rewards) for x in (address(side.cells), side.count)]
-        self.cells[:] = [*sides, bounds[first], bounds[last] - bounds[first], *run.code]
-        self._steps = [
-            (start, end, bounds[start], bounds[end] - bounds[start])
-            for start in range(first, last, _TOGETHER)
-            for end in [min(start + _TOGETHER, last)]
-        ]
-        run.part(first, last)
-        self._call = partial(_checked(bounds[-1] <= _SHORT), address(self.cells))
+        self.cells[:] = [*sides, 0, self._bounds[-1], *run.code]
+        short = self._bounds[-1] <= _SHORT
+        self.whole: Callable[[], int] = partial(_checked(short), address(self.cells))
 
-    def __call__(self) -> int:
-        """Compute: whether all that went in and came out is of its type."""
-        if len(self._steps) == 1:
-            return self._call()  # type: ignore[no-any-return]
-        cells, part = self.cells, self._run.part
-        for start, end, row0, rows in self._steps:
-            cells[_ROW0], cells[_ROWS] = row0, rows
-            part(start, end)
-            if not self._call():
-                return 0
+    def take(self, parts: Iterator[Part]) -> int:
+        """Compute part after part until none is left, some blocks at a time."""
+        cells, part, bounds = self.cells, self._run.part, self._bounds
+        for first, last in parts:
+            for start in range(first, last, _TOGETHER):
+                end = min(start + _TOGETHER, last)
+                cells[_ROW0], cells[_ROWS] = bounds[start], bounds[end] - bounds[start]
+                part(start, end)
+                if not self.whole():
+                    return 0
         return 1
 
 
@@ -118,16 +115,18 @@ class Prepared:
         self._session = Session(dict(zip(keys, self._room, strict=True)), rows, groups)
         first = code.bind(self._session, np.empty((code.program.outputs, rows)))
         self._out = first.out
-        wanted = shares(len(first.blocks) - 1, threads(rows, code.program.grouped))
-        self._runs = [first, *(code.bind(self._session, first.out) for _ in wanted[1:])]
+        blocks, takers = len(first.blocks) - 1, threads(rows, code.program.grouped)
+        parts = cut(blocks, takers)
+        self._runs = [first, *(code.bind(self._session, first.out) for _ in parts[1:takers])]
         self._columns, self._rewards = Types(kinds), Types([] if finite is None else [_FINITE])
         self._columns.data[:] = [address(row) for row in self._room]
         self._ahead = 0 if finite is None else finite * self._out.strides[0]
         self._rewards.data[:] = address(self._out) + self._ahead
-        self._shares = [
-            _Share(run, *share, self._columns, self._rewards)
-            for run, share in zip(self._runs, wanted, strict=True)
-        ]
+        self._threads = [_Thread(run, self._columns, self._rewards) for run in self._runs]
+        self._good: Callable[[], object] = self._threads[0].whole
+        if len(parts) > 1 or blocks > _TOGETHER:
+            takes = [thread.take for thread in self._threads]
+            self._good = lambda: all(together(takes, parts))
         self._rows_of_room = list(self._room)
 
     def __call__(self, columns: Sequence[NDArray[Any]]) -> NDArray[np.float64] | None:
@@ -138,7 +137,7 @@ class Prepared:
         if self.rows <= _COPIED:
             for room, column in zip(self._rows_of_room, columns, strict=True):
                 room[:] = column
-            return self._out.copy() if all(together(self._shares)) else None
+            return self._out.copy() if self._good() else None
         kept = [np.ascontiguousarray(column, np.float64) for column in columns]
         for k, column in enumerate(kept):
             self._columns.data[k] = found = address(column)
@@ -148,4 +147,4 @@ class Prepared:
         self._rewards.data[:] = at + self._ahead
         for run in self._runs:
             run.write_to(at)
-        return out if all(together(self._shares)) else None
+        return out if self._good() else None

@@ -1,19 +1,22 @@
-"""Large batches on all cores: how many threads a batch is cut for, and the pool that runs them.
+"""Large batches on all cores: how a batch is cut, and the pool whose threads take what is left.
 
-Rows are independent of one another, groups aside, and blocks are cut where groups end: so each
-thread has a run of blocks of its own, and the bits are those of one thread. A thread is worth its
-waking from some tens of thousands of rows on, or some thousands where rows have lists or groups.
+Rows are independent of one another, groups aside, and blocks are cut where groups end: so the bits
+are those of one thread, whoever computes a block. A thread wakes late and others may have its core:
+parts are taken one after the other, long ones first. A thread is worth its waking from some tens of
+thousands of rows on, or some thousands where rows have lists or groups.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
 
 _ROWS, _ROWS_OF_LISTS = 98_304, 8_192
+_LEAST = 16  # the shortest part is such a share of what a thread would have
+Part = tuple[int, int]
 
 
 @lru_cache(maxsize=1)
@@ -35,18 +38,28 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="derl-dsl-rows")
 
 
-def together(work: Sequence[Callable[[], object]]) -> list[object]:
-    """The results of all, one computed here and the others in threads."""
-    if len(work) == 1:
-        return [work[0]()]
-    others = [_pool().submit(one) for one in work[1:]]
-    return [work[0](), *(other.result() for other in others)]
+def together(work: Sequence[Callable[[Iterator[Part]], object]], parts: list[Part]) -> list[object]:
+    """What each returns that takes parts until none is left: one here, the others in threads."""
+    left = iter(parts)
+    others = [_pool().submit(one, left) for one in work[1:]]
+    mine = work[0](left)
+    # One that has not begun by now would find nothing to do.
+    return [mine, *(other.result() for other in others if not other.cancel())]
 
 
-def shares(count: int, parts: int) -> list[tuple[int, int]]:
-    """`count` things in as many runs of neighbours, none of them empty."""
-    parts = max(1, min(parts, count))
-    ends = [count * k // parts for k in range(parts + 1)]
+def cut(count: int, takers: int) -> list[Part]:
+    """`count` things as runs of neighbours, each an equal share of what is left by then.
+
+    >>> cut(16, 2)
+    [(0, 8), (8, 12), (12, 14), (14, 15), (15, 16)]
+    """
+    if takers == 1:
+        return [(0, count)]
+    least = max(1, count // (_LEAST * takers))
+    ends = [0]
+    while ends[-1] < count:
+        left = count - ends[-1]
+        ends.append(ends[-1] + min(left, max(least, left // takers)))
     return list(pairwise(ends))
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -41,7 +41,7 @@ from derl_dsl.backends.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.llvm.source import digest
 from derl_dsl.backends.pack import Key, Program, key_of, pack
-from derl_dsl.backends.threads import shares, threads, together
+from derl_dsl.backends.threads import Part, cut, threads, together
 from derl_dsl.graph.ir import Graph
 from derl_grammar.records import record
 
@@ -345,6 +345,12 @@ class Run:
         cells[_BLOCK_GROUPS] = fields["block_groups"] + 8 * first
         cells[_BLOCK_COUNT] = last - first
 
+    def take(self, parts: Iterator[Part]) -> None:
+        """Compute part after part until none is left."""
+        for first, last in parts:
+            self.part(first, last)
+            self._entry(self._address)
+
     def write_to(self, at: int) -> None:
         """From now on write the outputs of the one program to memory at an address."""
         self._cells[_OUT] = at
@@ -386,24 +392,22 @@ def coded(graph: Graph) -> Code:
 class InParts:
     """A bound program whose blocks are shared out to threads; calling it writes `out`."""
 
-    __slots__ = ("_runs", "out")
+    __slots__ = ("_parts", "_runs", "out")
 
     def __init__(self, code: Code, session: Session) -> None:
         first = code.bind(session)
         self.out = first.out
-        wanted = shares(
-            len(first.blocks) - 1, threads(session.rows, session.has_lists or code.program.grouped)
-        )
-        self._runs = [first, *(code.bind(session, first.out) for _ in wanted[1:])]
-        if len(wanted) > 1:
-            for run, (start, end) in zip(self._runs, wanted, strict=True):
-                run.part(start, end)
+        blocks = len(first.blocks) - 1
+        takers = threads(session.rows, session.has_lists or code.program.grouped)
+        self._parts = cut(blocks, takers)
+        self._runs = [first, *(code.bind(session, first.out) for _ in self._parts[1:takers])]
 
     @property
     def call(self) -> Callable[[], object]:
         """Computes all outputs."""
-        calls = [run.call for run in self._runs]
-        return calls[0] if len(calls) == 1 else partial(together, calls)
+        if len(self._runs) == 1:
+            return self._runs[0].call
+        return partial(together, [run.take for run in self._runs], self._parts)
 
 
 def kernel_of(graph: Graph, dtype: str, code: Callable[[int], Code]) -> Kernel:
