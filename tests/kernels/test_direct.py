@@ -195,6 +195,8 @@ def test_threads_that_never_wake_leave_nothing_undone(monkeypatch: pytest.Monkey
     with busy:
         busy.submit(end.wait)
         try:
-            same(reward.score(columns), one)
+            again = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native")
+            same(again.score(columns), one)
+            assert busy._work_queue.qsize() == 2  # they were asked, and given up
         finally:
             end.set()
