@@ -305,7 +305,7 @@ def page(results: Path) -> str:
         lines += [
             f"## {evidence.task}",
             "",
-            f"{blocks} blocks complete, of start policies "
+            f"Blocks complete: {blocks}, of start policies "
             f"{', '.join(map(str, sorted({r['seed'] for r in evidence.runs})))}; "
             f"{', '.join(f'{name} {version}' for name, version in versions.items())}.",
             "",
