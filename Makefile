@@ -33,8 +33,8 @@ test: $(READY)
 agents-policy: $(READY)
 	$(BIN)/python -m benchmarks.agents --policies
 
-# A search on each environment and its final comparison, an hour on two free cores: no part of the
-# tests. Each may be made alone.
+# A search on each environment and its final comparison, an hour and a half beside other work: no part
+# of the tests. Each may be made alone.
 GAMES := alfworld alfworld-L2 sokoban scienceworld
 RUNS := .benchmarks/agents/runs
 agents: $(GAMES:%=agents-%)
