@@ -1,11 +1,13 @@
 """Runs the blocks of the evidence, in order, until the time is over; goes on where it was.
 
     python -m benchmarks.evidence.run --task arithmetic --hours 8
+    python -m benchmarks.evidence.run --start 104 --start 105 --work other   # beside the first
     python -m benchmarks.evidence.run --collect      # the stores as Parquet, nothing is run
 
 Every block is a run folder with a store. Blocks of a task share start policies, cold starts and
 scores, so what several ask for is trained once. A block that was collected complete is not run
-again, wherever it ran.
+again, wherever it ran. Processes beside each other take different start policies, each in a folder
+of its own.
 """
 
 from __future__ import annotations
@@ -157,13 +159,13 @@ def run_block(block: Block, work: Path, until: float) -> bool:
     return True
 
 
-def _run_all(tasks: Sequence[str], work: Path, until: float) -> None:
+def _run_all(tasks: Sequence[str], starts: Sequence[int], work: Path, until: float) -> None:
     known = finished(RESULTS)
     for task in tasks:
         for block in blocks(task):
             if time.time() >= until:
                 return
-            if (task, block.arm, block.seed) in known:
+            if (task, block.arm, block.seed) in known or (starts and block.seed not in starts):
                 continue
             began = time.time()
             done = run_block(block, work, until)
@@ -175,13 +177,14 @@ def main() -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS, action="append", help="all by default")
+    parser.add_argument("--start", type=int, action="append", help="start policy; all by default")
     parser.add_argument("--hours", type=float, default=24.0, help="when to end")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the runs")
     parser.add_argument("--collect", action="store_true", help="write the Parquet files alone")
     given = parser.parse_args()
     until = time.time() + 3600 * given.hours
     if not given.collect:
-        _run_all(given.task or TASKS, given.work, until)
+        _run_all(given.task or TASKS, given.start or (), given.work, until)
     for path in collect(given.work, RESULTS):
         print(path)
 
