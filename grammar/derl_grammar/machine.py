@@ -7,14 +7,14 @@ building them anew would take 70 and half of the imports of `derl-dsl check`.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from derl_grammar.records import record
 
-TABLES = Path(__file__).with_name("tables.json")
+TABLES = os.path.join(os.path.dirname(__file__), "tables.json")
 END = "$END"
 
 
@@ -186,7 +186,8 @@ class Machine:
 
 def load(callbacks: Mapping[str, Callable[[list[Any]], Any]], every_token: bool = False) -> Machine:
     """The machine of the shipped tables; callbacks get the words between operands if asked for."""
-    tables = json.loads(TABLES.read_bytes())
+    with open(TABLES, "rb") as file:
+        tables = json.load(file)
     for rule in tables["rules"] if every_token else ():
         spliced = dict(rule[3])
         rule[3] = [(i, spliced.get(i, False)) for i in range(rule[1])]

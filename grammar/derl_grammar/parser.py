@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from derl_grammar import nodes as n
@@ -19,7 +19,9 @@ from derl_grammar.nodes import Place
 
 def grammar_text() -> str:
     """The Lark grammar of the language."""
-    return Path(__file__).with_name("reward.lark").read_text(encoding="utf-8")
+    path = os.path.join(os.path.dirname(__file__), "reward.lark")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def place_of(token: Token) -> Place:

@@ -106,4 +106,5 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    TABLES.write_text(text(), encoding="utf-8")
+    with open(TABLES, "w", encoding="utf-8") as file:
+        file.write(text())

@@ -46,11 +46,13 @@ LATE = {
     "peft": "an extra; only adapters need it",
     "pygls": "an extra; the command says how to get it",
     # The standard library's slow ones
+    "concurrent.futures": "2 ms that a batch of ordinary size saves",
     "ctypes": "the sandbox's zygote imports nothing it may not need",
     "difflib": "5 ms that only a mistake should cost",
     "hashlib": "only files of primitives need it",
     "importlib.metadata": "15 ms that the commands themselves save",
     "logging": "3 ms that only commands over data need",
+    "pathlib": "3 ms on Python 3.11 that only files of primitives should cost",
     "random": "5 ms that only sampling costs",
     "resource": "not on every system",
     "tomllib": "5 ms that only a project with settings should cost",

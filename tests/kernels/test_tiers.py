@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import pickle
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -149,6 +151,44 @@ def test_a_hot_reward_is_compiled_and_keeps_its_bits() -> None:
         assert same(kernel(bound)["reward"], first)
     assert kernel.compiled
     assert same(kernel(bound)["reward"], first)
+
+
+def in_a_process(*lines: str) -> list[str]:
+    """What lines of Python print that know a reward `r` of `a` and `b`, and NumPy."""
+    before = (
+        "import sys, numpy as np, derl_dsl",
+        "kinds = dict(a='number[0, 1]', b='number[0, 1]')",
+        "a, b = np.random.default_rng(0).random((2, 1024))",
+        "llvm = lambda: 'llvmlite' in sys.modules",
+    )
+    code = "\n".join((*before, *lines))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_what_a_process_scores_first_needs_no_machine() -> None:
+    text = "exp(a) / 3 - b if a > 0.3 else sqrt(b) + a % 0.3"
+    told = in_a_process(
+        f"r = derl_dsl.compile({text!r}, columns=kinds)",
+        "first = r.score(dict(a=a, b=b)).values",
+        "print(llvm())",
+        "for _ in range(32): later = r.score(dict(a=a, b=b)).values",
+        "print(llvm(), np.array_equal(first, later))",
+        f"n = derl_dsl.compile({text!r}, columns=kinds, backend='native')",
+        "print(np.array_equal(first, n.score(dict(a=a, b=b)).values))",
+    )
+    assert told == ["False", "True", "True", "True"]
+
+
+@pytest.mark.parametrize("text", ["a + group_rank(b)", "a + b"])
+def test_large_batches_and_groups_go_to_the_machine_at_once(text: str) -> None:
+    times = 1 if "group" in text else 40
+    told = in_a_process(
+        f"r = derl_dsl.compile({text!r}, columns=kinds)",
+        f"r.score(dict(a=np.tile(a, {times}), b=np.tile(b, {times})), group_size=1024)",
+        "print(llvm())",
+    )
+    assert told == ["True"]
 
 
 @pytest.mark.parametrize("backend", ["vm", "native"])

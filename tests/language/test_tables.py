@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 from lark import Lark, UnexpectedToken
@@ -29,13 +30,13 @@ def lark() -> Lark:
 @pytest.fixture(scope="module")
 def machine() -> Machine:
     """The shipped tables with plain tuples as values."""
-    shipped = json.loads(TABLES.read_bytes())
+    shipped = json.loads(Path(TABLES).read_bytes())
     names = {name for _, _, name, _ in shipped["rules"] if name}
     return Machine(shipped, {name: lambda items, name=name: (name, *items) for name in names})
 
 
 def test_the_shipped_tables_are_those_of_the_grammar() -> None:
-    assert TABLES.read_text("utf-8") == tables.text(), "run python -m derl_grammar.tables"
+    assert Path(TABLES).read_text("utf-8") == tables.text(), "run python -m derl_grammar.tables"
 
 
 def noise(rng: random.Random, pieces: int) -> str:

@@ -149,7 +149,7 @@ def test_those_that_were_late_share_what_is_left(verifier):
     verifier.limits = Limits(deadline=60.0, call=3.0, request=0.0, quick=0.05, workers=1)
     towers = [("5", f"9^{{9^{{9^{{{k}}}}}}}", True) for k in range(9, 13)]
     found = verifier.verdicts(towers)
-    assert sum("no verdict after" in f.message for f in found if isinstance(f, Failure)) >= 2
+    assert all(isinstance(f, Failure) and f.asked for f in found)
     assert not any(request in verifier._known for request in towers)  # none had all its time
 
 

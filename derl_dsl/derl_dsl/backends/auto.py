@@ -1,5 +1,6 @@
-"""The default backend: the virtual machine at once, compiled code for rewards that are much used.
+"""The default backend: the virtual machine, compiled code for rewards that are much used.
 
+What a process scores first the reference computes (`beginning.py`), while no machine is loaded.
 After five million rows the compiled tier takes over, built in a thread. After two hundred million,
 numba's loops are built as well, both are timed on the same 65,536 random rows, and the faster one
 computes from then on. All give the same bits, so a reward changes over in the middle of a run
@@ -10,20 +11,25 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derl_dsl.backends import native, vm
+from derl_dsl.backends import beginning, native, reference, vm
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Ragged
 from derl_dsl.backends.loops import loops
 from derl_dsl.backends.pack import Key
+from derl_dsl.backends.threads import executor
 from derl_dsl.backends.vm import Code, Run, Session
 from derl_dsl.graph.ir import Graph
+from derl_dsl.graph.ops import GROUP
 from derl_dsl.passes import lower
 from derl_grammar.types import List
 from derl_runtime.sources import plain
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 logger = logging.getLogger(__name__)
 # Compiling takes about 10 ms and saves about 2 ns a row: it pays from here on.
@@ -36,7 +42,7 @@ _SAMPLE, _TURNS = 65_536, 5
 @lru_cache(maxsize=1)
 def _builder() -> ThreadPoolExecutor:
     """One thread that compiles; LLVM lets others run meanwhile."""
-    return ThreadPoolExecutor(1, thread_name_prefix="derl-dsl-compile")
+    return executor(1, "compile")
 
 
 class Tiers:
@@ -50,15 +56,21 @@ class Tiers:
         self, graph: Graph, dtype: str, hot: int = HOT_ROWS, measured: int = MEASURED_ROWS
     ) -> None:
         self._graph, self._dtype = graph, dtype
-        self._code = vm.coded(graph)
+        self._built: Code | None = None
         self._rows = 0
         self._ahead = [(hot, self._compile), (measured, self._faster)]
         self._building: Future[Code] | None = None
 
     @property
+    def _code(self) -> Code:
+        if self._built is None:
+            self._built = vm.coded(self._graph)
+        return self._built
+
+    @property
     def compiled(self) -> bool:
         """Whether compiled code has taken over."""
-        return self._code.entry is not None
+        return self._built is not None and self._built.entry is not None
 
     def code(self, rows: int) -> Code:
         """What to run on a batch of so many rows."""
@@ -90,7 +102,7 @@ class Tiers:
     def _take_over(self, built: Future[Code]) -> None:
         error = built.exception()
         if error is None:
-            self._code = built.result()
+            self._built = built.result()
         else:
             # What ran before goes on; that compiling failed is a fault of ours to hear about.
             logger.error("a reward could not be compiled and stays as it is: %s", error)
@@ -121,7 +133,21 @@ class Tiered:
 
     def __init__(self, graph: Graph, dtype: str, hot: int = HOT_ROWS) -> None:
         self.tiers = Tiers(graph, dtype, hot)
-        self._kernel = vm.kernel_of(graph, dtype, self.tiers.code)
+        self._graph, self._dtype = graph, dtype
+        # Groups and lists go value by value there.
+        self._plain = not any(n.is_list or n.op in GROUP for n in graph.nodes)
+
+    def first(self, numbers: int) -> bool:
+        """Whether the reference is to compute a batch that reads so many numbers."""
+        return self._plain and beginning.fits(numbers)
+
+    @cached_property
+    def _reference(self) -> Kernel:
+        return reference.emit(self._graph, self._dtype)
+
+    @cached_property
+    def _machine(self) -> Kernel:
+        return vm.kernel_of(self._graph, self._dtype, self.tiers.code)
 
     @property
     def compiled(self) -> bool:
@@ -130,7 +156,11 @@ class Tiered:
 
     def __call__(self, bound: Bound) -> dict[str, Array]:
         """The outputs for one batch."""
-        return self._kernel(bound)
+        numbers = bound.rows * len(bound.inputs)
+        if not self.first(numbers):
+            return self._machine(bound)
+        beginning.take(numbers)
+        return self._reference(bound)
 
 
 def emit(graph: Graph, dtype: str = "float64") -> Kernel:

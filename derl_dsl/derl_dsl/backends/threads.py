@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _ROWS, _ROWS_OF_LISTS = 98_304, 8_192
 _LEAST = 16  # the shortest part is such a share of what a thread would have
@@ -35,7 +38,14 @@ def threads(rows: int, costly: bool) -> int:
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="derl-dsl-rows")
+    return executor(max(1, cores() - 1), "rows")
+
+
+def executor(count: int, name: str) -> ThreadPoolExecutor:
+    """So many threads of a name, started when they get work."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(count, thread_name_prefix=f"derl-dsl-{name}")
 
 
 def together(work: Sequence[Callable[[Iterator[Part]], object]], parts: list[Part]) -> list[object]:

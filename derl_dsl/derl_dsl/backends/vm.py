@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derl_dsl.backends import beginning
 from derl_dsl.backends.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
 from derl_dsl.backends.llvm.source import digest
@@ -100,6 +101,7 @@ class Machine:
 @lru_cache(maxsize=2)
 def machine(dtype: str = "float64") -> Machine:
     """The virtual machine with the instructions that every program needs."""
+    beginning.over()
     found = Machine(dtype, np.zeros(len(INSTRUCTIONS), np.int64), {})
     found.need("core")
     return found

@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib
 import keyword
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from derl_dsl.elaborate.functions import FUNCTIONS
@@ -28,6 +28,8 @@ from derl_runtime.files import read_regular
 from derl_runtime.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from derl_runtime.sandbox import Sandbox
 
 _RESERVED = frozenset({"reward", "skip", "progress"})
@@ -255,6 +257,8 @@ def load_with(
 
     With `copy`, that file is read, and known by the name `path`.
     """
+    from pathlib import Path
+
     path = Path(path)
     source = _read(path if copy is None else copy)
     for entry in REGISTRY.values():
@@ -352,7 +356,7 @@ def _sandboxed(origin: SourceFile, declared: Declaration) -> Primitive:
         returns,
         declared.doc or "Untrusted, without a description.",
         "process",
-        f"{Path(origin.path).name} {told}, sandboxed",
+        f"{os.path.basename(origin.path)} {told}, sandboxed",
         Untrusted(origin.source, declared.name, origin.settings, origin.path, declared.returns),
     )
     line = _DEFAULT.search(declared.doc)

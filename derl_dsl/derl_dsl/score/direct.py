@@ -90,7 +90,7 @@ class Direct:
         if not self.possible:
             return None
         rows = len(columns[0])
-        if not rows:
+        if not rows or self._kernels.first(rows * len(columns)):
             return None
         code, shape = self._kernels.code(rows), (rows, size)
         ready = self._ready.get(shape)

@@ -94,6 +94,10 @@ class Kernels:
         """Whether all outputs have code of the virtual machine or of its compiled tier."""
         return self.interpretable
 
+    def first(self, numbers: int) -> bool:
+        """Whether a batch that reads so many numbers comes before the machine is loaded."""
+        return self.backend == "auto" and self._whole.first(numbers)  # type: ignore[attr-defined]
+
     def code(self, rows: int) -> Code:
         """The code of all outputs for a batch of so many rows within their declared types."""
         return self._code(rows)

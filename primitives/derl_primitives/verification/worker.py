@@ -24,14 +24,17 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, TextIO
 
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
+
 _ERROR_LENGTH = 200
 
 
 def _limited(memory: int) -> None:
     """Bound the memory of this process (a bomb becomes a MemoryError); it writes no files."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
+    if resource is None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -42,9 +45,7 @@ def _limited(memory: int) -> None:
 
 def _clock(seconds: float) -> Callable[[], None]:
     """A function that grants this process so much more processor time."""
-    try:
-        import resource
-    except ImportError:
+    if resource is None:
         return lambda: None
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
 from functools import lru_cache
-from pathlib import Path
 
 from derl_dsl.backends import code
 
@@ -12,6 +13,9 @@ from derl_dsl.backends import code
 @lru_cache(maxsize=1)
 def digest() -> str:
     """A digest of the emitters and of the numbers of instructions and fields."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    texts = []
+    for path in sorted(glob.glob(f"{glob.escape(os.path.dirname(__file__))}/*.py")):
+        with open(path, "rb") as file:
+            texts.append(file.read())
     numbers = (code.INSTRUCTIONS, code.PATTERNS, code.ARGS, code.PROGRAM, code.BLOCK)
     return hashlib.sha256(b"\n".join([*texts, repr(numbers).encode()])).hexdigest()
