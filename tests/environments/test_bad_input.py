@@ -113,7 +113,7 @@ def test_odd_actions_change_nothing(action: str) -> None:
 def test_a_killed_java_process_costs_a_batch_its_episodes_and_no_more() -> None:
     process = Machine()
     try:
-        table = Table([ScienceWorld(False, process) for _ in range(3)], deadline=60.0)
+        table = Table([ScienceWorld("none", process) for _ in range(3)], deadline=60.0)
         games, blank = [f"find-plant/{k}" for k in range(3)], [""] * 3
         rollouts = table.begun(games, blank, blank)
         assert process.pid is not None

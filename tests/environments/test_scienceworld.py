@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.environments.base import LEVELS, EnvironmentFault
-from derl_trainers.tasks.environments.scienceworld import jvm, levels
-from derl_trainers.tasks.environments.scienceworld.environment import ScienceWorld
+from derl_trainers.tasks.environments.scienceworld import jvm, levels, simulator
+from derl_trainers.tasks.environments.scienceworld.environment import ScienceWorld, combined
+from derl_trainers.tasks.environments.scienceworld.joined import SIMPLIFICATION, module
 from derl_trainers.tasks.environments.scienceworld.jvm import Machine
+from derl_trainers.tasks.environments.scienceworld.simulator import FAMILIES, Simulator, set_count
 
 # Tasks whose gold path the simulator makes within some seconds.
 QUICK = (
@@ -28,6 +35,12 @@ MORE = (
     "find-non-living-thing", "find-living-thing", "find-animal", "chemistry-mix",
     "chemistry-mix-paint-secondary-color", "identify-life-stages-1", "power-component",
 )  # fmt: skip
+
+
+def stock(process: Machine) -> Any:
+    """The package's own entry to the simulator, in the same process."""
+    process.started()
+    return process._gateway.jvm.scienceworld.runtime.pythonapi.PythonInterface()
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +65,12 @@ def test_the_counts_of_the_levels() -> None:
 
 @pytest.mark.java
 def test_the_table_of_variations_is_the_packages(process: Machine) -> None:
-    simulator, number = process.simulator()
-    assert set(process.call(number, simulator, "getTaskNames")) == set(levels.VARIATIONS)
+    package = stock(process)
+    assert set(package.getTaskNames()) == set(levels.VARIATIONS)
     for task in ("boil", "grow-plant", "mendelian-genetics-unknown-plant", "melt"):
-        process.call(number, simulator, "load", task, 0, "easy", False)
+        package.load(task, 0, SIMPLIFICATION, False)
         found = [
-            list(process.call(number, simulator, f"getVariations{part}"))
-            for part in ("Train", "Dev", "Test")
+            list(getattr(package, f"getVariations{part}")()) for part in ("Train", "Dev", "Test")
         ]
         assert tuple(map(len, found)) == levels.VARIATIONS[task]
         assert [*found[0], *found[1], *found[2]] == list(range(sum(levels.VARIATIONS[task])))
@@ -114,10 +126,145 @@ def test_possible_commands_hold_the_gold_path_and_every_action(task: str, proces
     # The simulator's list names what lies in something, too, which is all that can be put down.
     environment.reset(f"{task}/0")
     commands = environment.step("go to kitchen").commands
-    valid = set(environment._call("getValidActionObjectCombinations"))
+    told = json.loads(environment._do("the list", Simulator.valid))["validActions"]
+    valid = {one["action"] for one in told}
     shared = {c.split()[0] for c in valid.intersection(commands)}
     assert {"focus", "go", "look", "mix", "move", "open", "pick"} <= shared  # rooms vary
     assert not environment.step("fly to kitchen").valid
+
+
+@pytest.mark.java
+def test_the_table_of_families_is_the_packages(process: Machine) -> None:
+    process.started()
+    jvm_ = process._gateway.jvm
+    numbers, chance = module(jvm_, "util.UniqueIdentifier$"), module(jvm_, "scala.util.Random$")
+    tasks = jvm_.scienceworld.tasks.TaskMaker1()
+    found = {}
+    for name in FAMILIES:
+        set_count(numbers, 0)
+        chance.setSeed(7)
+        module(jvm_, f"scienceworld.tasks.specifictasks.{name}$").registerTasks(tasks)
+        after = chance.nextInt()
+        chance.setSeed(7)
+        found[name] = (numbers.count(), after != chance.nextInt())
+    assert found == FAMILIES
+
+
+def words(text: str) -> list[str]:
+    """The parts of a text; their order in the simulator's lists differs from game to game."""
+    return sorted(re.split(r"[\n,:;()\t]+|\. ", text.strip()))
+
+
+def as_the_package_plays(package: Any, game: str, actions: Sequence[str]) -> list[Any]:
+    """Text, score and end after each action, by the package's own `load` and `step`."""
+    task, _, variation = game.partition("/")
+    assert not package.load(task, int(variation), SIMPLIFICATION, False)
+    return [
+        (words(package.step(action)), package.getScore(), package.getCompleted())
+        for action in actions
+    ]
+
+
+def as_we_play(simulator: Simulator, game: str, actions: Sequence[str]) -> list[Any]:
+    """The same, by the short way."""
+    task, _, variation = game.partition("/")
+    made = simulator.game(task, int(variation))
+    found: list[Any] = []
+    for action in actions:
+        answer = simulator.answer(made, action)
+        if answer is None:
+            took = simulator.took(made, action, named=False)
+            found.append((words(took.text), took.score, took.over))
+        else:
+            found.append((words(answer), *found[-1][1:]))
+    simulator.forget(made)
+    return found
+
+
+def some_actions(simulator: Simulator, game: str, seed: int) -> list[str]:
+    """Actions of all kinds, drawn from those that a game has at each step."""
+    task, _, variation = game.partition("/")
+    rng, made = random.Random(seed), simulator.game(task, int(variation))
+    actions = ["look around", "help", "inventory", "task"]
+    for _ in range(12):
+        took = simulator.took(made, actions[-1], named=True)
+        if took.over:
+            break
+        things = tuple(sorted(set(json.loads(took.things).values())))
+        commands = combined(simulator.actions(made), things)
+        verb = rng.choice(sorted({command.split()[0] for command in commands}))
+        usual = [command for command in commands if command.split()[0] == verb]
+        # Which number an ambiguous thing has differs from game to game: none is taken.
+        actions.append(rng.choice([*usual, "focus on the door", "fly"]))
+    simulator.forget(made)
+    return actions
+
+
+@pytest.mark.java
+@pytest.mark.parametrize(
+    "games",
+    [
+        # Families that draw random numbers and such that do not, with electricity and without.
+        ["boil/3", "find-non-living-thing/5", "lifespan-longest-lived/70", "power-component/2",
+         "chemistry-mix-paint-tertiary-color/5", "inclined-plane-determine-angle/11"],
+        # But genetics: the package gives the same plants to other pots each time it loads one.
+        pytest.param([f"{task}/{4 + k % 3}" for k, task in enumerate(levels.VARIATIONS)
+                      if not task.startswith("mendelian")], marks=pytest.mark.slow),
+    ],
+    ids=["some", "all tasks"],
+)  # fmt: skip
+def test_games_are_those_that_the_package_plays(games: list[str], process: Machine) -> None:
+    package = stock(process)
+    number = process.started()
+    for seed, game in enumerate(games):
+        actions = process.do(number, "a plan", lambda s, g=game, k=seed: some_actions(s, g, k))
+        ours = process.do(number, "a game", lambda s, g=game, a=actions: as_we_play(s, g, a))
+        theirs = as_the_package_plays(package, game, actions)
+        for action, mine, other in zip(actions, ours, theirs, strict=True):
+            assert mine == other, f"{game}: {action}"
+
+
+@pytest.mark.java
+def test_all_games_of_a_group_start_alike_also_from_threads(process: Machine) -> None:
+    games = [f"find-non-living-thing/{k % 2}" for k in range(16)]
+
+    def start(game: str) -> tuple[list[str], tuple[str, ...]]:
+        environment = ScienceWorld("possible", process)
+        turn = environment.reset(game)
+        environment.step("look around")
+        environment.close()
+        return words(turn.observation), turn.commands
+
+    before = process.games
+    alone = {game: start(game) for game in games[:2]}
+    assert alone[games[0]] != alone[games[1]]
+    with ThreadPoolExecutor(4) as pool:
+        for game, found in zip(games, pool.map(start, games), strict=True):
+            assert found == alone[game]
+    assert process.games == before
+
+
+@pytest.mark.java
+def test_games_with_other_simplifications_do_not_change_each_other(process: Machine) -> None:
+    # With the actions of electricity, and without; the simulator has one switch for all games.
+    both = [ScienceWorld("valid", process) for _ in range(2)]
+    for environment, game in zip(both, ("power-component/0", "find-plant/0"), strict=True):
+        environment.reset(game)
+    for _ in range(2):
+        found = [environment.step("look around").commands for environment in both]
+        electric = [any(c.startswith("connect") for c in commands) for commands in found]
+        assert electric == [True, False]
+    for environment in both:
+        environment.close()
+
+
+@pytest.mark.java
+def test_another_version_of_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "OBJECTS", 1)
+    machine = Machine()
+    with pytest.raises(TaskError, match=r"scienceworld 1\.2\.3 is needed"):
+        machine.started()
+    assert machine.pid is None
 
 
 @pytest.mark.java
@@ -155,8 +302,8 @@ def test_a_call_that_does_not_answer_ends_the_process_and_is_told(process: Machi
 def test_bad_games_and_odd_actions(process: Machine) -> None:
     environment = ScienceWorld(process=process)
     for game, message in (
-        ("find-plant/9999", "exceeds"),
-        ("cooking/0", "Unknown task"),
+        ("find-plant/9999", "find-plant/9999: there are 300 variations"),
+        ("cooking/0", "cooking: ScienceWorld has no such task"),
         ("x", "write"),
     ):
         with pytest.raises(EnvironmentFault, match=message):
@@ -183,11 +330,10 @@ def test_the_heap_is_bounded_and_one_process_serves_all(process: Machine) -> Non
 
 
 @pytest.mark.java
-def test_sixteen_games_share_a_process_and_more_have_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_games_share_a_process_and_more_have_another(monkeypatch: pytest.MonkeyPatch) -> None:
     machines: list[Machine] = []
     monkeypatch.setattr(jvm, "_machines", machines)
+    monkeypatch.setattr(jvm, "GAMES", 4)
     games = [ScienceWorld(listing="none") for _ in range(jvm.GAMES + 2)]
     try:
         for k, game in enumerate(games):
@@ -210,10 +356,10 @@ def test_sixteen_games_share_a_process_and_more_have_another(
 
 @pytest.mark.java
 def test_a_game_that_is_closed_leaves_the_heap() -> None:
-    machine = Machine(heap_mb=64)
+    machine = Machine(heap_mb=32)
     gc.disable()  # which alone would come for py4j's proxies
     try:
-        for k in range(12):
+        for k in range(60):
             environment = ScienceWorld(listing="none", process=machine)
             environment.reset(f"find-animal/{k}")
             environment.close()
@@ -226,7 +372,7 @@ def test_a_game_that_is_closed_leaves_the_heap() -> None:
 def test_no_process_is_left_when_python_is_killed() -> None:
     code = (
         "from derl_trainers.tasks.environments.scienceworld.jvm import machine\n"
-        "import time; machine().simulator(); print(machine().pid, flush=True); time.sleep(60)"
+        "import time; machine().started(); print(machine().pid, flush=True); time.sleep(60)"
     )
     python = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert python.stdout is not None
@@ -264,4 +410,4 @@ def test_what_java_lacks_is_named(
     assert message in said
     assert "openjdk-17" in said
     with pytest.raises(TaskError, match="ScienceWorld needs Java 17"):
-        Machine().simulator()
+        Machine().started()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +23,10 @@ from derl_trainers.runs.store import Store
 from derl_trainers.runs.store.comparison import comparison, parts
 from derl_trainers.runs.view import View
 from derl_trainers.settings.run import load_config, parse_config
+from derl_trainers.tasks.environments import sokoban
+from derl_trainers.tasks.environments.base import Turn
 from derl_trainers.tasks.environments.played import PLAYED_COLUMNS
+from derl_trainers.tasks.environments.sokoban import Sokoban
 from derl_trainers.tasks.table import TaskSection
 
 SMALL: dict[str, Any] = {
@@ -43,9 +46,30 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_a_search_on_boards_scores_each_level(tmp_path: Path) -> None:
+class Seat(Sokoban):
+    """A board that says who holds one; a run that ends gives back those that it took."""
+
+    held: ClassVar[set[int]] = set()
+    taken: ClassVar[int] = 0
+
+    def reset(self, game: str) -> Turn:
+        Seat.taken += 1
+        self.held.add(id(self))
+        return super().reset(game)
+
+    def close(self) -> None:
+        self.held.discard(id(self))
+        super().close()
+
+
+def test_a_search_on_boards_scores_each_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sokoban, "Sokoban", Seat)
     config = parse_config(SMALL)
     meta_train(config, tmp_path / "run", View(Console(quiet=True)))
+    assert Seat.taken > 0
+    assert not Seat.held
     with closing(Store.open(tmp_path / "run")) as store:
         assert store.run()["status"] == "finished"
         rows = {row.label: row for row in comparison(store)}

@@ -82,6 +82,10 @@ class AgentTrainer(CheckedTrainer):
             "lost": sum(one.lost for one in players.history),
         }
 
+    def give_back(self) -> None:
+        """Give the environments back: the next run takes its own."""
+        self.players.close()
+
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         steps = self.stepped.steps if self.stepped is not None else None

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from os import environ
@@ -149,7 +149,7 @@ def train_inner(
     recorder = Recorder(training, timer, progress, on_step)
     start = time.perf_counter()
 
-    def run(scratch: str, stepped: Stepped | None) -> InnerResult:
+    def run(scratch: str, stepped: Stepped | None, held: ExitStack) -> InnerResult:
         """All that holds the model, which is gone when it returns."""
         model, tokenizer = load(policy_path, getattr(torch, training.policy.dtype))
         check_lengths(model, tokenizer, (*train, *validation), training)
@@ -157,6 +157,7 @@ def train_inner(
             training, seed, scratch, 0 if checkpoints is None else checkpoints.every
         )
         trainer = _trainer(model, tokenizer, timer, train, training, args, recorder, stepped)
+        held.callback(trainer.give_back)
         for callback in callbacks:
             trainer.add_callback(callback)
         asked = (tokenizer, validation, scorer, training)
@@ -206,8 +207,13 @@ def train_inner(
 
     folder = logs_dir if checkpoints is None else checkpoints.folder
     try:
-        with quiet(), _folder(folder) as scratch, stepping(reward) as stepped:
-            found = run(scratch, stepped)
+        with (
+            quiet(),
+            _folder(folder) as scratch,
+            stepping(reward) as stepped,
+            ExitStack() as held,
+        ):
+            found = run(scratch, stepped, held)
         if checkpoints is not None:
             _clean(Path(checkpoints.folder))
         return found
@@ -354,6 +360,9 @@ class _Trainer(CheckedTrainer):
     def told(self) -> dict[str, Any]:
         """What a result says beside what every trainer's does: nothing."""
         return {}
+
+    def give_back(self) -> None:
+        """Give back what a run held: nothing."""
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import permutations
-from typing import Any
+from typing import TypeVar
 
 from derl_trainers.tasks.environments.base import EnvironmentFault, Turn
 from derl_trainers.tasks.environments.scienceworld.jvm import Machine, machine
+from derl_trainers.tasks.environments.scienceworld.simulator import Game, Simulator, Took
 
-SIMPLIFICATION = "easy"
+T = TypeVar("T")
 LISTINGS = ("valid", "possible", "none")
 _REFUSED = ("No known action matches that input.", "Unknown action.")
 _ROOMS = (
@@ -44,7 +46,7 @@ def combined(actions: tuple[str, ...], things: tuple[str, ...]) -> tuple[str, ..
 
 
 class ScienceWorld:
-    """One environment; sixteen share one Java process, where none is given.
+    """One environment; many share a Java process, where none is given.
 
     `listing` says which commands a turn lists. `valid` are those of the simulator, which takes most
     of a step's time; `possible` are its actions with all things in sight, made here in a tenth of
@@ -56,75 +58,79 @@ class ScienceWorld:
         self._given = process
         self._machine = process or machine()
         self._listing = listing
-        self._simulator: Any = None
+        self._game: Game | None = None
         self._number = 0
-        self._commands: tuple[str, ...] = ()
-        self._actions: tuple[str, ...] = ()
+        self._last = Turn("", (), 0.0)
 
-    def _call(self, method: str, *args: Any) -> Any:
-        return self._machine.call(self._number, self._simulator, method, *args)
-
-    def _loaded(self, game: str, gold: bool) -> None:
-        task, _, variation = game.partition("/")
-        if not variation.isdigit():
-            raise EnvironmentFault(f"{game}: no game of ScienceWorld; write task/variation")
-        if self._simulator is None or not self._machine.serves(self._number):
-            self._machine = self._given or machine()
-            self._simulator, self._number = self._machine.simulator()
-        reply = self._call("load", task, int(variation), SIMPLIFICATION, gold)
-        if isinstance(reply, str) and reply.startswith("ERROR"):
-            raise EnvironmentFault(f"{game}: {reply}")
+    def _do(self, what: str, work: Callable[[Simulator, Game], T]) -> T:
+        game = self._game
+        if game is None:
+            raise EnvironmentFault("the environment has no game: reset it first")
+        return self._machine.do(self._number, what, lambda simulator: work(simulator, game))
 
     def reset(self, game: str) -> Turn:
         """Start a game, `task/variation`."""
-        try:
-            self._loaded(game, gold=False)
-        except EnvironmentFault:
-            self.close()
-            raise
-        if self._listing == "possible":
-            self._actions = tuple(self._call("getPossibleActions"))
-        # The first move, as the package makes it: before it the score is that of the game before.
-        look = self._call("step", "look around")
-        return self._turn(f"{self._call('freeActionTaskDesc')}\n{look}", True)
+        task, variation = _parts(game)
+        self.close()
+        self._machine = self._given or machine()
+        self._game, self._number = self._machine.game(task, variation)
+        # The first move, as the package makes it: before it nothing is scored.
+        look = self._taken("look around")
+        told = self._do("the task's words", Simulator.told)
+        self._last = replace(look, observation=f"{told}\n{look.observation}", valid=True)
+        return self._last
 
     def step(self, action: str) -> Turn:
         """Take an action."""
-        if self._simulator is None:
-            raise EnvironmentFault("the environment has no game: reset it first")
-        said = str(self._call("step", action))
-        listed = self._listing == "valid"
-        known = action in self._commands if listed else not said.startswith(_REFUSED)
-        return self._turn(said, known)
+        answer = self._do("a question", lambda simulator, game: simulator.answer(game, action))
+        if answer is None:
+            self._last = self._taken(action)
+        else:
+            known = self._listing != "valid" or action in self._last.commands
+            self._last = replace(self._last, observation=answer, valid=known)
+        return self._last
 
-    def _turn(self, text: str, valid: bool) -> Turn:
-        score = round(100 * float(self._call("getScore")))
-        over = bool(self._call("getCompleted")) or score < 0
-        if not over:
-            self._commands = self._listed(text)
+    def _taken(self, action: str) -> Turn:
+        named = self._listing == "possible"
+        took = self._do("a step", lambda simulator, game: simulator.took(game, action, named))
+        before = self._last.commands
+        known = action in before if self._listing == "valid" else not took.text.startswith(_REFUSED)
+        score = round(100 * took.score)
+        over = took.over or score < 0
+        # Of a game that is over, the last list stays.
+        commands = before if over else self._listed(took)
         share = max(score, 0) / 100
-        return Turn(text, self._commands, share, score >= 100, over or score >= 100, valid)
+        return Turn(took.text, commands, share, score >= 100, over or score >= 100, known)
 
-    def _listed(self, text: str) -> tuple[str, ...]:
-        """The commands that follow a text."""
+    def _listed(self, took: Took) -> tuple[str, ...]:
+        """The commands that follow a step."""
         if self._listing == "none":
             return ()
         if self._listing == "valid":
-            # As JSON: each entry of a list of Java's is a call of its own.
-            told = json.loads(self._call("getValidActionObjectCombinationsJSON"))
+            told = json.loads(self._do("the list of commands", Simulator.valid))
             return tuple(sorted({one["action"] for one in told["validActions"]}))
-        if text.startswith("Ambiguous request"):
-            return tuple(_CHOICE.findall(text))
-        things = json.loads(self._call("getPossibleObjectReferentLUTJSON")).values()
-        return combined(self._actions, tuple(sorted(set(things))))
+        if took.text.startswith("Ambiguous request"):
+            return tuple(_CHOICE.findall(took.text))
+        things = json.loads(took.things).values()
+        actions = self._do("the list of actions", Simulator.actions)
+        return combined(actions, tuple(sorted(set(things))))
 
     def plan(self, game: str) -> Sequence[str]:
         """The simulator's own gold path, which takes seconds to make."""
-        self._loaded(game, gold=True)
-        return tuple(self._call("getGoldActionSequence"))
+        task, variation = _parts(game)
+        number = self._machine.started()
+        return self._machine.do(number, "a gold path", lambda s: s.gold(task, variation))
 
     def close(self) -> None:
         """Forget the game; the Java process goes on for the others."""
-        if self._simulator is not None:
-            self._machine.release(self._number, self._simulator)
-        self._simulator = None
+        if self._game is not None:
+            self._machine.release(self._number, self._game)
+        self._game = None
+        self._last = Turn("", (), 0.0)
+
+
+def _parts(game: str) -> tuple[str, int]:
+    task, _, variation = game.partition("/")
+    if not variation.isdecimal():
+        raise EnvironmentFault(f"{game}: no game of ScienceWorld; write task/variation")
+    return task, int(variation)

@@ -1,6 +1,6 @@
 """Java processes that serve ScienceWorld's environments: heap bounded, restarted, never left.
 
-Sixteen environments share a process; for more there are more of them.
+Up to `GAMES` environments share a process; for more there are more of them.
 
 The process holds a pipe to this one and exits when the pipe closes, so it goes when this process
 does, however that ends. What it computes is lost when it dies: every environment notices by the
@@ -14,15 +14,19 @@ import logging
 import shutil
 import subprocess
 import threading
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from derl_trainers.tasks.base import TaskError
 from derl_trainers.tasks.environments.base import EnvironmentFault
+from derl_trainers.tasks.environments.scienceworld.simulator import Simulator, Unsuited
 
-# Sixteen games in 256 MB spend their time on collecting garbage: a third of the speed.
-HEAP_MB, GAMES = 300, 16
+# 64 games are 45 MB; the rest of the heap is for what steps leave behind, and for gold paths.
+HEAP_MB, GAMES = 300, 64
 # A step takes some milliseconds, the longest loads about a second.
 DEADLINE = 60.0
+T = TypeVar("T")
 _JAVA = "ScienceWorld needs Java 17 or newer: install a JRE (Debian: openjdk-17-jre-headless)"
 
 
@@ -54,17 +58,18 @@ def _not_py4j(record: logging.LogRecord) -> bool:
 
 
 class Machine:
-    """The Java process, started when it is first asked for; safe in threads.
+    """The Java process, started when it is first asked for; its calls come one at a time.
 
-    `number` counts the processes so far: an environment of an earlier one is gone. `games` are the
-    simulators that the present one holds.
+    `number` counts the processes so far: an environment of an earlier one is gone. `games` counts
+    those that the present one holds.
     """
 
     def __init__(self, heap_mb: int = HEAP_MB, deadline: float = DEADLINE) -> None:
         self.heap_mb, self.deadline = heap_mb, deadline
         self.number = self.games = 0
         self._gateway: Any = None
-        self._lock = threading.Lock()
+        self._simulator: Simulator | None = None
+        self._lock = threading.RLock()
         atexit.register(self.close)
 
     @property
@@ -76,23 +81,24 @@ class Machine:
     def _running(self) -> bool:
         return self._gateway is not None and self._gateway.java_process.poll() is None
 
-    def simulator(self) -> tuple[Any, int]:
-        """A simulator of its own in the process, and the process's number.
+    def game(self, task: str, variation: int) -> tuple[Any, int]:
+        """A game at its start, and the number of the process that has it.
 
-        Starts the process when there is none. Raises TaskError where the machine lacks something.
+        Starts the process when there is none. Raises TaskError where the machine lacks something,
+        EnvironmentFault for a game that is none.
         """
+        with self._lock:
+            number = self.started()
+            made = self.do(number, "the start of a game", lambda s: s.game(task, variation))
+            self.games += 1
+            return made, number
+
+    def started(self) -> int:
+        """The number of the process, which is started when none runs; raises as `game` does."""
         with self._lock:
             if not self._running:
                 self._start()
-            try:
-                made = self._gateway.jvm.scienceworld.runtime.pythonapi.PythonInterface()
-            except Exception as error:
-                self._stop()
-                raise EnvironmentFault(
-                    f"ScienceWorld's process did not answer: {error!r}"
-                ) from error
-            self.games += 1
-            return made, self.number
+            return self.number
 
     def _start(self) -> None:
         missing = lacks()
@@ -109,46 +115,59 @@ class Machine:
             classpath=JAR_PATH, die_on_exit=True, cwd=BASEPATH, return_proc=True,
             javaopts=[f"-Xmx{self.heap_mb}m", "-Xss4m", "-XX:+UseSerialGC"],
         )  # fmt: skip
-        parameters = GatewayParameters(auto_field=True, port=port, read_timeout=self.deadline)
+        parameters = GatewayParameters(port=port, read_timeout=self.deadline)
         self._gateway = JavaGateway(gateway_parameters=parameters, java_process=process)
         self.number, self.games = self.number + 1, 0
+        try:
+            with self._told("its start"):
+                self._simulator = Simulator(self._gateway)
+        except Unsuited as error:
+            self._stop()
+            raise TaskError(str(error)) from error
 
     def serves(self, number: int) -> bool:
         """Whether process `number` is the one that runs."""
         return number == self.number and self._running
 
-    def call(self, number: int, simulator: Any, method: str, *args: Any) -> Any:
-        """Call a method of a simulator of process `number`; EnvironmentFault when it fails.
+    def do(self, number: int, what: str, work: Callable[[Simulator], T]) -> T:
+        """What `work` gives in process `number`, alone in it; EnvironmentFault when it fails.
 
-        A call that does not answer within the deadline ends the process: nothing else stops it.
+        `what` names it in the message. A call that does not answer within the deadline ends the
+        process: nothing else stops it.
         """
+        with self._lock:
+            simulator = self._simulator
+            if simulator is None or not self.serves(number):
+                raise EnvironmentFault(
+                    "ScienceWorld's Java process died in the middle of the episode"
+                )
+            with self._told(what):
+                return work(simulator)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Say what went wrong in Java as an EnvironmentFault."""
         from py4j.protocol import Py4JError, Py4JJavaError
 
-        if not self.serves(number):
-            raise EnvironmentFault("ScienceWorld's Java process died in the middle of the episode")
         try:
-            return getattr(simulator, method)(*args)
+            yield
         except Py4JJavaError as error:
             reason = str(error.java_exception)
-            raise EnvironmentFault(f"ScienceWorld raised at {method}: {reason}") from error
+            raise EnvironmentFault(f"ScienceWorld raised at {what}: {reason}") from error
         except Py4JError as error:
             # A connection that broke, or a deadline that passed.
-            with self._lock:
-                if number == self.number:
-                    self._stop()
+            self._stop()
             raise EnvironmentFault(
                 f"ScienceWorld's Java process died or gave no answer in {self.deadline:g} s"
             ) from error
 
-    def release(self, number: int, simulator: Any) -> None:
-        """Let Java forget a simulator, some 15 MB of its heap.
-
-        py4j's proxies hold themselves: Python's collector alone would come for them, some day.
-        """
-        if self.serves(number):
-            with self._lock:
+    def release(self, number: int, game: Any) -> None:
+        """Let Java forget a game."""
+        with self._lock:
+            simulator = self._simulator
+            if simulator is not None and self.serves(number):
                 self.games -= 1
-            self._gateway.detach(simulator)  # raises nothing, also of a process that dies just now
+                simulator.forget(game)
 
     def _stop(self) -> None:
         if self._gateway is None:
@@ -160,7 +179,7 @@ class Machine:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
-        self._gateway = None
+        self._gateway = self._simulator = None
 
     def close(self) -> None:
         """End the process; the next simulator starts another."""
