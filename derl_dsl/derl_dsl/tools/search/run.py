@@ -45,6 +45,7 @@ def search(
     problem = pose(question, data, group_size, settings.seed)
     give_back()
     searched = explore(problem.features, problem.screened, settings, told)
+    give_back()
     return Search(problem, searched, compose(problem, data, searched.kept, settings.size, top))
 
 
