@@ -12,6 +12,14 @@ from derl_grammar.records import record
 BLOCK_BYTES = 2 << 20
 BLOCK_ROWS = 8192
 
+_LEAST_ROWS = 16
+
+
+def rows_at_once(rows: int, size: int) -> int:
+    """How many of `rows` that take `size` bytes together make a block of the usual size."""
+    return max(_LEAST_ROWS, min(BLOCK_ROWS, BLOCK_BYTES * rows // max(1, size)))
+
+
 Wanted = Collection[str] | None
 """The names of the columns to read; None for all."""
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from derl_grammar.records import record
 from derl_grammar.types import Bool, List, Text, Type
 from derl_runtime import arrow, conversations
-from derl_runtime.data.blocks import BLOCK_ROWS, Block, Wanted
+from derl_runtime.data.blocks import Block, Wanted, rows_at_once
 from derl_runtime.data.json_rows import json_blocks
 from derl_runtime.data.places import (
     ARROW_SUFFIXES,
@@ -377,11 +377,14 @@ def rollouts_of(
 def _pieces(block: Block) -> Iterator[Block]:
     """Columns in memory as blocks of the usual size, where they can be cut."""
     cut = all(hasattr(v, "to_pylist") or isinstance(v, _CUT) for v in block.columns.values())
-    if not cut or block.rows <= BLOCK_ROWS:
+    # What lists hold is not known: their rows alone count.
+    size = sum(getattr(values, "nbytes", 0) for values in block.columns.values())
+    count = rows_at_once(block.rows, size)
+    if not cut or block.rows <= count:
         yield block
         return
-    for start in range(0, block.rows, BLOCK_ROWS):
-        end = min(start + BLOCK_ROWS, block.rows)
+    for start in range(0, block.rows, count):
+        end = min(start + count, block.rows)
         columns = {name: values[start:end] for name, values in block.columns.items()}
         yield Block(columns, end - start, block.names, end / block.rows)
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from derl_runtime.data.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Wanted
+from derl_runtime.data.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Wanted, rows_at_once
 from derl_runtime.data.places import Place, opened
 from derl_runtime.data.problems import BadRow, DataProblem, failed
 
@@ -146,7 +146,7 @@ def _rows_of(source: pq.ParquetFile) -> int:
     """How many rows make a block of the usual size."""
     meta = source.metadata
     size = sum(meta.row_group(k).total_byte_size for k in range(meta.num_row_groups))
-    return int(min(BLOCK_ROWS, max(16, BLOCK_BYTES * meta.num_rows // max(1, size))))
+    return rows_at_once(int(meta.num_rows), int(size))
 
 
 def _unreadable(place: Place, kind: str, error: Exception) -> Exception:
@@ -162,9 +162,7 @@ def arrow_blocks(place: Place, wanted: Wanted, bad: BadRow) -> Iterator[Block]:
                 names = tuple(batch.schema.names)
                 _unique(place, names)
                 chosen = [n for n in names if wanted is None or n in wanted]
-                count = max(
-                    16, min(BLOCK_ROWS, BLOCK_BYTES * batch.num_rows // (batch.nbytes or 1))
-                )
+                count = rows_at_once(batch.num_rows, batch.nbytes)
                 for start in range(0, batch.num_rows, count):
                     part = batch.slice(start, count)
                     yield Block(

@@ -25,7 +25,7 @@ from derl_grammar.limits import WIDE
 from derl_grammar.records import record
 from derl_grammar.spans import Source
 from derl_primitives.suites import find_suite
-from derl_runtime.data import rollouts_of
+from derl_runtime.data import give_back, rollouts_of
 from derl_runtime.files import write_whole
 
 # What the term may add between its least and its largest value; being right adds 1.
@@ -120,6 +120,7 @@ class _Scorer:
             some = fine[start : start + _TOGETHER]
             rewards = [reward for _, (_, reward, _) in some]
             scored = score_rollouts(rewards, self.rollouts, [self.problem.groups] * len(some))
+            give_back()
             for (k, one), scores in zip(some, scored, strict=True):
                 found[k] = self._one(*one, terms[k], sizes[k], scores)
         return found
