@@ -292,7 +292,9 @@ def test_what_is_in_memory_comes_in_parts_too(monkeypatch):
     columns = {"a": [1, 2, 3, 4, 5], "t": pa.array(["v", "w", None, "y", "z"])}
     expected = {"a": [1, 2, 3, 4, 5], "t": ["v", "w", None, "y", "z"]}
     assert [p.rows for p in rollouts_of(columns).parts()] == [5]
-    monkeypatch.setattr(rollouts, "BLOCK_ROWS", 2)
+    long = pa.array(["x" * 65_536] * 100)
+    assert [p.rows for p in rollouts_of({"t": long}).parts()] == [31, 31, 31, 7]  # 2 MiB
+    monkeypatch.setattr(rollouts, "rows_at_once", lambda rows, size: 2)
     rows = rollouts_of(columns)
     assert [(p.first, p.rows) for p in rows.parts()] == [(0, 2), (2, 2), (4, 1)]
     assert rows.whole() == expected
