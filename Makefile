@@ -33,7 +33,7 @@ test: $(READY)
 agents-policy: $(READY)
 	$(BIN)/python -m benchmarks.agents --policies
 
-# A search on each environment and its final comparison, an hour and a half beside other work: no part
+# A search on each environment and its final comparison, two hours beside other work: no part
 # of the tests. Each may be made alone.
 GAMES := alfworld alfworld-L2 sokoban scienceworld
 RUNS := .benchmarks/agents/runs
