@@ -155,7 +155,9 @@ def _benchmark(shape: Shape, rows: int, threads: bool) -> Benchmark:
         partial(_contenders, shape, rows, threads),
         rounds=25,
         calls=shape.turns(rows),
-        sample=2e-4,
+        # Threads of some libraries keep their cores for some ms after a call: long samples, so that
+        # they are measured with their own threads and not with a peer's.
+        sample=0.05 if threads else 2e-4,
         budget=1.0,
         same=True,
         process=ALL_THREADS if threads else ONE_THREAD,

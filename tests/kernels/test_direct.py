@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import derl_dsl
-from derl_dsl.backends import prepared, threads
+from derl_dsl.backends import prepared, team, threads
 from derl_dsl.score.direct import Direct
 from derl_dsl.score.reward import Reward
 from derl_dsl.score.scores import Scores
@@ -190,13 +193,51 @@ def test_threads_that_never_wake_leave_nothing_undone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(threads, "cores", lambda: 1)
     one = reward.score(columns)
     monkeypatch.setattr(threads, "cores", lambda: 3)
-    busy, end = ThreadPoolExecutor(1), threading.Event()
-    monkeypatch.setattr(threads, "_pool", lambda: busy)
-    with busy:
-        busy.submit(end.wait)
-        try:
-            again = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native")
-            same(again.score(columns), one)
-            assert busy._work_queue.qsize() == 2  # they were asked, and given up
-        finally:
-            end.set()
+    started: list[int] = []
+    alone = team.Team()
+    monkeypatch.setattr(alone, "_start", started.append)
+    monkeypatch.setattr(team, "team", lambda: alone)
+    again = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native")
+    same(again.score(columns), one)
+    assert started == [1, 2]
+
+
+def test_several_threads_may_score_large_batches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = batch(300_000)
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    one = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native").score(columns)
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+
+    def score(_: int) -> None:
+        reward = derl_dsl.compile(PROGRAMS[0], columns=TYPES, backend="native")
+        for _ in range(10):
+            same(reward.score(columns), one)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(score, range(4)))
+
+
+ENDS = """
+import os, time
+import numpy as np
+import derl_dsl
+
+columns = {"a": np.linspace(0, 1, 400_000)}
+reward = derl_dsl.compile("a * a", columns={"a": "number[0, 1]"}, backend="native")
+expected = columns["a"] ** 2
+for pause in (0, 0, 0.05, 0):  # the threads sleep in between
+    time.sleep(pause)
+    assert np.array_equal(reward.score(columns).values, expected)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(reward.score(columns).values, expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("wait", ["", "time.sleep(0.05)"], ids=["awake", "asleep"])
+def test_threads_are_gone_when_the_process_ends_and_in_a_fork(wait: str) -> None:
+    environment = {**os.environ, "DERL_THREADS": "3"}
+    command = [sys.executable, "-c", f"{ENDS}\n{wait}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

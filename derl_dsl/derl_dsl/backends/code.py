@@ -43,8 +43,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 INSTRUCTIONS: dict[str, int] = {
     name: number for number, name in enumerate(n for names in NAMES.values() for n in names)
 }
-# The arguments of one call, the record of one program, and what an instruction sees of its block,
-# each an array of 64-bit fields.
+# The arguments of one call, the record of one program, what an instruction sees of its block, and a
+# call between walls, each an array of 64-bit fields.
 ARGS = (
     "table", "programs", "program_count", "blocks", "block_groups", "block_count", "inputs",
     "groups", "live", "group_size", "scratch", "capacity", "rows", "pointers", "offsets", "counts",
@@ -53,3 +53,4 @@ ARGS = (
 PROGRAM = ("code", "length", "constants", "inputs", "input_count", "cut_count", "out")
 BLOCK = ("rows", "groups", "starts", "live", "group_size", "offsets", "counts", "sorting", "mask",
          "row0")  # fmt: skip
+CALL = ("inputs", "input_count", "outputs", "output_count", "row0", "rows", "entry", "argument")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derl_dsl.backends.kernel import Kernel
-from derl_dsl.backends.llvm.source import digest
+from derl_dsl.backends.llvm.source import linked
 from derl_dsl.backends.plan import Plan
 from derl_dsl.backends.vm import Code, kernel_of, outputs_of
 from derl_dsl.graph.ir import Graph
@@ -21,8 +21,6 @@ def build(graph: Graph, roots: Sequence[int], dtype: str = "float64", within: bo
 
     `within` says that all data is within its declared types, as bound columns are.
     """
-    from derl_dsl.backends.llvm.machine import load
-
     plan = Plan.of(graph, tuple(roots), dtype if within else None)
 
     def write() -> str:
@@ -30,8 +28,7 @@ def build(graph: Graph, roots: Sequence[int], dtype: str = "float64", within: bo
 
         return fused.write(plan, handlers.REALS[dtype])
 
-    key = f"fused {dtype} {digest()} {plan.shape()}"
-    library = load(key, write, ("derl_fused",))
+    library = linked(f"fused {dtype} {plan.shape()}", write, ("derl_fused",))
     return Code(plan.program(), library.addresses["derl_fused"], library)
 
 

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derl_dsl.backends.llvm.source import digest
+from derl_dsl.backends.llvm.source import linked
 from derl_dsl.backends.pack import Key
-from derl_dsl.backends.threads import Part, cut, threads, together
+from derl_dsl.backends.team import Job
+from derl_dsl.backends.threads import cut, threads
 from derl_dsl.backends.vm import Code, Run, Session, address
 from derl_grammar.types import Bool, Number, Type
 
@@ -30,20 +31,20 @@ _TOGETHER = 32
 _SHORT = 4096
 # Columns are copied up to here: that takes less than to ask where each lies.
 _COPIED = 8192
-_RECORD, _CALL = 5, 8
-_ROW0, _ROWS = 4, 5
+_RECORD = 5
 _FINITE = Number(-sys.float_info.max, sys.float_info.max)
 
 
 @lru_cache(maxsize=2)
 def _checked(short: bool) -> Any:
     """Machine code that runs a kernel and says whether columns hold their types."""
-    from derl_dsl.backends.llvm import held, machine
+    from derl_dsl.backends.llvm import held
 
-    library = machine.load(f"checked {digest()}", held.write, ("derl_checked",))
+    library = linked("checked", held.write, ("derl_checked",))
     kind = ctypes.PYFUNCTYPE if short else ctypes.CFUNCTYPE
-    call: Any = kind(ctypes.c_int64, ctypes.c_void_p)(library.addresses["derl_checked"])
-    call.library = library
+    at = library.addresses["derl_checked"]
+    call: Any = kind(ctypes.c_int64, ctypes.c_void_p)(at)
+    call.library, call.address = library, at
     return call
 
 
@@ -67,31 +68,19 @@ class Types:
         self.data = self.cells[:, 0]
 
 
-class _Thread:
-    """What one thread computes with; `whole` computes all blocks at once.
-
-    Both say whether all that went in and came out is of its type.
-    """
+class _Walls:
+    """The call of a run that says whether all that went in and came out is of its type."""
 
     def __init__(self, run: Run, columns: Types, rewards: Types) -> None:
-        self._run, self._bounds = run, run.blocks.tolist()
-        self.cells = np.zeros(_CALL, np.int64)
+        rows = int(run.blocks[-1])
         sides = [x for side in (columns, rewards) for x in (address(side.cells), side.count)]
-        self.cells[:] = [*sides, 0, self._bounds[-1], *run.code]
-        short = self._bounds[-1] <= _SHORT
-        self.whole: Callable[[], int] = partial(_checked(short), address(self.cells))
+        self.cells = np.array([*sides, 0, rows, *run.code], np.int64)
+        self.call = _checked(rows <= _SHORT)
+        self.record = (*run.code, self.call.address, address(self.cells))
 
-    def take(self, parts: Iterator[Part]) -> int:
-        """Compute part after part until none is left, some blocks at a time."""
-        cells, part, bounds = self.cells, self._run.part, self._bounds
-        for first, last in parts:
-            for start in range(first, last, _TOGETHER):
-                end = min(start + _TOGETHER, last)
-                cells[_ROW0], cells[_ROWS] = bounds[start], bounds[end] - bounds[start]
-                part(start, end)
-                if not self.whole():
-                    return 0
-        return 1
+    def __call__(self) -> int:
+        found: int = self.call(self.record[-1])
+        return found
 
 
 class Prepared:
@@ -122,11 +111,11 @@ class Prepared:
         self._columns.data[:] = [address(row) for row in self._room]
         self._ahead = 0 if finite is None else finite * self._out.strides[0]
         self._rewards.data[:] = address(self._out) + self._ahead
-        self._threads = [_Thread(run, self._columns, self._rewards) for run in self._runs]
-        self._good: Callable[[], object] = self._threads[0].whole
-        if len(parts) > 1 or blocks > _TOGETHER:
-            takes = [thread.take for thread in self._threads]
-            self._good = lambda: all(together(takes, parts))
+        self._walls = [_Walls(run, self._columns, self._rewards) for run in self._runs]
+        self._good: Callable[[], object] = self._walls[0]
+        if blocks > _TOGETHER:
+            records = [walls.record for walls in self._walls]
+            self._good = Job(parts, records, first.fields, _TOGETHER)
         self._rows_of_room = list(self._room)
 
     def __call__(self, columns: Sequence[NDArray[Any]]) -> NDArray[np.float64] | None:

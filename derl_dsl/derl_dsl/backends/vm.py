@@ -30,7 +30,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -40,16 +40,16 @@ from numpy.typing import NDArray
 from derl_dsl.backends import beginning
 from derl_dsl.backends.code import ARGS, INSTRUCTIONS, NAMES, PROGRAM
 from derl_dsl.backends.kernel import Array, Bound, Kernel, Offsets, Ragged
-from derl_dsl.backends.llvm.source import digest
+from derl_dsl.backends.llvm.source import linked
 from derl_dsl.backends.pack import Key, Program, key_of, pack
-from derl_dsl.backends.threads import Part, cut, threads, together
+from derl_dsl.backends.team import Job
+from derl_dsl.backends.threads import cut, threads
 from derl_dsl.graph.ir import Graph
 from derl_grammar.records import record
 
 # Elements of a block's largest register: eight registers of 8 kB lie in the first cache together.
 BLOCK = 1024
 _RECORD = len(PROGRAM)
-_BLOCKS, _BLOCK_GROUPS, _BLOCK_COUNT = map(ARGS.index, ("blocks", "block_groups", "block_count"))
 _OUT = len(ARGS) + PROGRAM.index("out")
 # Rows times programs that take microseconds: giving way to other threads would take as long.
 _SHORT = 4096
@@ -71,15 +71,13 @@ class Machine:
                 self._load(part)
 
     def _load(self, part: str) -> None:
-        from derl_dsl.backends.llvm.machine import load
-
         def write() -> str:
             from derl_dsl.backends.llvm import handlers
 
             return handlers.write(part, handlers.REALS[self.dtype])
 
         exports = (f"derl_{part}", *(("derl_run",) if part == "core" else ()))
-        library = load(f"vm {part} {self.dtype} {digest()}", write, exports)
+        library = linked(f"vm {part} {self.dtype}", write, exports)
         names = NAMES[part]
         pointers = (ctypes.c_int64 * len(names)).from_address(library.addresses[exports[0]])
         start = INSTRUCTIONS[names[0]]
@@ -340,18 +338,10 @@ class Run:
         """Where each block of rows starts, and the end."""
         return self._blocks.rows
 
-    def part(self, first: int, last: int) -> None:
-        """From now on compute the blocks from `first` to before `last` alone."""
-        fields, cells = self._blocks.fields, self._cells
-        cells[_BLOCKS] = fields["blocks"] + 8 * first
-        cells[_BLOCK_GROUPS] = fields["block_groups"] + 8 * first
-        cells[_BLOCK_COUNT] = last - first
-
-    def take(self, parts: Iterator[Part]) -> None:
-        """Compute part after part until none is left."""
-        for first, last in parts:
-            self.part(first, last)
-            self._entry(self._address)
+    @property
+    def fields(self) -> dict[str, int]:
+        """Where the blocks lie."""
+        return self._blocks.fields
 
     def write_to(self, at: int) -> None:
         """From now on write the outputs of the one program to memory at an address."""
@@ -394,22 +384,24 @@ def coded(graph: Graph) -> Code:
 class InParts:
     """A bound program whose blocks are shared out to threads; calling it writes `out`."""
 
-    __slots__ = ("_parts", "_runs", "out")
+    __slots__ = ("_job", "_runs", "out")
 
     def __init__(self, code: Code, session: Session) -> None:
         first = code.bind(session)
         self.out = first.out
         blocks = len(first.blocks) - 1
         takers = threads(session.rows, session.has_lists or code.program.grouped)
-        self._parts = cut(blocks, takers)
-        self._runs = [first, *(code.bind(session, first.out) for _ in self._parts[1:takers])]
+        parts = cut(blocks, takers)
+        self._runs = [first, *(code.bind(session, first.out) for _ in parts[1:takers])]
+        self._job = None
+        if len(self._runs) > 1:
+            records = [(*run.code, 0, 0) for run in self._runs]
+            self._job = Job(parts, records, first.fields, blocks)
 
     @property
     def call(self) -> Callable[[], object]:
         """Computes all outputs."""
-        if len(self._runs) == 1:
-            return self._runs[0].call
-        return partial(together, [run.take for run in self._runs], self._parts)
+        return self._job or self._runs[0].call
 
 
 def kernel_of(graph: Graph, dtype: str, code: Callable[[int], Code]) -> Kernel:

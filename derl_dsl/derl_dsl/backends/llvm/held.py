@@ -14,10 +14,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from derl_dsl.backends.code import CALL
 from derl_dsl.backends.llvm.ops import DOUBLE, I1, I64, POINTER, VOID, Code, Value, i64
 
 RECORD = ("data", "lo", "hi", "values", "count")
-CALL = ("inputs", "input_count", "outputs", "output_count", "row0", "rows", "entry", "argument")
 NO = i64(0)
 
 
