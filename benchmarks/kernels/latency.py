@@ -175,12 +175,20 @@ _FORMULA = "0.4 * g1 + 0.3 * g2 + 0.2 * g3 + 0.1 * g4"
 _DRAWN = (
     f"import numpy as np; {', '.join(NAMES)} = np.linspace(0, 1, 4 * {ROWS}).reshape(4, {ROWS}); "
 )
+
+
+def _by(backend: str) -> str:
+    return (
+        f"{_DRAWN}import derl_dsl; "
+        f"r = derl_dsl.compile({_FORMULA!r}, columns={TYPES!r}, backend={backend!r}); "
+        "print(r.score(dict(g1=g1, g2=g2, g3=g3, g4=g4)).values[0])"
+    )
+
+
 _CODES = {
     "import": "import numpy, lark",
-    "ours": (
-        _DRAWN + f"import derl_dsl; r = derl_dsl.compile({_FORMULA!r}, columns={TYPES!r}); "
-        "print(r.score(dict(g1=g1, g2=g2, g3=g3, g4=g4)).values[0])"
-    ),
+    "ours": _by("auto"),
+    "vm": _by("vm"),
     "numexpr": _DRAWN + f"import numexpr; print(numexpr.evaluate({_FORMULA!r})[0])",
     "numba": (
         _DRAWN + f"import numba; exec({loop_source(_FORMULA)!r}); out = np.empty({ROWS}); "
@@ -209,9 +217,10 @@ def _fresh_process() -> Contenders:
 
     warm = {"DERL_CACHE": f"{folder}/kept"}
     return (
-        Contender("derl-dsl", lambda: started("ours", **warm), "virtual machine from its cache"),
-        Contender("derl-dsl, first ever",
-                  lambda: started("ours", DERL_CACHE=f"{folder}/{next(numbers)}"),
+        Contender("derl-dsl", lambda: started("ours", **warm), "the first rows: LLVM not loaded"),
+        Contender("derl-dsl vm", lambda: started("vm", **warm), "virtual machine from its cache"),
+        Contender("derl-dsl vm, first ever",
+                  lambda: started("vm", DERL_CACHE=f"{folder}/{next(numbers)}"),
                   "an empty cache: the virtual machine is built"),
         Contender("import NumPy, lark", lambda: started("import"), "and nothing else"),
         Contender("numexpr", lambda: started("numexpr"), "evaluate"),
