@@ -201,6 +201,12 @@ def test_threads_that_never_wake_leave_nothing_undone(monkeypatch: pytest.Monkey
     same(again.score(columns), one)
     assert started == [1, 2]
 
+    def refused(k: int) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(alone, "_start", refused)
+    same(again.score(columns), one)
+
 
 def test_several_threads_may_score_large_batches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = batch(300_000)
@@ -230,7 +236,8 @@ for pause in (0, 0, 0.05, 0):  # the threads sleep in between
     assert np.array_equal(reward.score(columns).values, expected)
 child = os.fork()
 if child == 0:
-    os._exit(0 if np.array_equal(reward.score(columns).values, expected) else 1)
+    # An exit that runs what was to run at the end of the first process, too.
+    raise SystemExit(0 if np.array_equal(reward.score(columns).values, expected) else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
 

@@ -11,6 +11,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -61,6 +62,7 @@ class Team:
         library.pthread_mutex_init(self._place(sharing.LOCK), None)
         library.pthread_cond_init(self._place(sharing.CONDITION), None)
         self._leading = threading.Lock()
+        self._process = os.getpid()
         self._helpers: list[threading.Thread] = []
 
     def _place(self, field: int) -> ctypes.c_void_p:
@@ -71,8 +73,9 @@ class Team:
         if not self._leading.acquire(blocking=False):
             return Team().alone(job)
         try:
-            for k in range(len(self._helpers) + 1, job.takers):
-                self._start(k)
+            with suppress(RuntimeError):  # the system gives no more threads: those that there are
+                for k in range(len(self._helpers) + 1, job.takers):
+                    self._start(k)
             return self.alone(job)
         finally:
             self._leading.release()
@@ -89,7 +92,9 @@ class Team:
         self._helpers.append(helper)
 
     def stop(self) -> None:
-        """End the threads."""
+        """End the threads; in a forked process there are none."""
+        if os.getpid() != self._process:
+            return
         self._cells[sharing.STOP] = 1
         self._code.wake(self._at)
         for helper in self._helpers:
