@@ -300,7 +300,11 @@ def page(results: Path) -> str:
     if not found:
         lines += ["No block is complete: nothing has been shown, either way.", ""]
     for evidence in found:
-        versions = json.loads(evidence.runs[-1]["versions"])
+        versions = {
+            name: version
+            for name, version in json.loads(evidence.runs[-1]["versions"]).items()
+            if not name.startswith("[")  # sections of settings that are compared on resuming
+        }
         blocks = len(evidence.runs)
         lines += [
             f"## {evidence.task}",

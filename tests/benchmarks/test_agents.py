@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.agents import CONFIGS, found, table
 from derl_trainers.runs.store import Store
 from derl_trainers.settings.run import builtin_configs, parse_config
@@ -19,10 +21,15 @@ def test_a_run_is_told_level_by_level_and_differences_are_paired(tmp_path: Path)
         ):  # fmt: skip
             formula = None if label == "start policy" else "g1 + g2"
             job = store.add_job("final", label, seed, formula)
-            store.finish_job(job, solved / 2, 1.0, {"apart": {"L0": solved, "L1": 0.0}})
+            taken = {"generate_seconds": 6.0, "reward_seconds": 1.0, "update_seconds": 3.0,
+                     "environment_seconds": 10 * solved}  # fmt: skip
+            apart = {"L0": solved, "L1": 0.0}
+            store.finish_job(job, solved / 2, 1.0, {"apart": apart, **taken})
     store.close()
     run = found(tmp_path)
     assert (run["task"], run["games"]) == ("sokoban", 200)
+    # The jobs that trained: of 40 seconds 2, 6, 3 and 7 were waiting for games.
+    assert run["environment_share"] == pytest.approx(0.45)
     shown = table([run])
     assert "| sokoban L0 | best formula: `g1 + g2` | 0.500 ± 2.541 | +0.100 ± 0.000 |" in shown
     assert "| sokoban L0 | outcome only | 0.400 ± 2.541 |  |" in shown
