@@ -58,15 +58,9 @@ class Team:
         self._code = _code()
         self._cells = np.zeros(sharing.SIZE, np.int64)
         self._at = self._cells.__array_interface__["data"][0]
-        library = ctypes.CDLL(None)
-        library.pthread_mutex_init(self._place(sharing.LOCK), None)
-        library.pthread_cond_init(self._place(sharing.CONDITION), None)
         self._leading = threading.Lock()
         self._process = os.getpid()
         self._helpers: list[threading.Thread] = []
-
-    def _place(self, field: int) -> ctypes.c_void_p:
-        return ctypes.c_void_p(self._at + 8 * field)
 
     def lead(self, job: Job) -> bool:
         """Compute a job with those who help; alone while another thread leads."""
@@ -86,6 +80,13 @@ class Team:
         return bool(self._code.lead(self._at))
 
     def _start(self, k: int) -> None:
+        if not self._helpers:  # what nobody sleeps on needs no lock
+            library = ctypes.CDLL(None)
+            lock, condition = (
+                ctypes.c_void_p(self._at + 8 * field) for field in (sharing.LOCK, sharing.CONDITION)
+            )
+            library.pthread_mutex_init(lock, None)
+            library.pthread_cond_init(condition, None)
         work = partial(self._code.help, self._at, k)
         helper = threading.Thread(target=work, name=f"derl-dsl-rows-{k}", daemon=True)
         helper.start()
@@ -93,7 +94,7 @@ class Team:
 
     def stop(self) -> None:
         """End the threads; in a forked process there are none."""
-        if os.getpid() != self._process:
+        if not self._helpers or os.getpid() != self._process:
             return
         self._cells[sharing.STOP] = 1
         self._code.wake(self._at)
