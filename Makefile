@@ -56,10 +56,11 @@ agents-scienceworld-L2: $(READY)
 HOURS ?= 24
 evidence: $(READY)
 	$(BIN)/python -m benchmarks.evidence.run --hours $(HOURS)
-	$(BIN)/python -m benchmarks.evidence.tables
+	$(MAKE) evidence-tables
 
-# The tables of the evidence, from benchmarks/results/evidence alone; nothing is trained.
+# Tables and figures of the evidence, from benchmarks/results/evidence alone; nothing is trained.
 evidence-tables: $(READY)
+	$(BIN)/python -m benchmarks.evidence.figures
 	$(BIN)/python -m benchmarks.evidence.tables
 
 # Five rewards with a small language model on GSM8K: hours on a CPU. DATA and TEST are its files.

@@ -6,8 +6,11 @@ What is compared, and when a comparison is a claim, is in PREREGISTRATION.md.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
 from derl_trainers.runs.store.queries import CONFIRMATION
 
 PAGE = Path(__file__).parent / "TABLES.md"
+FIGURES = Path(__file__).parent / "figures"
 FEWEST, ALPHA = 8, 0.05
 Rows = list[dict[str, Any]]
 _LONG = f"{OUTCOME_ONLY}, long"
@@ -130,40 +134,75 @@ def runs_of(evidence: Evidence, row: str, seed: int) -> Rows:
     return finals(jobs, label) if label is not None else []
 
 
-def headline_rows(evidence: Evidence) -> list[str]:
-    """The headline comparisons, corrected for their number; too few pairs are called so."""
-    measured = []
-    for headline in HEADLINES:
-        seeds = sorted({r["seed"] for r in evidence.runs})
-        pairs = [
-            (ours, theirs)
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A headline comparison as measured: the final runs of both rows by start policy, Holm's p."""
+
+    name: str
+    pairs: dict[int, tuple[Rows, Rows]]
+    p: float
+
+    @property
+    def differences(self) -> list[float]:
+        """Ours less theirs, a start policy each."""
+        return [_mean(ours) - _mean(theirs) for ours, theirs in self.pairs.values()]
+
+    @property
+    def span(self) -> tuple[float, float, float]:
+        """The mean difference and the ends of its interval, NaN where there is one pair."""
+        differences = self.differences
+        if len(differences) < 2:
+            return differences[0], math.nan, math.nan
+        mean, half = interval(differences, 1 - ALPHA / len(HEADLINES))
+        return mean, mean - half, mean + half
+
+    @property
+    def said(self) -> str:
+        """What the rule of PREREGISTRATION.md makes of it."""
+        if not self.pairs:
+            return "not run"
+        if len(self.pairs) < FEWEST:
+            return "too few"
+        return "shown" if self.p < ALPHA else "not shown"
+
+
+def headlines(evidence: Evidence) -> list[Compared]:
+    """The headline comparisons, their p-values corrected for their number."""
+    seeds = sorted({r["seed"] for r in evidence.runs})
+    measured = [
+        {
+            seed: (ours, theirs)
             for seed in seeds
             if (ours := runs_of(evidence, headline.ours, seed))
             and (theirs := runs_of(evidence, headline.theirs, seed))
-        ]
-        measured.append((headline, pairs))
-    ps = [sign_flip([_mean(a) - _mean(b) for a, b in pairs]) if pairs else 1.0
-          for _, pairs in measured]  # fmt: skip
+        }
+        for headline in HEADLINES
+    ]
+    found = [Compared(h.name, pairs, 1.0) for h, pairs in zip(HEADLINES, measured, strict=True)]
+    ps = holm([sign_flip(each.differences) if each.pairs else 1.0 for each in found])
+    return [replace(each, p=p) for each, p in zip(found, ps, strict=True)]
+
+
+def headline_rows(evidence: Evidence) -> list[str]:
+    """The headline comparisons; too few pairs are called so."""
     lines = [
         "| comparison | pairs | difference | interval at 1 − .05/4 | given these policies, "
         "over problems | p, Holm | |",
         "|---|---:|---:|---|---|---:|---|",
     ]
-    for (headline, pairs), p in zip(measured, holm(ps), strict=True):
-        if not pairs:
-            lines.append(f"| {headline.name} | 0 | | | | | not run |")
+    for each in headlines(evidence):
+        if not each.pairs:
+            lines.append(f"| {each.name} | 0 | | | | | {each.said} |")
             continue
-        differences = [_mean(a) - _mean(b) for a, b in pairs]
-        mean, span = sum(differences) / len(differences), "one pair"
-        if len(pairs) > 1:
-            _, half = interval(differences, 1 - ALPHA / len(HEADLINES))
-            span = f"{mean - half:+.3f} to {mean + half:+.3f}"
-        ours, theirs = ([job["right"] for pair in pairs for job in pair[k]] for k in (0, 1))
+        mean, *ends = each.span
+        span = f"{ends[0]:+.3f} to {ends[1]:+.3f}" if len(each.pairs) > 1 else "one pair"
+        ours, theirs = (
+            [j["right"] for pair in each.pairs.values() for j in pair[k]] for k in (0, 1)
+        )
         _, low, high = over_problems(ours, theirs)
-        said = "too few" if len(pairs) < FEWEST else ("shown" if p < ALPHA else "not shown")
         lines.append(
-            f"| {headline.name} | {len(pairs)} | {mean:+.3f} | {span} | {low:+.3f} to {high:+.3f} "
-            f"| {p:.3f} | {said} |"
+            f"| {each.name} | {len(each.pairs)} | {mean:+.3f} | {span} "
+            f"| {low:+.3f} to {high:+.3f} | {each.p:.3f} | {each.said} |"
         )
     return lines
 
@@ -172,35 +211,44 @@ def _mean(jobs: Rows) -> float:
     return float(sum(job["pass_at_1"] for job in jobs) / len(jobs))
 
 
-def reward_rows(evidence: Evidence) -> list[str]:
-    """Test pass@1 of every row, over start policies."""
-    values: dict[str, list[float]] = {}
+def rewards(evidence: Evidence) -> dict[str, dict[int, float]]:
+    """Test pass@1 of every row, by start policy."""
+    values: dict[str, dict[int, float]] = {}
 
-    def put(name: str, value: float | None) -> None:
+    def put(name: str, seed: int, value: float | None) -> None:
         if value is not None:
-            values.setdefault(name, []).append(value)
+            values.setdefault(name, {})[seed] = value
 
     for seed in sorted({run["seed"] for run in evidence.runs}):
         grid = evidence.of(GRID, seed)
         for steps in range(CURVE, CURVE * LONG + 1, CURVE):
-            put(f"outcome only, {steps // CURVE}x", at_steps(grid, steps))
-        put(TUNED, test(grid, TUNED))
+            put(f"outcome only, {steps // CURVE}x", seed, at_steps(grid, steps))
+        put(TUNED, seed, test(grid, TUNED))
         for label in dict.fromkeys(j["label"] for j in grid if j["kind"] == "search"):
-            put(label, test(grid, label))
+            put(label, seed, test(grid, label))
         pair = best_pair(grid)
-        put(_BEST_PAIR, test(grid, pair) if pair else None)
+        put(_BEST_PAIR, seed, test(grid, pair) if pair else None)
         for arm in ARMS:
-            put(f"best formula, {arm}", test(evidence.of(arm, seed), BEST))
+            put(f"best formula, {arm}", seed, test(evidence.of(arm, seed), BEST))
         # The same runs whichever search they stand in.
         some = next((a for a in ARMS if evidence.of(a, seed)), None)
         for label in ("outcome + format", "mean of primitives"):
-            put(label, test(evidence.of(some, seed), label) if some else None)
-        put("start policy", test(grid, "start policy, tested"))
+            put(label, seed, test(evidence.of(some, seed), label) if some else None)
+        put("start policy", seed, test(grid, "start policy, tested"))
+    return values
+
+
+def reward_rows(evidence: Evidence) -> list[str]:
+    """Test pass@1 of every row, over start policies."""
     lines = ["| row | start policies | test pass@1 |", "|---|---:|---:|"]
-    return lines + [f"| {name} | {len(each)} | {_pm(each)} |" for name, each in values.items()]
+    return lines + [
+        f"| {name} | {len(each)} | {plus_minus(list(each.values()))} |"
+        for name, each in rewards(evidence).items()
+    ]
 
 
-def _pm(values: Sequence[float]) -> str:
+def plus_minus(values: Sequence[float]) -> str:
+    """Mean and half of the 95 % interval, as the tables have it."""
     if len(values) < 2:
         return f"{values[0]:.3f}"
     mean, half = interval(values)
@@ -255,7 +303,7 @@ def cost_rows(evidence: Evidence) -> list[str]:
             f"| {arm} | {len(each)} | {_average(ends, lambda p: p.runs):.0f} "
             f"| {_average(ends, lambda p: p.tokens) / 1e6:.2f} "
             f"| {_average(ends, lambda p: p.seconds):,.0f} "
-            f"| {_pm([area(points, runs) for points in each.values()])} | {valid:.0%} "
+            f"| {plus_minus([area(points, runs) for points in each.values()])} | {valid:.0%} "
             f"| {len(led)} of {len(each)} "
             f"| {', '.join(str(p.runs) for p in led) or '-'} |"
         )
@@ -287,7 +335,14 @@ def sign_rows(evidence: Evidence) -> list[str]:
     return lines
 
 
-def page(results: Path) -> str:
+def picture(figures: Path, task: str, name: str) -> list[str]:
+    """A figure that `figures.py` drew, with what it says of itself; nothing where there is none."""
+    path = figures / f"{task}-{name}.svg"
+    said = re.search('aria-label="(.*?)"', path.read_text("utf-8")) if path.exists() else None
+    return [f"![{unescape(said[1])}]({figures.name}/{path.name})", ""] if said else []
+
+
+def page(results: Path, figures: Path = FIGURES) -> str:
     """All tables, as Markdown."""
     found = read(results)
     lines = [
@@ -317,14 +372,18 @@ def page(results: Path) -> str:
             "",
             *headline_rows(evidence),
             "",
+            *picture(figures, evidence.task, "headlines"),
             "**Rewards**, 95 % t-intervals over start policies",
             "",
             *reward_rows(evidence),
             "",
+            *picture(figures, evidence.task, "rewards"),
             "**Cost of a search** (served scores charged in full)",
             "",
             *cost_rows(evidence),
             "",
+            *picture(figures, evidence.task, "runs"),
+            *picture(figures, evidence.task, "tokens"),
         ]
         signs = sign_rows(evidence)
         lines += ["**Ceiling**", "", *signs, ""] if signs else []
