@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from benchmarks.evidence.plan import TASKS
 from derl_trainers.runs.store import FILE, Store
 
+TABLES = ("runs", "jobs", "proposals", "probes", "phases")
 RESULTS = Path(__file__).parent.parent / "results" / "evidence"
 _JOBS = """
 SELECT id AS job, kind, label, formula, key, seed AS job_seed, status, pass_at_1, seconds, cause,
@@ -38,9 +39,9 @@ def collect(work: Path, to: Path) -> list[Path]:
         for task, arm, seed in finished(to)
         if not (work / task / f"{arm}-{seed}" / FILE).exists()
     }
-    for path in sorted(to.glob("*.parquet")) if kept else ():
-        rows = pq.read_table(path).to_pylist()
-        found[path.stem] = [row for row in rows if (row["task"], row["arm"], row["seed"]) in kept]
+    for name in TABLES if kept else ():
+        rows = pq.read_table(to / f"{name}.parquet").to_pylist()
+        found[name] = [row for row in rows if (row["task"], row["arm"], row["seed"]) in kept]
     for task in TASKS:
         for folder in sorted((work / task).glob("*-*")):
             if (folder / FILE).exists():
