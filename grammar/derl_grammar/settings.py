@@ -113,8 +113,9 @@ def _problem(value: Any, kind: Any, limits: Mapping[str, Any]) -> str | None:
         (kind,) = (part for part in get_args(kind) if part is not NoneType)
     origin = get_origin(kind)
     if origin is tuple:
-        fits = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-        return None if fits else f"a list of texts{example or _LIST}"
+        what, such = _LISTS[get_args(kind)[0]]
+        fits = isinstance(value, list | tuple) and all(type(v) is get_args(kind)[0] for v in value)
+        return None if fits else f"a list of {what}{example or such}"
     if origin is Mapping:
         inner = get_args(kind)[1]
         if not isinstance(value, dict):
@@ -130,7 +131,7 @@ def _problem(value: Any, kind: Any, limits: Mapping[str, Any]) -> str | None:
     return _beyond(value, limits)
 
 
-_LIST = ', such as ["mine.py"]'
+_LISTS = {str: ("texts", ', such as ["mine.py"]'), int: ("whole numbers", ", such as [5, 10]")}
 
 
 def _beyond(value: Any, limits: Mapping[str, Any]) -> str | None:

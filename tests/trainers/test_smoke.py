@@ -50,6 +50,7 @@ ROWS = {
     "checkpoints": ["executor.save_every=1"],
     "given": ['meta.given=["g1 + g3", "g9"]'],
     "curve": ["inner.curve=1"],
+    "race": ["meta.race=[1]", "inner.steps=2"],
 }  # fmt: skip
 
 

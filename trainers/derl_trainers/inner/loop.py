@@ -30,6 +30,7 @@ from derl_trainers.inner.diverged import CheckedTrainer, check_numbers
 from derl_trainers.inner.grpo import grpo_config, invariance, rescaled
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.players import Players
+from derl_trainers.inner.race import Bar
 from derl_trainers.inner.recorder import (
     OnStep,
     Point,
@@ -71,7 +72,8 @@ class InnerResult:
     where it was asked for. `policy_path` is set when it was saved. `faults` is what went wrong in
     the inputs of the reward, by input and class. `stopped` says why the run ended before its last
     step, and is empty when it did not. `tokens` counts those sampled. `curve` has the points that
-    `[inner] curve` asks for. Where games are played, `environment_seconds` is the games' part of
+    `[inner] curve` and racing ask for, `below` the bar that ended the run, whose score is that of
+    the step. Where games are played, `environment_seconds` is the games' part of
     sampling, and `lost` counts the episodes that broke;
     `episodes` has some of them, as `inner/records.py` writes them.
     """
@@ -95,6 +97,7 @@ class InnerResult:
     lost: int = 0
     episodes: tuple[dict[str, Any], ...] = ()
     curve: tuple[Point, ...] = ()
+    below: Bar | None = None
 
     @property
     def training_seconds(self) -> float:
@@ -122,6 +125,7 @@ def train_inner(
     on_step: OnStep | None = None,
     logs_dir: str | Path | None = None,
     checkpoints: Checkpoints | None = None,
+    race: Sequence[Bar] = (),
     score_before: bool = False,
     on_score: OnScore | None = None,
     load: Loader = load_model,
@@ -134,19 +138,19 @@ def train_inner(
     certificate reaches TRL as `[inner] rewards` says. `scorer` says which answers are right. The
     policy (see `load_model`) is saved, in transformers' format, only to a given `output_dir`;
     `logs_dir` is for what TRL itself writes; with `checkpoints` the run goes on from the last one
-    there, and removes them when it is done; `load` is `load_model`, or `pristine` to keep the
-    model in memory for the next run; `on_score` hears that the scoring before training begins
-    (None) and what came of it; `callbacks` are TRL's trainer's too. Raises RewardFault when
-    the reward raises, gives a wrong number of scores, a score that is not finite, or nothing but
-    None, Diverged when the policy's weights are no numbers any more; ModelMissing for a policy that
-    cannot be loaded or asked as the settings say, ValueError for fewer training problems than a
-    step takes, and for prompts that leave no room for an answer.
+    there, and removes them when it is done; `race` may end it on the way; `load` is `load_model`,
+    or `pristine` to keep the model in memory for the next run; `on_score` hears that the scoring
+    before training begins (None) and what came of it; `callbacks` are TRL's trainer's too. Raises
+    RewardFault when the reward raises, gives a wrong number of scores, a score that is not finite,
+    or nothing but None, Diverged when the policy's weights are no numbers any more; ModelMissing
+    for a policy that cannot be loaded or asked as the settings say, ValueError for fewer training
+    problems than a step takes, and for prompts that leave no room for an answer.
     """
     check_rows(len(train), training.inner.prompts)
     unit = unit_of(reward) if rescaled(training) else None
     apart = invariance(training) == "group" and shares(reward)
     timer = TimedReward(reward, unit, training.inner.num_generations if apart else 0)
-    recorder = Recorder(training, timer, progress, on_step)
+    recorder = Recorder(training, timer, progress, on_step, race)
     start = time.perf_counter()
 
     def run(scratch: str, stepped: Stepped | None, held: ExitStack) -> InnerResult:
@@ -176,7 +180,7 @@ def train_inner(
         check_numbers(trainer.model)
         if not (sharded(trainer) or trainer.use_vllm):
             trainer.model = merged(trainer.accelerator.unwrap_model(trainer.model))
-        after = right(trainer, *asked)
+        after = recorder.right or right(trainer, *asked)
         scoring = time.perf_counter() - trained + updating - evaluating + recorder.scoring
         if output_dir is not None:
             save(trainer, tokenizer, output_dir)
@@ -202,6 +206,7 @@ def train_inner(
             right=after,
             right_before=before,
             curve=tuple(recorder.curve),
+            below=recorder.below,
             **trainer.told(),
         )
 

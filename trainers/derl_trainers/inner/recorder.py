@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 from derl_runtime.files import write_whole
+from derl_trainers.inner.race import Bar
 from derl_trainers.inner.reward import TimedReward
 from derl_trainers.settings.sections import Training
 
@@ -62,6 +63,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         timer: TimedReward,
         progress: Progress | None,
         on_step: OnStep | None,
+        race: Sequence[Bar] = (),
     ) -> None:
         self.inner = training.inner
         self.budget = training.budget
@@ -77,6 +79,9 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.curve: list[Point] = []
         self.paid = (0, 0.0)  # tokens and seconds before the checkpoint that this went on from
         self.scoring = 0.0  # seconds of scoring on the way, which no budget counts
+        self.race = {bar.step: bar for bar in race}
+        self.below: Bar | None = None  # what ended it, and which problems it then had right
+        self.right: tuple[bool, ...] = ()
 
     def step(self, state: Any) -> int:
         """Sampling steps begun so far."""
@@ -105,6 +110,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.stopped = self._reason()
         if self.stopped and record.step < self.inner.steps:
             control.should_training_stop = True
+            # What goes on from a checkpoint trains a step before anything is asked again.
+            control.should_save = False
         else:
             self.stopped = ""
 
@@ -153,12 +160,18 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 
     def _score(self, step: int) -> None:
         """A point of the curve where one is asked for; greedy answers draw no random numbers."""
-        if self.score is None or not self.inner.curve or step % self.inner.curve:
+        bar, curve = self.race.get(step), self.inner.curve
+        if self.score is None or (bar is None and not (curve and step % curve == 0)):
             return
         start = time.perf_counter()
         right = self.score()
+        # What the first process found counts in all: none may end without the others.
+        own = torch.tensor([[sum(right)]], device=self.accelerator.device)
+        share = int(self.accelerator.gather(own)[0, 0]) / len(right)
         self.scoring += time.perf_counter() - start
-        self.curve.append(Point(step, sum(right) / len(right), self.tokens, self.seconds))
+        self.curve.append(Point(step, share, self.tokens, self.seconds))
+        if bar is not None and share < bar.least:
+            self.below, self.right = bar, right
 
     def _count(self) -> None:
         """Tokens and seconds so far: of all processes, and the same in each of them.
@@ -174,6 +187,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     def _reason(self) -> str:
         """Why the run should end now; empty when it should not."""
         budget = self.budget
+        if self.below is not None:
+            return self.below.said(self.curve[-1].pass_at_1)
         if budget.flat_steps and self.flat >= budget.flat_steps:
             return f"no group's rewards differed in {self.flat} steps in a row"
         if budget.tokens and self.tokens >= budget.tokens:

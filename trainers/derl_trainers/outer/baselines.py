@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from derl_primitives.suites import find_suite
+from derl_trainers.inner.race import bars
 from derl_trainers.outer.prompts import scores
 from derl_trainers.outer.run import Run
 from derl_trainers.runs.jobs import Policy
@@ -46,6 +48,7 @@ def train_baselines(run: Run, start: Policy) -> None:
     for label, formula in baselines(config.suite).items():
         key = run.judged(formula).key
         job = run.job(start, formula, config.seed, "search", budget)
+        job = replace(job, race=bars(config.meta.race, ()))  # validated there, and never ended
         jobs.append(runner.submit("baseline", label, config.seed, job, formula, key))
         if label == OUTCOME_ONLY and budget.cap:
             runner.result(jobs[-1])

@@ -6,7 +6,9 @@ Every event is in the store before anything follows from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from derl_trainers.inner.race import Bar, bars
 from derl_trainers.outer.baselines import cap
 from derl_trainers.outer.equals import Asked, asked
 from derl_trainers.outer.judge import Verdict, penalty_of
@@ -78,13 +80,19 @@ class Evaluation:
     ) -> dict[Asked, int]:
         """The job of each run: an earlier one where there is one, else a new one, done."""
         known = {one: self.known(formula, one, policy) for one, formula in formulas.items()}
+        race = self._bars(step)
         new = {
-            one: self.submit(formulas[one], one, policy, f"outer step {step}", step)
+            one: self.submit(formulas[one], one, policy, f"outer step {step}", step, race)
             for one, job in known.items()
             if job is None
         }
         self.run.runner.wait([*new.values(), *(job for job in known.values() if job is not None)])
         return {**{one: job for one, job in known.items() if job is not None}, **new}
+
+    def _bars(self, step: int) -> tuple[Bar, ...]:
+        """The bars of a step, of what was done before it: those that a resumed search finds too."""
+        race = self.run.config.meta.race
+        return bars(race, self.run.store.curves(step)) if race else ()
 
     def _outcome(
         self, one: Asked, formula: str, jobs: Mapping[Asked, int], policy: Policy
@@ -120,7 +128,13 @@ class Evaluation:
         return self.run.store.find_score(*one, digest(self.job(formula, one, policy)))
 
     def submit(
-        self, formula: str, one: Asked, policy: Policy, label: str, step: int | None = None
+        self,
+        formula: str,
+        one: Asked,
+        policy: Policy,
+        label: str,
+        step: int | None = None,
+        race: tuple[Bar, ...] = (),
     ) -> int:
         """Queue a run; that of an outer step keeps its policy for the population."""
         key, seed = one
@@ -128,6 +142,9 @@ class Evaluation:
         keep = None if step is None else kept_at(self.run, step, key, job)
         if keep is not None:
             job = self.job(formula, one, policy, keep)
+        if key == self.outcome:
+            race = bars((bar.step for bar in race), ())
+        job = replace(job, race=race)
         return self.run.runner.submit("search", label, seed, job, formula, key)
 
     def job(self, formula: str, one: Asked, policy: Policy, save_to: str | None = None) -> InnerJob:

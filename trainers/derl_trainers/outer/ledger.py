@@ -18,8 +18,8 @@ from derl_trainers.runs.store.queries import CONFIRMATION, StoreQueries
 class Paid:
     """After so many inner runs: tokens and seconds paid, and the best validation score so far.
 
-    `best` is the start policy's score before any run; of a run that broke the cost is what is known
-    of it, a run, and `broken` counts these.
+    `best` is the start policy's score before any run, and no score of a run that a race ended; of a
+    run that broke the cost is what is known of it, a run, and `broken` counts these.
     """
 
     runs: int
@@ -39,12 +39,13 @@ def ledger(store: StoreQueries) -> list[Paid]:
     at = Paid(0, 0, 0.0, start[0]["pass_at_1"] if start else 0.0)
     found = [at]
     for row in rows:
-        tokens = json.loads(row["result"])["tokens"] if row["result"] else 0
+        result = json.loads(row["result"] or "{}")
         # A confirmation's score is a second look at a reward: it is paid for and chooses.
         counts = row["status"] == "done" and row["label"] != CONFIRMATION
+        counts = counts and "below" not in result
         at = Paid(
             at.runs + 1,
-            at.tokens + tokens,
+            at.tokens + result.get("tokens", 0),
             at.seconds + (row["seconds"] or 0.0),
             max(at.best, row["pass_at_1"]) if counts else at.best,
             at.broken + (row["status"] == "failed"),

@@ -125,6 +125,19 @@ def _counted(config: RunConfig, counts: _Counts) -> list[str]:
         "comparison; formulas that fail or equal another cost none",
         f"an inner run: {inner.steps} steps of {inner.prompts} {_sampled(config)}",
         f"at most {tokens:,} tokens sampled in {counts.steps:,} inner steps",
+        *_raced(config, counts),
+    ]
+
+
+def _raced(config: RunConfig, counts: _Counts) -> list[str]:
+    race, steps = config.meta.race, config.inner.steps
+    if not race:
+        return []
+    at = ", ".join(map(str, race))
+    ended = counts.search // 2
+    return [
+        f"racing at inner step {at}: each run is validated there as well; if half of the formulas "
+        f"end at step {race[0]}, {ended * (steps - race[0]):,} inner steps fewer"
     ]
 
 

@@ -139,7 +139,8 @@ def moment(store: Store) -> Iterator[None]:
 
 def _formulas(store: Store, config: Row) -> list[Formula]:
     rows = store.rows(
-        "SELECT p.*, j.kind AS job_kind, j.label AS job_label, j.error AS job_error"
+        "SELECT p.*, j.kind AS job_kind, j.label AS job_label, j.error AS job_error,"
+        " j.result ->> '$.stopped' AS stopped"
         " FROM proposals AS p LEFT JOIN jobs AS j ON j.id = p.job ORDER BY p.step, p.idx"
     )
     graphs = _Graphs(config)

@@ -101,6 +101,8 @@ def _came(f: Formula) -> str:
         if f.origin_id is not None:
             return f"equal to <a href=#p{f.origin_id}>{f.origin}</a>"
         return f"equal to {text(f.origin)}"
+    if row["stopped"]:
+        return f"ended early: {text(row['stopped'])}"
     return _STATUS[row["status"]]
 
 

@@ -19,6 +19,7 @@ from derl_dsl.elaborate.custom import Origin, SourceFile
 from derl_dsl.score.reward import columns_of
 from derl_primitives.suites import find_suite
 from derl_trainers.inner.outcome import scorer_for
+from derl_trainers.inner.race import Bar
 from derl_trainers.reading import ConfigError
 from derl_trainers.settings.run import RunConfig
 from derl_trainers.settings.sections import PolicySection, Training
@@ -139,6 +140,7 @@ class InnerJob:
     `quarantine` times is left out. `state` is the folder of its reports and checkpoints,
     and after how many steps one is kept: a run that is tried again goes on from there. `problems`
     is what the problems were when the job was made; it fails where they are others by then.
+    `race` has the bars at which it may end.
     """
 
     formula: str
@@ -152,9 +154,14 @@ class InnerJob:
     quarantine: int = 3
     state: tuple[str, int] | None = None
     problems: str = ""
+    race: tuple[Bar, ...] = ()
 
     def depends(self) -> Mapping[str, Any]:
-        """The whole training, the policy it starts from, and the primitives' sources."""
+        """The whole training, the policy it starts from, and the primitives' sources.
+
+        Bars are no part of it: a run that they let pass is the run without them, one that they end
+        says so, and those of a search follow from what it had done before.
+        """
         return {
             "suite": self.suite,
             "quarantine": self.quarantine,
@@ -185,11 +192,14 @@ class InnerJob:
             output_dir=self.save_to,
             progress=progress,
             checkpoints=None if self.state is None else Checkpoints(*self.state),
+            race=self.race,
             load=pristine,
         )
         found = asdict(result)
         for name in ("policy_path", "right", "right_before", "pass_at_1_before"):
             found.pop(name)
+        if result.below is None:
+            found.pop("below")
         return {**found, **_scores(list(result.right), scored), "sandbox": _levels(self.primitives)}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from derl_trainers.inner.race import Bar, holds
 from derl_trainers.runs.executors import Event, Executor
 from derl_trainers.runs.jobs import Job, digest
 from derl_trainers.runs.memo import Memo
@@ -37,7 +38,7 @@ class Runner:
         self.memo = memo
         self.results: dict[int, dict[str, Any]] = {}
         self.errors: dict[int, str] = {}
-        self.digests: dict[int, str] = {}
+        self.shared: dict[int, tuple[str, tuple[Bar, ...]]] = {}  # known by what in the memo
         self.alike = 0  # failures in a row that say the same as `last`
         self.last = ""
 
@@ -67,8 +68,8 @@ class Runner:
             return int(known["id"])
         name = self.store.add_job(kind, label, seed, formula, key, context)
         if self.memo is not None and key is not None:
-            self.digests[name] = f"{context}/{key}/{seed}"
-            found = self.memo.get(self.digests[name]) if keep is None else None
+            self.shared[name] = f"{context}/{key}/{seed}", getattr(job, "race", ())
+            found = self._served(*self.shared[name]) if keep is None else None
             if found is not None:
                 result, seconds = found
                 self.store.finish_job(name, result["pass_at_1"], seconds, result)
@@ -77,6 +78,20 @@ class Runner:
         self.view.queued(name, formula or label)
         self.executor.submit(name, job)
         return name
+
+    def _served(self, word: str, race: tuple[Bar, ...]) -> tuple[dict[str, Any], float] | None:
+        """What another run computed; of one that was raced, what these bars would have given."""
+        assert self.memo is not None
+        found = self.memo.get(word + _raced(race))
+        return found if found is None or not race or holds(found[0], race) else None
+
+    def _share(self, event: Event) -> None:
+        """Keep a result for other runs; what was raced to its end is what it is without a race."""
+        if self.memo is None or event.job not in self.shared:
+            return
+        word, race = self.shared[event.job]
+        for name in {word + _raced(race), *([word] if "below" not in event.result else [])}:
+            self.memo.put(name, event.result, event.seconds)
 
     def again(self, kind: str, label: str, seed: int, job: Job) -> int:
         """Queue a job that was done once and whose files are gone."""
@@ -135,10 +150,14 @@ class Runner:
             self.store.finish_job(event.job, score, event.seconds, event.result)
             self.results[event.job] = event.result
             self.alike = 0
-            if self.memo is not None and event.job in self.digests:
-                self.memo.put(self.digests[event.job], event.result, event.seconds)
+            self._share(event)
         elif event.kind == "failed":
             self.store.fail_job(event.job, event.error, event.cause)
             self.errors[event.job] = event.error
             self._compare_error(event)
         self.view.event(event)
+
+
+def _raced(race: tuple[Bar, ...]) -> str:
+    """The steps at which a run was validated, as a part of its name in the memo."""
+    return "".join(f"/{bar.step}" for bar in race)

@@ -102,6 +102,7 @@ class View:
             f"  {config.meta.steps} outer steps x {config.meta.formulas} formulas by "
             f"{config.proposer.kind} over {config.suite}; an inner run is {config.inner.steps} "
             f"GRPO steps of {config.inner.prompts * config.inner.num_generations} completions"
+            + (f", raced at {', '.join(map(str, config.meta.race))}" if config.meta.race else "")
         )
         self.rows = store.steps()
         done = store.rows("SELECT COUNT(*) AS n FROM jobs WHERE status = 'done'")[0]["n"]
@@ -200,7 +201,7 @@ class View:
         self.console.print()
         for table in comparison_tables(store):
             self.console.print(table)
-        for line in fault_lines(store):
+        for line in (*race_lines(store), *fault_lines(store)):
             self.console.print(Text(line))
         where = escape(str(store.path.parent))
         self.say(f"\n[dim]{timing_line(store)}[/]\n[dim]all of it: derl-dsl runs show {where}[/]")
@@ -288,6 +289,7 @@ def proposal_lines(store: Store, step: int) -> Iterable[Text]:
     """One line a formula of a step: number, meta-reward, text, and how it came to its score."""
     rows = store.rows(
         "SELECT p.*, j.seconds, j.error, j.kind AS job_kind, j.label AS job_label,"
+        " j.result -> '$.below' AS below,"
         " (SELECT 'step ' || q.step || ' #' || (q.idx + 1) FROM proposals AS q"
         "  WHERE q.job = p.job AND q.status = 'trained') AS origin"
         " FROM proposals AS p LEFT JOIN jobs AS j ON j.id = p.job WHERE p.step = ? ORDER BY idx",
@@ -309,6 +311,9 @@ def _how(row: dict[str, Any]) -> str:
         case "failed":
             errors = [d for d in json.loads(row["diagnostics"]) if d["severity"] == "error"]
             return short(f"{row['stage']}: {errors[0]['message']}", width)
+        case "trained" if row["below"] is not None:
+            bar, took = json.loads(row["below"]), f"{row['seconds']:.0f} s"
+            return f"ended at step {bar['step']}, below {bar['least']:.3f}, {took}"
         case "trained":
             return f"trained, {row['seconds']:.0f} s"
         case "reused":
@@ -377,6 +382,18 @@ def _problems(store: Store) -> int:
     return int(rows[0]["n"]) if rows else 0
 
 
+def race_lines(store: Store) -> list[str]:
+    """What racing spared the search; nothing where it ended no run."""
+    raced = store.raced()
+    if not raced["ended"]:
+        return []
+    return [
+        "",
+        f"Racing ended {raced['ended']} of {raced['runs']} runs of the search early: "
+        f"{raced['saved']:,} inner steps not taken",
+    ]
+
+
 def fault_lines(store: Store) -> list[str]:
     """What went wrong in the inputs of rewards, over the whole run; none when nothing did."""
     found = [f"  {total}" for total in store.faults()]
@@ -406,13 +423,9 @@ def runs_table(
         formula = Text(short(best["formula"], 60) if best else "-")
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run["started"]))
         table.add_row(
-            Text(folder.name),
-            Text(run["status"]),
-            f"{len(steps)}/{wanted}",
-            score,
-            formula,
+            Text(folder.name), Text(run["status"]), f"{len(steps)}/{wanted}", score, formula,
             started,
-        )
+        )  # fmt: skip
     return table
 
 

@@ -34,6 +34,7 @@ accelerate, DeepSpeed and vLLM), `[meta.trl]` those for the outer loop, passed o
 """
 _TYPES: dict[Any, str] = {
     tuple[str, ...]: "list of texts",
+    tuple[int, ...]: "list of whole numbers",
     int: "whole number",
     float: "number",
     str: "text",

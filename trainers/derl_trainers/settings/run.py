@@ -238,8 +238,24 @@ def _check_together(config: RunConfig, source: str) -> None:
         raise ConfigError(f"{source}: [proposer.prompted] key_variable: {what}, not {variable!r}")
     check_training(config.task, config.policy, config.inner, source)
     check_heads(config.meta, "meta", source)
+    _check_race(config.meta, config.inner.steps, source)
     if config.meta.cold_file and not Path(config.meta.cold_file).is_file():
         raise ConfigError(f"{source}: [meta] cold_file: no such file: {config.meta.cold_file}")
+
+
+def _check_race(meta: MetaSection, steps: int, source: str) -> None:
+    race = meta.race
+    if list(race) != sorted(set(race)) or not all(0 < step < steps for step in race):
+        raise ConfigError(
+            f"{source}: [meta] race: expected rising steps from 1 to {steps - 1}, before the last "
+            f"of [inner] steps = {steps}, not {list(race)}"
+        )
+    if race and meta.start == "best":
+        what = "does not go with start = 'best': scores of runs that start elsewhere are no measure"
+        raise ConfigError(f"{source}: [meta] race: {what}")
+    if race and meta.repeats == "average":
+        what = "does not go with repeats = 'average': a mean would be of runs of several lengths"
+        raise ConfigError(f"{source}: [meta] race: {what}")
 
 
 def check_training(

@@ -254,6 +254,11 @@ class MetaSection:
         "the search ends when the best score has not risen for so many outer steps; 0 = never",
         least=0,
     )
+    race: tuple[int, ...] = setting(
+        (),
+        "inner steps, rising, at which a formula's run is validated and ends if it is below the "
+        "median that the runs of earlier outer steps and the baselines had there; empty = never",
+    )
     trl: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -147,8 +147,35 @@ class StoreQueries:
         return [StepRow(**row) for row in self.rows("SELECT * FROM steps ORDER BY step")]
 
     def best(self) -> dict[str, Any] | None:
-        """The proposal with the highest validation score, the earliest of equals."""
-        return next(iter(self.rows("SELECT * FROM leaderboard LIMIT 1")), None)
+        """The proposal with the highest validation score, the earliest of equals.
+
+        None whose run was ended by a race: its score is that of a step on the way.
+        """
+        rows = self.rows(
+            "SELECT l.* FROM leaderboard AS l JOIN jobs AS j ON j.id = l.job"
+            " WHERE json_extract(j.result, '$.below') IS NULL"
+            " ORDER BY l.pass_at_1 DESC, l.step, l.idx LIMIT 1"
+        )
+        return rows[0] if rows else None
+
+    def curves(self, step: int) -> list[list[dict[str, Any]]]:
+        """The points on the way of the baselines' runs and of those of the steps before `step`."""
+        rows = self.rows(
+            "SELECT json_extract(result, '$.curve') AS curve FROM jobs WHERE status = 'done' AND"
+            " (kind = 'baseline' OR id IN (SELECT job FROM proposals WHERE step < ?))",
+            (step,),
+        )
+        return [json.loads(row["curve"]) for row in rows]
+
+    def raced(self) -> dict[str, int]:
+        """Of the search's runs: how many there were, how many a race ended, steps not taken."""
+        return self.rows(
+            "SELECT COUNT(*) AS runs, COUNT(result ->> '$.below') AS ended,"
+            " IFNULL(SUM((SELECT config ->> '$.inner.steps' FROM run) - (result ->> '$.steps'))"
+            "  FILTER (WHERE result ->> '$.below' IS NOT NULL), 0) AS saved"
+            " FROM jobs WHERE kind = 'search' AND status = 'done' AND label != ?",
+            (CONFIRMATION,),
+        )[0]
 
     def confirmed(self) -> list[Confirmed]:
         """The rewards that were trained on further seeds to confirm the best, best first."""

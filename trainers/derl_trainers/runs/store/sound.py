@@ -42,6 +42,9 @@ _HOLDS = (
      f"IFNULL(seconds {_SECONDS}, 1) AND (status != 'done' OR seconds IS NOT NULL"
      " AND result IS NOT NULL)"),
     ("jobs", "policy_path", f"result ->> '$.policy_path' IS NULL OR {_inside(_SAVED)}"),
+    ("jobs", "result, below", "result -> '$.below' IS NULL OR IFNULL("
+     "json_type(result, '$.below.step') = 'integer' AND json_type(result, '$.below.least') = 'real'"
+     " AND json_type(result, '$.steps') = 'integer', 0)"),
     ("jobs", "formula", "kind NOT IN ('baseline', 'search') OR formula IS NOT NULL"),
     ("jobs", "error", "status != 'failed' OR trim(error) != ''"),
     ("proposals", "diagnostics", f"{_json('diagnostics', 'array')} AND NOT EXISTS"
