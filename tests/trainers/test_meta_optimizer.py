@@ -25,6 +25,7 @@ from derl_trainers.outer.cold_start import (  # noqa: E402
     read_formulas,
     share_valid,
 )
+from derl_trainers.outer.judge import apart  # noqa: E402
 from derl_trainers.outer.optimizer import (  # noqa: E402
     MetaOptimizer,
     build_meta_optimizer,
@@ -140,6 +141,20 @@ def test_a_meta_optimizer_that_cannot_be_sampled_ends_the_run(tmp_path: Path) ->
                 grpo.propose(2, [])
         finally:
             grpo.close()
+
+
+def test_trl_learns_from_scores_apart(tmp_path: Path) -> None:
+    values = {"beta": 0.0, "updates": 1, "steps": 1, "probe": 2, "rewards": "apart"}
+    settings = RunConfig(meta=replace(SMALL, **values))  # type: ignore[arg-type]
+    with closing(Store.create(tmp_path / "run", "t", 0, {"meta": {"steps": 1}}, {})) as store:
+        grpo = Grpo(Context(a_run(settings, store), Policy("", ""), None))
+        try:
+            grpo.propose(1, [])
+            grpo.learn(1, [0.1, 0.2, 0.3, -1.0])
+        finally:
+            grpo.close()
+        (seen,) = grpo.trainer._logs["rewards"].values()
+        assert list(seen) == pytest.approx(apart([0.1, 0.2, 0.3, -1.0]))
 
 
 def test_the_history_stands_before_the_question(folders: dict[str, Path]) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from statistics import pvariance
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("trl")
 from derl_trainers.outer.baselines import baselines, train_baselines
 from derl_trainers.outer.confirm import confirm
 from derl_trainers.outer.evaluate import Evaluation
-from derl_trainers.outer.judge import judge
+from derl_trainers.outer.judge import apart, judge
 from derl_trainers.outer.meta import past_formulas, search
 from derl_trainers.outer.patience import converged
 from derl_trainers.outer.population import start_of
@@ -174,6 +175,22 @@ def test_failures_that_come_at_once_are_counted_too(store: Store, tmp_path: Path
 
 def test_flat_penalty(store: Store, policy: Policy) -> None:
     assert steps(store, policy, penalty="flat")(["g1 + g9", "g1 / (g3 - g4)"]) == [-1.0, -1.0]
+
+
+def spread_among_scores(rewards: list[float | None]) -> float:
+    """The part of a group's variance that lies among the formulas that scored, the first four."""
+    known = [r for r in rewards if r is not None]
+    return 4 * pvariance(known[:4]) / (len(known) * pvariance(known))
+
+
+def test_failures_apart_keep_the_order_and_leave_scores_their_spread() -> None:
+    rewards = [0.20, 0.22, 0.24, 0.18, -0.4, -0.8, -1.0, -1.0, None]
+    seen = apart(rewards)
+    assert seen[-1] is None
+    assert sorted(range(7), key=lambda i: seen[i]) == sorted(range(7), key=lambda i: rewards[i])
+    assert spread_among_scores(rewards) < 0.01
+    assert spread_among_scores(seen) > 0.2
+    assert apart([0.3, 0.3, -1.0]) == [0.0, 0.0, -1.0]  # nothing to tell scores apart by
 
 
 def test_the_text_around_a_formula_is_left_out(store: Store, policy: Policy) -> None:

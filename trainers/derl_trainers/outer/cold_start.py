@@ -41,9 +41,9 @@ _PROBE = 32  # formulas sampled to see how many pass the checker
 _PROBE_EVERY = 10  # cold-start steps
 _RECORD = "cold_start.json"  # beside the model: steps, lessons, and what it wrote untrained
 # Settings of [meta] that only the search after the cold start reads.
-_LATER = frozenset({"steps", "formulas", "updates", "learning_rate", "beta", "penalty", "repeats",
-                    "start", "patience", "race", "trl", "model", "cold_file", "origin",
-                    "given"})  # fmt: skip
+_LATER = frozenset({"steps", "formulas", "updates", "learning_rate", "beta", "penalty", "rewards",
+                    "repeats", "start", "patience", "race", "trl", "model", "cold_file",
+                    "origin", "given"})  # fmt: skip
 
 # Arithmetic of a few terms: what a small model can learn from a thousand examples.
 _SHORT = Profile(

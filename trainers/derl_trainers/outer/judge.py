@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, pstdev
 from typing import Any
 
 import derl_dsl
@@ -90,6 +92,31 @@ def _rounding_alone(reward: Reward) -> bool:
 def penalty_of(stage: str, penalty: str = "graded") -> float:
     """The meta-reward of a formula that fails at a stage."""
     return GRADED[stage] if penalty == "graded" else FLAT
+
+
+def apart(rewards: Sequence[float | None]) -> list[float | None]:
+    """The meta-rewards of a group with failures apart: scores less their mean, over their spread.
+
+    A failure is as far below the worst score as its penalty says, in the same unit. By plain
+    meta-rewards a group's deviation is that between scores and penalties: every valid formula has a
+    positive advantage, and what they scored hardly counts.
+
+    >>> apart([0.2, 0.4, -1.0, None])
+    [-1.0, 1.0, -2.0, None]
+    >>> apart([0.3, -0.2]), apart([-1.0, -0.8])
+    ([0.0, -0.2], [-1.0, -0.8])
+    """
+    scores = [reward for reward in rewards if reward is not None and reward >= 0]
+    mean = fmean(scores) if scores else 0.0
+    spread = pstdev(scores) if scores else 0.0
+    worst = (min(scores) - mean) / spread if spread > _NEAR else 0.0
+
+    def seen(reward: float | None) -> float | None:
+        if reward is None or reward < 0:
+            return None if reward is None else round(worst + reward, 12)
+        return round((reward - mean) / spread, 12) if spread > _NEAR else 0.0
+
+    return [seen(reward) for reward in rewards]
 
 
 def judge(

@@ -237,6 +237,13 @@ class MetaSection:
         "unsafe -0.4, degenerate -0.2; `flat` is -1",
         choices=("graded", "flat"),
     )
+    rewards: str = setting(
+        "raw",
+        "what the outer GRPO learns from: `raw` are the meta-rewards; `apart` the scores in units "
+        "of their own spread in the group, failures below the worst of them, so that how scores "
+        "differ counts beside failures",
+        choices=("raw", "apart"),
+    )
     repeats: str = setting(
         "cache",
         "a reward that was trained before: `cache` serves its score, `average` trains a further "

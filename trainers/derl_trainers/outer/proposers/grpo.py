@@ -23,6 +23,7 @@ from derl_trainers.inner.diverged import check_numbers
 from derl_trainers.inner.reward import Diverged
 from derl_trainers.outer.cold_start import probe
 from derl_trainers.outer.inherit import ORIGIN, TRAINED
+from derl_trainers.outer.judge import apart
 from derl_trainers.outer.optimizer import prompt_with_history
 from derl_trainers.outer.prompts import Prompt
 from derl_trainers.outer.proposers.base import Context, Past, Proposer
@@ -88,7 +89,7 @@ class Grpo(Proposer):
 
     def learn(self, step: int, rewards: Sequence[float | None]) -> None:
         """Update the model; a formula that has no reward takes no part in the group."""
-        self.said.put(list(rewards))
+        self.said.put(apart(rewards) if self.config.meta.rewards == "apart" else list(rewards))
         metrics, checkpoint = self._answer(step)
         try:
             check_numbers(self.trainer.model)

@@ -1,0 +1,95 @@
+"""What stands beside the headline comparisons: transfer, and families that were looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from derl_trainers.estimates import interval
+
+_COMPARED = ("trained", "formulas")
+
+
+def transfer(results: Path) -> list[str]:
+    """What each arm paid on each target, and what it differs from the cold one by."""
+    path = results / "transfer.parquet"
+    if not path.exists():
+        return []
+    rows = pq.read_table(path).to_pylist()
+    lines = [
+        "## Transfer",
+        "",
+        "From each source's search to the target: the level is what the source's best formula",
+        "scores there; runs are those paid until the level, or all where it was not reached. 95 %",
+        "t-intervals over sources, paired with `cold`.",
+        "",
+        "| target | arm | sources | level | reached | runs | less cold | area | less cold "
+        "| formulas valid |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for target in dict.fromkeys(row["target"] for row in rows):
+        arms: dict[str, dict[int, dict[str, Any]]] = {}
+        for row in rows:
+            if row["target"] == target:
+                arms.setdefault(row["arm"], {})[row["source"]] = row
+        lines += [_arm(target, name, each, arms["cold"]) for name, each in arms.items()]
+    return [*lines, ""]
+
+
+def _arm(
+    target: str,
+    name: str,
+    own: Mapping[int, Mapping[str, Any]],
+    cold: Mapping[int, Mapping[str, Any]],
+) -> str:
+    def mean(column: str) -> float:
+        return sum(float(row[column]) for row in own.values()) / len(own)
+
+    def less(column: str) -> str:
+        if name not in _COMPARED:
+            return ""
+        return signed([row[column] - cold[source][column] for source, row in own.items()])
+
+    reached = sum(row["reached"] for row in own.values())
+    return (
+        f"| {target} | {name} | {len(own)} | {mean('level'):.3f} | {reached} | {mean('runs'):.1f} "
+        f"| {less('runs')} | {mean('area'):.3f} | {less('area')} | {mean('valid'):.0%} |"
+    )
+
+
+def signed(values: Sequence[float]) -> str:
+    """A mean difference and its interval; of one value there is none."""
+    if len(values) < 2:
+        return f"{values[0]:+.3g}"
+    mean, half = interval(values)
+    return f"{mean:+.3g} ± {half:.3g}"
+
+
+def families(results: Path) -> list[str]:
+    """Which families were looked at, and why they fell out."""
+    path = results / "families.json"
+    if not path.exists():
+        return []
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    early = sum("out" in one for one in found.values())
+    lines = [
+        "## Families of reasoning-gym that were looked at",
+        "",
+        f"{len(found)} in alphabetical order; {early} fell out by their questions, answers and",
+        "scores (`families.json` has each). The others were taught, and those in range trained:",
+        "",
+        "| family | pass@1 after steps of teaching | after an inner run at 1x, 3x the rate | |",
+        "|---|---|---|---|",
+    ]
+    for family, one in found.items():
+        if "out" in one:
+            continue
+        taught = ", ".join(f"{t['pass_at_1']:.3f} ({t['steps']})" for t in one["tried"])
+        ran = ", ".join(f"{run['pass_at_1']:.3f}" for run in one.get("runs", ()))
+        said = "taken" if "taken" in one else ("not trained" if ran else "not in range")
+        lines.append(f"| {family} | {taught} | {ran} | {said} |")
+    return [*lines, ""]
