@@ -128,13 +128,13 @@ def train_row(run: Run, start: Policy, row: Row) -> float | None:
     return run.runner.score(names[0]) if validated else None
 
 
-def run_search(block: Block, folder: Path, until: float) -> bool:
+def run_search(block: Block, folder: Path, until: float, flags: Sequence[str] = ()) -> bool:
     """A whole `meta-train` of an arm, in a process that is ended when the time is over."""
     search = Search(block.arm, block.seed, folder)
     if search.status() == "finished":
         return True
     with search.log.open("ab") as log:
-        command = search.command(str(HERE / f"{block.task}.toml"), [])
+        command = search.command(str(HERE / f"{block.task}.toml"), flags)
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             return process.wait(max(0.0, until - time.time())) == 0

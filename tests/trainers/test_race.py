@@ -16,6 +16,7 @@ pytest.importorskip("trl")
 from rich.console import Console
 from transformers import TrainerCallback
 
+from benchmarks.evidence import race as racing
 from derl_trainers.inner.loop import Checkpoints
 from derl_trainers.inner.race import Bar, bars, holds
 from derl_trainers.outer.baselines import train_baselines
@@ -260,6 +261,28 @@ def test_a_frozen_proposer_writes_the_same_and_ended_runs_say_so(searches: Path)
         assert ledger(raced)[-1].tokens < ledger(plain)[-1].tokens
         page = write_report(searches / "raced", searches / "page.html").read_text("utf-8")
         assert page.count("ended early: pass@1") == len(rows)
+
+
+def test_the_benchmark_counts_what_each_way_costs(searches: Path) -> None:
+    row = racing.compared(0, [1, 2], searches / "plain", searches / "raced")
+    costs = row["cost"]
+    with closing(Store.open(searches / "plain")) as plain:
+        valid = plain.rows("SELECT job FROM proposals WHERE key IS NOT NULL")
+        trained = len(plain.rows("SELECT 1 FROM proposals WHERE status = 'trained'"))
+        tokens = [json.loads(plain.job(p["job"])["result"])["tokens"] for p in valid]
+        before = ledger(plain)[3 + trained]
+    assert [costs[name]["runs"] for name in ("all", "valid")] == [12, len(valid)]
+    assert costs["valid"]["tokens"] == pytest.approx(sum(tokens))
+    assert costs["all"]["tokens"] == pytest.approx(sum(tokens) * 12 / len(valid))
+    # The ledger of the search without racing, before what it confirmed.
+    assert costs["plain"]["tokens"] == before.tokens
+    assert costs["plain"]["runs"] == costs["raced"]["runs"] == before.runs
+    spared = costs["plain"]["steps"] - costs["raced"]["steps"]
+    with closing(Store.open(searches / "raced")) as raced:
+        assert spared == raced.raced()["saved"] > 0
+    page = racing.shown([row])
+    assert f"| {row['ended']} of {row['of']} |" in page
+    assert racing.merged([row, {**row, "ended": -1}])[0]["ended"] == -1
 
 
 def test_a_search_that_is_broken_off_ends_as_if_it_had_not(searches: Path) -> None:
