@@ -76,6 +76,8 @@ def compared(start: int, race: Sequence[int], plain: Path, raced: Path) -> Row:
         return {
             "start": start,
             "race": list(race),
+            # The same to the digit on one machine with the same libraries, and else not quite.
+            "alike": one.rows(_YARDS) == other.rows(_YARDS),
             "plain": found(one),
             "raced": found(other),
             "ended": other.raced()["ended"],
@@ -90,6 +92,7 @@ def compared(start: int, race: Sequence[int], plain: Path, raced: Path) -> Row:
         }
 
 
+_YARDS = "SELECT label, pass_at_1, result ->> '$.right' FROM jobs WHERE kind = 'baseline'"
 _SEARCH = f"kind = 'search' AND label != '{CONFIRMATION}'"  # confirmation is the same in both
 
 
@@ -178,7 +181,12 @@ def shown(rows: Sequence[Row]) -> str:
                 f"| {share:.2f} |"
             )
     same = sum(row["plain"]["key"] == row["raced"]["key"] for row in rows)
-    return "\n".join([*lines, "", f"The same best reward in {same} of {len(rows)}."])
+    alike = sum(row["alike"] for row in rows)
+    said = (
+        f"The same best reward in {same} of {len(rows)}; the baselines answered alike in both "
+        f"searches in {alike}."
+    )
+    return "\n".join([*lines, "", said])
 
 
 def _best(found: Row) -> str:

@@ -281,6 +281,7 @@ def test_the_benchmark_counts_what_each_way_costs(searches: Path) -> None:
     with closing(Store.open(searches / "raced")) as raced:
         assert spared == raced.raced()["saved"] > 0
     page = racing.shown([row])
+    assert row["alike"]
     assert f"| {row['ended']} of {row['of']} |" in page
     assert racing.merged([row, {**row, "ended": -1}])[0]["ended"] == -1
 
