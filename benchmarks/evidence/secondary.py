@@ -1,17 +1,62 @@
-"""What stands beside the headline comparisons: transfer, and families that were looked at."""
+"""What stands beside the headline comparisons: what is written, transfer, families."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from derl_trainers.estimates import interval
+from derl_trainers.estimates import interval, sign_flip
 
 _COMPARED = ("trained", "formulas")
+_PAIRS = (("grpo", "frozen"), ("grpo+masked", "frozen+masked"))
+_LOOKED, _FRESH = (
+    range(100, 109),
+    range(109, 117),
+)  # start policies looked at before the test; its own
+_LATE = (4, 5)
+Rows = Sequence[Mapping[str, Any]]
+
+
+def written(proposals: Rows, complete: Collection[tuple[str, int]]) -> list[str]:
+    """What valid formulas score in the first step and in the last two, trained less frozen."""
+    lines = [
+        "| | start policies | pairs | step 1 | steps 4 and 5 | p |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for trained, frozen in _PAIRS:
+        for starts, said in ((_LOOKED, "looked at before"), (_FRESH, "fresh")):
+            seeds = [s for s in starts if {(trained, s), (frozen, s)} <= set(complete)]
+            if not seeds:
+                continue
+            late = [
+                _score(proposals, trained, s, _LATE) - _score(proposals, frozen, s, _LATE)
+                for s in seeds
+            ]
+            first = [
+                _score(proposals, trained, s, (1,)) - _score(proposals, frozen, s, (1,))
+                for s in seeds
+            ]
+            lines.append(
+                f"| {trained} less {frozen} | {seeds[0]} to {seeds[-1]}, {said} | {len(seeds)} "
+                f"| {signed(first)} | {signed(late)} | {sign_flip(late):.3f} |"
+            )
+    return lines
+
+
+def _score(proposals: Rows, arm: str, seed: int, steps: Collection[int]) -> float:
+    """The mean validation score of the valid formulas of a search's steps, repeats counted."""
+    found = [
+        row["meta_reward"]
+        for row in proposals
+        if (row["arm"], row["seed"]) == (arm, seed)
+        and row["step"] in steps
+        and row["status"] in ("trained", "reused")
+    ]
+    return float(sum(found) / len(found))
 
 
 def transfer(results: Path) -> list[str]:
@@ -49,24 +94,24 @@ def _arm(
     def mean(column: str) -> float:
         return sum(float(row[column]) for row in own.values()) / len(own)
 
-    def less(column: str) -> str:
+    def less(column: str, digits: int = 3) -> str:
         if name not in _COMPARED:
             return ""
-        return signed([row[column] - cold[source][column] for source, row in own.items()])
+        return signed([row[column] - cold[source][column] for source, row in own.items()], digits)
 
     reached = sum(row["reached"] for row in own.values())
     return (
         f"| {target} | {name} | {len(own)} | {mean('level'):.3f} | {reached} | {mean('runs'):.1f} "
-        f"| {less('runs')} | {mean('area'):.3f} | {less('area')} | {mean('valid'):.0%} |"
+        f"| {less('runs', 1)} | {mean('area'):.3f} | {less('area')} | {mean('valid'):.0%} |"
     )
 
 
-def signed(values: Sequence[float]) -> str:
+def signed(values: Sequence[float], digits: int = 3) -> str:
     """A mean difference and its interval; of one value there is none."""
     if len(values) < 2:
-        return f"{values[0]:+.3g}"
+        return f"{values[0]:+.{digits}f}"
     mean, half = interval(values)
-    return f"{mean:+.3g} ± {half:.3g}"
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}"
 
 
 def families(results: Path) -> list[str]:

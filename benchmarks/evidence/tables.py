@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS, TUNED
-from benchmarks.evidence.secondary import families, transfer
+from benchmarks.evidence.secondary import families, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
@@ -385,6 +385,10 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             "",
             *picture(figures, evidence.task, "runs"),
             *picture(figures, evidence.task, "tokens"),
+            "**What is written**: mean validation score of valid formulas, 95 % t-intervals",
+            "",
+            *written(evidence.proposals, {(r["arm"], r["seed"]) for r in evidence.runs}),
+            "",
         ]
         signs = sign_rows(evidence)
         lines += ["**Ceiling**", "", *signs, ""] if signs else []
