@@ -28,20 +28,13 @@ from typing import Any
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import Block
 from benchmarks.evidence.run import WORK, run_search
+from benchmarks.evidence.secondary import COUNTED, RACE, raced_rows
 from derl_runtime.files import write_whole
 from derl_trainers.outer.compare import SHARED
 from derl_trainers.outer.meta import MEMO
 from derl_trainers.runs.store import CONFIRMATION, Store
 
-RESULT = "race.json"
 ARM = "frozen"
-COUNTED = ("runs", "steps", "tokens", "seconds")
-HEAD = {
-    "all": "n = all formulas written",
-    "valid": "n = all that pass the checker",
-    "plain": "equal rewards once",
-    "raced": "the same, raced",
-}
 Row = dict[str, Any]
 
 
@@ -154,47 +147,6 @@ def merged(rows: Iterable[Row]) -> list[Row]:
     return [row for _, row in sorted({(tuple(r["race"]), r["start"]): r for r in rows}.items())]
 
 
-def shown(rows: Sequence[Row]) -> str:
-    """The tables as Markdown."""
-    lines = [
-        "| start | race | best without racing | validation | best with racing | validation | same "
-        "| ended |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        plain, raced = row["plain"], row["raced"]
-        same = "yes" if plain["key"] == raced["key"] else row["ended_best"] or "no"
-        lines.append(
-            f"| {row['start']} | {', '.join(map(str, row['race']))} | {_best(plain)} "
-            f"| {_best(raced)} | {same} | {row['ended']} of {row['of']} |"
-        )
-    lines += ["", "| race | what is trained | inner runs | inner steps | tokens | seconds "
-              "| tokens, share |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for race in sorted({tuple(row["race"]) for row in rows}):
-        of = [row["cost"] for row in rows if tuple(row["race"]) == race]
-        sums = {name: {k: sum(c[name][k] for c in of) for k in COUNTED} for name in HEAD}
-        for name, total in sums.items():
-            share = total["tokens"] / sums["all"]["tokens"]
-            lines.append(
-                f"| {', '.join(map(str, race))} | {HEAD[name]} | {total['runs']:,} "
-                f"| {total['steps']:,.0f} | {total['tokens']:,.0f} | {total['seconds']:,.0f} "
-                f"| {share:.2f} |"
-            )
-    same = sum(row["plain"]["key"] == row["raced"]["key"] for row in rows)
-    alike = sum(row["alike"] for row in rows)
-    said = (
-        f"The same best reward in {same} of {len(rows)}; the baselines answered alike in both "
-        f"searches in {alike}."
-    )
-    return "\n".join([*lines, "", said])
-
-
-def _best(found: Row) -> str:
-    if found["formula"] is None:
-        return "none | "
-    return f"`{' '.join(found['formula'].split())}` | {found['validation']:.3f}"
-
-
 def main() -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -204,7 +156,7 @@ def main() -> None:
     parser.add_argument("--plain", type=Path, help="folder with frozen-START, not raced")
     parser.add_argument("--print", action="store_true", help="the tables alone")
     given = parser.parse_args()
-    file, race = RESULTS / RESULT, given.race or [5]
+    file, race = RESULTS / RACE, given.race or [5]
     rows = json.loads(file.read_text("utf-8")) if file.exists() else []
     for start in () if given.print else given.start:
         home = given.work / SHARED
@@ -217,7 +169,7 @@ def main() -> None:
         searched(raced, start, [f"meta.race={race}"])
         rows = merged([*rows, compared(start, race, plain, raced)])
         write_whole(file, json.dumps(rows, indent=1) + "\n")
-    print(shown(rows))
+    print("\n".join(raced_rows(rows)))
 
 
 if __name__ == "__main__":

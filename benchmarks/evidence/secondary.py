@@ -18,6 +18,14 @@ _LOOKED, _FRESH = (
     range(109, 117),
 )  # start policies looked at before the test; its own
 _LATE = (4, 5)
+RACE = "race.json"
+COUNTED = ("runs", "steps", "tokens", "seconds")
+TRAINED = {
+    "all": "n = all formulas written",
+    "valid": "n = all that pass the checker",
+    "plain": "equal rewards once",
+    "raced": "the same, raced",
+}
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -112,6 +120,61 @@ def signed(values: Sequence[float], digits: int = 3) -> str:
         return f"{values[0]:+.{digits}f}"
     mean, half = interval(values)
     return f"{mean:+.{digits}f} ± {half:.{digits}f}"
+
+
+def racing(results: Path) -> list[str]:
+    """What a race saves a frozen search, against the paper's n x E x C."""
+    path = results / RACE
+    if not path.exists():
+        return []
+    rows = raced_rows(json.loads(path.read_text("utf-8")))
+    return [
+        "## Racing: what it saves a frozen search, and whether it finds the same",
+        "",
+        *rows,
+        "",
+    ]
+
+
+def raced_rows(rows: Rows) -> list[str]:
+    """What searches found and paid with and without racing."""
+    lines = [
+        "| start | race | best without racing | validation | best with racing | validation | same "
+        "| ended |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        plain, raced = row["plain"], row["raced"]
+        same = "yes" if plain["key"] == raced["key"] else row["ended_best"] or "no"
+        lines.append(
+            f"| {row['start']} | {', '.join(map(str, row['race']))} | {_best(plain)} "
+            f"| {_best(raced)} | {same} | {row['ended']} of {row['of']} |"
+        )
+    lines += ["", "| race | what is trained | inner runs | inner steps | tokens | seconds "
+              "| tokens, share |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for race in sorted({tuple(row["race"]) for row in rows}):
+        of = [row["cost"] for row in rows if tuple(row["race"]) == race]
+        sums = {name: {k: sum(c[name][k] for c in of) for k in COUNTED} for name in TRAINED}
+        for name, total in sums.items():
+            share = total["tokens"] / sums["all"]["tokens"]
+            lines.append(
+                f"| {', '.join(map(str, race))} | {TRAINED[name]} | {total['runs']:,} "
+                f"| {total['steps']:,.0f} | {total['tokens']:,.0f} | {total['seconds']:,.0f} "
+                f"| {share:.2f} |"
+            )
+    same = sum(row["plain"]["key"] == row["raced"]["key"] for row in rows)
+    alike = sum(row["alike"] for row in rows)
+    said = (
+        f"The same best reward in {same} of {len(rows)}; the baselines answered alike in both "
+        f"searches in {alike}."
+    )
+    return [*lines, "", said]
+
+
+def _best(found: Mapping[str, Any]) -> str:
+    if found["formula"] is None:
+        return "none | "
+    return f"`{' '.join(found['formula'].split())}` | {found['validation']:.3f}"
 
 
 def families(results: Path) -> list[str]:

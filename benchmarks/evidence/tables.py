@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS, TUNED
-from benchmarks.evidence.secondary import families, transfer, written
+from benchmarks.evidence.secondary import families, racing, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
@@ -392,7 +392,7 @@ def page(results: Path, figures: Path = FIGURES) -> str:
         ]
         signs = sign_rows(evidence)
         lines += ["**Ceiling**", "", *signs, ""] if signs else []
-    lines += [*transfer(results), *families(results)]
+    lines += [*transfer(results), *racing(results), *families(results)]
     return "\n".join(lines)
 
 
