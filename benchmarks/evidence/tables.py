@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS, TUNED
+from benchmarks.evidence.screen import section
 from benchmarks.evidence.secondary import families, racing, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
@@ -392,7 +393,7 @@ def page(results: Path, figures: Path = FIGURES) -> str:
         ]
         signs = sign_rows(evidence)
         lines += ["**Ceiling**", "", *signs, ""] if signs else []
-    lines += [*transfer(results), *racing(results), *families(results)]
+    lines += [*transfer(results), *racing(results), *families(results), *section(results)]
     return "\n".join(lines)
 
 
