@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from benchmarks.evidence.landscape import Landscape, position
 from benchmarks.evidence.plan import ARMS
 from benchmarks.evidence.surrogate import PLAIN, confirmed
-from benchmarks.evidence.tries import FILE, FREE, MASKED, TRIES, landscapes
-from derl_trainers.estimates import interval, sign_flip
+from benchmarks.evidence.tries import FILE, FREE, MASKED, STARTS, TRIES, landscapes
+from derl_trainers.estimates import interval
 from derl_trainers.outer.cold_start import cold_start_formulas
 
 Rows = Sequence[Mapping[str, Any]]
@@ -78,26 +78,6 @@ def _heard(group: Rows) -> tuple[float, float] | None:
         return None
     share = valid.var() * len(valid) / (rewards.var() * len(rewards))
     return float(share), float((valid > rewards.mean()).mean())
-
-
-def learnt_rows(proposals: Rows, starts: Sequence[int]) -> list[str]:
-    """The scores of what trained and frozen models wrote in the real searches, paired."""
-
-    def mean(arm: str, start: int, steps: Sequence[int]) -> float | None:
-        mine = [p for p in proposals if (p["arm"], p["start"]) == (arm, start)]
-        scores = _scores([p for p in mine if p["step"] in steps])
-        return fmean(scores) if scores else None
-
-    lines = ["| trained less frozen, score of valid formulas | step 1 | steps 2, 3 | steps 4, 5 |",
-             "|---|---:|---:|---:|"]  # fmt: skip
-    for name, ours, theirs in (("free", *ARMS[:2]), ("masked", ARMS[3], ARMS[2])):
-        cells = []
-        for steps in ((1,), (2, 3), (4, 5)):
-            found = [(mean(ours, s, steps), mean(theirs, s, steps)) for s in starts]
-            pairs = [a - b for a, b in found if a is not None and b is not None]
-            cells.append(f"{_pm(pairs, '+')} (p {sign_flip(pairs):.3f})" if pairs else "-")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
 
 
 def quality_rows(grounds: Iterable[Landscape]) -> list[str]:
@@ -214,9 +194,7 @@ def section(results: Path) -> list[str]:
     tried = pq.read_table(results / FILE).to_pylist()
     every = pq.read_table(results / "proposals.parquet").to_pylist()
     proposals = [{**p, "start": p["seed"]} for p in every if p["task"] == "arithmetic"]
-    by_arm = [{p["start"] for p in proposals if p["arm"] == arm} for arm in ARMS]
-    starts = sorted(set.intersection(*by_arm))
-    grounds = landscapes(results, sorted({row["start"] for row in tried}))
+    grounds = landscapes(results, STARTS)
     return [
         "## Tries on a surrogate",
         "",
@@ -231,12 +209,9 @@ def section(results: Path) -> list[str]:
         "",
         *chance_rows(grounds.values()),
         "",
-        f"**What the real searches of the first part heard** (start policies {starts[0]} to "
-        f"{starts[-1]}, {len(starts)} of them)",
+        f"**What the real searches heard**, start policies {STARTS[0]} to {STARTS[-1]}",
         "",
-        *advantage_rows(proposals, starts),
-        "",
-        *learnt_rows(proposals, starts),
+        *advantage_rows(proposals, STARTS),
         "",
         "**Tries**, 95 % t-intervals over searches, paired by start policy and seed",
         "",
