@@ -147,7 +147,8 @@ def try_rows(tried: Rows) -> list[str]:
     curves = {(r["name"], r["start"], r["repeat"]): json.loads(r["curve"]) for r in tried}
     lines = [
         "| try | start policies | inner runs | chosen, without noise "
-        "| less frozen at as many inner runs | at as many proposals | score of proposals, first and last third | valid | "
+        "| less frozen at as many inner runs | at as many proposals "
+        "| score of proposals, first and last third | valid | "
         "distinct of a group | spread among valid | noise of it |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -214,8 +215,8 @@ def section(results: Path) -> list[str]:
         "",
         *advantage_rows(proposals, STARTS),
         "",
-        "**Tries**, 95 % t-intervals over searches, paired by start policy and seed. Start policies",
-        "with high ceilings were taken first: figures are of these. Frozen models wrote groups of 64.",
+        "**Tries**, 95 % t-intervals over searches, paired by start policy and seed. Those with",
+        "high ceilings were taken first: figures are of these. Frozen models wrote groups of 64.",
         "",
         *try_rows(tried),
         "",
