@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,35 @@ TRAINED = {
     "raced": "the same, raced",
 }
 Rows = Sequence[Mapping[str, Any]]
+Block = tuple[str, int]  # an arm and a start policy
+Best = Callable[[str, int], float]
 
 
-def written(proposals: Rows, complete: Collection[tuple[str, int]]) -> list[str]:
-    """What valid formulas score in the first step and in the last two, trained less frozen."""
+def written(proposals: Rows, complete: Collection[Block], best: Best) -> list[str]:
+    """What valid formulas score in the first step and the last two, trained less frozen.
+
+    Beside it the difference of the best formulas on test, which `best` knows by arm and start.
+    """
     lines = [
-        "| | start policies | pairs | step 1 | steps 4 and 5 | p |",
-        "|---|---|---:|---:|---:|---:|",
+        "| | start policies | pairs | step 1 | steps 4 and 5 | p | best formulas, test |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for trained, frozen in _PAIRS:
         for starts, said in ((_LOOKED, "looked at before"), (_FRESH, "fresh")):
             seeds = [s for s in starts if {(trained, s), (frozen, s)} <= set(complete)]
             if not seeds:
                 continue
-            late = [
-                _score(proposals, trained, s, _LATE) - _score(proposals, frozen, s, _LATE)
-                for s in seeds
-            ]
-            first = [
-                _score(proposals, trained, s, (1,)) - _score(proposals, frozen, s, (1,))
-                for s in seeds
-            ]
+            first, late = (
+                [
+                    _score(proposals, trained, seed, steps) - _score(proposals, frozen, seed, steps)
+                    for seed in seeds
+                ]
+                for steps in ((1,), _LATE)
+            )
+            ends = [best(trained, seed) - best(frozen, seed) for seed in seeds]
             lines.append(
                 f"| {trained} less {frozen} | {seeds[0]} to {seeds[-1]}, {said} | {len(seeds)} "
-                f"| {signed(first)} | {signed(late)} | {sign_flip(late):.3f} |"
+                f"| {signed(first)} | {signed(late)} | {sign_flip(late):.3f} | {signed(ends)} |"
             )
     return lines
 

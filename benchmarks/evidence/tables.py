@@ -388,7 +388,11 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             *picture(figures, evidence.task, "tokens"),
             "**What is written**: mean validation score of valid formulas, 95 % t-intervals",
             "",
-            *written(evidence.proposals, {(r["arm"], r["seed"]) for r in evidence.runs}),
+            *written(
+                evidence.proposals,
+                {(r["arm"], r["seed"]) for r in evidence.runs},
+                lambda arm, seed, own=evidence: _mean(runs_of(own, arm, seed)),
+            ),
             "",
         ]
         signs = sign_rows(evidence)

@@ -90,7 +90,6 @@ TRIES = (
     Try("grpo+masked, 20 steps, repeats averaged", "grpo+masked",
         _long(20, "meta.repeats=average")),
     Try("grpo+masked, 20 steps, 3 inner seeds", "grpo+masked", _long(20), Answer(seeds=3)),
-    Try("evolution, 20 steps", "evolution", _long(20)),
 )  # fmt: skip
 
 
