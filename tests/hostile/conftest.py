@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from derl_dsl.elaborate.custom import REGISTRY
 from derl_runtime.sandbox import LEVELS, Sandbox, survey
 from tests.hostile.running import close_raw_zygotes
 
@@ -33,6 +34,15 @@ def machine_level() -> Iterator[str]:
                 zygotes.enter_context(Sandbox("reduced", engine))
         yield found.level
         close_raw_zygotes()
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """What a test registers is found by no other in this process."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 @pytest.fixture(autouse=True)
