@@ -1,7 +1,6 @@
 """Transfer: what trained searches of the evidence are worth on targets they have not seen.
 
     python -m benchmarks.evidence.transfer --runs .benchmarks/evidence/arithmetic --start 109
-    python -m benchmarks.evidence.transfer --collect
 
 Each source is a `grpo` block, each target a change of its settings, and each pair of them one start
 policy on which `derl-dsl transfer`'s three arms pay for the level of the source's best formula.
