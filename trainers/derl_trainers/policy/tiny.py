@@ -37,14 +37,15 @@ _POSITIONS = 256  # of a sum and its answer
 _FORMAT = 2  # raise when saved policies of older code must not be reused
 
 
-def build_tokenizer(plain: bool = False) -> PreTrainedTokenizerFast:
+def build_tokenizer(plain: bool = False, characters: str = "") -> PreTrainedTokenizerFast:
     """A tokenizer of single characters and the few fixed words of an answer; decodes exactly.
 
-    With `plain` all printable ASCII and the box, for texts that are no sums.
+    With `plain` all printable ASCII and the box, for texts that are no sums; `characters` are those
+    that a task's texts have beside those of sums.
     """
     if plain:
         return fixed_tokenizer(("\\boxed{", *map(chr, range(32, 127)), "\n"), r"\\boxed\{|[\s\S]")
-    return fixed_tokenizer((*_WORDS, *_CHARACTERS), _PIECES)
+    return fixed_tokenizer((*_WORDS, *_CHARACTERS, *characters), _PIECES)
 
 
 def build_model(
@@ -63,7 +64,7 @@ def build_model(
 
 def demonstration(example: Example, style: str, rng: random.Random) -> str:
     """One answer to `example` in a style of `[policy.tiny.styles]`, right or wrong as that goes."""
-    steps = [f"Step {i}: {s}\n" for i, s in enumerate(worked_steps(example), start=1)]
+    steps = [f"Step {i}: {s}\n" for i, s in enumerate(_steps(example), start=1)]
     gold = int(example.answer)
     if style == "worked":
         # Ends with the last total, which is the answer; nothing is boxed.
@@ -83,6 +84,11 @@ def demonstration(example: Example, style: str, rng: random.Random) -> str:
     raise ValueError(f"unknown style {style!r}")
 
 
+def _steps(example: Example) -> list[str]:
+    """The steps of an answer: those of its solution, or of a sum."""
+    return example.solution.splitlines() or worked_steps(example)
+
+
 def build_policy(
     task: Task,
     config: TinySection,
@@ -98,7 +104,7 @@ def build_policy(
     path = Path(out_dir) / f"policy-{_digest(task, config, seed)}"
     if path.exists():
         return path
-    tokenizer = build_tokenizer(task.plain)
+    tokenizer = build_tokenizer(task.plain, task.characters)
     model = _warm_start(task, config, tokenizer, seed, progress)
     save_whole(model, tokenizer, path)
     return path

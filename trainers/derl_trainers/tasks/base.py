@@ -48,7 +48,8 @@ class Task:
     `validation` are the 8:2 split of the pool the search works on; `test` is for the final report.
     `left_out` counts rows whose prompt had occurred before. `scorer` says what is right where the
     task has a judge of its own; without one it is the outcome of the suite. With `plain` the policy
-    `tiny` learns gold answers alone, and no ways of answering.
+    `tiny` learns gold answers alone, and no ways of answering; `characters` are those of its texts
+    that sums have not.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Task:
     left_out: int = 0
     scorer: Scorer | None = None
     plain: bool = False
+    characters: str = ""
 
 
 class OwnTask:

@@ -14,6 +14,7 @@ from derl_trainers.tasks.environments.alfworld.section import AlfworldSection
 from derl_trainers.tasks.environments.played import PlayedTask
 from derl_trainers.tasks.environments.scienceworld.section import ScienceWorldSection
 from derl_trainers.tasks.environments.sokoban import SokobanSection
+from derl_trainers.tasks.equations import EquationsSection
 from derl_trainers.tasks.gym import GymSection
 from derl_trainers.tasks.mixed import MixedSection
 
@@ -23,6 +24,7 @@ class OwnTasks(DataSection):
     """The tasks that are no rows of data, each with a section of its own: one line a task."""
 
     arithmetic: ArithmeticSection = field(default_factory=ArithmeticSection)
+    equations: EquationsSection = field(default_factory=EquationsSection)
     gsm8k_math: MixedSection = field(default_factory=MixedSection)
     reasoning_gym: GymSection = field(default_factory=GymSection)
     alfworld: AlfworldSection = field(default_factory=AlfworldSection)
@@ -43,7 +45,7 @@ class TaskSection(OwnTasks):
 
     name: str = setting(
         "arithmetic",
-        "`arithmetic` is embedded, `reasoning-gym` any family of it, `gsm8k-math` both of them "
+        "`arithmetic` and `equations` are embedded, `reasoning-gym` any family of it, `gsm8k-math` both of them "
         "trained together; `alfworld`, `scienceworld` and `sokoban` are games of several steps; "
         "each has settings of its own. `gsm8k` has `question` and `answer` "
         "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
