@@ -23,6 +23,7 @@ from derl_trainers.policy.tiny import (
 from derl_trainers.settings.sections import StylesSection, TinySection
 from derl_trainers.tasks.arithmetic import arithmetic
 from derl_trainers.tasks.base import Example, Task
+from derl_trainers.tasks.equations import EquationsSection
 
 CONFIG = TinySection(hidden_size=32, intermediate_size=64, heads=2, steps=20, batch_size=16)
 
@@ -32,14 +33,24 @@ def task() -> Task:
     return arithmetic(size=80, test_size=16, warmup_size=400, terms=3)
 
 
-def test_tokenizer_round_trips_every_style(task: Task) -> None:
-    tokenizer, rng = build_tokenizer(), random.Random(0)
+@pytest.mark.parametrize("name", ["arithmetic", "equations"])
+def test_tokenizer_round_trips_every_style(name: str, task: Task) -> None:
+    if name == "equations":
+        task = EquationsSection(size=80, test_size=16, warmup_size=400).load()
+    tokenizer, rng = build_tokenizer(task.plain, task.characters), random.Random(0)
     for example in task.train:
         for style in fields(StylesSection):
             text = example.prompt + demonstration(example, style.name, rng)
             ids = tokenizer(text)["input_ids"]
             assert tokenizer.decode(ids) == text
             assert tokenizer.unk_token_id not in ids
+
+
+def test_a_solution_of_steps_is_what_is_worked() -> None:
+    example = Example("7*x+13=69\n", "8", solution="69-13=56\n56/7=8")
+    assert demonstration(example, "worked", random.Random(0)) == (
+        "Step 1: 69-13=56\nStep 2: 56/7=8\n"
+    )
 
 
 def test_fixed_words_and_numbers_are_one_token() -> None:

