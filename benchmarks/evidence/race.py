@@ -2,11 +2,13 @@
 
     python -m benchmarks.evidence.race --start 109 --start 110     # runs both, writes, prints
     python -m benchmarks.evidence.race --start 109 --plain .benchmarks/evidence/arithmetic
+    python -m benchmarks.evidence.race --task equations --start 100 --work .benchmarks/race-equations
     python -m benchmarks.evidence.race --print                     # what was written, again
 
 The proposer `frozen` does not learn, so both searches of a start policy write the same formulas,
 from one cold start. `--plain` is a folder of the evidence whose `frozen-START` is the search
-without racing, and whose `shared` is copied. Results go to race.json, a row for each start.
+without racing, and whose `shared` is copied. Results go to race.json, a row for each start; each
+task takes a `--work` of its own.
 
 The cost is set against that of training n formulas in full, E steps of cost C each: n are all that
 were written, or all that pass the checker, however often they equal one another. Seconds are of a
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.collect import RESULTS
-from benchmarks.evidence.plan import Block
+from benchmarks.evidence.plan import TASKS, Block
 from benchmarks.evidence.run import WORK, run_search
 from benchmarks.evidence.secondary import COUNTED, RACE, raced_rows
 from derl_runtime.files import write_whole
@@ -51,15 +53,15 @@ def borrow(plain: Path, home: Path) -> None:
             one.backup(other)
 
 
-def searched(folder: Path, start: int, flags: Sequence[str] = ()) -> Path:
+def searched(task: str, start: int, folder: Path, flags: Sequence[str] = ()) -> Path:
     """The folder of a whole search, which is run where it is not finished."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if not run_search(Block("arithmetic", start, ARM), folder, time.time() + 86_400, flags):
+    if not run_search(Block(task, start, ARM), folder, time.time() + 86_400, flags):
         raise SystemExit(f"{folder}: not finished; see {folder.with_suffix('.log')}")
     return folder
 
 
-def compared(start: int, race: Sequence[int], plain: Path, raced: Path) -> Row:
+def compared(task: str, start: int, race: Sequence[int], plain: Path, raced: Path) -> Row:
     """What two searches of the same formulas found and paid."""
     with closing(Store.open(plain)) as one, closing(Store.open(raced)) as other:
         written = "SELECT completion FROM proposals ORDER BY step, idx"
@@ -67,6 +69,7 @@ def compared(start: int, race: Sequence[int], plain: Path, raced: Path) -> Row:
             raise SystemExit(f"{plain} and {raced}: their formulas are not the same")
         yards = [cost(store, "kind = 'baseline'") for store in (one, other)]
         return {
+            "task": task,
             "start": start,
             "race": list(race),
             # The same to the digit on one machine with the same libraries, and else not quite.
@@ -143,13 +146,15 @@ def added(one: Mapping[str, float], other: Mapping[str, float]) -> Row:
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
-    """Rows in order, the last of each start policy and race."""
-    return [row for _, row in sorted({(tuple(r["race"]), r["start"]): r for r in rows}.items())]
+    """Rows in order, the last of each race, task and start policy."""
+    of = {(tuple(r["race"]), r["task"], r["start"]): r for r in rows}
+    return [row for _, row in sorted(of.items())]
 
 
 def main() -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", choices=TASKS, default="arithmetic")
     parser.add_argument("--start", type=int, action="append", default=[], help="start policy")
     parser.add_argument("--race", type=int, action="append", help="inner step; 5 by default")
     parser.add_argument("--work", type=Path, default=WORK / "race", help="folder of the runs")
@@ -165,9 +170,9 @@ def main() -> None:
         if given.plain is not None:
             borrow(given.plain / SHARED, home)
         raced = given.work / f"race-{'-'.join(map(str, race))}-{start}"
-        searched(plain, start)
-        searched(raced, start, [f"meta.race={race}"])
-        rows = merged([*rows, compared(start, race, plain, raced)])
+        searched(given.task, start, plain)
+        searched(given.task, start, raced, [f"meta.race={race}"])
+        rows = merged([*rows, compared(given.task, start, race, plain, raced)])
         write_whole(file, json.dumps(rows, indent=1) + "\n")
     print("\n".join(raced_rows(rows)))
 

@@ -144,15 +144,15 @@ def racing(results: Path) -> list[str]:
 def raced_rows(rows: Rows) -> list[str]:
     """What searches found and paid with and without racing."""
     lines = [
-        "| start | race | best without racing | validation | best with racing | validation | same "
-        "| ended |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | start | race | best without racing | validation | best with racing | validation "
+        "| same | ended |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         plain, raced = row["plain"], row["raced"]
         same = "yes" if plain["key"] == raced["key"] else row["ended_best"] or "no"
         lines.append(
-            f"| {row['start']} | {', '.join(map(str, row['race']))} | {_best(plain)} "
+            f"| {row['task']} | {row['start']} | {', '.join(map(str, row['race']))} | {_best(plain)} "
             f"| {_best(raced)} | {same} | {row['ended']} of {row['of']} |"
         )
     lines += ["", "| race | what is trained | inner runs | inner steps | tokens | seconds "

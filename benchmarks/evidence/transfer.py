@@ -29,6 +29,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "other start policies and problems": ("task.arithmetic.seed=8",),
     "sums of five terms": ("task.arithmetic.terms=5",),
     "a policy 2.4 times as large": ("policy.tiny.hidden_size=192", "policy.tiny.layers=3"),
+    "equations": ("task.name=equations", "task.equations.seed=9", "policy.tiny.steps=1000"),
 }
 
 

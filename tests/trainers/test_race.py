@@ -265,7 +265,7 @@ def test_a_frozen_proposer_writes_the_same_and_ended_runs_say_so(searches: Path)
 
 
 def test_the_benchmark_counts_what_each_way_costs(searches: Path) -> None:
-    row = racing.compared(0, [1, 2], searches / "plain", searches / "raced")
+    row = racing.compared("arithmetic", 0, [1, 2], searches / "plain", searches / "raced")
     costs = row["cost"]
     with closing(Store.open(searches / "plain")) as plain:
         valid = plain.rows("SELECT job FROM proposals WHERE key IS NOT NULL")
