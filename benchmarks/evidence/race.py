@@ -2,7 +2,7 @@
 
     python -m benchmarks.evidence.race --start 109 --start 110     # runs both, writes, prints
     python -m benchmarks.evidence.race --start 109 --plain .benchmarks/evidence/arithmetic
-    python -m benchmarks.evidence.race --task equations --start 100 --work .benchmarks/race-equations
+    python -m benchmarks.evidence.race --task equations --start 100 --work .benchmarks/race2
     python -m benchmarks.evidence.race --print                     # what was written, again
 
 The proposer `frozen` does not learn, so both searches of a start policy write the same formulas,

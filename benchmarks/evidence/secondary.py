@@ -151,19 +151,20 @@ def raced_rows(rows: Rows) -> list[str]:
     for row in rows:
         plain, raced = row["plain"], row["raced"]
         same = "yes" if plain["key"] == raced["key"] else row["ended_best"] or "no"
+        race = ", ".join(map(str, row["race"]))
         lines.append(
-            f"| {row['task']} | {row['start']} | {', '.join(map(str, row['race']))} | {_best(plain)} "
-            f"| {_best(raced)} | {same} | {row['ended']} of {row['of']} |"
+            f"| {row['task']} | {row['start']} | {race} | {_best(plain)} | {_best(raced)} "
+            f"| {same} | {row['ended']} of {row['of']} |"
         )
     lines += ["", "| race | what is trained | inner runs | inner steps | tokens | seconds "
               "| tokens, share |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for race in sorted({tuple(row["race"]) for row in rows}):
-        of = [row["cost"] for row in rows if tuple(row["race"]) == race]
+    for each in sorted({tuple(row["race"]) for row in rows}):
+        of = [row["cost"] for row in rows if tuple(row["race"]) == each]
         sums = {name: {k: sum(c[name][k] for c in of) for k in COUNTED} for name in TRAINED}
         for name, total in sums.items():
             share = total["tokens"] / sums["all"]["tokens"]
             lines.append(
-                f"| {', '.join(map(str, race))} | {TRAINED[name]} | {total['runs']:,} "
+                f"| {', '.join(map(str, each))} | {TRAINED[name]} | {total['runs']:,} "
                 f"| {total['steps']:,.0f} | {total['tokens']:,.0f} | {total['seconds']:,.0f} "
                 f"| {share:.2f} |"
             )

@@ -5,12 +5,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.evidence import collect as collecting
 from benchmarks.evidence import run as running
 from benchmarks.evidence import tables
 from benchmarks.evidence.plan import ARMS, GRID, SIGNS, Block, Row, blocks, grid, signs, tuning
+from benchmarks.evidence.secondary import families, raced_rows, transfer
 from derl_trainers.estimates import holm, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
 from derl_trainers.runs.store import Store
@@ -139,3 +142,56 @@ def test_the_plan_has_every_block_once_and_signs_are_all() -> None:
     assert [b.name for b in every[:5]] == [f"{arm}-100" for arm in (GRID, *ARMS)]
     assert every[10] == Block("arithmetic", 100, SIGNS)
     assert len({row.formula for row in signs("derl-math")}) == 80
+
+
+def test_transfer_is_paired_by_source_and_told_by_target(tmp_path: Path) -> None:
+    assert transfer(tmp_path) == []
+    rows = [
+        {"target": "longer", "source": source, "arm": arm, "level": 0.5, "reached": runs < 20,
+         "area": area, "valid": 0.25, "runs": runs}
+        for source, arms in {
+            1: {"cold": (20, 0.2), "trained": (10, 0.3), "formulas": (4, 0.4)},
+            2: {"cold": (20, 0.1), "trained": (8, 0.2), "formulas": (5, 0.4)},
+        }.items()
+        for arm, (runs, area) in arms.items()
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "transfer.parquet")
+    cold, trained, formulas = (line.split(" | ") for line in transfer(tmp_path)[-4:-1])
+    assert cold[1:] == ["cold", "2", "0.500", "0", "20.0", "", "0.150", "", "25% |"]
+    # Differences -10 and -12: a half width of 12.706 (t of one degree) times 1.
+    assert trained[4:9] == ["2", "9.0", "-11.0 ± 12.7", "0.250", "+0.100 ± 0.000"]
+    assert formulas[5:8] == ["4.5", "-15.5 ± 6.4", "0.400"]
+
+
+def test_families_say_why_they_fell_out(tmp_path: Path) -> None:
+    assert families(tmp_path) == []
+    found = {
+        "long": {"out": "questions up to 900, answers 3"},
+        "hard": {"tried": [{"steps": 100, "pass_at_1": 0.01}]},
+        "kept": {"tried": [{"steps": 100, "pass_at_1": 0.2}], "taken": True,
+                 "runs": [{"rate": 1.0, "pass_at_1": 0.3}, {"rate": 3.0, "pass_at_1": 0.1}]},
+    }  # fmt: skip
+    (tmp_path / "families.json").write_text(json.dumps(found))
+    lines = families(tmp_path)
+    assert lines[2].startswith("3 in alphabetical order; 1 fell out")
+    assert lines[-3:-1] == [
+        "| hard | 0.010 (100) |  | not in range |",
+        "| kept | 0.200 (100) | 0.300, 0.100 | taken |",
+    ]
+
+
+def test_a_race_that_ended_the_best_says_so() -> None:
+    best = {"formula": "g1 + g2", "key": "k", "validation": 0.5, "seeds": []}
+    cost = {"runs": 4, "steps": 80, "tokens": 1000, "seconds": 8.0}
+    costs = {"all": cost, "valid": cost, "plain": cost, "raced": {**cost, "tokens": 250}}
+    shared = {"task": "t", "race": [5], "plain": best, "ended": 1, "of": 4, "alike": True,
+              "cost": costs}  # fmt: skip
+    other = {"formula": "g1", "key": "j", "validation": 0.4, "seeds": []}
+    lines = raced_rows([
+        {**shared, "start": 1, "raced": best, "ended_best": ""},
+        {**shared, "start": 2, "raced": other, "ended_best": "below .3"},
+    ])  # fmt: skip
+    assert lines[2].endswith("| 0.500 | yes | 1 of 4 |")
+    assert lines[3].endswith("| `g1` | 0.400 | below .3 | 1 of 4 |")
+    assert lines[-3].endswith("| 0.25 |")
+    assert lines[-1].startswith("The same best reward in 1 of 2; ")

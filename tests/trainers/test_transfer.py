@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.evidence import transfer as evidence
 from derl_trainers.outer.compare import Outcome
 from derl_trainers.outer.inherit import best, cold_model, inherited, trained_model
 from derl_trainers.outer.transfer import reached
@@ -44,7 +45,7 @@ def test_a_config_survives_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_hands_over_what_it_learnt(tmp_path: Path) -> None:
+def test_a_run_hands_over_what_it_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mini.toml").write_text(toml({**MINI, "executor": {"kind": "inprocess"}}))
     command(tmp_path, "meta-train", "mini.toml", "--run-dir", "first")
     first = tmp_path / "first"
@@ -67,6 +68,15 @@ def test_a_run_hands_over_what_it_learnt(tmp_path: Path) -> None:
         "--set", "task.arithmetic.terms=3",
     )  # fmt: skip
     assert "2 of 2" in said.split("formulas")[-1]  # the level is a score of this arm
+    monkeypatch.setattr(evidence, "TARGETS", {"shorter": ("task.arithmetic.terms=3",)})
+    monkeypatch.setattr(evidence, "STEPS", 1)
+    rows = evidence.run_target(first, 0, "shorter", tmp_path / "evidence")
+    assert [row["arm"] for row in rows] == ["cold", "trained", "formulas"]
+    assert {(row["source"], row["seed"]) for row in rows} == {(0, evidence.AWAY)}
+    assert rows[-1]["reached"]
+    assert rows == evidence.run_target(
+        first, 0, "shorter", tmp_path / "evidence"
+    )  # from its stores
     assert "no trained meta-optimizer" in command(
         tmp_path, "transfer", "moved/cold-0", "--dir", "again", rc=2
     )
