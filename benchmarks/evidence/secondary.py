@@ -13,10 +13,10 @@ from derl_trainers.estimates import interval, sign_flip
 
 _COMPARED = ("trained", "formulas")
 _PAIRS = (("grpo", "frozen"), ("grpo+masked", "frozen+masked"))
-_LOOKED, _FRESH = (
-    range(100, 109),
-    range(109, 117),
-)  # start policies looked at before the test; its own
+# Start policies of arithmetic: looked at before the test was written down, and the test's own.
+_LOOKED, _FRESH = range(100, 109), range(109, 117)
+_STARTS = {"arithmetic": ((_LOOKED, ", looked at before"), (_FRESH, ", fresh"))}
+_ALL = ((range(1000), ""),)
 _LATE = (4, 5)
 RACE = "race.json"
 COUNTED = ("runs", "steps", "tokens", "seconds")
@@ -31,7 +31,7 @@ Block = tuple[str, int]  # an arm and a start policy
 Best = Callable[[str, int], float]
 
 
-def written(proposals: Rows, complete: Collection[Block], best: Best) -> list[str]:
+def written(task: str, proposals: Rows, complete: Collection[Block], best: Best) -> list[str]:
     """What valid formulas score in the first step and the last two, trained less frozen.
 
     Beside it the difference of the best formulas on test, which `best` knows by arm and start.
@@ -41,7 +41,7 @@ def written(proposals: Rows, complete: Collection[Block], best: Best) -> list[st
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for trained, frozen in _PAIRS:
-        for starts, said in ((_LOOKED, "looked at before"), (_FRESH, "fresh")):
+        for starts, said in _STARTS.get(task, _ALL):
             seeds = [s for s in starts if {(trained, s), (frozen, s)} <= set(complete)]
             if not seeds:
                 continue
@@ -54,7 +54,7 @@ def written(proposals: Rows, complete: Collection[Block], best: Best) -> list[st
             )
             ends = [best(trained, seed) - best(frozen, seed) for seed in seeds]
             lines.append(
-                f"| {trained} less {frozen} | {seeds[0]} to {seeds[-1]}, {said} | {len(seeds)} "
+                f"| {trained} less {frozen} | {seeds[0]} to {seeds[-1]}{said} | {len(seeds)} "
                 f"| {signed(first)} | {signed(late)} | {sign_flip(late):.3f} | {signed(ends)} |"
             )
     return lines

@@ -389,6 +389,7 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             "**What is written**: mean validation score of valid formulas, 95 % t-intervals",
             "",
             *written(
+                evidence.task,
                 evidence.proposals,
                 {(r["arm"], r["seed"]) for r in evidence.runs},
                 lambda arm, seed, own=evidence: _mean(runs_of(own, arm, seed)),
