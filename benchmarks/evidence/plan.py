@@ -14,8 +14,10 @@ from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
 ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
-GRID, SIGNS = "grid", "signs"
-TRIED, TUNED = f"{OUTCOME_ONLY}, long, rate x", f"{OUTCOME_ONLY}, long, tuned"
+GRID, SIGNS, LATER = "grid", "signs", "later"
+_AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
+TRIED, TUNED = f"{OUTCOME_ONLY}{_AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
+FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
 FAMILY_STARTS = range(100, 108)  # of the families of reasoning-gym
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
@@ -24,7 +26,10 @@ RATES = (0.3, 1.0, 3.0)  # learning rates the outcome alone is tried with, times
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of the work that is complete or not: a grid of rewards, or a search (`arm`)."""
+    """A part of the work that is complete or not: a grid of rewards, or a search (`arm`).
+
+    LATER is the best formula that `grpo` found, trained as long as the outcome alone in the grid.
+    """
 
     task: str
     seed: int
@@ -51,11 +56,11 @@ class Row:
 def blocks(task: str) -> Iterator[Block]:
     """All blocks of a task, in the order in which they are run."""
     if task != "arithmetic":
-        for arms in (("grpo", "frozen"), (GRID,), ("frozen+masked", "grpo+masked")):
+        for arms in (("grpo", "frozen"), (GRID,), (LATER,), ("frozen+masked", "grpo+masked")):
             yield from (Block(task, seed, arm) for seed in FAMILY_STARTS for arm in arms)
         return
     for seed in range(FIRST, LAST + 1):
-        yield from (Block(task, seed, arm) for arm in (GRID, *ARMS))
+        yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))
         if seed == SIGNS_AFTER:
             yield Block(task, FIRST, SIGNS)
 
@@ -72,9 +77,19 @@ def grid(suite: str) -> list[Row]:
 
 def tuning(suite: str) -> list[Row]:
     """The outcome alone, long, at each learning rate: for validation to choose among."""
-    alone = baselines(suite)[OUTCOME_ONLY]
-    row = Row(TRIED, alone, LONG, tested=False)
-    return [replace(row, label=f"{TRIED} {rate:g}", rate=rate) for rate in RATES]
+    return at_rates(OUTCOME_ONLY, baselines(suite)[OUTCOME_ONLY])
+
+
+def at_rates(label: str, formula: str) -> list[Row]:
+    """A reward, long, at each learning rate."""
+    row = Row(label, formula, LONG, tested=False)
+    return [replace(row, label=f"{label}{_AT_RATE} {rate:g}", rate=rate) for rate in RATES]
+
+
+def tuned(row: Row) -> Row:
+    """The best of these rows, as it is tested."""
+    label = row.label.partition(_AT_RATE)[0] + _TUNED
+    return replace(row, label=label, validated=False, tested=True)
 
 
 def signs(suite: str) -> list[Row]:

@@ -21,20 +21,24 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from benchmarks.evidence.collect import RESULTS, collect, finished
 from benchmarks.evidence.plan import (
+    FOUND,
     GRID,
     HERE,
+    LATER,
     SIGNS,
     TASKS,
-    TUNED,
     Block,
     Row,
+    at_rates,
     blocks,
     grid,
     signs,
+    tuned,
     tuning,
 )
 from derl_trainers.outer.compare import SHARED, Search
@@ -67,8 +71,8 @@ def run_grid(
 ) -> None:
     """Train every row from the block's start policy: validated, and tested on the final seeds.
 
-    Of `tried` all are validated and the best is tested, as the row TUNED. A block that is complete
-    is left as it is.
+    Of `tried` all are validated and the best is tested, as the row `tuned`. A block that is
+    complete is left as it is.
     """
     if Search(block.arm, block.seed, folder).status() == "finished":
         return
@@ -101,7 +105,7 @@ def run_grid(
         ]
         if scores:
             _, best = max(scores, key=lambda pair: pair[0])
-            train_row(run, start, replace(best, label=TUNED, validated=False, tested=True))
+            train_row(run, start, tuned(best))
 
 
 def train_row(run: Run, start: Policy, row: Row) -> float | None:
@@ -149,14 +153,38 @@ def run_block(block: Block, work: Path, until: float) -> bool:
     """Run a block, or the rest of it; whether it is complete."""
     folder = work / block.task / block.name
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if block.arm not in (GRID, SIGNS):
+    if block.arm not in (GRID, SIGNS, LATER):
         return run_search(block, folder, until)
     suite = config_of(block.task).suite
     if block.arm == GRID:
         run_grid(block, folder, grid(suite), tuning(suite))
-    else:
+    elif block.arm == SIGNS:
         run_grid(block, folder, signs(suite))
+    else:
+        formula = found(replace(block, arm="grpo"), work)
+        if formula is None:
+            return False
+        run_grid(block, folder, (), at_rates(FOUND, formula))
     return True
+
+
+def found(block: Block, work: Path) -> str | None:
+    """The best formula of a search that is complete, here or among what was collected."""
+    folder = work / block.task / block.name
+    if Search(block.arm, block.seed, folder).status() == "finished":
+        with closing(Store.open(folder)) as store:
+            best = store.best()
+        return best["formula"] if best else None
+    rows = pq.read_table(RESULTS / "runs.parquet").to_pylist()
+    return next(
+        (
+            row["best_formula"]
+            for row in rows
+            if (row["task"], row["arm"], row["seed"], row["status"])
+            == (block.task, block.arm, block.seed, "finished")
+        ),
+        None,
+    )
 
 
 def _run_all(tasks: Sequence[str], starts: Sequence[int], work: Path, until: float) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
-from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, SIGNS, TUNED
+from benchmarks.evidence.plan import ARMS, CURVE, FOUND_TUNED, GRID, LATER, LONG, SIGNS, TUNED
 from benchmarks.evidence.screen import section
-from benchmarks.evidence.secondary import families, racing, transfer, written
+from benchmarks.evidence.secondary import families, racing, signed, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
@@ -31,6 +31,8 @@ FEWEST, ALPHA = 8, 0.05
 Rows = list[dict[str, Any]]
 _LONG = f"{OUTCOME_ONLY}, long"
 _BEST_PAIR = "outcome + best primitive"
+_LONG_AT = [f"{OUTCOME_ONLY}, {times}x" for times in range(1, LONG + 1)]
+_LATER = "best formula, grpo, long, tuned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,8 @@ def rewards(evidence: Evidence) -> dict[str, dict[int, float]]:
 
     for seed in sorted({run["seed"] for run in evidence.runs}):
         grid = evidence.of(GRID, seed)
-        for steps in range(CURVE, CURVE * LONG + 1, CURVE):
-            put(f"outcome only, {steps // CURVE}x", seed, at_steps(grid, steps))
+        for name, steps in zip(_LONG_AT, range(CURVE, CURVE * LONG + 1, CURVE), strict=True):
+            put(name, seed, at_steps(grid, steps))
         put(TUNED, seed, test(grid, TUNED))
         for label in dict.fromkeys(j["label"] for j in grid if j["kind"] == "search"):
             put(label, seed, test(grid, label))
@@ -232,6 +234,7 @@ def rewards(evidence: Evidence) -> dict[str, dict[int, float]]:
         put(_BEST_PAIR, seed, test(grid, pair) if pair else None)
         for arm in ARMS:
             put(f"best formula, {arm}", seed, test(evidence.of(arm, seed), BEST))
+        put(_LATER, seed, test(evidence.of(LATER, seed), FOUND_TUNED))
         # The same runs whichever search they stand in.
         some = next((a for a in ARMS if evidence.of(a, seed)), None)
         for label in ("outcome + format", "mean of primitives"):
@@ -247,6 +250,18 @@ def reward_rows(evidence: Evidence) -> list[str]:
         f"| {name} | {len(each)} | {plus_minus(list(each.values()))} |"
         for name, each in rewards(evidence).items()
     ]
+
+
+def later_rows(evidence: Evidence) -> list[str]:
+    """What the searched reward is worth where it and the outcome alone have the same steps."""
+    rows = rewards(evidence)
+    lines = ["| | start policies | difference of test pass@1 |", "|---|---:|---:|"]
+    for ours, theirs in ((_LATER, TUNED), (_LATER, "best formula, grpo"), (TUNED, _LONG_AT[0])):
+        one, other = rows.get(ours, {}), rows.get(theirs, {})
+        pairs = [one[seed] - other[seed] for seed in sorted(set(one) & set(other))]
+        if pairs:
+            lines.append(f"| {ours} less {theirs} | {len(pairs)} | {signed(pairs)} |")
+    return lines if len(lines) > 2 and _LATER in rows else []
 
 
 def plus_minus(values: Sequence[float]) -> str:
@@ -363,6 +378,9 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             if not name.startswith("[")  # sections of settings that are compared on resuming
         }
         blocks = len(evidence.runs)
+        later = later_rows(evidence)
+        if later:
+            later = [f"**With the same {LONG}x steps**, 95 % t-intervals", "", *later, ""]
         lines += [
             f"## {evidence.task}",
             "",
@@ -380,6 +398,7 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             *reward_rows(evidence),
             "",
             *picture(figures, evidence.task, "rewards"),
+            *later,
             "**Cost of a search** (served scores charged in full)",
             "",
             *cost_rows(evidence),

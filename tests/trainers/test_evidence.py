@@ -12,7 +12,19 @@ import pytest
 from benchmarks.evidence import collect as collecting
 from benchmarks.evidence import run as running
 from benchmarks.evidence import tables
-from benchmarks.evidence.plan import ARMS, GRID, SIGNS, Block, Row, blocks, grid, signs, tuning
+from benchmarks.evidence.plan import (
+    ARMS,
+    GRID,
+    LATER,
+    RATES,
+    SIGNS,
+    Block,
+    Row,
+    blocks,
+    grid,
+    signs,
+    tuning,
+)
 from benchmarks.evidence.secondary import families, raced_rows, transfer
 from derl_trainers.estimates import holm, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
@@ -59,8 +71,24 @@ def test_a_grid_is_run_collected_and_shown(tmp_path: Path, monkeypatch: pytest.M
         sum(json.loads(j["result"])["pass_at_1"] for j in jobs[6:8]) / 2
     )
     assert tables.best_pair(kept) == "outcome + g3"
+    # The searched reward with as many steps as the outcome has, once there is one.
+    later = Block("arithmetic", 100, LATER)
+    monkeypatch.setattr(running, "RESULTS", results)
+    assert not running.run_block(later, tmp_path, 0.0)
+    monkeypatch.setattr(running, "found", lambda block, work: "g1 + g3")
+    assert running.run_block(later, tmp_path, 0.0)
+    collecting.collect(tmp_path, results)
+    (found,) = tables.read(results)
+    labels = [j["label"] for j in found.of(LATER, 100) if j["kind"] in ("search", "final")]
+    assert labels[1:] == [
+        *(f"best formula, long, rate x {rate:g}" for rate in RATES),
+        *2 * ["best formula, long, tuned"],
+    ]
+    assert "| best formula, grpo, long, tuned less outcome only, long, tuned | 1 | " in "\n".join(
+        tables.later_rows(found)
+    )
     # What was collected stays when its store is gone, and is not run again.
-    assert collecting.finished(results) == {("arithmetic", GRID, 100)}
+    assert collecting.finished(results) == {("arithmetic", arm, 100) for arm in (GRID, LATER)}
     before = {path.stem: path.read_bytes() for path in results.iterdir()}
     collecting.collect(tmp_path / "elsewhere", results)
     assert {path.stem: path.read_bytes() for path in results.iterdir()} == before
@@ -138,9 +166,9 @@ def test_a_ledger_charges_runs_in_their_order(tmp_path: Path) -> None:
 
 def test_the_plan_has_every_block_once_and_signs_are_all() -> None:
     every = list(blocks("arithmetic"))
-    assert len(every) == len(set(every)) == 32 * 5 + 1
-    assert [b.name for b in every[:5]] == [f"{arm}-100" for arm in (GRID, *ARMS)]
-    assert every[10] == Block("arithmetic", 100, SIGNS)
+    assert len(every) == len(set(every)) == 32 * 6 + 1
+    assert [b.name for b in every[:6]] == [f"{arm}-100" for arm in (GRID, *ARMS, LATER)]
+    assert every[12] == Block("arithmetic", 100, SIGNS)
     assert len({row.formula for row in signs("derl-math")}) == 80
 
 
