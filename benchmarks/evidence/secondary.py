@@ -156,25 +156,33 @@ def raced_rows(rows: Rows) -> list[str]:
             f"| {row['task']} | {row['start']} | {race} | {_best(plain)} | {_best(raced)} "
             f"| {same} | {row['ended']} of {row['of']} |"
         )
-    lines += ["", "| race | what is trained | inner runs | inner steps | tokens | seconds "
-              "| tokens, share |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for each in sorted({tuple(row["race"]) for row in rows}):
-        of = [row["cost"] for row in rows if tuple(row["race"]) == each]
+    lines += ["", "| task | race | what is trained | inner runs | inner steps | tokens | seconds "
+              "| tokens, share |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    said = []
+    kinds = dict.fromkeys((row["task"], tuple(row["race"])) for row in rows)
+    for task, each in kinds:
+        those = [row for row in rows if (row["task"], tuple(row["race"])) == (task, each)]
+        of = [row["cost"] for row in those]
         sums = {name: {k: sum(c[name][k] for c in of) for k in COUNTED} for name in TRAINED}
         for name, total in sums.items():
             share = total["tokens"] / sums["all"]["tokens"]
             lines.append(
-                f"| {', '.join(map(str, each))} | {TRAINED[name]} | {total['runs']:,} "
+                f"| {task} | {', '.join(map(str, each))} | {TRAINED[name]} | {total['runs']:,} "
                 f"| {total['steps']:,.0f} | {total['tokens']:,.0f} | {total['seconds']:,.0f} "
                 f"| {share:.2f} |"
             )
+        said.append(_said(task, each, those))
+    return [*lines, "", *said]
+
+
+def _said(task: str, race: Sequence[int], rows: Rows) -> str:
+    """In how many searches of a task racing found the same, and whether they compare."""
     same = sum(row["plain"]["key"] == row["raced"]["key"] for row in rows)
     alike = sum(row["alike"] for row in rows)
-    said = (
-        f"The same best reward in {same} of {len(rows)}; the baselines answered alike in both "
-        f"searches in {alike}."
+    return (
+        f"{task.capitalize()}, race {', '.join(map(str, race))}: the same best reward in {same} of "
+        f"{len(rows)}; the baselines answered alike in both searches in {alike}."
     )
-    return [*lines, "", said]
 
 
 def _best(found: Mapping[str, Any]) -> str:

@@ -222,4 +222,4 @@ def test_a_race_that_ended_the_best_says_so() -> None:
     assert lines[2].endswith("| 0.500 | yes | 1 of 4 |")
     assert lines[3].endswith("| `g1` | 0.400 | below .3 | 1 of 4 |")
     assert lines[-3].endswith("| 0.25 |")
-    assert lines[-1].startswith("The same best reward in 1 of 2; ")
+    assert lines[-1].startswith("T, race 5: the same best reward in 1 of 2; ")
