@@ -115,7 +115,9 @@ def test_figures_of_a_made_table_say_what_its_tables_say(seeds: int) -> None:
 def test_figures_of_the_results_say_what_the_tables_say(evidence: tables.Evidence) -> None:
     check_headlines(evidence)
     check_rewards(evidence)
-    check_cost(evidence, ["grpo", "frozen", GRID, "grpo+masked", "frozen+masked", GRID])
+    run = {arm for arm in ARMS if evidence.seeds(arm)}
+    each = [[arm for arm in named if arm in run] for _, named in figures.PANELS]
+    check_cost(evidence, [arm for arms in each if arms for arm in (*arms, GRID)])
 
 
 def test_a_task_of_which_little_is_complete_has_the_figures_it_can_have() -> None:
