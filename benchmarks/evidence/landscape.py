@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import derl_dsl
-from benchmarks.evidence.plan import TRIED
+from benchmarks.evidence.plan import AT_RATE
 from derl_primitives.derl_math import NO, YES
 
 Floats = NDArray[np.float64]
@@ -61,12 +61,12 @@ class Points:
 
 
 def measured(jobs: Iterable[Mapping[str, Any]], start: int) -> Points:
-    """What searches and grids of a start policy scored on validation; each run once."""
+    """What runs of an inner run's length scored on validation; each run once."""
     found: dict[tuple[str, int], tuple[str, float]] = {}
     for job in jobs:
         if job["seed"] != start or job["kind"] not in ("baseline", "search"):
             continue
-        if job["status"] == "done" and not job["label"].startswith(TRIED):
+        if job["status"] == "done" and AT_RATE not in job["label"]:
             found[job["key"], job["job_seed"]] = job["formula"], job["pass_at_1"]
     return Points(
         np.array([position(formula) for formula, _ in found.values()]),

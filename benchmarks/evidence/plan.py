@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
 ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
 GRID, SIGNS, LATER = "grid", "signs", "later"
-_AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
-TRIED, TUNED = f"{OUTCOME_ONLY}{_AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
+AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
+TRIED, TUNED = f"{OUTCOME_ONLY}{AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
 FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
 FAMILY_STARTS = range(100, 108)  # of the families of reasoning-gym
@@ -83,12 +83,12 @@ def tuning(suite: str) -> list[Row]:
 def at_rates(label: str, formula: str) -> list[Row]:
     """A reward, long, at each learning rate."""
     row = Row(label, formula, LONG, tested=False)
-    return [replace(row, label=f"{label}{_AT_RATE} {rate:g}", rate=rate) for rate in RATES]
+    return [replace(row, label=f"{label}{AT_RATE} {rate:g}", rate=rate) for rate in RATES]
 
 
 def tuned(row: Row) -> Row:
     """The best of these rows, as it is tested."""
-    label = row.label.partition(_AT_RATE)[0] + _TUNED
+    label = row.label.partition(AT_RATE)[0] + _TUNED
     return replace(row, label=label, validated=False, tested=True)
 
 

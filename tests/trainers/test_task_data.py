@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("reasoning_gym")
 
 from derl_trainers.tasks.arithmetic import arithmetic, worked_steps
 from derl_trainers.tasks.base import Example, TaskError
-from derl_trainers.tasks.equations import EquationsSection
+from derl_trainers.tasks.equations import EquationsSection, solved_steps
 
 SMALL = {"size": 200, "test_size": 50, "warmup_size": 300}
 
@@ -65,11 +67,25 @@ def test_equations_are_distinct_and_their_answers_solve_them() -> None:
             does, gives = step.split("=")
             assert eval(does) == int(gives)
         assert example.solution.endswith(f"={example.answer}")
+        assert len(example.solution.splitlines()) == 2
+        assert 1 <= int(example.answer) <= section.most
+    # Among them are ones that fall with x, that have x alone, and that have no number beside it.
+    for kind in (r"-?\d*-\d+\*x", r"-?x[+-]", r"-?\d+\*x="):
+        assert any(re.match(kind, example.prompt) for example in every), kind
     assert section.load() == task != EquationsSection(1, 200, 50, 300).load()
+
+
+_UNSOLVED = ("7*x+1=3", "2*x+3*x=10", "5+x+2=9", "x*7+3=10", "0*x+3=3", "7=7", "5*13+x=70")
+
+
+@pytest.mark.parametrize("text", _UNSOLVED)
+def test_steps_are_of_one_unknown_that_is_whole(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no whole number|one term of x"):
+        solved_steps(text)
 
 
 def test_equations_keep_their_test_set_and_say_when_there_are_too_few() -> None:
     small = EquationsSection(size=100, test_size=20, warmup_size=10).load()
     assert small.test == EquationsSection(size=50, test_size=20, warmup_size=10).load().test
-    with pytest.raises(TaskError, match="distinct equations with numbers up to 2 found, 1110"):
+    with pytest.raises(TaskError, match="distinct equations of numbers up to 2 found, 1110"):
         EquationsSection(size=1000, test_size=100, warmup_size=10, most=2).load()

@@ -56,6 +56,9 @@ def test_a_landscape_tells_rewards_it_has_not_seen(jobs: list[dict[str, Any]]) -
     assert np.corrcoef(told, [worth(formula) for formula in new])[0, 1] > 0.9
     assert land.quality["r2"] > 0.8
     assert land.quality["rank"] > 0.8
+    # A run that is longer than an inner run is none of them.
+    longer = {**jobs[0], "label": "best formula, long, rate x 3", "pass_at_1": 1.0, "job_seed": 5}
+    assert Landscape(100, measured([*jobs, longer], 100)).quality == land.quality
     # Scores that say nothing of the reward are not told.
     rng = np.random.default_rng(0)
     noise = [{**job, "pass_at_1": rng.random()} for job in jobs]
