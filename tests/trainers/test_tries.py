@@ -27,7 +27,13 @@ def worth(formula: str) -> float:
 def jobs_of(start: int, formulas: list[str]) -> list[dict[str, Any]]:
     found = []
     for formula in formulas:
-        job = {"seed": start, "kind": "search", "label": "outer step 1", "status": "done"}
+        job = {
+            "task": "arithmetic",
+            "seed": start,
+            "kind": "search",
+            "label": "outer step 1",
+            "status": "done",
+        }
         key = judge(formula, "derl-math").key
         score = worth(formula)
         found.append({**job, "key": key, "job_seed": start, "formula": formula,
