@@ -58,10 +58,19 @@ def collect(work: Path, to: Path) -> list[Path]:
 
 def finished(results: Path) -> set[tuple[str, str, int]]:
     """Task, arm and seed of the blocks that were collected complete."""
+    return set(best_formulas(results))
+
+
+def best_formulas(results: Path) -> dict[tuple[str, str, int], str | None]:
+    """The best formula of each block that was collected complete; a grid has none."""
     if not (results / "runs.parquet").exists():
-        return set()
+        return {}
     rows = pq.read_table(results / "runs.parquet").to_pylist()
-    return {(r["task"], r["arm"], r["seed"]) for r in rows if r["status"] == "finished"}
+    return {
+        (row["task"], row["arm"], row["seed"]): row["best_formula"]
+        for row in rows
+        if row["status"] == "finished"
+    }
 
 
 def _tables(task: str, folder: Path) -> dict[str, list[dict[str, Any]]]:

@@ -19,7 +19,7 @@ AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
 TRIED, TUNED = f"{OUTCOME_ONLY}{AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
 FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
-FAMILY_STARTS = range(100, 108)  # of the families of reasoning-gym
+OTHER_STARTS = range(100, 108)  # of every task but arithmetic
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
 RATES = (0.3, 1.0, 3.0)  # learning rates the outcome alone is tried with, times the task's
 
@@ -57,7 +57,7 @@ def blocks(task: str) -> Iterator[Block]:
     """All blocks of a task, in the order in which they are run."""
     if task != "arithmetic":
         for arms in (("grpo", "frozen"), (GRID,), (LATER,), ("frozen+masked", "grpo+masked")):
-            yield from (Block(task, seed, arm) for seed in FAMILY_STARTS for arm in arms)
+            yield from (Block(task, seed, arm) for seed in OTHER_STARTS for arm in arms)
         return
     for seed in range(FIRST, LAST + 1):
         yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))

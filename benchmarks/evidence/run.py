@@ -21,10 +21,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from rich.console import Console
 
-from benchmarks.evidence.collect import RESULTS, collect, finished
+from benchmarks.evidence.collect import RESULTS, best_formulas, collect, finished
 from benchmarks.evidence.plan import (
     FOUND,
     GRID,
@@ -175,16 +174,7 @@ def found(block: Block, work: Path) -> str | None:
         with closing(Store.open(folder)) as store:
             best = store.best()
         return best["formula"] if best else None
-    rows = pq.read_table(RESULTS / "runs.parquet").to_pylist()
-    return next(
-        (
-            row["best_formula"]
-            for row in rows
-            if (row["task"], row["arm"], row["seed"], row["status"])
-            == (block.task, block.arm, block.seed, "finished")
-        ),
-        None,
-    )
+    return best_formulas(RESULTS).get((block.task, block.arm, block.seed))
 
 
 def _run_all(tasks: Sequence[str], starts: Sequence[int], work: Path, until: float) -> None:

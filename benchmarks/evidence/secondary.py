@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.evidence.plan import FIRST, LAST
 from derl_trainers.estimates import interval, sign_flip
 
 _COMPARED = ("trained", "formulas")
@@ -16,7 +17,7 @@ _PAIRS = (("grpo", "frozen"), ("grpo+masked", "frozen+masked"))
 # Start policies of arithmetic: looked at before the test was written down, and the test's own.
 _LOOKED, _FRESH = range(100, 109), range(109, 117)
 _STARTS = {"arithmetic": ((_LOOKED, ", looked at before"), (_FRESH, ", fresh"))}
-_ALL = ((range(1000), ""),)
+_ALL = ((range(FIRST, LAST + 1), ""),)
 _LATE = (4, 5)
 RACE = "race.json"
 COUNTED = ("runs", "steps", "tokens", "seconds")

@@ -75,6 +75,13 @@ def test_a_grid_is_run_collected_and_shown(tmp_path: Path, monkeypatch: pytest.M
     later = Block("arithmetic", 100, LATER)
     monkeypatch.setattr(running, "RESULTS", results)
     assert not running.run_block(later, tmp_path, 0.0)
+    searched = {"task": "arithmetic", "seed": 100, "arm": "grpo", "best_formula": "g1 - g2"}
+    for status, known in (("running", None), ("finished", "g1 - g2")):
+        (tmp_path / status).mkdir()
+        rows_of = pa.Table.from_pylist([{**searched, "status": status}])
+        pq.write_table(rows_of, tmp_path / status / "runs.parquet")
+        monkeypatch.setattr(running, "RESULTS", tmp_path / status)
+        assert running.found(Block("arithmetic", 100, "grpo"), tmp_path) == known
     monkeypatch.setattr(running, "found", lambda block, work: "g1 + g3")
     assert running.run_block(later, tmp_path, 0.0)
     collecting.collect(tmp_path, results)

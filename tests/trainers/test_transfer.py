@@ -74,9 +74,8 @@ def test_a_run_hands_over_what_it_learnt(tmp_path: Path, monkeypatch: pytest.Mon
     assert [row["arm"] for row in rows] == ["cold", "trained", "formulas"]
     assert {(row["source"], row["seed"]) for row in rows} == {(0, evidence.AWAY)}
     assert rows[-1]["reached"]
-    assert rows == evidence.run_target(
-        first, 0, "shorter", tmp_path / "evidence"
-    )  # from its stores
+    # Once more, from its stores.
+    assert rows == evidence.run_target(first, 0, "shorter", tmp_path / "evidence")
     assert "no trained meta-optimizer" in command(
         tmp_path, "transfer", "moved/cold-0", "--dir", "again", rc=2
     )
