@@ -48,16 +48,7 @@ def arithmetic(
     """
     wanted = test_size + size + warmup_size
     examples = _distinct_sums(seed, wanted, terms)
-    # The test set is cut off first: changing the pool's size leaves it as it was.
-    test, pool = examples[:test_size], examples[test_size : test_size + size]
-    train_size = size * 8 // 10
-    return Task(
-        name=f"arithmetic-{terms}",
-        warmup=examples[test_size + size :],
-        train=pool[:train_size],
-        validation=pool[train_size:],
-        test=test,
-    )
+    return Task.cut(f"arithmetic-{terms}", examples, size, test_size)
 
 
 def _distinct_sums(seed: int, count: int, terms: int) -> tuple[Example, ...]:

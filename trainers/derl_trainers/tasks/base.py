@@ -62,6 +62,34 @@ class Task:
     plain: bool = False
     characters: str = ""
 
+    @classmethod
+    def cut(
+        cls,
+        name: str,
+        drawn: tuple[Example, ...],
+        size: int,
+        test_size: int,
+        *,
+        scorer: Scorer | None = None,
+        plain: bool = False,
+        characters: str = "",
+    ) -> Task:
+        """The parts of distinct problems as they were drawn; what is left over is the warm-up's.
+
+        The test set is cut off first: changing the pool's size leaves it as it was.
+        """
+        pool, at = drawn[test_size : test_size + size], size * 8 // 10
+        return cls(
+            name=name,
+            warmup=drawn[test_size + size :],
+            train=pool[:at],
+            validation=pool[at:],
+            test=drawn[:test_size],
+            scorer=scorer,
+            plain=plain,
+            characters=characters,
+        )
+
 
 class OwnTask:
     """A task that is no rows of data: a frozen section of its settings that can make it.

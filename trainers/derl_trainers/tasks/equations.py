@@ -39,16 +39,7 @@ class EquationsSection(OwnTask):
         """The problems; raises TaskError when fewer distinct ones exist than asked for."""
         wanted = self.test_size + self.size + self.warmup_size
         drawn = _distinct(self.seed, wanted, self.most)
-        test, pool = drawn[: self.test_size], drawn[self.test_size :][: self.size]
-        at = self.size * 8 // 10
-        return Task(
-            name="equations",
-            warmup=drawn[self.test_size + self.size :],
-            train=pool[:at],
-            validation=pool[at:],
-            test=test,
-            characters="*/x",
-        )
+        return Task.cut("equations", drawn, self.size, self.test_size, characters="*/x")
 
 
 def _distinct(seed: int, count: int, most: int) -> tuple[Example, ...]:

@@ -56,17 +56,7 @@ class GymSection(OwnTask):
         if "{question}" not in self.template:
             raise TaskError("template in [task.reasoning_gym]: write {question} where it goes")
         pool = self._drawn(self.size + self.test_size + self.warmup_size)
-        test, rest = pool[: self.test_size], pool[self.test_size :][: self.size]
-        at = len(rest) * 8 // 10
-        return Task(
-            name=self.family,
-            warmup=pool[self.test_size + self.size :],
-            train=rest[:at],
-            validation=rest[at:],
-            test=test,
-            scorer=official,
-            plain=True,
-        )
+        return Task.cut(self.family, pool, self.size, self.test_size, scorer=official, plain=True)
 
     def _drawn(self, count: int) -> tuple[Example, ...]:
         """The first `count` distinct problems of the family's stream for this seed."""
