@@ -1,86 +1,245 @@
-"""Five rewards on GSM8K with a small language model that was taught its solutions first.
+"""Rewards on GSM8K with a small language model that was taught its solutions first.
 
     python -m benchmarks.evidence.gsm8k --data train.jsonl --test test.jsonl
+    python -m benchmarks.evidence.gsm8k … --reward "outcome + sums" --seed 0 --seed 1   # beside others
+    python -m benchmarks.evidence.gsm8k --print      # what was written, again
 
-The policy is SmolLM2-135M-Instruct after supervised training on the training problems' solutions
-(`derl-dsl teach`), so that pass@1 leaves the floor. Each reward trains it on three seeds. Killed,
-it goes on where it was; `--quick` tries the whole way with few steps and problems, to no figure.
+The policy is SmolLM2-135M-Instruct after supervised training (`derl-dsl teach`) on the solutions of
+the training problems of two steps, so that pass@1 leaves the floor. Each reward trains it on
+problems of the same kind that it was not taught. Killed, it goes on where it was; `--quick` tries
+the whole way with few steps and problems, to no figure.
 """
 
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
+import json
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.evidence.plan import HERE, Block, Row
-from benchmarks.evidence.run import WORK, run_grid
-from derl_trainers.estimates import interval
+import numpy as np
+import torch
+
+import derl_dsl
+from benchmarks.evidence.collect import RESULTS
+from benchmarks.evidence.plan import HERE
+from benchmarks.evidence.run import WORK
+from derl_runtime.files import write_whole
+from derl_trainers.estimates import interval, over_problems
+from derl_trainers.inner.loop import Checkpoints, train_inner
+from derl_trainers.inner.outcome import scorer_for
+from derl_trainers.policy.answers import chat_for, completed, greedy_right
+from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.teach import Lessons, teach
-from derl_trainers.runs.store import Store
 from derl_trainers.settings.run import RunConfig, load_config
+from derl_trainers.tasks.base import Example, Task
 
+FILE = "gsm8k.json"
+STEPS = 2  # a solution's calculations, as GSM8K marks them
+SUITE = "math"
+SUMS = r'''
+first_left = arithmetic(extract(completion, r"([0-9][0-9.]*(?: ?[-+*/] ?[0-9][0-9.]*)+) ?= ?\$?[0-9]"))
+first_right = number(extract(completion, r"[-+*/] ?[0-9][0-9.]* ?= ?\$?([0-9]+(?:\.[0-9]+)?)"))
+last_left = arithmetic(extract(completion, r"(?s).*[A-Za-z,:;(] ?([0-9][0-9.]*(?: ?[-+*/] ?[0-9][0-9.]*)+) ?= ?\$?[0-9]"))
+last_right = number(extract(completion, r"(?s).*[-+*/] ?[0-9][0-9.]* ?= ?\$?([0-9]+(?:\.[0-9]+)?)"))
+first_holds = default(abs(first_left - first_right) < 0.01, False)
+last_holds = default(abs(last_left - last_right) < 0.01, False)
+right = correct(completion, answer)
+reward = 0.5 * right + 0.25 * first_holds + 0.25 * last_holds
+'''.strip()  # fmt: skip  # noqa: E501
 REWARDS = {
+    "outcome + sums": SUMS,
     "outcome": "1 * correct(completion, answer)",
     "outcome + box": "0.8 * correct(completion, answer) + 0.2 * boxed(completion)",
     "outcome, short": "correct(completion, answer) * (1 - 0.2 * ramp(words(completion), 60, 150))",
     "outcome + named": "0.8 * correct(completion, answer)"
     " + 0.2 * contains_answer(completion, answer)",
-    "box alone": "1 * boxed(completion)",
 }
-LESSONS = Lessons(steps=600, batch=8, learning_rate=1e-4, seed=0)
+LESSONS = Lessons(steps=240, batch=16, learning_rate=2e-4, seed=0)
+SEEDS, DRAWS, BATCH = 4, 4, 128  # runs of a reward; answers sampled to each test problem
+Run = dict[str, Any]
+
+
+def of_two_steps(source: str, folder: Path) -> str:
+    """A copy of a file of GSM8K with the problems whose solutions have two calculations."""
+    lines = [line for line in Path(source).read_text("utf-8").splitlines() if line.strip()]
+    kept = [line for line in lines if json.loads(line)["answer"].count("<<") == STEPS]
+    file = folder / f"{Path(source).stem}-{STEPS}.jsonl"
+    write_whole(file, "\n".join(kept) + "\n")
+    return str(file)
 
 
 def config_of(data: str, test: str, policy: str, quick: bool) -> RunConfig:
-    """The settings, on the user's files and the taught policy."""
+    """The settings, on files of problems and a policy."""
     flags = {"task.data": data, "task.test": test, "policy.model": policy}
     small = {
-        "inner.steps": 1, "inner.prompts": 2, "inner.num_generations": 2, "inner.updates": 1,
-        "inner.max_completion_length": 24, "task.size": 20, "task.test_size": 8, "final.seeds": 2,
+        "inner.steps": 1, "inner.prompts": 2, "inner.num_generations": 2,
+        "inner.max_completion_length": 24, "task.size": 20, "task.test_size": 8,
     }  # fmt: skip
     file = str(HERE / "language" / "gsm8k.toml")
     return load_config(file, {**flags, **(small if quick else {})})
 
 
-def shown(folder: Path) -> list[str]:
-    """Each reward's test pass@1 over its seeds, and what it gained on the taught policy."""
-    with closing(Store.open(folder)) as store:
-        start = store.rows("SELECT pass_at_1 FROM jobs WHERE label = 'start policy, tested'")
-        rows = store.rows(
-            "SELECT label, pass_at_1 FROM jobs WHERE kind = 'final' AND label != ?"
-            " AND status = 'done' ORDER BY id",
-            ("start policy, tested",),
+def bits(right: Sequence[bool]) -> str:
+    """Verdicts on the test problems, in their order."""
+    return "".join("01"[bool(r)] for r in right)
+
+
+def sampled(policy: str | Path, task: Task, config: RunConfig, seed: int) -> list[str]:
+    """Verdicts on DRAWS answers to each test problem, sampled as rollouts are, in bfloat16."""
+    model, tokenizer = load_model(policy, torch.bfloat16)
+    model.eval()
+    torch.manual_seed(seed)
+    inner, section = config.inner, config.policy
+    chat, scorer = chat_for(tokenizer, section.chat, section.system), scorer_for(task, SUITE)
+    # Those of one length together, so that little is padded.
+    order = sorted(range(len(task.test)), key=lambda i: len(task.test[i].prompt))
+    right = np.zeros((len(task.test), DRAWS), dtype=bool)
+    for start in range(0, len(order), BATCH // DRAWS):
+        rows = order[start : start + BATCH // DRAWS]
+        part: list[Example] = [task.test[i] for i in rows]
+        texts = completed(
+            model, tokenizer, part, inner.max_completion_length, chat, inner.temperature, DRAWS
         )
-    before = start[0]["pass_at_1"]
-    lines = [f"taught policy: {before:.3f}"]
-    for label in dict.fromkeys(row["label"] for row in rows):
-        gains = [row["pass_at_1"] - before for row in rows if row["label"] == label]
-        mean, half = interval(gains)
-        said = "rises" if mean > half else "falls" if -mean > half else "no change shown"
-        lines.append(f"{label:<18} {before + mean:.3f}, {mean:+.3f} ± {half:.3f}: {said}")
+        repeated = [example for example in part for _ in range(DRAWS)]
+        right[rows] = np.asarray(scorer(texts, repeated)).reshape(-1, DRAWS)
+    return [bits(right[:, draw].tolist()) for draw in range(DRAWS)]
+
+
+def scored(policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
+    """The taught policy's verdicts, greedy and sampled."""
+    file = folder / "start.json"
+    if not file.exists():
+        model, tokenizer = load_model(policy)
+        greedy = greedy_right(
+            model, tokenizer, task.test, scorer_for(task, SUITE), config.training
+        )
+        found = {"greedy": bits(greedy.tolist()), "sampled": sampled(policy, task, config, 0)}
+        write_whole(file, json.dumps(found) + "\n")
+    return dict(json.loads(file.read_text("utf-8")))
+
+
+def trained(
+    name: str, seed: int, policy: Path, task: Task, config: RunConfig, folder: Path
+) -> Run:
+    """A run of a reward, its verdicts on the test problems and what it saw of each step."""
+    home = folder / f"{name.replace(' ', '')}-{seed}"
+    file = home / "run.json"
+    if not file.exists():
+        reward = derl_dsl.compile(REWARDS[name], suite=SUITE)
+        result = train_inner(
+            reward,
+            policy,
+            task.validation,  # which the policy was not taught
+            task.test,
+            config.training,
+            seed=seed,
+            scorer=scorer_for(task, SUITE),
+            output_dir=home / "policy",
+            checkpoints=Checkpoints(str(home / "state"), 8),
+            on_step=lambda record: print(f"{name}, {seed}: {record}", flush=True),
+        )
+        found = {
+            "reward": name,
+            "seed": seed,
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "seconds": round(result.training_seconds, 1),
+            "faults": sum(total.rows for total in result.faults),
+            "history": [
+                {"reward": r.reward_mean, "tokens": r.completion_length, **r.components}
+                for r in result.history
+            ],
+            "greedy": bits(result.right),
+            "sampled": sampled(home / "policy", task, config, 1 + seed),
+        }
+        write_whole(file, json.dumps(found) + "\n")
+    return dict(json.loads(file.read_text("utf-8")))
+
+
+def mean(digits: Sequence[str]) -> float:
+    """The share of ones in texts of digits."""
+    return float(np.mean([int(c) for text in digits for c in text]))
+
+
+def rise(runs: Sequence[Mapping[str, Any]], start: Mapping[str, Any], measure: str) -> Run:
+    """What pass@1 rose by: over seeds (t-interval), over problems (bootstrap); shown if both do."""
+    lists = [run[measure] if measure == "sampled" else [run[measure]] for run in (start, *runs)]
+    before, *after = map(mean, lists)
+    gain, half = interval([each - before for each in after])
+    _, low, high = over_problems([text for each in lists[1:] for text in each], lists[0])
+    return {
+        "before": before, "after": before + gain, "rise": gain, "half": half,
+        "low": low, "high": high, "shown": gain - half > 0 and low > 0,
+    }  # fmt: skip
+
+
+def shown(found: Mapping[str, Any]) -> list[str]:
+    """The table of rewards: pass@1 by both measures, against the taught policy's."""
+    lines = [
+        "| reward | runs | measure | taught | trained | rise, over seeds | over problems | |",
+        "|---|---:|---|---:|---:|---:|---:|---|",
+    ]
+    for name in dict.fromkeys(run["reward"] for run in found["runs"]):
+        runs = [run for run in found["runs"] if run["reward"] == name]
+        if len(runs) < 2:
+            continue
+        for measure in ("sampled", "greedy"):
+            of = rise(runs, found["start"], measure)
+            verdict = "rises" if of["shown"] else "not shown"
+            lines.append(
+                f"| {name} | {len(runs)} | {measure} | {of['before']:.3f} | {of['after']:.3f} |"
+                f" {of['rise']:+.3f} ± {of['half']:.3f} | {of['low']:+.3f} to {of['high']:+.3f} |"
+                f" {verdict} |"
+            )
     return lines
 
 
 def main() -> None:
     """Teach, train, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="GSM8K's training problems")
-    parser.add_argument("--test", required=True, help="its test problems")
+    parser.add_argument("--data", help="GSM8K's training problems")
+    parser.add_argument("--test", help="its test problems")
     parser.add_argument("--work", type=Path, default=WORK / "gsm8k", help="folder of the runs")
+    parser.add_argument("--reward", choices=REWARDS, action="append", help="all by default")
+    parser.add_argument("--seed", type=int, action="append", help=f"0 to {SEEDS - 1} by default")
     parser.add_argument("--quick", action="store_true", help="see that it works, no figure")
+    parser.add_argument("--print", action="store_true", help="the table alone")
     given = parser.parse_args()
-    work = given.work / "quick" if given.quick else given.work
-    untaught = config_of(given.data, given.test, "smollm2", given.quick)
-    taught = work / "smollm2-taught"
+    file = RESULTS / FILE
+    if not given.print:
+        if not (given.data and given.test):
+            parser.error("name GSM8K's files with --data and --test")
+        found = _run(given)
+        if given.quick:
+            print("\n".join(shown(found)))
+            return
+        write_whole(file, json.dumps(found, indent=1) + "\n")
+    print("\n".join(shown(json.loads(file.read_text("utf-8")))))
+
+
+def _run(given: argparse.Namespace) -> Run:
+    folder = given.work / "quick" if given.quick else given.work
+    folder.mkdir(parents=True, exist_ok=True)
+    data, test = of_two_steps(given.data, folder), of_two_steps(given.test, folder)
+    untaught = config_of(data, test, "smollm2", given.quick)
+    taught = folder / "smollm2-taught"
     lessons = replace(LESSONS, steps=2, batch=2) if given.quick else LESSONS
     teach(untaught.task, untaught.policy, lessons, taught, _said)
-    config = config_of(given.data, given.test, str(taught), given.quick)
-    rows = [Row(label, formula, validated=False) for label, formula in REWARDS.items()]
-    block = Block("gsm8k", 0, "rewards")
-    run_grid(block, work / block.name, rows, config=config)
-    for line in shown(work / block.name):
-        print(line)
+    config = config_of(data, test, str(taught), given.quick)
+    task = config.task.load()
+    for name in given.reward or REWARDS:
+        for seed in given.seed or range(SEEDS):
+            began = time.time()
+            trained(name, seed, taught, task, config, folder)
+            print(f"{name}, seed {seed}: {time.time() - began:.0f} s", flush=True)
+    start = scored(taught, task, config, folder)
+    runs = [json.loads(f.read_text("utf-8")) for f in sorted(folder.glob("*/run.json"))]
+    runs.sort(key=lambda run: (list(REWARDS).index(run["reward"]), run["seed"]))
+    return {"problems": len(task.test), "start": start, "runs": runs}
 
 
 def _said(step: int, steps: int, metrics: dict[str, float]) -> None:

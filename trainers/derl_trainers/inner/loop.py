@@ -26,8 +26,9 @@ from trl import GRPOConfig
 
 from derl_runtime.faults import FaultLog, FaultTotal
 from derl_trainers.inner.agents import AgentTrainer, Stepped, agent_trainer, stepping
-from derl_trainers.inner.diverged import CheckedTrainer, check_numbers
+from derl_trainers.inner.diverged import check_numbers
 from derl_trainers.inner.grpo import grpo_config, invariance, rescaled
+from derl_trainers.inner.lean import LeanTrainer
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.inner.players import Players
 from derl_trainers.inner.race import Bar
@@ -357,7 +358,7 @@ def trainer_settings(
     )
 
 
-class _Trainer(CheckedTrainer):
+class _Trainer(LeanTrainer):
     """GRPOTrainer that knows how long it sampled, and passes a reward's fault on unharmed."""
 
     generate_seconds = 0.0

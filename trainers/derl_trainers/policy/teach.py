@@ -105,7 +105,7 @@ def _train(
     chat = chat_for(tokenizer, policy.chat, policy.system)
     told = _Told(lessons.steps, progress)
     with quiet():
-        trainer = SFTTrainer(
+        trainer = _Trainer(
             model=model,
             args=_settings(lessons, folder),
             train_dataset=Dataset.from_list([lesson(row, chat, tokenizer) for row in rows]),
@@ -140,6 +140,7 @@ def _settings(lessons: Lessons, folder: Path) -> SFTConfig:
         seed=lessons.seed,
         data_seed=lessons.seed,
         completion_only_loss=True,
+        train_sampling_strategy="group_by_length",
         gradient_checkpointing=cuda,
         logging_steps=1,
         save_strategy="no",
@@ -149,6 +150,27 @@ def _settings(lessons: Lessons, folder: Path) -> SFTConfig:
         use_cpu=not cuda,
         dataloader_pin_memory=False,
     )
+
+
+class _Trainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer whose loss on a CPU is the plain one: TRL's saves memory and takes thrice as long."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        labels = inputs["labels"]
+        if labels.is_cuda or return_outputs or num_items_in_batch is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        asked = {name: value for name, value in inputs.items() if name != "labels"}
+        taught = (labels != -100).any(0).nonzero()
+        first = int(taught[0]) if len(taught) else labels.shape[1] - 1  # column of the first token
+        kept = labels.shape[1] - first + 1
+        logits = model(**asked, use_cache=False, logits_to_keep=kept).logits[:, :-1]
+        told = labels[:, first:].flatten()
+        loss = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(), told, ignore_index=-100, reduction="sum"
+        )
+        return loss / num_items_in_batch * self.accelerator.num_processes
 
 
 class _Told(TrainerCallback):  # type: ignore[misc]

@@ -1,0 +1,111 @@
+"""GRPO's update of a language model on a CPU: no work for rows that move nothing, a plain head.
+
+TRL takes log-probabilities by a fused head that saves memory, at twice the time of the whole update
+there. And a group whose rewards are equal has advantages of 0: with TRL's own loss and no KL term
+its tokens have no gradient, so they need no pass through the model. Sparse rewards leave most
+groups so. Where one of the two does not hold, TRL's own way is taken; as with a small vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from derl_trainers.inner.diverged import CheckedTrainer
+
+LARGE = 8192  # tokens of a vocabulary whose head costs more than a layer
+_PROMPT = ("prompt_ids", "prompt_mask")
+
+
+class LeanTrainer(CheckedTrainer):
+    """GRPOTrainer with the same gradients for less; entropy is that of the rows that count."""
+
+    def _lean(self) -> bool:
+        """Whether log-probabilities are taken here: on a CPU, in one process, of many tokens."""
+        one = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
+        return one and not self.aux_loss_enabled and _vocabulary(self.model) >= LARGE
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        alone = (
+            self.beta == 0
+            and self.loss_type == "dapo"  # whose divisor is that of all rows, however many are cut
+            and self.off_policy_mask_threshold is None
+            and not self._entropy_bonus_enabled
+            and self.model.training
+        )
+        if not (alone and self._lean()):
+            return super()._compute_loss(model, inputs)  # type: ignore[no-any-return]
+        kept = moving(inputs)
+        if not len(kept["advantages"]):
+            # All zero, and not none at all: Adam goes on by what it remembers, as it would.
+            return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.tensor(0.0))
+        return super()._compute_loss(model, kept)  # type: ignore[no-any-return]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        more = any(value is not None for value in kwargs.values())  # of images
+        if more or self._entropy_bonus_enabled or not self._lean():
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
+                compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **kwargs,
+            )  # fmt: skip
+        logs, entropies = [], []
+        step = batch_size or len(input_ids)
+        for start in range(0, len(input_ids), step):
+            part = slice(start, start + step)
+            with self.accelerator.autocast():
+                logits = model(
+                    input_ids=input_ids[part],
+                    attention_mask=attention_mask[part],
+                    logits_to_keep=logits_to_keep + 1,
+                    use_cache=False,
+                ).logits[:, :-1]
+            each = (logits.float() / self.temperature).log_softmax(-1)
+            tokens = input_ids[part, -logits_to_keep:]
+            padding = attention_mask[part, -logits_to_keep:] == 0  # counts nothing, as in TRL
+            chosen = each.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+            logs.append(chosen.masked_fill(padding, 0))
+            if compute_entropy:
+                with torch.no_grad():
+                    entropies.append(-(each.exp() * each).sum(-1).masked_fill(padding, 0))
+        return torch.cat(logs), torch.cat(entropies) if entropies else None, None
+
+
+def _vocabulary(model: Any) -> int:
+    return int(model.config.get_text_config().vocab_size)
+
+
+def moving(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The rows of a batch with an advantage, without the columns in which all of them are padded.
+
+    Prompts are padded on the left, completions on the right. `inputs` are TRL's: tensors of (rows,),
+    (rows, tokens of a completion) and (rows, tokens of a prompt), and numbers.
+    """
+    advantages, mask = inputs["advantages"], inputs["completion_mask"]
+    rows = (advantages.reshape(len(advantages), -1) != 0).any(-1)
+    longest = int(mask[rows].sum(-1).max()) if bool(rows.any()) else 0
+    spare = inputs["prompt_mask"].shape[1]
+    if bool(rows.any()):
+        spare -= int(inputs["prompt_mask"][rows].sum(-1).max())
+    kept = dict(inputs)
+    for name, value in inputs.items():
+        if not isinstance(value, Tensor) or not value.dim() or len(value) != len(advantages):
+            continue
+        value = value[rows]
+        if name in _PROMPT:
+            value = value[:, spare:]
+        elif value.dim() == 2 and value.shape[1] == mask.shape[1]:
+            value = value[:, :longest]
+        kept[name] = value
+    return kept
