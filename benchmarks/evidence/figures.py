@@ -7,10 +7,12 @@ cost stands validation alone, that of the outcome from the long runs which its r
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from benchmarks.evidence import tables
 from benchmarks.evidence.collect import RESULTS
@@ -29,6 +31,7 @@ from benchmarks.evidence.drawing import (
     panels,
 )
 from benchmarks.evidence.plan import ARMS, GRID, LONG, RATES, TRIED
+from benchmarks.evidence.secondary import LANGUAGE, MEASURES, Rise, rises
 from benchmarks.evidence.tables import FIGURES, Compared, Evidence
 from derl_trainers.estimates import interval
 from derl_trainers.outer.ledger import Paid
@@ -148,7 +151,23 @@ def searched(evidence: Evidence, of: str, cost: Cost) -> str | None:
     return panels(said, shown, up, of)
 
 
-def draw(found: Sequence[Evidence]) -> Iterator[tuple[str, str]]:
+def learnt(each: Sequence[Rise]) -> str:
+    """What rewards did to a language model's pass@1, a dot a run."""
+    rows = []
+    for of in each:
+        span = (of.mean, of.mean - of.half, of.mean + of.half)
+        said = f"{_signed(*span)}, n = {len(of.each)}"
+        told = [(f"seed {seed}", value) for seed, value in of.each.items()]
+        tint = RED if of.measure == MEASURES[0] else BLUE
+        rows.append(Dots(f"{of.reward}, {of.measure}", said, told, *span, tint))
+    said = (
+        "Difference to the taught policy's test pass@1 on GSM8K, mean and 95 % interval over runs: "
+    )
+    axis = "test pass@1, less the taught policy's, a dot a run"
+    return dots(said + "; ".join(f"{r.name} {r.said}" for r in rows), rows, axis)
+
+
+def draw(found: Sequence[Evidence], language: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names of files and what is in them, for every task."""
     for evidence in found:
         compared = tables.headlines(evidence)
@@ -159,12 +178,16 @@ def draw(found: Sequence[Evidence]) -> Iterator[tuple[str, str]]:
         for name, of, cost in COSTS:
             if drawn := searched(evidence, of, cost):
                 yield f"{evidence.task}-{name}.svg", drawn
+    if each := rises(language) if language else []:
+        yield "gsm8k-rises.svg", learnt(each)
 
 
 def main() -> None:
     """Write the figures, and take away those that nothing draws any more."""
     FIGURES.mkdir(exist_ok=True)
-    drawn = dict(draw(tables.read(RESULTS)))
+    scored = RESULTS / LANGUAGE
+    language = json.loads(scored.read_text("utf-8")) if scored.exists() else {}
+    drawn = dict(draw(tables.read(RESULTS), language))
     for path in FIGURES.glob("*.svg"):
         if path.name not in drawn:
             path.unlink()

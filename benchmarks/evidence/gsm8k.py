@@ -1,7 +1,7 @@
 """Rewards on GSM8K with a small language model that was taught its solutions first.
 
     python -m benchmarks.evidence.gsm8k --data train.jsonl --test test.jsonl
-    python -m benchmarks.evidence.gsm8k … --reward "outcome + sums" --seed 0 --seed 1   # beside others
+    python -m benchmarks.evidence.gsm8k … --reward outcome --seed 0 --seed 1    # beside others
     python -m benchmarks.evidence.gsm8k --print      # what was written, again
 
 The policy is SmolLM2-135M-Instruct after supervised training (`derl-dsl teach`) on the solutions of
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ import derl_dsl
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import HERE
 from benchmarks.evidence.run import WORK
+from benchmarks.evidence.secondary import LANGUAGE, language_rows
 from derl_runtime.files import write_whole
-from derl_trainers.estimates import interval, over_problems
 from derl_trainers.inner.loop import Checkpoints, train_inner
 from derl_trainers.inner.outcome import scorer_for
 from derl_trainers.policy.answers import chat_for, completed, greedy_right
@@ -37,21 +37,10 @@ from derl_trainers.policy.teach import Lessons, teach
 from derl_trainers.settings.run import RunConfig, load_config
 from derl_trainers.tasks.base import Example, Task
 
-FILE = "gsm8k.json"
 STEPS = 2  # a solution's calculations, as GSM8K marks them
 SUITE = "math"
-SUMS = r'''
-first_left = arithmetic(extract(completion, r"([0-9][0-9.]*(?: ?[-+*/] ?[0-9][0-9.]*)+) ?= ?\$?[0-9]"))
-first_right = number(extract(completion, r"[-+*/] ?[0-9][0-9.]* ?= ?\$?([0-9]+(?:\.[0-9]+)?)"))
-last_left = arithmetic(extract(completion, r"(?s).*[A-Za-z,:;(] ?([0-9][0-9.]*(?: ?[-+*/] ?[0-9][0-9.]*)+) ?= ?\$?[0-9]"))
-last_right = number(extract(completion, r"(?s).*[-+*/] ?[0-9][0-9.]* ?= ?\$?([0-9]+(?:\.[0-9]+)?)"))
-first_holds = default(abs(first_left - first_right) < 0.01, False)
-last_holds = default(abs(last_left - last_right) < 0.01, False)
-right = correct(completion, answer)
-reward = 0.5 * right + 0.25 * first_holds + 0.25 * last_holds
-'''.strip()  # fmt: skip  # noqa: E501
 REWARDS = {
-    "outcome + sums": SUMS,
+    "outcome + sums": (HERE / "language" / "sums.derl").read_text("utf-8"),
     "outcome": "1 * correct(completion, answer)",
     "outcome + box": "0.8 * correct(completion, answer) + 0.2 * boxed(completion)",
     "outcome, short": "correct(completion, answer) * (1 - 0.2 * ramp(words(completion), 60, 150))",
@@ -114,17 +103,13 @@ def scored(policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
     file = folder / "start.json"
     if not file.exists():
         model, tokenizer = load_model(policy)
-        greedy = greedy_right(
-            model, tokenizer, task.test, scorer_for(task, SUITE), config.training
-        )
+        greedy = greedy_right(model, tokenizer, task.test, scorer_for(task, SUITE), config.training)
         found = {"greedy": bits(greedy.tolist()), "sampled": sampled(policy, task, config, 0)}
         write_whole(file, json.dumps(found) + "\n")
     return dict(json.loads(file.read_text("utf-8")))
 
 
-def trained(
-    name: str, seed: int, policy: Path, task: Task, config: RunConfig, folder: Path
-) -> Run:
+def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
     """A run of a reward, its verdicts on the test problems and what it saw of each step."""
     home = folder / f"{name.replace(' ', '')}-{seed}"
     file = home / "run.json"
@@ -160,44 +145,6 @@ def trained(
     return dict(json.loads(file.read_text("utf-8")))
 
 
-def mean(digits: Sequence[str]) -> float:
-    """The share of ones in texts of digits."""
-    return float(np.mean([int(c) for text in digits for c in text]))
-
-
-def rise(runs: Sequence[Mapping[str, Any]], start: Mapping[str, Any], measure: str) -> Run:
-    """What pass@1 rose by: over seeds (t-interval), over problems (bootstrap); shown if both do."""
-    lists = [run[measure] if measure == "sampled" else [run[measure]] for run in (start, *runs)]
-    before, *after = map(mean, lists)
-    gain, half = interval([each - before for each in after])
-    _, low, high = over_problems([text for each in lists[1:] for text in each], lists[0])
-    return {
-        "before": before, "after": before + gain, "rise": gain, "half": half,
-        "low": low, "high": high, "shown": gain - half > 0 and low > 0,
-    }  # fmt: skip
-
-
-def shown(found: Mapping[str, Any]) -> list[str]:
-    """The table of rewards: pass@1 by both measures, against the taught policy's."""
-    lines = [
-        "| reward | runs | measure | taught | trained | rise, over seeds | over problems | |",
-        "|---|---:|---|---:|---:|---:|---:|---|",
-    ]
-    for name in dict.fromkeys(run["reward"] for run in found["runs"]):
-        runs = [run for run in found["runs"] if run["reward"] == name]
-        if len(runs) < 2:
-            continue
-        for measure in ("sampled", "greedy"):
-            of = rise(runs, found["start"], measure)
-            verdict = "rises" if of["shown"] else "not shown"
-            lines.append(
-                f"| {name} | {len(runs)} | {measure} | {of['before']:.3f} | {of['after']:.3f} |"
-                f" {of['rise']:+.3f} ± {of['half']:.3f} | {of['low']:+.3f} to {of['high']:+.3f} |"
-                f" {verdict} |"
-            )
-    return lines
-
-
 def main() -> None:
     """Teach, train, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -209,16 +156,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="see that it works, no figure")
     parser.add_argument("--print", action="store_true", help="the table alone")
     given = parser.parse_args()
-    file = RESULTS / FILE
+    file = RESULTS / LANGUAGE
     if not given.print:
         if not (given.data and given.test):
             parser.error("name GSM8K's files with --data and --test")
         found = _run(given)
         if given.quick:
-            print("\n".join(shown(found)))
+            print("\n".join(language_rows(found)))
             return
         write_whole(file, json.dumps(found, indent=1) + "\n")
-    print("\n".join(shown(json.loads(file.read_text("utf-8")))))
+    print("\n".join(language_rows(json.loads(file.read_text("utf-8")))))
 
 
 def _run(given: argparse.Namespace) -> Run:

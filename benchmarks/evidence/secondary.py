@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.plan import FIRST, LAST
-from derl_trainers.estimates import interval, sign_flip
+from derl_trainers.estimates import interval, over_problems, sign_flip
 
 _COMPARED = ("trained", "formulas")
 _PAIRS = (("grpo", "frozen"), ("grpo+masked", "frozen+masked"))
@@ -20,7 +23,10 @@ _STARTS = {"arithmetic": ((_LOOKED, ", looked at before"), (_FRESH, ", fresh"))}
 _ALL = ((range(FIRST, LAST + 1), ""),)
 _LATE = (4, 5)
 RACE = "race.json"
+LANGUAGE = "gsm8k.json"
+MEASURES = ("sampled", "greedy")
 COUNTED = ("runs", "steps", "tokens", "seconds")
+_RUNS = 3  # of a reward, below which none is reported
 TRAINED = {
     "all": "n = all formulas written",
     "valid": "n = all that pass the checker",
@@ -190,6 +196,112 @@ def _best(found: Mapping[str, Any]) -> str:
     if found["formula"] is None:
         return "none | "
     return f"`{' '.join(found['formula'].split())}` | {found['validation']:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """What a reward did to a language model's pass@1 by one measure, a difference for each run.
+
+    `half` is of the t-interval over runs, `low` and `high` the ends of a bootstrap over problems.
+    """
+
+    reward: str
+    measure: str
+    before: float
+    each: Mapping[int, float]
+    half: float
+    low: float
+    high: float
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return float(np.mean(list(self.each.values())))
+
+    @property
+    def said(self) -> str:
+        """What both intervals show."""
+        if self.mean - self.half > 0 and self.low > 0:
+            return "rises"
+        return "falls" if self.mean + self.half < 0 and self.high < 0 else "not shown"
+
+
+def rises(found: Mapping[str, Any]) -> list[Rise]:
+    """Every reward that has three runs, by both measures: verdicts on the same test problems."""
+    all_of: list[Rise] = []
+    for reward in dict.fromkeys(run["reward"] for run in found["runs"]):
+        runs = {run["seed"]: run for run in found["runs"] if run["reward"] == reward}
+        if len(runs) < _RUNS:
+            continue
+        for measure in MEASURES:
+            start, each = _texts(found["start"], measure), {}
+            for seed, run in runs.items():
+                each[seed] = _share(_texts(run, measure)) - _share(start)
+            texts = [text for run in runs.values() for text in _texts(run, measure)]
+            _, low, high = over_problems(texts, start)
+            half = interval(list(each.values()))[1]
+            all_of.append(Rise(reward, measure, _share(start), each, half, low, high))
+    return all_of
+
+
+def _texts(scored: Mapping[str, Any], measure: str) -> list[str]:
+    """Verdicts as texts of digits: one of the greedy answers, several of the sampled ones."""
+    texts = scored[measure]
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
+def _share(texts: Sequence[str]) -> float:
+    return float(np.mean([int(digit) for text in texts for digit in text]))
+
+
+def language(results: Path) -> list[str]:
+    """What rewards did to a language model on GSM8K."""
+    path = results / LANGUAGE
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text("utf-8"))
+    return [
+        "## GSM8K with a language model",
+        "",
+        f"pass@1 on the {found['problems']} test problems of two steps, of the taught policy and",
+        "after a reward has trained it; differences with 95 % intervals over runs (t) and over",
+        "problems (bootstrap, all runs together).",
+        "",
+        *language_rows(found),
+        "",
+    ]  # fmt: skip
+
+
+def language_rows(found: Mapping[str, Any]) -> list[str]:
+    """The table of rewards, and what they were paid."""
+    lines = [
+        "| reward | runs | measure | taught | trained | difference, over runs | over problems | |",
+        "|---|---:|---|---:|---:|---:|---:|---|",
+    ]
+    for of in rises(found):
+        lines.append(
+            f"| {of.reward} | {len(of.each)} | {of.measure} | {of.before:.3f} "
+            f"| {of.before + of.mean:.3f} | {of.mean:+.3f} ± {of.half:.3f} "
+            f"| {of.low:+.3f} to {of.high:+.3f} | {of.said} |"
+        )
+    lines += [
+        "",
+        "| reward | seed | steps | tokens | minutes | mean reward, steps 1 to 3 | last three |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in found["runs"]:
+        ends = (_seen(run["history"][:3]), _seen(run["history"][-3:]))
+        lines.append(
+            f"| {run['reward']} | {run['seed']} | {run['steps']} | {run['tokens']:,} "
+            f"| {run['seconds'] / 60:.0f} | {ends[0]:.3f} | {ends[1]:.3f} |"
+        )
+    return lines
+
+
+def _seen(history: Rows) -> float:
+    """The mean reward of some steps, of those in which a completion had one."""
+    known = [step["reward"] for step in history if step["reward"] is not None]
+    return float(np.mean(known)) if known else math.nan
 
 
 def families(results: Path) -> list[str]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.plan import ARMS, CURVE, FOUND_TUNED, GRID, LATER, LONG, SIGNS, TUNED
 from benchmarks.evidence.screen import section
-from benchmarks.evidence.secondary import families, racing, signed, transfer, written
+from benchmarks.evidence.secondary import families, language, racing, signed, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, paid_for
 from derl_trainers.runs.store.comparison import BEST, OUTCOME_ONLY
@@ -417,6 +417,8 @@ def page(results: Path, figures: Path = FIGURES) -> str:
         ]
         signs = sign_rows(evidence)
         lines += ["**Ceiling**", "", *signs, ""] if signs else []
+    told = language(results)
+    lines += [*told, *(picture(figures, "gsm8k", "rises") if told else [])]
     lines += [*transfer(results), *racing(results), *families(results), *section(results)]
     return "\n".join(lines)
 

@@ -1,9 +1,9 @@
 """GRPO's update of a language model on a CPU: no work for rows that move nothing, a plain head.
 
-TRL takes log-probabilities by a fused head that saves memory, at twice the time of the whole update
-there. And a group whose rewards are equal has advantages of 0: with TRL's own loss and no KL term
-its tokens have no gradient, so they need no pass through the model. Sparse rewards leave most
-groups so. Where one of the two does not hold, TRL's own way is taken; as with a small vocabulary.
+TRL takes log-probabilities by a fused head that saves memory, which takes most of an update there.
+And a group whose rewards are equal has advantages of 0: without a KL term its tokens have no
+gradient, so they need no pass through the model. Sparse rewards leave most groups so. Where either
+does not hold, and with a small vocabulary, TRL's own way is taken.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class LeanTrainer(CheckedTrainer):
         kept = moving(inputs)
         if not len(kept["advantages"]):
             # All zero, and not none at all: Adam goes on by what it remembers, as it would.
-            return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.tensor(0.0))
+            trained = [p for p in model.parameters() if p.requires_grad]
+            return 0.0 * torch.stack([p.sum() for p in trained]).sum()
         return super()._compute_loss(model, kept)  # type: ignore[no-any-return]
 
     def _get_per_token_logps_and_entropies(
@@ -89,8 +90,8 @@ def _vocabulary(model: Any) -> int:
 def moving(inputs: dict[str, Any]) -> dict[str, Any]:
     """The rows of a batch with an advantage, without the columns in which all of them are padded.
 
-    Prompts are padded on the left, completions on the right. `inputs` are TRL's: tensors of (rows,),
-    (rows, tokens of a completion) and (rows, tokens of a prompt), and numbers.
+    Prompts are padded on the left, completions on the right. `inputs` are TRL's: numbers, and
+    tensors of (rows,), (rows, tokens of a completion) and (rows, tokens of a prompt).
     """
     advantages, mask = inputs["advantages"], inputs["completion_mask"]
     rows = (advantages.reshape(len(advantages), -1) != 0).any(-1)

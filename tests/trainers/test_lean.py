@@ -1,0 +1,132 @@
+"""GRPO's update on a CPU with a large vocabulary: what is left out changes no gradient."""
+
+import pytest
+import torch
+from datasets import Dataset
+
+from derl_trainers.inner import lean
+from derl_trainers.inner.diverged import CheckedTrainer
+from derl_trainers.inner.grpo import grpo_config
+from derl_trainers.inner.lean import LeanTrainer, moving
+from derl_trainers.policy.loading import fixed_tokenizer, small_llama
+from derl_trainers.policy.quiet import quiet
+
+WORDS = [f"w{i}" for i in range(40)]
+GROUP, STEPS = 4, 3
+
+
+def reward(prompts, completions, **columns):
+    """One of a group is right where the prompt is long, and all are the same where it is short."""
+    return [float(len(p.split()) > 3 and i % GROUP == 1) for i, p in enumerate(prompts)]
+
+
+def trained(kind, folder, updates=1, prompts="mixed", **trl):
+    """The trainer after some steps of GRPO; the model's weights are always the same at first."""
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    torch.manual_seed(0)
+    model = small_llama(tokenizer, 32, 64, 2, 2, 64)
+    lengths = [2] if prompts == "flat" else [2, 4, 5, 3]
+    rows = [{"prompt": " ".join(WORDS[i : i + lengths[i % len(lengths)]])} for i in range(20)]
+    settings = {
+        "max_steps": STEPS * updates,
+        "per_device_train_batch_size": 16 // updates,
+        "steps_per_generation": updates,
+        "num_generations": GROUP,
+        "max_completion_length": 12,
+        "temperature": 0.9,
+        "learning_rate": 1e-3,
+        "beta": 0.0,
+    }
+    args = grpo_config(str(folder), 1, 1, trl, **settings)
+    with quiet():
+        trainer = kind(
+            model=model,
+            reward_funcs=reward,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            args=args,
+        )
+        passes = []
+        trainer.model.register_forward_pre_hook(
+            lambda module, given, named: passes.append(len(named["input_ids"]))
+            if module.training
+            else None,
+            with_kwargs=True,
+        )
+        trainer.train()
+    trainer.passes = passes
+    return trainer
+
+
+def apart(one, other):
+    """The largest difference of any weight."""
+    pairs = zip(one.model.parameters(), other.model.parameters(), strict=True)
+    return max(float((p - q).abs().max()) for p, q in pairs)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """A vocabulary of any size counts as large."""
+    monkeypatch.setattr(lean, "LARGE", 1)
+
+
+@pytest.mark.parametrize("updates", [1, 2])
+def test_the_weights_are_those_of_trl(large, tmp_path, updates):
+    ours = trained(LeanTrainer, tmp_path / "ours", updates)
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", updates)
+    start = trained(LeanTrainer, tmp_path / "start", prompts="flat")
+    assert apart(ours, theirs) < 2e-5
+    assert apart(ours, start) > 1e-3  # they did move
+    assert sum(ours.passes) < sum(theirs.passes)  # by fewer rows
+
+
+def test_flat_groups_pass_through_no_model_and_move_nothing(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours", prompts="flat")
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", prompts="flat")
+    assert apart(ours, theirs) == 0
+    assert ours.passes == []
+    assert sum(theirs.passes) == 16 * STEPS
+
+
+@pytest.mark.parametrize("trl", [{"loss_type": "grpo"}, {"loss_type": "bnpo"}, {"beta": 0.1}])
+def test_other_losses_see_every_row(large, tmp_path, trl):
+    ours = trained(LeanTrainer, tmp_path / "ours", **trl)
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", **trl)
+    assert apart(ours, theirs) < 2e-5
+    assert sum(ours.passes) >= 16 * STEPS
+
+
+def test_a_small_vocabulary_is_left_to_trl(tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours")
+    theirs = trained(CheckedTrainer, tmp_path / "theirs")
+    assert apart(ours, theirs) == 0
+    assert ours.passes == theirs.passes
+
+
+def test_the_logged_entropy_is_that_of_the_rows_that_count(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours")
+    found = [log["entropy"] for log in ours.state.log_history if "entropy" in log]
+    assert found
+    assert all(2 < entropy < 4 for entropy in found)  # of some forty words, at first near log 44
+
+
+def test_rows_and_columns_that_are_left_out():
+    batch = {
+        "prompt_ids": torch.tensor([[0, 0, 1], [2, 3, 4], [0, 5, 6]]),
+        "prompt_mask": torch.tensor([[0, 0, 1], [1, 1, 1], [0, 1, 1]]),
+        "completion_ids": torch.tensor([[1, 2, 0, 0], [1, 2, 3, 4], [1, 2, 3, 0]]),
+        "completion_mask": torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 0]]),
+        "old_per_token_logps": torch.zeros(3, 4),
+        "advantages": torch.tensor([0.5, 0.0, -0.5]),
+        "num_items_in_batch": torch.tensor(9),
+    }
+    kept = moving(batch)
+    assert kept["prompt_ids"].tolist() == [[0, 1], [5, 6]]
+    assert kept["completion_ids"].tolist() == [[1, 2, 0], [1, 2, 3]]
+    assert kept["old_per_token_logps"].shape == (2, 3)
+    assert kept["advantages"].tolist() == [0.5, -0.5]
+    assert kept["num_items_in_batch"] == 9  # the divisor stays that of all
+    steps = {**batch, "advantages": torch.tensor([[0.0] * 4, [0, 0, 0, 1.0], [0.0] * 4])}
+    assert moving(steps)["completion_ids"].tolist() == [[1, 2, 3, 4]]
+    none = moving({**batch, "advantages": torch.zeros(3)})
+    assert len(none["advantages"]) == 0
