@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.evidence import collect as collecting
+from benchmarks.evidence import figures, tables
 from benchmarks.evidence import run as running
-from benchmarks.evidence import tables
 from benchmarks.evidence.plan import (
     ARMS,
     GRID,
@@ -25,7 +25,7 @@ from benchmarks.evidence.plan import (
     signs,
     tuning,
 )
-from benchmarks.evidence.secondary import families, raced_rows, transfer
+from benchmarks.evidence.secondary import families, language, raced_rows, rises, transfer
 from derl_trainers.estimates import holm, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
 from derl_trainers.runs.store import Store
@@ -230,3 +230,40 @@ def test_a_race_that_ended_the_best_says_so() -> None:
     assert lines[3].endswith("| `g1` | 0.400 | below .3 | 1 of 4 |")
     assert lines[-3].endswith("| 0.25 |")
     assert lines[-1].startswith("T, race 5: the same best reward in 1 of 2; ")
+
+
+def scored(greedy: str, *sampled: str) -> dict[str, object]:
+    """Verdicts as gsm8k.json has them."""
+    return {"greedy": greedy, "sampled": list(sampled)}
+
+
+def ran(seed: int, reward: str, greedy: str, *sampled: str) -> dict[str, object]:
+    """A run as gsm8k.json has it."""
+    history = [{"reward": None, "tokens": 9.0}, *({"reward": r, "tokens": 9.0} for r in (0.2, 0.4))]
+    cost = {"steps": 3, "tokens": 1234, "seconds": 90.0, "faults": 0, "history": history}
+    return {"reward": reward, "seed": seed, **cost, **scored(greedy, *sampled)}
+
+
+def test_a_language_model_rises_where_runs_and_problems_show_it(tmp_path: Path) -> None:
+    low, high = "0" * 90 + "1" * 10, "0" * 60 + "1" * 40
+    runs = [ran(seed, "up", high if seed else high[:-1] + "0", high, low) for seed in range(3)]
+    # Each run gained, and what they gained lies in two problems of a hundred.
+    runs += [ran(seed, "luck", low[:50] + "11" + low[52:], low, low) for seed in range(3)]
+    runs += [ran(seed, "once", high, high, high) for seed in range(2)]
+    found = {"problems": 100, "start": scored(low, low, low), "runs": runs}
+    each = {(r.reward, r.measure): r for r in rises(found)}
+    assert {reward for reward, _ in each} == {"up", "luck"}  # of two runs nothing is reported
+    up = each["up", "sampled"]
+    assert (up.before, up.said) == (pytest.approx(0.1), "rises")
+    assert up.each == pytest.approx({0: 0.15, 1: 0.15, 2: 0.15})
+    assert each["up", "greedy"].mean == pytest.approx((0.29 + 0.3 + 0.3) / 3)
+    luck = each["luck", "greedy"]
+    assert (luck.mean, luck.half) == (pytest.approx(0.02), pytest.approx(0, abs=1e-9))
+    assert luck.low == 0
+    assert luck.said == "not shown"
+    (tmp_path / "gsm8k.json").write_text(json.dumps(found))
+    text = "\n".join(language(tmp_path))
+    assert "| up | 3 | sampled | 0.100 | 0.250 | +0.150 ± 0.000 |" in text
+    assert "| once | 1 | 3 | 1,234 | 2 | 0.300 | 0.300 |" in text
+    assert "+0.150" in figures.learnt(rises(found))
+    assert language(tmp_path / "nowhere") == []

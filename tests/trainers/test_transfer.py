@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from trl import SFTTrainer
 
 from benchmarks.evidence import transfer as evidence
 from derl_trainers.outer.compare import Outcome
 from derl_trainers.outer.inherit import best, cold_model, inherited, trained_model
 from derl_trainers.outer.transfer import reached
+from derl_trainers.policy import teach as teaching
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.teach import RECORD, Lessons, teach
 from derl_trainers.policy.tiny import build_policy
@@ -112,7 +114,9 @@ def test_a_run_without_a_trained_model_is_told(tmp_path: Path) -> None:
 # Lessons.
 
 
-def test_a_policy_is_taught_by_solutions_alone(tmp_path: Path) -> None:
+def test_a_policy_is_taught_by_solutions_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [
         {"question": f"What is {a} plus {b}?",
          "answer": f"It is {a}+{b}=<<{a}+{b}={a + b}>>{a + b}.\n#### {a + b}"}
@@ -141,3 +145,8 @@ def test_a_policy_is_taught_by_solutions_alone(tmp_path: Path) -> None:
         teach(task, policy, Lessons(31, 8, 3e-3, 0), out)
     with pytest.raises(TaskError, match="0 training problems with a solution"):
         teach(TaskSection(), policy, lessons, tmp_path / "other")
+    # The plain loss is TRL's own.
+    monkeypatch.setattr(teaching, "_Trainer", SFTTrainer)
+    theirs: list[float] = []
+    assert teach(task, policy, lessons, tmp_path / "trl", lambda *a: theirs.append(a[2]["loss"]))
+    assert seen[:5] == pytest.approx(theirs[:5], rel=1e-4)
