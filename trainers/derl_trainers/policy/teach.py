@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl import SFTConfig, SFTTrainer
 
 from derl_trainers.policy.answers import Chat, chat_for
-from derl_trainers.policy.loading import ModelMissing, load_model
+from derl_trainers.policy.loading import MOST, ModelMissing, load_model, vocabulary
 from derl_trainers.policy.lora import lora_config, merged
 from derl_trainers.policy.quiet import quiet
 from derl_trainers.settings.sections import PolicySection
@@ -159,16 +159,20 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         labels = inputs["labels"]
-        if labels.is_cuda or return_outputs or num_items_in_batch is None:
+        taught = (labels != -100).any(0).nonzero()
+        first = max(1, int(taught[0])) if len(taught) else 1  # column of the first token
+        size = labels[:, first:].numel() * vocabulary(model)
+        other = labels.is_cuda or return_outputs or self.aux_loss_enabled or size > MOST
+        if other or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         asked = {name: value for name, value in inputs.items() if name != "labels"}
-        taught = (labels != -100).any(0).nonzero()
-        first = int(taught[0]) if len(taught) else labels.shape[1] - 1  # column of the first token
         kept = labels.shape[1] - first + 1
-        logits = model(**asked, use_cache=False, logits_to_keep=kept).logits[:, :-1]
-        told = labels[:, first:].flatten()
+        logits = model(**asked, use_cache=False, logits_to_keep=kept).logits[:, -kept:-1]
         loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(), told, ignore_index=-100, reduction="sum"
+            logits.flatten(0, 1).float(),
+            labels[:, first:].flatten(),
+            ignore_index=-100,
+            reduction="sum",
         )
         return loss / num_items_in_batch * self.accelerator.num_processes
 
