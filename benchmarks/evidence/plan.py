@@ -14,12 +14,14 @@ from derl_trainers.runs.store.comparison import OUTCOME_ONLY
 HERE = Path(__file__).parent
 TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
 ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
+OTHERS = ("evolution", "graph-rl", "graph-fit")  # proposers beside those of the headlines
 GRID, SIGNS, LATER = "grid", "signs", "later"
 AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
 TRIED, TUNED = f"{OUTCOME_ONLY}{AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
 FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
 OTHER_STARTS = range(100, 108)  # of every task but arithmetic
+OTHERS_STARTS = range(101, 109)  # of the other proposers
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
 RATES = (0.3, 1.0, 3.0)  # learning rates the outcome alone is tried with, times the task's
 
@@ -58,11 +60,13 @@ def blocks(task: str) -> Iterator[Block]:
     if task != "arithmetic":
         for arms in (("grpo", "frozen"), (GRID,), (LATER,), ("frozen+masked", "grpo+masked")):
             yield from (Block(task, seed, arm) for seed in OTHER_STARTS for arm in arms)
+        yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
         return
     for seed in range(FIRST, LAST + 1):
         yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))
         if seed == SIGNS_AFTER:
             yield Block(task, FIRST, SIGNS)
+    yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
 
 
 def grid(suite: str) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
@@ -17,7 +17,17 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.collect import RESULTS
-from benchmarks.evidence.plan import ARMS, CURVE, FOUND_TUNED, GRID, LATER, LONG, SIGNS, TUNED
+from benchmarks.evidence.plan import (
+    ARMS,
+    CURVE,
+    FOUND_TUNED,
+    GRID,
+    LATER,
+    LONG,
+    OTHERS,
+    SIGNS,
+    TUNED,
+)
 from benchmarks.evidence.screen import section
 from benchmarks.evidence.secondary import families, language, racing, signed, transfer, written
 from derl_trainers.estimates import holm, interval, over_problems, sign_flip
@@ -28,6 +38,7 @@ from derl_trainers.runs.store.queries import CONFIRMATION
 PAGE = Path(__file__).parent / "TABLES.md"
 FIGURES = Path(__file__).parent / "figures"
 FEWEST, ALPHA = 8, 0.05
+_SOME = 3  # start policies below which another proposer is not reported
 Rows = list[dict[str, Any]]
 _LONG = f"{OUTCOME_ONLY}, long"
 _BEST_PAIR = "outcome + best primitive"
@@ -232,7 +243,7 @@ def rewards(evidence: Evidence) -> dict[str, dict[int, float]]:
             put(label, seed, test(grid, label))
         pair = best_pair(grid)
         put(_BEST_PAIR, seed, test(grid, pair) if pair else None)
-        for arm in ARMS:
+        for arm in (*ARMS, *OTHERS):
             put(f"best formula, {arm}", seed, test(evidence.of(arm, seed), BEST))
         put(_LATER, seed, test(evidence.of(LATER, seed), FOUND_TUNED))
         # The same runs whichever search they stand in.
@@ -255,13 +266,31 @@ def reward_rows(evidence: Evidence) -> list[str]:
 def later_rows(evidence: Evidence) -> list[str]:
     """What the searched reward is worth where it and the outcome alone have the same steps."""
     rows = rewards(evidence)
+    asked = ((_LATER, TUNED), (_LATER, "best formula, grpo"), (TUNED, _LONG_AT[0]))
+    return _differences(rows, asked) if _LATER in rows else []
+
+
+def other_rows(evidence: Evidence) -> list[str]:
+    """What other proposers' best formulas are worth beside those of the model, at equal cost."""
+    asked = [
+        (f"best formula, {ours}", f"best formula, {theirs}")
+        for ours in OTHERS
+        for theirs in ("frozen", "grpo")
+    ]
+    return _differences(rewards(evidence), asked, _SOME)
+
+
+def _differences(
+    rows: Mapping[str, Mapping[int, float]], asked: Iterable[tuple[str, str]], fewest: int = 1
+) -> list[str]:
+    """Rows less others, paired by start policy, where enough of these have both."""
     lines = ["| | start policies | difference of test pass@1 |", "|---|---:|---:|"]
-    for ours, theirs in ((_LATER, TUNED), (_LATER, "best formula, grpo"), (TUNED, _LONG_AT[0])):
+    for ours, theirs in asked:
         one, other = rows.get(ours, {}), rows.get(theirs, {})
         pairs = [one[seed] - other[seed] for seed in sorted(set(one) & set(other))]
-        if pairs:
+        if len(pairs) >= fewest:
             lines.append(f"| {ours} less {theirs} | {len(pairs)} | {signed(pairs)} |")
-    return lines if len(lines) > 2 and _LATER in rows else []
+    return lines if len(lines) > 2 else []
 
 
 def plus_minus(values: Sequence[float]) -> str:
@@ -381,6 +410,9 @@ def page(results: Path, figures: Path = FIGURES) -> str:
         later = later_rows(evidence)
         if later:
             later = [f"**With the same {LONG}x steps**, 95 % t-intervals", "", *later, ""]
+        others = other_rows(evidence)
+        if others:
+            later += ["**Other proposers**, 95 % t-intervals", "", *others, ""]
         lines += [
             f"## {evidence.task}",
             "",

@@ -16,6 +16,7 @@ from benchmarks.evidence.plan import (
     ARMS,
     GRID,
     LATER,
+    OTHERS,
     RATES,
     SIGNS,
     Block,
@@ -171,9 +172,22 @@ def test_a_ledger_charges_runs_in_their_order(tmp_path: Path) -> None:
     assert paid_for(points, 0.6) is None
 
 
+def test_another_proposer_is_reported_once_it_has_three() -> None:
+    found = evidence([(0.5, 0.4), (0.6, 0.4), (0.7, 0.4)])
+    for seed in range(2):
+        found.jobs.extend(jobs_of("evolution", seed, 0.5))
+    assert tables.other_rows(found) == []
+    found.jobs.extend(jobs_of("evolution", 2, 0.5))
+    assert [line.split(" | ")[1:] for line in tables.other_rows(found)[2:]] == [
+        ["3", "+0.100 ± 0.000 |"],
+        ["3", "-0.100 ± 0.248 |"],
+    ]
+
+
 def test_the_plan_has_every_block_once_and_signs_are_all() -> None:
     every = list(blocks("arithmetic"))
-    assert len(every) == len(set(every)) == 32 * 6 + 1
+    assert len(every) == len(set(every)) == 32 * 6 + 1 + 3 * 8
+    assert [b.name for b in every[-24::8]] == [f"{arm}-101" for arm in OTHERS]
     assert [b.name for b in every[:6]] == [f"{arm}-100" for arm in (GRID, *ARMS, LATER)]
     assert every[12] == Block("arithmetic", 100, SIGNS)
     assert len({row.formula for row in signs("derl-math")}) == 80
