@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ RACE = "race.json"
 LANGUAGE = "gsm8k.json"
 MEASURES = ("sampled", "greedy")
 COUNTED = ("runs", "steps", "tokens", "seconds")
+_PARTS = ("reward", "first_holds", "right")
 _RUNS = 3  # of a reward, below which none is reported
 TRAINED = {
     "all": "n = all formulas written",
@@ -287,23 +287,29 @@ def language_rows(found: Mapping[str, Any]) -> list[str]:
         )
     lines += [
         "",
-        "| reward | seed | steps | tokens | minutes | mean reward, steps 1 to 3 | last three |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "Means of the first and of the last third of a run's steps, of what the reward is made of:",
+        "",
+        "| reward | seed | steps | tokens | minutes | reward | first sum holds | right |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     names = {of.reward for of in known}
     for run in (run for run in found["runs"] if run["reward"] in names):
-        ends = (_seen(run["history"][:3]), _seen(run["history"][-3:]))
+        ends = " | ".join(_ends(run["history"], part) for part in _PARTS)
         lines.append(
             f"| {run['reward']} | {run['seed']} | {run['steps']} | {run['tokens']:,} "
-            f"| {run['seconds'] / 60:.0f} | {ends[0]:.3f} | {ends[1]:.3f} |"
+            f"| {run['seconds'] / 60:.0f} | {ends} |"
         )
     return lines
 
 
-def _seen(history: Rows) -> float:
-    """The mean reward of some steps, of those in which a completion had one."""
-    known = [step["reward"] for step in history if step["reward"] is not None]
-    return float(np.mean(known)) if known else math.nan
+def _ends(history: Rows, part: str) -> str:
+    """What a part of the reward was at first and in the end, of steps that had it."""
+    third = max(1, len(history) // 3)
+    of = [
+        [s[part] for s in steps if s.get(part) is not None]
+        for steps in (history[:third], history[-third:])
+    ]
+    return " to ".join(f"{np.mean(each):.3f}" for each in of) if all(of) else ""
 
 
 def families(results: Path) -> list[str]:
