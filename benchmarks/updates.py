@@ -1,6 +1,6 @@
 """Teaching and GRPO's update of a language model on a CPU: ours beside TRL's own, in one run.
 
-    python -m benchmarks.updates                    # SmolLM2-135M-Instruct, some ten minutes
+    python -m benchmarks.updates                    # SmolLM2-135M-Instruct, some twenty minutes
     python -m benchmarks.updates --rounds 1         # half the time
 
 Ours takes plain log-probabilities instead of TRL's fused head, and passes no row through the model
@@ -34,7 +34,7 @@ from derl_trainers.tasks.base import Example
 from derl_trainers.tasks.table import TaskSection
 
 FILE = Path(__file__).parent / "results" / "trainers" / "updates.json"
-STEPS, BATCH, GROUP = 3, 16, 8
+STEPS, BATCH, PROMPTS, GROUP = 3, 16, 4, 8
 TOKENS = 64  # of an answer, and of most problems
 FLAT = (0.0, 0.5, 0.75)  # shares of groups whose rewards are equal
 WORDS = (
@@ -71,7 +71,7 @@ def taught(model: str, folder: Path) -> float:
 
 
 def updated(model: str, flat: float) -> float:
-    """Seconds of GRPO's update on 64 answers, of whose groups a share is flat."""
+    """Seconds of GRPO's update on PROMPTS groups of answers, of which a share is flat."""
     problems = [Example(text + "\n", "7") for text in texts(64, random.Random(0))]
 
     def reward(prompts: list[str], **_: object) -> list[float]:
@@ -81,12 +81,12 @@ def updated(model: str, flat: float) -> float:
     training = Training(
         policy=PolicySection(model=model, chat="no"),
         inner=InnerSection(
-            steps=STEPS, prompts=8, num_generations=GROUP, updates=1, learning_rate=0.0,
+            steps=2, prompts=PROMPTS, num_generations=GROUP, updates=1, learning_rate=0.0,
             max_completion_length=TOKENS,
         ),
         trl={"gradient_accumulation_steps": 4, "generation_kwargs": {"min_new_tokens": TOKENS}},
     )  # fmt: skip
-    return train_inner(reward, model, problems, problems[:1], training).update_seconds / STEPS
+    return train_inner(reward, model, problems, problems[:1], training).update_seconds / 2
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def main() -> None:
         found = {
             f"teaching, {BATCH} solutions": measured(given.rounds, lambda: taught(policy, folder)),
             **{
-                f"GRPO's update, 64 answers, {share:.0%} of groups flat": measured(
+                f"GRPO's update, {PROMPTS * GROUP} answers, {share:.0%} of groups flat": measured(
                     given.rounds, lambda share=share: updated(policy, share)
                 )
                 for share in FLAT
