@@ -7,12 +7,10 @@ cost stands validation alone, that of the outcome from the long runs which its r
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 from benchmarks.evidence import tables
 from benchmarks.evidence.collect import RESULTS
@@ -31,7 +29,7 @@ from benchmarks.evidence.drawing import (
     panels,
 )
 from benchmarks.evidence.plan import ARMS, GRID, LONG, RATES, TRIED
-from benchmarks.evidence.secondary import LANGUAGE, MEASURES, Rise, rises
+from benchmarks.evidence.secondary import MEASURES, Rise, rises, scored
 from benchmarks.evidence.tables import FIGURES, Compared, Evidence
 from derl_trainers.estimates import interval
 from derl_trainers.outer.ledger import Paid
@@ -167,7 +165,7 @@ def learnt(each: Sequence[Rise]) -> str:
     return dots(said + "; ".join(f"{r.name} {r.said}" for r in rows), rows, axis)
 
 
-def draw(found: Sequence[Evidence], language: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def draw(found: Sequence[Evidence], risen: Sequence[Rise] = ()) -> Iterator[tuple[str, str]]:
     """Names of files and what is in them, for every task."""
     for evidence in found:
         compared = tables.headlines(evidence)
@@ -178,16 +176,14 @@ def draw(found: Sequence[Evidence], language: Mapping[str, Any]) -> Iterator[tup
         for name, of, cost in COSTS:
             if drawn := searched(evidence, of, cost):
                 yield f"{evidence.task}-{name}.svg", drawn
-    if each := rises(language) if language else []:
-        yield "gsm8k-rises.svg", learnt(each)
+    if risen:
+        yield "gsm8k-rises.svg", learnt(risen)
 
 
 def main() -> None:
     """Write the figures, and take away those that nothing draws any more."""
     FIGURES.mkdir(exist_ok=True)
-    scored = RESULTS / LANGUAGE
-    language = json.loads(scored.read_text("utf-8")) if scored.exists() else {}
-    drawn = dict(draw(tables.read(RESULTS), language))
+    drawn = dict(draw(tables.read(RESULTS), rises(scored(RESULTS))))
     for path in FIGURES.glob("*.svg"):
         if path.name not in drawn:
             path.unlink()

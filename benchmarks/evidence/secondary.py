@@ -254,12 +254,18 @@ def _share(texts: Sequence[str]) -> float:
     return float(np.mean([int(digit) for text in texts for digit in text]))
 
 
+def scored(results: Path) -> dict[str, Any]:
+    """The verdicts on a language model before and after rewards trained it; without a file none."""
+    path = results / LANGUAGE
+    found: dict[str, Any] = {"problems": 0, "runs": []}
+    return json.loads(path.read_text("utf-8")) if path.exists() else found
+
+
 def language(results: Path) -> list[str]:
     """What rewards did to a language model on GSM8K."""
-    path = results / LANGUAGE
-    if not path.exists():
+    found = scored(results)
+    if not rises(found):
         return []
-    found = json.loads(path.read_text("utf-8"))
     return [
         "## GSM8K with a language model",
         "",
