@@ -153,7 +153,7 @@ def _settings(lessons: Lessons, folder: Path) -> SFTConfig:
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with a plain loss on a CPU: TRL's, which saves memory, is most of a step there."""
+    """SFTTrainer with a plain loss on a CPU: TRL's saves memory, tells entropy, takes longer."""
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
