@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import derl_dsl
-from benchmarks.evidence.plan import AT_RATE
+from benchmarks.evidence.plan import AT_RATE, OTHERS
 from derl_primitives.derl_math import NO, YES
 
 Floats = NDArray[np.float64]
@@ -61,10 +61,15 @@ class Points:
 
 
 def measured(jobs: Iterable[Mapping[str, Any]], start: int) -> Points:
-    """What runs of an inner run's length scored on validation; each run once."""
+    """What runs of an inner run's length scored on validation; each run once.
+
+    Other proposers were run when settings had been screened, and take no part.
+    """
     found: dict[tuple[str, int], tuple[str, float]] = {}
     for job in jobs:
         if job["seed"] != start or job["kind"] not in ("baseline", "search"):
+            continue
+        if job.get("arm") in OTHERS:
             continue
         if job["status"] == "done" and AT_RATE not in job["label"]:
             found[job["key"], job["job_seed"]] = job["formula"], job["pass_at_1"]

@@ -1,7 +1,7 @@
 """GRPO's update of a language model on a CPU: no work for rows that move nothing, a plain head.
 
 TRL takes log-probabilities by a fused head that saves memory and takes longer. And a group whose
-rewards are equal has advantages of 0: without a KL term its tokens have no gradient, so they need no
+rewards are equal has advantages of 0: without a KL term its tokens have no gradient and need no
 pass through the model. Sparse rewards leave most groups so. Where either does not hold, and with a
 small vocabulary, TRL's own way is taken. `benchmarks/updates.py` measures both.
 """
