@@ -176,7 +176,7 @@ class MetaTrainer(CheckedTrainer):
                     attention_mask=attention_mask[part],
                     logits_to_keep=logits_to_keep + 1,
                     use_cache=False,
-                ).logits[:, :-1]
+                ).logits[:, -(logits_to_keep + 1) : -1]  # all of them, from some models
             chosen, entropy = masked_log_probs(
                 logits.float() / self.temperature,
                 input_ids[part, -logits_to_keep:],
