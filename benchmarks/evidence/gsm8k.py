@@ -13,6 +13,7 @@ the whole way with few steps and problems, to no figure.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from derl_trainers.inner.loop import Checkpoints, train_inner
 from derl_trainers.inner.outcome import scorer_for
 from derl_trainers.policy.answers import chat_for, completed, greedy_right
 from derl_trainers.policy.loading import load_model
-from derl_trainers.policy.teach import Lessons, teach
+from derl_trainers.policy.teach import RECORD, Lessons, teach
 from derl_trainers.settings.run import RunConfig, load_config
 from derl_trainers.tasks.base import Example, Task
 
@@ -180,6 +181,11 @@ def _run(given: argparse.Namespace) -> Run:
     teach(untaught.task, untaught.policy, lessons, taught, _said)
     config = config_of(data, test, str(taught), given.quick)
     task = config.task.load()
+    # What was run from another policy, or with other settings, is not gone on with.
+    lesson = json.loads((taught / RECORD).read_text("utf-8"))["digest"]
+    text = json.dumps([lesson, config.to_json(), REWARDS], sort_keys=True, default=str)
+    folder = folder / hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder.mkdir(exist_ok=True)
     for name in given.reward or REWARDS:
         for seed in given.seed or range(SEEDS):
             began = time.time()
