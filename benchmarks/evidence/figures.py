@@ -29,7 +29,7 @@ from benchmarks.evidence.drawing import (
     panels,
 )
 from benchmarks.evidence.plan import ARMS, GRID, LONG, RATES, TRIED
-from benchmarks.evidence.secondary import MEASURES, Rise, rises, scored
+from benchmarks.evidence.secondary import MEASURES, Rise, risen
 from benchmarks.evidence.tables import FIGURES, Compared, Evidence
 from derl_trainers.estimates import interval
 from derl_trainers.outer.ledger import Paid
@@ -154,18 +154,16 @@ def learnt(each: Sequence[Rise]) -> str:
     rows = []
     for of in each:
         span = (of.mean, of.mean - of.half, of.mean + of.half)
-        said = f"{_signed(*span)}, n = {len(of.each)}"
+        said = f"{_signed(*span)}, n = {len(of.each)}, at {of.level * 100:g} %"
         told = [(f"seed {seed}", value) for seed, value in of.each.items()]
         tint = RED if of.measure == MEASURES[0] else BLUE
         rows.append(Dots(f"{of.reward}, {of.measure}", said, told, *span, tint))
-    said = (
-        "Difference to the taught policy's test pass@1 on GSM8K, mean and 95 % interval over runs: "
-    )
+    said = "Difference to the taught policy's test pass@1 on GSM8K, mean and interval over runs: "
     axis = "test pass@1, less the taught policy's, a dot a run"
     return dots(said + "; ".join(f"{r.name} {r.said}" for r in rows), rows, axis)
 
 
-def draw(found: Sequence[Evidence], risen: Sequence[Rise] = ()) -> Iterator[tuple[str, str]]:
+def draw(found: Sequence[Evidence], learned: Sequence[Rise] = ()) -> Iterator[tuple[str, str]]:
     """Names of files and what is in them, for every task."""
     for evidence in found:
         compared = tables.headlines(evidence)
@@ -176,14 +174,14 @@ def draw(found: Sequence[Evidence], risen: Sequence[Rise] = ()) -> Iterator[tupl
         for name, of, cost in COSTS:
             if drawn := searched(evidence, of, cost):
                 yield f"{evidence.task}-{name}.svg", drawn
-    if risen:
-        yield "gsm8k-rises.svg", learnt(risen)
+    if learned:
+        yield "gsm8k-rises.svg", learnt(learned)
 
 
 def main() -> None:
     """Write the figures, and take away those that nothing draws any more."""
     FIGURES.mkdir(exist_ok=True)
-    drawn = dict(draw(tables.read(RESULTS), rises(scored(RESULTS))))
+    drawn = dict(draw(tables.read(RESULTS), risen(RESULTS)))
     for path in FIGURES.glob("*.svg"):
         if path.name not in drawn:
             path.unlink()

@@ -6,8 +6,9 @@
 
 The policy is SmolLM2-135M-Instruct after supervised training (`derl-dsl teach`) on the solutions of
 the training problems of two steps, so that pass@1 leaves the floor. Each reward trains it on
-problems of the same kind that it was not taught. Killed, it goes on where it was; `--quick` tries
-the whole way with few steps and problems, to no figure.
+problems of the same kind that it was not taught, and of which it got a part right in four tries.
+Killed, it goes on where it was; `--quick` tries the whole way with few steps and problems, to no
+figure.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from benchmarks.evidence.secondary import LANGUAGE, language_rows
 from derl_runtime.files import write_whole
 from derl_trainers.inner.loop import Checkpoints, train_inner
 from derl_trainers.inner.outcome import scorer_for
-from derl_trainers.policy.answers import chat_for, completed, greedy_right
+from derl_trainers.policy.answers import chat_for, completed
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.teach import RECORD, Lessons, teach
 from derl_trainers.settings.run import RunConfig, load_config
@@ -41,6 +42,7 @@ from derl_trainers.tasks.base import Example, Task
 STEPS = 2  # a solution's calculations, as GSM8K marks them
 SUITE = "math"
 REWARDS = {
+    "outcome + step": (HERE / "language" / "step.derl").read_text("utf-8"),
     "outcome + sums": (HERE / "language" / "sums.derl").read_text("utf-8"),
     "outcome": "1 * correct(completion, answer)",
     "outcome + box": "0.8 * correct(completion, answer) + 0.2 * boxed(completion)",
@@ -48,17 +50,21 @@ REWARDS = {
     "outcome + named": "0.8 * correct(completion, answer)"
     " + 0.2 * contains_answer(completion, answer)",
 }
-LESSONS = Lessons(steps=240, batch=16, learning_rate=2e-4, seed=0)
-SEEDS, DRAWS, BATCH = 4, 4, 128  # runs of a reward; answers sampled to each test problem
+LESSONS = Lessons(steps=240, batch=16, learning_rate=2e-4, seed=0, bf16=True)
+SEEDS, DRAWS, BATCH = 4, 4, 128  # runs of a reward; answers sampled to each problem, and at once
+TRY = "gsm8k-step.json"  # where its runs are written; `gsm8k.json` has those of an earlier one
+STEP = "first_step"  # the column of what a solution's first calculation gives
 Run = dict[str, Any]
 
 
 def of_two_steps(source: str, folder: Path) -> str:
-    """A copy of a file of GSM8K with the problems whose solutions have two calculations."""
-    lines = [line for line in Path(source).read_text("utf-8").splitlines() if line.strip()]
-    kept = [line for line in lines if json.loads(line)["answer"].count("<<") == STEPS]
+    """A file of GSM8K's problems whose solutions have two calculations, with the first's result."""
+    rows = [json.loads(line) for line in Path(source).read_text("utf-8").splitlines() if line]
+    kept = [row for row in rows if row["answer"].count("<<") == STEPS]
+    for row in kept:
+        row[STEP] = float(row["answer"].partition("<<")[2].partition(">>")[0].rpartition("=")[2])
     file = folder / f"{Path(source).stem}-{STEPS}.jsonl"
-    write_whole(file, "\n".join(kept) + "\n")
+    write_whole(file, "".join(json.dumps(row) + "\n" for row in kept))
     return str(file)
 
 
@@ -78,36 +84,75 @@ def bits(right: Sequence[bool]) -> str:
     return "".join("01"[bool(r)] for r in right)
 
 
-def sampled(policy: str | Path, task: Task, config: RunConfig, seed: int) -> list[str]:
-    """Verdicts on DRAWS answers to each test problem, sampled as rollouts are, in bfloat16."""
+def written(
+    policy: str | Path, problems: Sequence[Example], config: RunConfig, draws: int, seed: int
+) -> list[str]:
+    """Answers to each problem in bfloat16, those of one side by side: greedy where `draws` is 0."""
     model, tokenizer = load_model(policy, torch.bfloat16)
     model.eval()
     torch.manual_seed(seed)
     inner, section = config.inner, config.policy
-    chat, scorer = chat_for(tokenizer, section.chat, section.system), scorer_for(task, SUITE)
+    chat, each = chat_for(tokenizer, section.chat, section.system), max(1, draws)
+    heat = inner.temperature if draws else None
     # Those of one length together, so that little is padded.
-    order = sorted(range(len(task.test)), key=lambda i: len(task.test[i].prompt))
-    right = np.zeros((len(task.test), DRAWS), dtype=bool)
-    for start in range(0, len(order), BATCH // DRAWS):
-        rows = order[start : start + BATCH // DRAWS]
-        part: list[Example] = [task.test[i] for i in rows]
-        texts = completed(
-            model, tokenizer, part, inner.max_completion_length, chat, inner.temperature, DRAWS
-        )
-        repeated = [example for example in part for _ in range(DRAWS)]
-        right[rows] = np.asarray(scorer(texts, repeated)).reshape(-1, DRAWS)
-    return [bits(right[:, draw].tolist()) for draw in range(DRAWS)]
+    order = sorted(range(len(problems)), key=lambda i: len(problems[i].prompt))
+    found: list[list[str]] = [[]] * len(problems)
+    for start in range(0, len(order), BATCH // each):
+        rows = order[start : start + BATCH // each]
+        part = [problems[i] for i in rows]
+        texts = completed(model, tokenizer, part, inner.max_completion_length, chat, heat, each)
+        for at, i in enumerate(rows):
+            found[i] = texts[at * each : (at + 1) * each]
+    return [text for texts in found for text in texts]
+
+
+def sampled(policy: str | Path, task: Task, config: RunConfig, seed: int) -> list[str]:
+    """Verdicts on DRAWS answers to each test problem, sampled as rollouts are."""
+    texts = written(policy, task.test, config, DRAWS, seed)
+    right = scorer_for(task, SUITE)(texts, [e for e in task.test for _ in range(DRAWS)])
+    return [bits(row) for row in np.asarray(right).reshape(-1, DRAWS).T.tolist()]
+
+
+def greedy(policy: str | Path, task: Task, config: RunConfig) -> str:
+    """Verdicts on the greedy answer to each test problem."""
+    texts = written(policy, task.test, config, 0, 0)
+    return bits(scorer_for(task, SUITE)(texts, task.test).tolist())
 
 
 def scored(policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
     """The taught policy's verdicts, greedy and sampled."""
     file = folder / "start.json"
     if not file.exists():
-        model, tokenizer = load_model(policy)
-        greedy = greedy_right(model, tokenizer, task.test, scorer_for(task, SUITE), config.training)
-        found = {"greedy": bits(greedy.tolist()), "sampled": sampled(policy, task, config, 0)}
+        found = {
+            "greedy": greedy(policy, task, config),
+            "sampled": sampled(policy, task, config, 0),
+        }
         write_whole(file, json.dumps(found) + "\n")
     return dict(json.loads(file.read_text("utf-8")))
+
+
+def within_reach(policy: Path, task: Task, config: RunConfig, folder: Path) -> list[Example]:
+    """The untaught problems of which the policy gets a part right in DRAWS answers, and not all.
+
+    The others would be groups of one reward, which teach nothing.
+    """
+    reward = derl_dsl.compile(REWARDS["outcome + step"], suite=SUITE, columns={STEP: "number"})
+    pool, kept = task.validation, []
+    for start in range(0, len(pool), BATCH):
+        part, file = pool[start : start + BATCH], folder / f"reach-{start}.json"
+        if not file.exists():
+            texts = written(policy, part, config, DRAWS, 1000 + start)
+            rows = [example for example in part for _ in range(DRAWS)]
+            paid = reward(
+                prompts=[row.prompt for row in rows],
+                completions=texts,
+                answer=[row.answer for row in rows],
+                **{STEP: [row.columns[STEP] for row in rows]},
+            )
+            write_whole(file, json.dumps(np.reshape(paid, (-1, DRAWS)).tolist()) + "\n")
+        paid = json.loads(file.read_text("utf-8"))
+        kept += [row for row, each in zip(part, paid, strict=True) if len(set(each)) > 1]
+    return kept
 
 
 def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
@@ -115,12 +160,11 @@ def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, f
     home = folder / f"{name.replace(' ', '')}-{seed}"
     file = home / "run.json"
     if not file.exists():
-        reward = derl_dsl.compile(REWARDS[name], suite=SUITE)
         result = train_inner(
-            reward,
+            derl_dsl.compile(REWARDS[name], suite=SUITE, columns={STEP: "number"}),
             policy,
-            task.validation,  # which the policy was not taught
-            task.test,
+            within_reach(policy, task, config, folder),
+            task.test[:1],  # which is scored below
             config.training,
             seed=seed,
             scorer=scorer_for(task, SUITE),
@@ -139,7 +183,7 @@ def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, f
                 {"reward": r.reward_mean, "tokens": r.completion_length, **r.components}
                 for r in result.history
             ],
-            "greedy": bits(result.right),
+            "greedy": greedy(home / "policy", task, config),
             "sampled": sampled(home / "policy", task, config, 1 + seed),
         }
         write_whole(file, json.dumps(found) + "\n")
@@ -159,16 +203,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="see that it works, no figure")
     parser.add_argument("--print", action="store_true", help="the table alone")
     given = parser.parse_args()
-    file = RESULTS / LANGUAGE
+    file = RESULTS / TRY
     if not given.print:
         if not (given.data and given.test):
             parser.error("name GSM8K's files with --data and --test")
         found = _run(given)
         if given.quick:
-            print("\n".join(language_rows(found)))
+            print("\n".join(language_rows(found, LANGUAGE[TRY])))
             return
         write_whole(file, json.dumps(found, indent=1) + "\n")
-    print("\n".join(language_rows(json.loads(file.read_text("utf-8")))))
+    print("\n".join(language_rows(json.loads(file.read_text("utf-8")), LANGUAGE[TRY])))
 
 
 def _run(given: argparse.Namespace) -> Run:
@@ -180,7 +224,7 @@ def _run(given: argparse.Namespace) -> Run:
     lessons = replace(LESSONS, steps=2, batch=2) if given.quick else LESSONS
     teach(untaught.task, untaught.policy, lessons, taught, _said)
     config = config_of(data, test, str(taught), given.quick)
-    task = config.task.load()
+    task = config.task.load((STEP,))
     # What was run from another policy, or with other settings, is not gone on with.
     lesson = json.loads((taught / RECORD).read_text("utf-8"))["digest"]
     text = json.dumps([lesson, config.to_json(), REWARDS], sort_keys=True, default=str)

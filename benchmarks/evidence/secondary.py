@@ -22,10 +22,14 @@ _STARTS = {"arithmetic": ((_LOOKED, ", looked at before"), (_FRESH, ", fresh"))}
 _ALL = ((range(FIRST, LAST + 1), ""),)
 _LATE = (4, 5)
 RACE = "race.json"
-LANGUAGE = "gsm8k.json"
+# Tries at a rise on GSM8K, and the levels of their intervals: of a second one less may be chance.
+LANGUAGE = {"gsm8k.json": 0.95, "gsm8k-step.json": 0.975}
 MEASURES = ("sampled", "greedy")
 COUNTED = ("runs", "steps", "tokens", "seconds")
-_PARTS = ("reward", "first_holds", "right")
+_PARTS = {
+    "reward": "reward", "first_holds": "first sum holds", "reached": "first step right",
+    "right": "right",
+}  # fmt: skip
 _RUNS = 3  # of a reward, below which none is reported
 TRAINED = {
     "all": "n = all formulas written",
@@ -202,7 +206,8 @@ def _best(found: Mapping[str, Any]) -> str:
 class Rise:
     """What a reward did to a language model's pass@1 by one measure, a difference for each run.
 
-    `half` is of the t-interval over runs, `low` and `high` the ends of a bootstrap over problems.
+    `half` is of the t-interval over runs, `low` and `high` the ends of a bootstrap over problems,
+    both at a level.
     """
 
     reward: str
@@ -212,6 +217,7 @@ class Rise:
     half: float
     low: float
     high: float
+    level: float
 
     @property
     def mean(self) -> float:
@@ -226,7 +232,7 @@ class Rise:
         return "falls" if self.mean + self.half < 0 and self.high < 0 else "not shown"
 
 
-def rises(found: Mapping[str, Any]) -> list[Rise]:
+def rises(found: Mapping[str, Any], level: float = 0.95) -> list[Rise]:
     """Every reward that has three runs, by both measures: verdicts on the same test problems."""
     all_of: list[Rise] = []
     for reward in dict.fromkeys(run["reward"] for run in found["runs"]):
@@ -238,9 +244,9 @@ def rises(found: Mapping[str, Any]) -> list[Rise]:
             for seed, run in runs.items():
                 each[seed] = _share(_texts(run, measure)) - _share(start)
             texts = [text for run in runs.values() for text in _texts(run, measure)]
-            _, low, high = over_problems(texts, start)
-            half = interval(list(each.values()))[1]
-            all_of.append(Rise(reward, measure, _share(start), each, half, low, high))
+            _, low, high = over_problems(texts, start, level=level)
+            half = interval(list(each.values()), level)[1]
+            all_of.append(Rise(reward, measure, _share(start), each, half, low, high, level))
     return all_of
 
 
@@ -254,53 +260,62 @@ def _share(texts: Sequence[str]) -> float:
     return float(np.mean([int(digit) for text in texts for digit in text]))
 
 
-def scored(results: Path) -> dict[str, Any]:
-    """The verdicts on a language model before and after rewards trained it; without a file none."""
-    path = results / LANGUAGE
-    found: dict[str, Any] = {"problems": 0, "runs": []}
-    return json.loads(path.read_text("utf-8")) if path.exists() else found
+def tries(results: Path) -> dict[str, dict[str, Any]]:
+    """The verdicts on a language model before and after rewards trained it, of each try."""
+    paths = {name: results / name for name in LANGUAGE}
+    return {n: json.loads(p.read_text("utf-8")) for n, p in paths.items() if p.exists()}
+
+
+def risen(results: Path) -> list[Rise]:
+    """What every reward of every try did, at the try's level."""
+    found = tries(results)
+    return [of for name, each in found.items() for of in rises(each, LANGUAGE[name])]
 
 
 def language(results: Path) -> list[str]:
     """What rewards did to a language model on GSM8K."""
-    found = scored(results)
-    if not rises(found):
-        return []
-    return [
-        "## GSM8K with a language model",
-        "",
-        f"pass@1 on the {found['problems']} test problems of two steps, of the taught policy and",
-        "after a reward has trained it; differences with 95 % intervals over runs (t) and over",
-        "problems (bootstrap, all runs together).",
-        "",
-        *language_rows(found),
-        "",
-    ]  # fmt: skip
+    lines = []
+    for name, found in tries(results).items():
+        if rises(found):
+            lines += [
+                f"## GSM8K with a language model: {found['runs'][0]['reward']}",
+                "",
+                f"pass@1 on the {found['problems']} test problems of two steps, of the taught",
+                "policy and after a reward has trained it; differences with",
+                f"{LANGUAGE[name] * 100:g} % intervals over runs (t) and over problems (bootstrap,",
+                "all runs together).",
+                "",
+                *language_rows(found, LANGUAGE[name]),
+                "",
+            ]  # fmt: skip
+    return lines
 
 
-def language_rows(found: Mapping[str, Any]) -> list[str]:
+def language_rows(found: Mapping[str, Any], level: float = 0.95) -> list[str]:
     """The table of rewards, and what they were paid."""
     lines = [
         "| reward | runs | measure | taught | trained | difference, over runs | over problems | |",
         "|---|---:|---|---:|---:|---:|---:|---|",
     ]
-    known = rises(found)
+    known = rises(found, level)
     for of in known:
         lines.append(
             f"| {of.reward} | {len(of.each)} | {of.measure} | {of.before:.3f} "
             f"| {of.before + of.mean:.3f} | {of.mean:+.3f} ± {of.half:.3f} "
             f"| {of.low:+.3f} to {of.high:+.3f} | {of.said} |"
         )
+    names = {of.reward for of in known}
+    runs = [run for run in found["runs"] if run["reward"] in names]
+    parts = {k: v for k, v in _PARTS.items() if any(k in s for r in runs for s in r["history"])}
     lines += [
         "",
         "Means of the first and of the last third of a run's steps, of what the reward is made of:",
         "",
-        "| reward | seed | steps | tokens | minutes | reward | first sum holds | right |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| reward | seed | steps | tokens | minutes | {' | '.join(parts.values())} |",
+        "|---|" + "---:|" * (4 + len(parts)),
     ]
-    names = {of.reward for of in known}
-    for run in (run for run in found["runs"] if run["reward"] in names):
-        ends = " | ".join(_ends(run["history"], part) for part in _PARTS)
+    for run in runs:
+        ends = " | ".join(_ends(run["history"], part) for part in parts)
         lines.append(
             f"| {run['reward']} | {run['seed']} | {run['steps']} | {run['tokens']:,} "
             f"| {run['seconds'] / 60:.0f} | {ends} |"

@@ -10,7 +10,7 @@ from benchmarks.evidence import figures, tables
 from benchmarks.evidence.collect import RESULTS
 from benchmarks.evidence.drawing import RED, Curve, Dots, Panel, Step, dots, panels
 from benchmarks.evidence.plan import ARMS, CURVE, GRID, LONG, TRIED, TUNED
-from benchmarks.evidence.secondary import rises, scored
+from benchmarks.evidence.secondary import risen
 from derl_trainers.outer.ledger import area
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -128,7 +128,7 @@ def test_a_task_of_which_little_is_complete_has_the_figures_it_can_have() -> Non
 
 
 def test_the_files_are_what_the_results_make() -> None:
-    drawn = dict(figures.draw(FOUND, rises(scored(RESULTS))))
+    drawn = dict(figures.draw(FOUND, risen(RESULTS)))
     files = {path.name: path.read_text("utf-8") for path in tables.FIGURES.iterdir()}
     assert files == drawn, "run make evidence-tables"
     assert tables.PAGE.read_text("utf-8") == tables.page(RESULTS), "run make evidence-tables"

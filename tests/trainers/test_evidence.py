@@ -26,7 +26,7 @@ from benchmarks.evidence.plan import (
     signs,
     tuning,
 )
-from benchmarks.evidence.secondary import families, language, raced_rows, rises, transfer
+from benchmarks.evidence.secondary import families, language, raced_rows, risen, rises, transfer
 from derl_trainers.estimates import holm, over_problems, sign_flip
 from derl_trainers.outer.ledger import Paid, area, ledger, paid_for
 from derl_trainers.runs.store import Store
@@ -278,7 +278,15 @@ def test_a_language_model_rises_where_runs_and_problems_show_it(tmp_path: Path) 
     (tmp_path / "gsm8k.json").write_text(json.dumps(found))
     text = "\n".join(language(tmp_path))
     assert "| up | 3 | sampled | 0.100 | 0.250 | +0.150 ± 0.000 |" in text
-    assert "| luck | 1 | 3 | 1,234 | 2 | 0.200 to 0.400 |  |  |" in text
+    assert "| luck | 1 | 3 | 1,234 | 2 | 0.200 to 0.400 |" in text
     assert "once" not in text
     assert "+0.150" in figures.learnt(rises(found))
+    # A second try's intervals are wider, and stand beside the first's.
+    (tmp_path / "gsm8k-step.json").write_text(json.dumps(found))
+    first, second = [r for r in risen(tmp_path) if (r.reward, r.measure) == ("up", "greedy")]
+    assert (first.level, second.level) == (0.95, 0.975)
+    assert second.half > 1.4 * first.half > 0
+    assert (second.high - second.low) > (first.high - first.low)
+    assert language(tmp_path)[:2] == ["## GSM8K with a language model: up", ""]
+    assert "at 97.5 %" in figures.learnt(risen(tmp_path))
     assert language(tmp_path / "nowhere") == []

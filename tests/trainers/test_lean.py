@@ -3,12 +3,13 @@
 import pytest
 import torch
 from datasets import Dataset
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, StaticCache
 
 from derl_trainers.inner import lean
 from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.inner.lean import LeanTrainer, moving
+from derl_trainers.inner.sampling import Half, generate
 from derl_trainers.policy.loading import fixed_tokenizer, load_model, small_llama
 from derl_trainers.policy.quiet import quiet
 
@@ -180,3 +181,88 @@ def test_rows_and_columns_that_are_left_out():
     assert len(none["advantages"]) == 0
     cut = {**batch, "completion_mask": torch.tensor([[0] * 4, [1] * 4, [1, 1, 0, 0]])}
     assert moving(cut)["completion_ids"].tolist() == [[1, 2]]  # one that is masked counts nothing
+
+
+def prompts_of_groups(tokenizer):
+    """Three prompts of different lengths, padded on the left, in groups of four."""
+    texts = [" ".join(WORDS[:length]) for length in (2, 6, 3)]
+    asked = tokenizer(texts, padding=True, padding_side="left", return_tensors="pt")
+    return (asked[name].repeat_interleave(GROUP, 0) for name in ("input_ids", "attention_mask"))
+
+
+@pytest.mark.parametrize("build", [llama, gpt2])
+@pytest.mark.parametrize("more", [{"do_sample": True, "top_k": 0}, {"repetition_penalty": 1.5}])
+def test_a_group_reads_its_prompt_once_and_writes_the_same(build, more):
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    torch.manual_seed(0)
+    model = build(tokenizer).eval()
+    ids, mask = prompts_of_groups(tokenizer)
+    config = GenerationConfig(max_new_tokens=12, min_new_tokens=4, pad_token_id=0, **more)
+    read = []
+    model.register_forward_pre_hook(
+        lambda module, given, named: read.append(tuple(named["input_ids"].shape)), with_kwargs=True
+    )
+    torch.manual_seed(1)
+    theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    assert read[0] == tuple(ids.shape)
+    read.clear()
+    torch.manual_seed(1)
+    ours = generate(model.generate, ids, mask, config)
+    assert ours.tolist() == theirs.tolist()
+    assert read[:2] == [(3, ids.shape[1]), (12, 1)]
+
+
+@pytest.mark.parametrize(
+    "more", [{"num_beams": 2}, {"cache_implementation": "static"}, {"use_cache": False}]
+)
+def test_what_cannot_be_shared_is_read_by_every_row(more):
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    torch.manual_seed(0)
+    model = llama(tokenizer).eval()
+    ids, mask = prompts_of_groups(tokenizer)
+    config = GenerationConfig(max_new_tokens=6, pad_token_id=0, disable_compile=True, **more)
+    theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    assert generate(model.generate, ids, mask, config).tolist() == theirs.tolist()
+
+
+def test_a_cache_that_is_not_by_rows_is_not_shared():
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    model = llama(tokenizer).eval()
+    ids, mask = prompts_of_groups(tokenizer)
+    asked = []
+
+    def write(**named):
+        asked.append(len(named["input_ids"]))
+        kept = StaticCache(config=model.config, max_cache_len=40)
+        return model.generate(**named, past_key_values=kept, disable_compile=True)
+
+    generate(write, ids, mask, GenerationConfig(max_new_tokens=2, pad_token_id=0))
+    assert asked == [3, 12]
+
+
+def test_the_half_follows_the_model():
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    model = llama(tokenizer)
+    half = Half(model)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(1.0)
+    copies = list(half.of(model).parameters())
+    for mine, its in zip(copies, model.parameters(), strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert torch.equal(mine, its.to(torch.bfloat16))
+
+
+def test_in_bfloat16_the_weights_stay_as_fine_as_they_were(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours", bf16=True)
+    start = trained(LeanTrainer, tmp_path / "start", prompts="flat")
+    assert all(p.dtype == torch.float32 for p in ours.model.parameters())
+    assert apart(ours, start) > 1e-3
+    logged = [log for log in ours.state.log_history if "reward" in log]
+    assert len(logged) == STEPS
+    assert "generate" not in vars(ours.accelerator.unwrap_model(ours.model))
+
+
+def test_sampling_is_left_to_trl_with_a_small_vocabulary(tmp_path, monkeypatch):
+    monkeypatch.setattr(lean, "generate", None)
+    trained(LeanTrainer, tmp_path / "ours")

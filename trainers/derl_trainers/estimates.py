@@ -77,9 +77,9 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def over_problems(
-    ours: Sequence[str], theirs: Sequence[str], draws: int = 10_000
+    ours: Sequence[str], theirs: Sequence[str], draws: int = 10_000, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """A difference of pass@1 with its 95 % bootstrap interval over problems, paired by problem.
+    """A difference of pass@1 with its bootstrap interval over problems, paired by problem.
 
     Each is one text of 0 and 1 a run, a digit for each of the same problems; runs are averaged, and
     stay as they are: the interval says nothing of other runs. Raises ValueError where they differ
@@ -95,7 +95,7 @@ def over_problems(
     rng, means = np.random.default_rng(0), []
     for _ in range(draws):
         means.append(float(difference[rng.integers(len(difference), size=len(difference))].mean()))
-    low, high = np.quantile(means, (0.025, 0.975))
+    low, high = np.quantile(means, ((1 - level) / 2, (1 + level) / 2))
     return float(difference.mean()), float(low), float(high)
 
 

@@ -27,6 +27,9 @@ def teach_command(
     batch: Annotated[int, typer.Option(min=1, help="Solutions a step.")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="Highest, of a cosine.")] = 1e-4,
     seed: Annotated[int, typer.Option(min=0, help="Order of the solutions.")] = 0,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Products of bfloat16, as on CUDA: see the CPU's flags.")
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any setting of task or policy: section.key=value."),
@@ -50,7 +53,7 @@ def teach_command(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from derl_trainers.policy.teach import Lessons, teach
 
-    lessons = Lessons(steps, batch, learning_rate, seed)
+    lessons = Lessons(steps, batch, learning_rate, seed, bf16)
     try:
         with ended_as_by_ctrl_c():
             made = teach(settings.task, settings.policy, lessons, out, _said)

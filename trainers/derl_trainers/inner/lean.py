@@ -8,12 +8,14 @@ small vocabulary, TRL's own way is taken. `benchmarks/updates.py` measures both.
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from derl_trainers.inner.diverged import CheckedTrainer
+from derl_trainers.inner.sampling import Half, generate
 from derl_trainers.policy.loading import MOST, vocabulary
 
 LARGE = 8192  # tokens of a vocabulary whose head costs more than a layer
@@ -31,6 +33,22 @@ class LeanTrainer(CheckedTrainer):
         one = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
         other = self.aux_loss_enabled or self.args.cast_lm_head_to_fp32
         return one and not other and vocabulary(self.model) >= LARGE
+
+    @cached_property
+    def _half(self) -> Half:
+        return Half(self.accelerator.unwrap_model(self.model))
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._lean():
+            return super()._generate_single_turn(*args, **kwargs)
+        model = self.accelerator.unwrap_model(self.model)
+        writer = self._half.of(model) if self.args.bf16 else model
+        # TRL pads, asks and cuts; what is set on the model comes before what its class has.
+        model.generate = partial(generate, writer.generate)
+        try:
+            return super()._generate_single_turn(*args, **kwargs)
+        finally:
+            del model.generate
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         alone = (

@@ -31,12 +31,21 @@ Progress = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """How a policy is taught: steps of so many solutions each."""
+    """How a policy is taught: steps of so many solutions each.
+
+    With `bf16` products are of bfloat16, as on CUDA they always are: weights stay as they were.
+    """
 
     steps: int
     batch: int
     learning_rate: float
     seed: int
+    bf16: bool = False
+
+    def depends(self) -> dict[str, Any]:
+        """What a taught policy depends on; records of before there was `bf16` hold."""
+        found = asdict(self)
+        return found if self.bf16 else {k: v for k, v in found.items() if k != "bf16"}
 
 
 def teach(
@@ -55,7 +64,7 @@ def teach(
     depends = {
         "task": task.depends(),
         "policy": {**asdict(policy), "model": content(policy.model) or policy.model},
-        "lessons": asdict(lessons),
+        "lessons": lessons.depends(),
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -146,7 +155,7 @@ def _settings(lessons: Lessons, folder: Path) -> SFTConfig:
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        bf16=cuda,
+        bf16=cuda or lessons.bf16,
         use_cpu=not cuda,
         dataloader_pin_memory=False,
     )
