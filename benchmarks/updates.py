@@ -1,11 +1,13 @@
-"""Teaching and GRPO's update of a language model on a CPU: ours beside TRL's own, in one run.
+"""Teaching a language model, sampling from it and GRPO's update on a CPU: ours beside TRL's own.
 
     python -m benchmarks.updates                    # SmolLM2-135M-Instruct, some twenty minutes
     python -m benchmarks.updates --rounds 1         # half the time
+    python -m benchmarks.updates --only sampling    # some rows of it, the others as they were
 
-Ours takes plain log-probabilities instead of TRL's fused head, and passes no row through the model
-whose group was flat. Both train the same model on the same rows; rounds alternate, and the fastest
-of each counts. Results go to `results/trainers/updates.json`. `benchmarks/README.md` has them.
+Ours reads a prompt once for its group, takes plain log-probabilities instead of TRL's fused head,
+and passes no row through the model whose group was flat. Both train the same model on the same
+rows; rounds alternate, and the fastest of each counts. Results go to
+`results/trainers/updates.json`. `benchmarks/README.md` has them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from trl import SFTTrainer
 
 from derl_runtime.files import write_whole
 from derl_trainers.inner import lean
-from derl_trainers.inner.loop import train_inner
+from derl_trainers.inner.loop import InnerResult, train_inner
 from derl_trainers.policy import teach as teaching
 from derl_trainers.policy.loading import load_model
 from derl_trainers.policy.teach import Lessons, teach
@@ -70,8 +72,8 @@ def taught(model: str, folder: Path) -> float:
     return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
-def updated(model: str, flat: float) -> float:
-    """Seconds of GRPO's update on PROMPTS groups of answers, of which a share is flat."""
+def ran(model: str, flat: float, half: bool = False) -> InnerResult:
+    """Two steps of GRPO on PROMPTS groups of answers, of which a share is flat."""
     problems = [Example(text + "\n", "7") for text in texts(64, random.Random(0))]
 
     def reward(prompts: list[str], **_: object) -> list[float]:
@@ -84,9 +86,12 @@ def updated(model: str, flat: float) -> float:
             steps=2, prompts=PROMPTS, num_generations=GROUP, updates=1, learning_rate=0.0,
             max_completion_length=TOKENS,
         ),
-        trl={"gradient_accumulation_steps": 4, "generation_kwargs": {"min_new_tokens": TOKENS}},
+        trl={
+            "gradient_accumulation_steps": 4, "generation_kwargs": {"min_new_tokens": TOKENS},
+            "bf16": half,
+        },
     )  # fmt: skip
-    return train_inner(reward, model, problems, problems[:1], training).update_seconds / 2
+    return train_inner(reward, model, problems, problems[:1], training)
 
 
 @contextmanager
@@ -114,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="smollm2", help="a causal language model")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", default="", help="a part of the names of rows")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -122,15 +128,23 @@ def main() -> None:
         model.save_pretrained(policy)
         tokenizer.save_pretrained(policy)
         del model
-        found = {
-            f"teaching, {BATCH} solutions": measured(given.rounds, lambda: taught(policy, folder)),
-            **{
-                f"GRPO's update, {PROMPTS * GROUP} answers, {share:.0%} of groups flat": measured(
-                    given.rounds, lambda share=share: updated(policy, share)
-                )
-                for share in FLAT
-            },
+        rows: dict[str, Callable[[], float]] = {
+            f"teaching, {BATCH} solutions": lambda: taught(policy, folder),
         }
+        answers = f"{PROMPTS * GROUP} answers"
+        for half in (False, True):
+            rows[f"sampling {answers}, {'bfloat16' if half else 'float32'}"] = lambda half=half: (
+                ran(policy, 1.0, half).generate_seconds / 2
+            )
+        for share in FLAT:
+            rows[f"GRPO's update, {answers}, {share:.0%} of groups flat"] = lambda share=share: (
+                ran(policy, share).update_seconds / 2
+            )
+        found = json.loads(FILE.read_text("utf-8"))["seconds"] if given.only else {}
+        for name, work in rows.items():
+            if given.only in name:
+                found[name] = measured(given.rounds, work)
+    found = {name: found[name] for name in rows if name in found}
     record = {"model": given.model, "versions": versions(), "seconds": found}
     write_whole(FILE, json.dumps(record, indent=1) + "\n")
     for name, row in found.items():

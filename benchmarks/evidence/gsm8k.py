@@ -131,27 +131,31 @@ def scored(policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
     return dict(json.loads(file.read_text("utf-8")))
 
 
+def paid(policy: Path, part: Sequence[Example], config: RunConfig, seed: int) -> list[list[float]]:
+    """Rewards by `outcome + step` of DRAWS answers to each problem."""
+    reward = derl_dsl.compile(REWARDS["outcome + step"], suite=SUITE, columns={STEP: "number"})
+    rows = [example for example in part for _ in range(DRAWS)]
+    each = reward(
+        prompts=[row.prompt for row in rows],
+        completions=written(policy, part, config, DRAWS, seed),
+        answer=[row.answer for row in rows],
+        **{STEP: [row.columns[STEP] for row in rows]},
+    )
+    return [list(row) for row in np.reshape(each, (-1, DRAWS)).tolist()]
+
+
 def within_reach(policy: Path, task: Task, config: RunConfig, folder: Path) -> list[Example]:
     """The untaught problems of which the policy gets a part right in DRAWS answers, and not all.
 
     The others would be groups of one reward, which teach nothing.
     """
-    reward = derl_dsl.compile(REWARDS["outcome + step"], suite=SUITE, columns={STEP: "number"})
     pool, kept = task.validation, []
     for start in range(0, len(pool), BATCH):
         part, file = pool[start : start + BATCH], folder / f"reach-{start}.json"
         if not file.exists():
-            texts = written(policy, part, config, DRAWS, 1000 + start)
-            rows = [example for example in part for _ in range(DRAWS)]
-            paid = reward(
-                prompts=[row.prompt for row in rows],
-                completions=texts,
-                answer=[row.answer for row in rows],
-                **{STEP: [row.columns[STEP] for row in rows]},
-            )
-            write_whole(file, json.dumps(np.reshape(paid, (-1, DRAWS)).tolist()) + "\n")
-        paid = json.loads(file.read_text("utf-8"))
-        kept += [row for row, each in zip(part, paid, strict=True) if len(set(each)) > 1]
+            write_whole(file, json.dumps(paid(policy, part, config, 1000 + start)) + "\n")
+        each = json.loads(file.read_text("utf-8"))
+        kept += [row for row, values in zip(part, each, strict=True) if len(set(values)) > 1]
     return kept
 
 
