@@ -20,6 +20,7 @@ AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
 TRIED, TUNED = f"{OUTCOME_ONLY}{AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
 FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
 FIRST, LAST, SIGNS_AFTER = 100, 131, 101
+PAIRS_FIRST = 113  # from here on the pairs of trained and frozen come first
 OTHER_STARTS = range(100, 108)  # of every task but arithmetic
 OTHERS_STARTS = range(101, 109)  # of the other proposers
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
@@ -62,10 +63,12 @@ def blocks(task: str) -> Iterator[Block]:
             yield from (Block(task, seed, arm) for seed in OTHER_STARTS for arm in arms)
         yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
         return
-    for seed in range(FIRST, LAST + 1):
+    for seed in range(FIRST, PAIRS_FIRST):
         yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))
         if seed == SIGNS_AFTER:
             yield Block(task, FIRST, SIGNS)
+    for arms in ((GRID, "grpo", "frozen"), ("frozen+masked", "grpo+masked", LATER)):
+        yield from (Block(task, seed, arm) for seed in range(PAIRS_FIRST, LAST + 1) for arm in arms)
     yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
 
 
