@@ -3,7 +3,13 @@
 import pytest
 import torch
 from datasets import Dataset
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, StaticCache
+from transformers import (
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaForCausalLM,
+    StaticCache,
+)
 
 from derl_trainers.inner import lean
 from derl_trainers.inner.diverged import CheckedTrainer
@@ -207,7 +213,7 @@ def test_a_group_reads_its_prompt_once_and_writes_the_same(build, more):
     assert read[0] == tuple(ids.shape)
     read.clear()
     torch.manual_seed(1)
-    ours = generate(model.generate, ids, mask, config)
+    ours = generate(model, ids, mask, config)
     assert ours.tolist() == theirs.tolist()
     assert read[:2] == [(3, ids.shape[1]), (12, 1)]
 
@@ -222,22 +228,55 @@ def test_what_cannot_be_shared_is_read_by_every_row(more):
     ids, mask = prompts_of_groups(tokenizer)
     config = GenerationConfig(max_new_tokens=6, pad_token_id=0, disable_compile=True, **more)
     theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    assert generate(model.generate, ids, mask, config).tolist() == theirs.tolist()
+    assert generate(model, ids, mask, config).tolist() == theirs.tolist()
+
+
+class Windowed(LlamaForCausalLM):
+    """A model whose caches are of no kind that can be handed on by rows."""
+
+    def generate(self, **named):
+        self.asked.append(len(named["input_ids"]))
+        kept = StaticCache(config=self.config, max_cache_len=40)
+        return super().generate(**named, past_key_values=kept, disable_compile=True)
 
 
 def test_a_cache_that_is_not_by_rows_is_not_shared():
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    model = Windowed(llama(tokenizer).config).eval()
+    model.asked = []
+    generate(
+        model, *prompts_of_groups(tokenizer), GenerationConfig(max_new_tokens=2, pad_token_id=0)
+    )
+    assert model.asked == [3, 12]
+
+
+def test_what_a_model_brings_as_its_own_way_of_writing_is_kept():
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    torch.manual_seed(0)
     model = llama(tokenizer).eval()
+    model.generation_config.num_beams = 3
     ids, mask = prompts_of_groups(tokenizer)
-    asked = []
+    config = GenerationConfig(max_new_tokens=6, pad_token_id=0)
+    theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    assert generate(model, ids, mask, config).tolist() == theirs.tolist()
 
-    def write(**named):
-        asked.append(len(named["input_ids"]))
-        kept = StaticCache(config=model.config, max_cache_len=40)
-        return model.generate(**named, past_key_values=kept, disable_compile=True)
 
-    generate(write, ids, mask, GenerationConfig(max_new_tokens=2, pad_token_id=0))
-    assert asked == [3, 12]
+def test_prompts_that_differ_in_padding_alone_are_two():
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    torch.manual_seed(0)
+    model = llama(tokenizer).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(20)  # what is written depends on what was read
+    ids = torch.tensor([[3, 3, 5, 7], [3, 3, 5, 7]])  # of which 3 may pad
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    config = GenerationConfig(max_new_tokens=12, pad_token_id=3)
+    both = generate(model, ids, mask, config).tolist()
+    assert (
+        both
+        == model.generate(input_ids=ids, attention_mask=mask, generation_config=config).tolist()
+    )
+    assert both[0] != both[1]
 
 
 def test_the_half_follows_the_model():
@@ -251,6 +290,9 @@ def test_the_half_follows_the_model():
     for mine, its in zip(copies, model.parameters(), strict=True):
         assert mine.dtype == torch.bfloat16
         assert torch.equal(mine, its.to(torch.bfloat16))
+    frequencies = dict(half.model.named_buffers())
+    for name, its in model.named_buffers():
+        assert torch.equal(frequencies[name], its)  # positions are as fine as the model's
 
 
 def test_in_bfloat16_the_weights_stay_as_fine_as_they_were(large, tmp_path):

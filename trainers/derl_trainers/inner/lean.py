@@ -44,7 +44,7 @@ class LeanTrainer(CheckedTrainer):
         model = self.accelerator.unwrap_model(self.model)
         writer = self._half.of(model) if self.args.bf16 else model
         # TRL pads, asks and cuts; what is set on the model comes before what its class has.
-        model.generate = partial(generate, writer.generate)
+        model.generate = partial(generate, writer)
         try:
             return super()._generate_single_turn(*args, **kwargs)
         finally:

@@ -7,7 +7,6 @@ beside the tokens that are written; on a CPU it is a third of the time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,25 +16,28 @@ from transformers.cache_utils import DynamicLayer
 
 
 def generate(
-    write: Callable[..., Any],
+    model: Any,
     input_ids: Tensor,
     attention_mask: Tensor,
     generation_config: GenerationConfig,
     **named: Any,
 ) -> Tensor:
-    """What `write`, a model's own `generate`, makes of prompts: (rows, tokens), with the prompts.
+    """As `model.generate`: prompts of (rows, tokens), and what follows them.
 
     Neighbours of one prompt share its pass where the model's cache can be handed on by rows.
     """
+    write = type(model).generate
     asked = {"input_ids": input_ids, "attention_mask": attention_mask, **named}
     first = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
-    first[1:] = (input_ids[1:] != input_ids[:-1]).any(-1)
-    if not named and _plain(generation_config) and input_ids.shape[1] > 1 and not bool(first.all()):
-        cache = _read(write, input_ids[first], attention_mask[first])
+    other = (input_ids[1:] != input_ids[:-1]) | (attention_mask[1:] != attention_mask[:-1])
+    first[1:] = other.any(-1)
+    plain = _plain(generation_config) and _plain(model.generation_config) and not named
+    if plain and input_ids.shape[1] > 1 and not bool(first.all()):
+        cache = _read(model, input_ids[first], attention_mask[first])
         if cache is not None:
             cache.batch_select_indices(first.cumsum(0) - 1)
             asked["past_key_values"] = cache
-    tokens: Tensor = write(**asked, generation_config=generation_config)
+    tokens: Tensor = write(model, **asked, generation_config=generation_config)
     return tokens
 
 
@@ -45,16 +47,16 @@ def _plain(config: GenerationConfig) -> bool:
     return not searched and config.use_cache is not False and config.cache_implementation is None
 
 
-def _read(
-    write: Callable[..., Any], input_ids: Tensor, attention_mask: Tensor
-) -> DynamicCache | None:
+def _read(model: Any, input_ids: Tensor, attention_mask: Tensor) -> DynamicCache | None:
     """What the model keeps of all tokens but the last; None where rows cannot be told apart."""
     one = GenerationConfig(
         max_new_tokens=1, do_sample=False, return_dict_in_generate=True, pad_token_id=0
     )
-    kept = write(
-        input_ids=input_ids, attention_mask=attention_mask, generation_config=one
-    ).past_key_values
+    kept = (
+        type(model)
+        .generate(model, input_ids=input_ids, attention_mask=attention_mask, generation_config=one)
+        .past_key_values
+    )
     layers = kept.layers if type(kept) is DynamicCache else [None]
     if any(type(layer) is not DynamicLayer for layer in layers):
         return None
@@ -63,10 +65,12 @@ def _read(
 
 
 class Half:
-    """A copy of a model in bfloat16 that follows it."""
+    """A copy of a model in bfloat16 that follows it; buffers, such as frequencies, stay as fine."""
 
     def __init__(self, model: Any) -> None:
-        self.model = copy.deepcopy(model).to(torch.bfloat16).eval()
+        self.model = copy.deepcopy(model).eval()
+        for weights in self.model.parameters():
+            weights.data = weights.data.to(torch.bfloat16)
 
     @torch.no_grad()
     def of(self, model: Any) -> Any:
