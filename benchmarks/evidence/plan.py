@@ -67,7 +67,7 @@ def blocks(task: str) -> Iterator[Block]:
         yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))
         if seed == SIGNS_AFTER:
             yield Block(task, FIRST, SIGNS)
-    for arms in ((GRID, "grpo", "frozen"), ("frozen+masked", "grpo+masked", LATER)):
+    for arms in (("grpo", "frozen"), (GRID,), ("frozen+masked", "grpo+masked", LATER)):
         yield from (Block(task, seed, arm) for seed in range(PAIRS_FIRST, LAST + 1) for arm in arms)
     yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from derl_trainers.inner.completions import log_probs, writing
 from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.sampling import Half, generate
 from derl_trainers.policy.loading import MOST, vocabulary
@@ -43,12 +44,8 @@ class LeanTrainer(CheckedTrainer):
             return super()._generate_single_turn(*args, **kwargs)
         model = self.accelerator.unwrap_model(self.model)
         writer = self._half.of(model) if self.args.bf16 else model
-        # TRL pads, asks and cuts; what is set on the model comes before what its class has.
-        model.generate = partial(generate, writer)
-        try:
+        with writing(model, partial(generate, writer)):
             return super()._generate_single_turn(*args, **kwargs)
-        finally:
-            del model.generate
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         alone = (
@@ -80,7 +77,6 @@ class LeanTrainer(CheckedTrainer):
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         more = any(value is not None for value in kwargs.values())  # of images
-        logs, entropies = [], []
         step = batch_size or len(input_ids)
         size = min(step, len(input_ids)) * logits_to_keep * vocabulary(self.model)
         if more or size > MOST or self._entropy_bonus_enabled or not self._lean():
@@ -88,25 +84,18 @@ class LeanTrainer(CheckedTrainer):
                 model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
                 compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **kwargs,
             )  # fmt: skip
-        for start in range(0, len(input_ids), step):
-            part = slice(start, start + step)
-            with self.accelerator.autocast():
-                logits = model(
-                    input_ids=input_ids[part],
-                    attention_mask=attention_mask[part],
-                    logits_to_keep=logits_to_keep + 1,
-                    use_cache=False,
-                ).logits[:, -(logits_to_keep + 1) : -1]  # all of them, from some models
-            each = (logits.float() / self.temperature).log_softmax(-1)
-            tokens = input_ids[part, -logits_to_keep:]
-            padding = attention_mask[part, -logits_to_keep:] == 0  # counts nothing, as in TRL
+
+        def plain(logits: Tensor, tokens: Tensor, part: slice) -> tuple[Tensor, Tensor | None]:
+            each = logits.log_softmax(-1)
             chosen = each.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-            logs.append(chosen.masked_fill(padding, 0))
-            if compute_entropy:
-                with torch.no_grad():
-                    found = torch.stack([-(row.exp() * row).sum(-1) for row in each])
-                    entropies.append(found.masked_fill(padding, 0))
-        return torch.cat(logs), torch.cat(entropies) if entropies else None, None
+            if not compute_entropy:
+                return chosen, None
+            with torch.no_grad():
+                return chosen, torch.stack([-(row.exp() * row).sum(-1) for row in each])
+
+        return *log_probs(
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, plain
+        ), None
 
 
 def moving(inputs: dict[str, Any]) -> dict[str, Any]:

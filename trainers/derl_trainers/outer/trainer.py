@@ -7,18 +7,17 @@ and of the reference of the KL term) are taken under the masks. Without masks it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import LogitsProcessorList, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from derl_trainers.inner.completions import log_probs, writing
 from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.outer.decoding import (
@@ -138,8 +137,10 @@ class MetaTrainer(CheckedTrainer):
         count = len(prompt_ids)
         first = self.accelerator.process_index * count
         rows = masked_rows(self.settings, first + count, num_generations)[first:]
-        processor = FormulaProcessor(self.masks, rows)
-        with _processing(self.accelerator.unwrap_model(self.model_wrapped), processor):
+        processor = LogitsProcessorList([FormulaProcessor(self.masks, rows)])
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        # TRL has no argument for a processor.
+        with writing(model, partial(model.generate, logits_processor=processor)):
             completion_ids, logprobs = super()._generate_single_turn(
                 prompt_ids, images, fields, num_generations, *args
             )
@@ -166,36 +167,11 @@ class MetaTrainer(CheckedTrainer):
                 model, input_ids, attention_mask, logits_to_keep,
                 batch_size=batch_size, compute_entropy=compute_entropy, **kwargs,
             )  # fmt: skip
-        logs, entropies = [], []
-        step = batch_size or len(input_ids)
-        for start in range(0, len(input_ids), step):
-            part = slice(start, start + step)
-            with self.accelerator.autocast():
-                logits = model(
-                    input_ids=input_ids[part],
-                    attention_mask=attention_mask[part],
-                    logits_to_keep=logits_to_keep + 1,
-                    use_cache=False,
-                ).logits[:, -(logits_to_keep + 1) : -1]  # all of them, from some models
-            chosen, entropy = masked_log_probs(
-                logits.float() / self.temperature,
-                input_ids[part, -logits_to_keep:],
-                self._bits[part],
-                compute_entropy,
-            )
-            # As in TRL, padding counts nothing.
-            padding = attention_mask[part, -logits_to_keep:] == 0
-            logs.append(chosen.masked_fill(padding, 0))
-            if entropy is not None:
-                entropies.append(entropy.masked_fill(padding, 0))
-        return torch.cat(logs), torch.cat(entropies) if entropies else None, None
+        bits = self._bits
 
+        def masked(logits: Tensor, tokens: Tensor, part: slice) -> tuple[Tensor, Tensor | None]:
+            return masked_log_probs(logits, tokens, bits[part], compute_entropy)
 
-@contextmanager
-def _processing(model: Any, processor: FormulaProcessor) -> Iterator[None]:
-    """Within it the model's `generate` uses the processor: TRL has no argument for one."""
-    model.generate = partial(model.generate, logits_processor=LogitsProcessorList([processor]))
-    try:
-        yield
-    finally:
-        del model.generate
+        return *log_probs(
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, masked
+        ), None
