@@ -63,7 +63,7 @@ evidence-tables: $(READY)
 	$(BIN)/python -m benchmarks.evidence.figures
 	$(BIN)/python -m benchmarks.evidence.tables
 
-# Five rewards with a small language model on GSM8K: hours on a CPU. DATA and TEST are its files.
+# A reward with a small language model on GSM8K: hours on a CPU. DATA and TEST are its files.
 evidence-gsm8k: $(READY)
 	$(BIN)/python -m benchmarks.evidence.gsm8k --data $(DATA) --test $(TEST)
 

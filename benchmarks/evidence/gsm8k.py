@@ -1,7 +1,8 @@
 """Rewards on GSM8K with a small language model that was taught its solutions first.
 
     python -m benchmarks.evidence.gsm8k --data train.jsonl --test test.jsonl
-    python -m benchmarks.evidence.gsm8k … --reward outcome --seed 0 --seed 1    # beside others
+    python -m benchmarks.evidence.gsm8k … --seed 0 --seed 1         # beside others
+    python -m benchmarks.evidence.gsm8k … --reward outcome          # another of the rewards
     python -m benchmarks.evidence.gsm8k --print      # what was written, again
 
 The policy is SmolLM2-135M-Instruct after supervised training (`derl-dsl teach`) on the solutions of
@@ -53,6 +54,7 @@ REWARDS = {
 LESSONS = Lessons(steps=240, batch=16, learning_rate=2e-4, seed=0, bf16=True)
 SEEDS, DRAWS, BATCH = 4, 4, 128  # runs of a reward; answers sampled to each problem, and at once
 TRY = "gsm8k-step.json"  # where its runs are written; `gsm8k.json` has those of an earlier one
+FIRST = "outcome + step"  # the reward of the claim
 STEP = "first_step"  # the column of what a solution's first calculation gives
 Run = dict[str, Any]
 
@@ -133,7 +135,7 @@ def scored(policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
 
 def paid(policy: Path, part: Sequence[Example], config: RunConfig, seed: int) -> list[list[float]]:
     """Rewards by `outcome + step` of DRAWS answers to each problem."""
-    reward = derl_dsl.compile(REWARDS["outcome + step"], suite=SUITE, columns={STEP: "number"})
+    reward = derl_dsl.compile(REWARDS[FIRST], suite=SUITE, columns={STEP: "number"})
     rows = [example for example in part for _ in range(DRAWS)]
     each = reward(
         prompts=[row.prompt for row in rows],
@@ -145,10 +147,7 @@ def paid(policy: Path, part: Sequence[Example], config: RunConfig, seed: int) ->
 
 
 def within_reach(policy: Path, task: Task, config: RunConfig, folder: Path) -> list[Example]:
-    """The untaught problems of which the policy gets a part right in DRAWS answers, and not all.
-
-    The others would be groups of one reward, which teach nothing.
-    """
+    """The untaught problems whose DRAWS answers do not all earn the same: such groups teach."""
     pool, kept = task.validation, []
     for start in range(0, len(pool), BATCH):
         part, file = pool[start : start + BATCH], folder / f"reach-{start}.json"
@@ -159,15 +158,23 @@ def within_reach(policy: Path, task: Task, config: RunConfig, folder: Path) -> l
     return kept
 
 
-def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, folder: Path) -> Run:
-    """A run of a reward, its verdicts on the test problems and what it saw of each step."""
+def trained(
+    name: str,
+    seed: int,
+    policy: Path,
+    task: Task,
+    problems: Sequence[Example],
+    config: RunConfig,
+    folder: Path,
+) -> Run:
+    """A run of a reward: its verdicts on the test problems and what it saw of each step."""
     home = folder / f"{name.replace(' ', '')}-{seed}"
     file = home / "run.json"
     if not file.exists():
         result = train_inner(
             derl_dsl.compile(REWARDS[name], suite=SUITE, columns={STEP: "number"}),
             policy,
-            within_reach(policy, task, config, folder),
+            problems,
             task.test[:1],  # which is scored below
             config.training,
             seed=seed,
@@ -180,6 +187,7 @@ def trained(name: str, seed: int, policy: Path, task: Task, config: RunConfig, f
             "reward": name,
             "seed": seed,
             "steps": result.steps,
+            "stopped": result.stopped,
             "tokens": result.tokens,
             "seconds": round(result.training_seconds, 1),  # since it went on, if it did
             "faults": sum(total.rows for total in result.faults),
@@ -200,7 +208,7 @@ def main() -> None:
     parser.add_argument("--data", help="GSM8K's training problems")
     parser.add_argument("--test", help="its test problems")
     parser.add_argument("--work", type=Path, default=WORK / "gsm8k", help="folder of the runs")
-    parser.add_argument("--reward", choices=REWARDS, action="append", help="all by default")
+    parser.add_argument("--reward", choices=REWARDS, action="append", help=f"{FIRST} by default")
     parser.add_argument(
         "--seed", type=int, choices=range(SEEDS), action="append", help="all by default"
     )
@@ -234,10 +242,11 @@ def _run(given: argparse.Namespace) -> Run:
     text = json.dumps([lesson, config.to_json(), REWARDS], sort_keys=True, default=str)
     folder = folder / hashlib.sha256(text.encode()).hexdigest()[:12]
     folder.mkdir(exist_ok=True)
-    for name in given.reward or REWARDS:
+    problems = task.validation if given.quick else within_reach(taught, task, config, folder)
+    for name in given.reward or [FIRST]:
         for seed in given.seed or range(SEEDS):
             began = time.time()
-            trained(name, seed, taught, task, config, folder)
+            trained(name, seed, taught, task, problems, config, folder)
             print(f"{name}, seed {seed}: {time.time() - began:.0f} s", flush=True)
     start = scored(taught, task, config, folder)
     runs = [json.loads(f.read_text("utf-8")) for f in sorted(folder.glob("*/run.json"))]

@@ -3,15 +3,18 @@
 import pytest
 import torch
 from datasets import Dataset
+from peft import LoraConfig
 from transformers import (
     GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaForCausalLM,
+    OpenAIGPTConfig,
+    OpenAIGPTLMHeadModel,
     StaticCache,
 )
 
-from derl_trainers.inner import lean
+from derl_trainers.inner import lean, sampling
 from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.grpo import grpo_config
 from derl_trainers.inner.lean import LeanTrainer, moving
@@ -41,7 +44,7 @@ def gpt2(tokenizer):
     return GPT2LMHeadModel(GPT2Config(n_head=2, **size, **none, **tokens))
 
 
-def trained(kind, folder, updates=1, prompts="mixed", build=llama, **trl):
+def trained(kind, folder, updates=1, prompts="mixed", build=llama, lora=None, **trl):
     """The trainer after some steps of GRPO; the model's weights are always the same at first."""
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
     torch.manual_seed(0)
@@ -68,18 +71,20 @@ def trained(kind, folder, updates=1, prompts="mixed", build=llama, **trl):
             reward_funcs=reward,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
+            peft_config=lora,
             args=args,
         )
-        passes = []
-        trainer.model.register_forward_pre_hook(
-            lambda module, given, named: (
-                passes.append(len(named["input_ids"]))
-                if torch.is_grad_enabled()  # which it is not while they sample
-                else None
-            ),
-            with_kwargs=True,
-        )
+        passes, sampled = [], []
+
+        def seen(module, given):
+            if torch.is_grad_enabled():  # which it is not while they sample
+                passes.append(len(given[0]))
+            else:
+                sampled.append((module.weight.dtype, len(given[0])))
+
+        trainer.model.get_input_embeddings().register_forward_pre_hook(seen)
         trainer.train()
+    trainer.sampled = sampled
     trainer.passes = passes
     return trainer
 
@@ -189,6 +194,17 @@ def test_rows_and_columns_that_are_left_out():
     assert moving(cut)["completion_ids"].tolist() == [[1, 2]]  # one that is masked counts nothing
 
 
+def telling(build, tokenizer):
+    """A model of which what is written depends on what was read."""
+    torch.manual_seed(0)
+    model = build(tokenizer).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.dim() > 1:
+                weights.mul_(10)
+    return model
+
+
 def prompts_of_groups(tokenizer):
     """Three prompts of different lengths, padded on the left, in groups of four."""
     texts = [" ".join(WORDS[:length]) for length in (2, 6, 3)]
@@ -200,8 +216,7 @@ def prompts_of_groups(tokenizer):
 @pytest.mark.parametrize("more", [{"do_sample": True, "top_k": 0}, {"repetition_penalty": 1.5}])
 def test_a_group_reads_its_prompt_once_and_writes_the_same(build, more):
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
-    torch.manual_seed(0)
-    model = build(tokenizer).eval()
+    model = telling(build, tokenizer)
     ids, mask = prompts_of_groups(tokenizer)
     config = GenerationConfig(max_new_tokens=12, min_new_tokens=4, pad_token_id=0, **more)
     read = []
@@ -218,15 +233,36 @@ def test_a_group_reads_its_prompt_once_and_writes_the_same(build, more):
     assert read[:2] == [(3, ids.shape[1]), (12, 1)]
 
 
-@pytest.mark.parametrize(
-    "more", [{"num_beams": 2}, {"cache_implementation": "static"}, {"use_cache": False}]
+ALONE = (
+    {"num_beams": 2},
+    {"num_return_sequences": 2, "do_sample": True},
+    {"cache_implementation": "static"},
+    {"use_cache": False, "do_sample": True},
 )
-def test_what_cannot_be_shared_is_read_by_every_row(more):
+
+
+@pytest.mark.parametrize("of", ["call", "model"])
+@pytest.mark.parametrize("more", ALONE)
+def test_what_cannot_be_shared_is_read_by_every_row(more, of, monkeypatch):
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
-    torch.manual_seed(0)
-    model = llama(tokenizer).eval()
+    model = telling(llama, tokenizer)
     ids, mask = prompts_of_groups(tokenizer)
-    config = GenerationConfig(max_new_tokens=6, pad_token_id=0, disable_compile=True, **more)
+    config = GenerationConfig(max_new_tokens=6, pad_token_id=0, disable_compile=True)
+    for name, value in more.items():
+        setattr(config if of == "call" else model.generation_config, name, value)
+    torch.manual_seed(1)
+    theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    monkeypatch.setattr(sampling, "_read", None)  # nothing is read apart
+    torch.manual_seed(1)
+    assert generate(model, ids, mask, config).tolist() == theirs.tolist()
+
+
+def test_a_model_that_uses_no_cache_reads_every_row():
+    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
+    size = {"vocab_size": len(tokenizer), "n_positions": 64, "n_embd": 32, "n_layer": 2}
+    model = telling(lambda _: OpenAIGPTLMHeadModel(OpenAIGPTConfig(n_head=2, **size)), tokenizer)
+    ids, mask = prompts_of_groups(tokenizer)
+    config = GenerationConfig(max_new_tokens=6, pad_token_id=0)
     theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     assert generate(model, ids, mask, config).tolist() == theirs.tolist()
 
@@ -252,8 +288,7 @@ def test_a_cache_that_is_not_by_rows_is_not_shared():
 
 def test_what_a_model_brings_as_its_own_way_of_writing_is_kept():
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
-    torch.manual_seed(0)
-    model = llama(tokenizer).eval()
+    model = telling(llama, tokenizer)
     model.generation_config.num_beams = 3
     ids, mask = prompts_of_groups(tokenizer)
     config = GenerationConfig(max_new_tokens=6, pad_token_id=0)
@@ -263,11 +298,7 @@ def test_what_a_model_brings_as_its_own_way_of_writing_is_kept():
 
 def test_prompts_that_differ_in_padding_alone_are_two():
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
-    torch.manual_seed(0)
-    model = llama(tokenizer).eval()
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.mul_(20)  # what is written depends on what was read
+    model = telling(llama, tokenizer)
     ids = torch.tensor([[3, 3, 5, 7], [3, 3, 5, 7]])  # of which 3 may pad
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
     config = GenerationConfig(max_new_tokens=12, pad_token_id=3)
@@ -295,14 +326,30 @@ def test_the_half_follows_the_model():
         assert torch.equal(frequencies[name], its)  # positions are as fine as the model's
 
 
-def test_in_bfloat16_the_weights_stay_as_fine_as_they_were(large, tmp_path):
-    ours = trained(LeanTrainer, tmp_path / "ours", bf16=True)
-    start = trained(LeanTrainer, tmp_path / "start", prompts="flat")
+def test_a_trainer_reads_a_prompt_once_for_its_group(large, tmp_path):
+    ours = trained(LeanTrainer, tmp_path / "ours")
+    theirs = trained(CheckedTrainer, tmp_path / "theirs")
+    assert ours.sampled[:2] == [(torch.float32, 4), (torch.float32, 16)]
+    assert {rows for _, rows in theirs.sampled} == {16}
+
+
+LORA = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_in_bfloat16_a_copy_samples_and_the_weights_stay_as_fine_as_they_were(
+    large, tmp_path, monkeypatch, lora
+):
+    ours = trained(LeanTrainer, tmp_path / "ours", lora=lora, bf16=True)
     assert all(p.dtype == torch.float32 for p in ours.model.parameters())
-    assert apart(ours, start) > 1e-3
-    logged = [log for log in ours.state.log_history if "reward" in log]
-    assert len(logged) == STEPS
+    assert {dtype for dtype, _ in ours.sampled} == {torch.bfloat16}
     assert "generate" not in vars(ours.accelerator.unwrap_model(ours.model))
+    start = trained(LeanTrainer, tmp_path / "start", prompts="flat", lora=lora)
+    assert apart(ours, start) > 1e-3
+    # It follows: one that stays as it was writes something else once weights have moved.
+    monkeypatch.setattr(sampling.Half, "of", lambda half, model: half.model)
+    stale = trained(LeanTrainer, tmp_path / "stale", lora=lora, bf16=True)
+    assert apart(ours, stale) > 0
 
 
 def test_sampling_is_left_to_trl_with_a_small_vocabulary(tmp_path, monkeypatch):

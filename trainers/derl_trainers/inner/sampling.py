@@ -24,7 +24,8 @@ def generate(
 ) -> Tensor:
     """As `model.generate`: prompts of (rows, tokens), and what follows them.
 
-    Neighbours of one prompt share its pass where the model's cache can be handed on by rows.
+    Neighbours of one prompt share its pass where the model's cache can be handed on by rows; where
+    a model trains with dropout, what is dropped of the prompt too.
     """
     write = type(model).generate
     asked = {"input_ids": input_ids, "attention_mask": attention_mask, **named}
@@ -43,8 +44,10 @@ def generate(
 
 def _plain(config: GenerationConfig) -> bool:
     """Whether rows are written one by one, with a cache that the model makes itself."""
-    searched = (config.num_beams or 1) > 1 or config.prompt_lookup_num_tokens is not None
-    return not searched and config.use_cache is not False and config.cache_implementation is None
+    many = (config.num_beams or 1) > 1 or (config.num_return_sequences or 1) > 1
+    guided = config.prompt_lookup_num_tokens is not None or bool(config.penalty_alpha)
+    kept = config.use_cache is not False and config.cache_implementation is None
+    return kept and not many and not guided
 
 
 def _read(model: Any, input_ids: Tensor, attention_mask: Tensor) -> DynamicCache | None:
@@ -60,6 +63,8 @@ def _read(model: Any, input_ids: Tensor, attention_mask: Tensor) -> DynamicCache
     layers = kept.layers if type(kept) is DynamicCache else [None]
     if any(type(layer) is not DynamicLayer for layer in layers):
         return None
+    if kept.get_seq_length() != input_ids.shape[1]:  # of a model that does not use its cache
+        return None
     kept.crop(-1)
     return kept
 
@@ -68,9 +73,14 @@ class Half:
     """A copy of a model in bfloat16 that follows it; buffers, such as frequencies, stay as fine."""
 
     def __init__(self, model: Any) -> None:
-        self.model = copy.deepcopy(model).eval()
-        for weights in self.model.parameters():
-            weights.data = weights.data.to(torch.bfloat16)
+        halves: dict[int, Any] = {
+            id(weights): torch.nn.Parameter(weights.detach().to(torch.bfloat16), False)
+            for weights in model.parameters()
+        }
+        self.model = copy.deepcopy(model, halves).eval()
+        for module in self.model.modules():
+            # What TRL and accelerate put in place of a forward runs the model it was made for.
+            vars(module).pop("forward", None)
 
     @torch.no_grad()
     def of(self, model: Any) -> Any:

@@ -42,10 +42,16 @@ class Lessons:
     seed: int
     bf16: bool = False
 
+    @property
+    def halved(self) -> bool:
+        """Whether products are of bfloat16 on this machine."""
+        return self.bf16 or torch.cuda.is_available()
+
     def depends(self) -> dict[str, Any]:
-        """What a taught policy depends on; records of before there was `bf16` hold."""
-        found = asdict(self)
-        return found if self.bf16 else {k: v for k, v in found.items() if k != "bf16"}
+        """What a taught policy depends on."""
+        found = {**asdict(self), "bf16": self.halved}
+        # Records of before there was `bf16` hold.
+        return found if self.halved else {k: v for k, v in found.items() if k != "bf16"}
 
 
 def teach(
@@ -155,7 +161,7 @@ def _settings(lessons: Lessons, folder: Path) -> SFTConfig:
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        bf16=cuda or lessons.bf16,
+        bf16=lessons.halved,
         use_cpu=not cuda,
         dataloader_pin_memory=False,
     )
