@@ -23,6 +23,12 @@ ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "%": "mod", "**": 
 OPERAND = {op: f"the operand of {op!r}" for op in ARITHMETIC}
 COMPARISONS = {"<": "lt", ">": "lt", "<=": "le", ">=": "le", "==": "eq", "!=": "ne"}
 
+# What is said where nothing gives a program its inputs.
+NO_NAMES = (
+    "none; name a suite (`# suite: math`, --suite or suite=; `derl-dsl primitives` lists them) "
+    "or columns"
+)
+
 
 class Elaborator(Chooser):
     """Elaborates one program over one scope into one graph."""
@@ -132,7 +138,7 @@ class Elaborator(Chooser):
             return BROKEN
         known = [*self.scope.names, *self.parts]
         shown = [k for k in known if k != "progress"]
-        have = ", ".join(shown) or "none; give a suite or columns"
+        have = ", ".join(shown) or NO_NAMES
         message, hints = f"unknown name {name!r}", closest(name, known)
         if name in WORDS:
             hints = (f"write {WORDS[name]}",)
