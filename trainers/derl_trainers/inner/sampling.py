@@ -1,7 +1,7 @@
 """Sampling from a language model on a CPU: a prompt is read once for its group.
 
-TRL hands each prompt of a group to `generate`, which reads all of them. On a GPU that is nothing
-beside the tokens that are written; on a CPU it is a third of the time.
+TRL hands `generate` the prompt of each completion, and all of them are read. On a GPU that is
+nothing beside the tokens that are written; on a CPU it is not (`benchmarks/updates.py`).
 """
 
 from __future__ import annotations
