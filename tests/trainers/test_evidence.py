@@ -278,7 +278,7 @@ def test_a_language_model_rises_where_runs_and_problems_show_it(tmp_path: Path) 
     (tmp_path / "gsm8k.json").write_text(json.dumps(found))
     text = "\n".join(language(tmp_path))
     assert "| up | 3 | sampled | 0.100 | 0.250 | +0.150 ± 0.000 |" in text
-    assert "| luck | 1 | 3 | 1,234 | 2 | 0.200 to 0.400 |" in text
+    assert "| luck | 1 | 3 | 1,234 | 2 | 0.200 to 0.400 |" in text.splitlines()
     assert "once" not in text
     assert "+0.150" in figures.learnt(rises(found))
     # A second try's intervals are wider, and stand beside the first's.
