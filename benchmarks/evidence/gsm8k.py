@@ -7,7 +7,7 @@
 
 The policy is SmolLM2-135M-Instruct after supervised training (`derl-dsl teach`) on the solutions of
 the training problems of two steps, so that pass@1 leaves the floor. Each reward trains it on
-problems of the same kind that it was not taught, and of which it got a part right in four tries.
+problems of the same kind that it was not taught, and whose four answers do not all earn the same.
 Killed, it goes on where it was; `--quick` tries the whole way with few steps and problems, to no
 figure.
 """
