@@ -286,16 +286,6 @@ def test_a_cache_that_is_not_by_rows_is_not_shared():
     assert model.asked == [3, 12]
 
 
-def test_what_a_model_brings_as_its_own_way_of_writing_is_kept():
-    tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
-    model = telling(llama, tokenizer)
-    model.generation_config.num_beams = 3
-    ids, mask = prompts_of_groups(tokenizer)
-    config = GenerationConfig(max_new_tokens=6, pad_token_id=0)
-    theirs = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    assert generate(model, ids, mask, config).tolist() == theirs.tolist()
-
-
 def test_prompts_that_differ_in_padding_alone_are_two():
     tokenizer = fixed_tokenizer([*WORDS, " "], r"\w+|\s")
     model = telling(llama, tokenizer)

@@ -1,4 +1,4 @@
-"""What a run hands over: its trained model, its best formulas; transfer; lessons of a task."""
+"""What a run hands over: its trained model, its best formulas; transfer."""
 
 import json
 import subprocess
@@ -7,22 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from trl import SFTTrainer
 
 from benchmarks.evidence import transfer as evidence
 from derl_trainers.outer.compare import Outcome
 from derl_trainers.outer.inherit import best, cold_model, inherited, trained_model
 from derl_trainers.outer.transfer import reached
-from derl_trainers.policy import teach as teaching
-from derl_trainers.policy.loading import load_model
-from derl_trainers.policy.teach import RECORD, Lessons, teach
-from derl_trainers.policy.tiny import build_policy
 from derl_trainers.reading import as_toml
 from derl_trainers.runs.store import Store, StoreError
 from derl_trainers.settings.run import parse_config
-from derl_trainers.settings.sections import PolicySection, TinySection
-from derl_trainers.tasks.base import TaskError
-from derl_trainers.tasks.table import TaskSection
 from tests.trainers.test_meta import MINI, toml
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -109,44 +101,3 @@ def test_a_run_without_a_trained_model_is_told(tmp_path: Path) -> None:
         inherited(tmp_path / "run")
     with pytest.raises(StoreError, match="no run here"):
         inherited(tmp_path)
-
-
-# Lessons.
-
-
-def test_a_policy_is_taught_by_solutions_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [
-        {"question": f"What is {a} plus {b}?",
-         "answer": f"It is {a}+{b}=<<{a}+{b}={a + b}>>{a + b}.\n#### {a + b}"}
-        for a in range(8) for b in range(4)
-    ]  # fmt: skip
-    data = tmp_path / "data.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    task = TaskSection(name="gsm8k", data=str(data), template="{prompt}\n")
-    (example, *_) = task.load().train
-    assert example.solution.endswith(f"{example.answer}.\n\\boxed{{{example.answer}}}")
-    assert "<<" not in example.solution
-    gym = TaskSection(name="reasoning-gym")
-    plain = gym.reasoning_gym.__class__(size=20, test_size=10, warmup_size=20).load()
-    start = build_policy(plain, TinySection(hidden_size=64, heads=2, steps=2), tmp_path)
-    policy = PolicySection(model=str(start))
-    seen: list[float] = []
-    lessons = Lessons(steps=30, batch=8, learning_rate=3e-3, seed=0)
-    out = tmp_path / "taught"
-    assert teach(task, policy, lessons, out, lambda *a: seen.append(a[2]["loss"]))
-    assert sum(seen[-3:]) / 3 < 0.6 * sum(seen[:3]) / 3
-    record = json.loads((out / RECORD).read_text())
-    assert (record["problems"], len(record["losses"])) == (len(task.load().train), 30)
-    load_model(out)
-    assert not teach(task, policy, lessons, out)  # equal lessons: there already
-    with pytest.raises(TaskError, match="holds something else"):
-        teach(task, policy, Lessons(31, 8, 3e-3, 0), out)
-    with pytest.raises(TaskError, match="0 training problems with a solution"):
-        teach(TaskSection(), policy, lessons, tmp_path / "other")
-    # The plain loss is TRL's own.
-    monkeypatch.setattr(teaching, "_Trainer", SFTTrainer)
-    theirs: list[float] = []
-    assert teach(task, policy, lessons, tmp_path / "trl", lambda *a: theirs.append(a[2]["loss"]))
-    assert seen[:5] == pytest.approx(theirs[:5], rel=1e-4)
