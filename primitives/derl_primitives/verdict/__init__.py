@@ -4,6 +4,7 @@
 counts, `kinds` when it equals gold; rules and their order stand there.
 """
 
-from derl_primitives.verdict.judging import Gold, Verdict, judge, read_gold
+from derl_primitives.verdict.gold import Gold, read_gold
+from derl_primitives.verdict.judging import Verdict, judge
 
 __all__ = ["Gold", "Verdict", "judge", "read_gold"]

@@ -4,63 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from derl_grammar.records import record
 from derl_primitives.patterns import pattern
-from derl_primitives.verdict import marks
 from derl_primitives.verdict.candidate import Final
-from derl_primitives.verdict.clean import plain, squeezed, undressed
+from derl_primitives.verdict.clean import squeezed, undressed
 from derl_primitives.verdict.concluding import ENDLESS
-from derl_primitives.verdict.denial import affirmed, denied_after, negates_value, stance
-from derl_primitives.verdict.final import finals, joined
-from derl_primitives.verdict.kinds import number as number_kind
+from derl_primitives.verdict.final import finals
+from derl_primitives.verdict.gold import IMPLIED, LEAD, LONGEST_ANSWER, Gold, read_gold
+from derl_primitives.verdict.instead import without_denial
 from derl_primitives.verdict.kinds import text as text_kind
-from derl_primitives.verdict.kinds.kind import Kind
-from derl_primitives.verdict.kinds.number import Stated
-from derl_primitives.verdict.kinds.table import KINDS
-from derl_primitives.verdict.quantity import Quantity
 from derl_primitives.verdict.quick import ending
 from derl_primitives.verdict.sentences import sentences
-from derl_primitives.verdict.statement import beside_each, without_doubts
+from derl_primitives.verdict.statement import without_doubts
+from derl_primitives.verdict.trimmed import trimmed
 from derl_primitives.verdict.words import (
     COMMA_LANGUAGE,
     CONCLUDES,
-    ENDINGS,
-    INSTEAD,
-    NEGATED_AFTER,
-    NEGATION,
     NO,
-    REASON,
     REFUSAL,
     STATES,
-    TRAILING,
     YES,
 )
-
-LONGEST_ANSWER = 1000
-LONGEST_GOLD = 4000
-
-
-@record
-class Gold:
-    """A gold answer: as written, undressed, of which kind, what it means."""
-
-    text: str
-    bare: str
-    kind: Kind
-    meaning: Any
-
-    @property
-    def number(self) -> Fraction | None:
-        """The plain number that gold is, without unit, percent sign and name; else None."""
-        if not isinstance(self.meaning, Stated) or len(self.meaning.amounts) != 1:
-            return None
-        (amount,) = self.meaning.amounts
-        plain = amount.unit is None and not amount.percent and amount.value[0] == "num"
-        return amount.value[1] if plain else None
 
 
 @record
@@ -76,85 +42,6 @@ class Verdict:
     kind: str
     layer: str
     ask: tuple[str, str] | None = None
-
-
-_IMPLIED = pattern(
-    r"\s*(?:\u21d2|\u27f9|==?>(?!=)|\\(?:Rightarrow|implies|Longrightarrow)(?![A-Za-z]))\s*"
-)
-"""What leads to the answer stands before it: `5x = 10 \\Rightarrow x = 2`."""
-_MATH_SPAN = pattern(r"^[^$]*?\$(?P<math>[^$]+)\$[^$]*$")
-_LEAD = pattern(
-    r"^(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:(?:final|correct|right"
-    r"|best)\s+)?(?:answer|solution|result|option|choice|antwort|lösung|réponse|respuesta"
-    r"|resposta|risposta|ответ|答案|答え|정답)\b\s*(?:\bis\b|\bare\b|:|=|\u2013|-|ist|est|es|é|è"
-    r"|是|は|은)+\s*",
-    re.I,
-)
-_DOLLAR_AMOUNT = pattern(r"^\$\s?[\d.,]+\s*$")
-
-
-@lru_cache(maxsize=8192)
-def read_gold(text: str) -> Gold | None:
-    r"""What a gold answer means, or None for a blank one.
-
-    >>> read_gold(r"so \boxed{\frac12}").bare, read_gold("#### 18").kind.name
-    ('\\frac12', 'number or amount')
-    """
-    plain_number = _ends_in_a_number(text)
-    if plain_number is not None:
-        return plain_number
-    marked = _marked_gold(text)
-    bare = undressed(marked)
-    bare = _IMPLIED().split(bare)[-1].strip() or bare
-    stripped = _LEAD().sub("", bare)
-    bare = (stripped or bare).strip()
-    if not bare or len(bare) > LONGEST_GOLD:
-        return None if not bare else Gold(text, bare, text_kind.KIND, text_kind.KIND.gold(bare))
-    if len(bare) > LONGEST_ANSWER:
-        return Gold(text, bare, text_kind.KIND, text_kind.KIND.gold(bare))
-    for kind in KINDS:
-        meaning = kind.gold(bare)
-        if meaning is not None:
-            return Gold(text, bare, kind, meaning)
-    return None
-
-
-_BARE_NUMBER = pattern(r"\s*(?P<number>-?[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*")
-
-
-def _ends_in_a_number(text: str) -> Gold | None:
-    """The commonest golds at once: a plain number, alone or behind `####` at the end."""
-    alone = _BARE_NUMBER().fullmatch(text)
-    if alone is None and "####" not in text[-60:]:
-        return None
-    ended = (alone["number"], "", Fraction(alone["number"])) if alone else ending(text)
-    if ended is None or ended[1] == "box" or "$" in ended[0]:
-        return None
-    amount = Quantity(("num", Fraction(ended[2])))
-    return Gold(text, ended[0], number_kind.KIND, Stated((amount,), None))
-
-
-def _marked_gold(text: str) -> str:
-    window = plain(text[-8192:])
-    found = [
-        m
-        for m in (*marks.boxes(window), *marks.hashes(window), *marks.tags(window))
-        if m.text and m.whole
-    ]
-    if found:
-        last = max(found, key=lambda m: m.start)
-        boxed = [m for m in found if m.how == "box"]
-        if last.how == "box" and len(boxed) > 1:
-            return joined(window, boxed)[-1].text
-        return last.text
-    said = marks.phrases(window) if len(window) < 2000 else []
-    if said and said[-1].text and said[-1].how == "phrase":
-        return said[-1].text
-    if window.count("$") == 2 and not _DOLLAR_AMOUNT().match(window):
-        span = _MATH_SPAN().match(window)
-        if span:
-            return span["math"]
-    return window
 
 
 def judge(completion: str, answer: str) -> Verdict:
@@ -211,8 +98,8 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
             if final.how == "the whole text"
             else Verdict(False, final.text, final.how, name, "too long")
         )
-    bare = undressed(without_doubts(_LEAD().sub("", final.text.strip())))
-    bare = _IMPLIED().split(bare)[-1].strip() or bare
+    bare = undressed(without_doubts(LEAD().sub("", final.text.strip())))
+    bare = IMPLIED().split(bare)[-1].strip() or bare
     bare = bare.rstrip("\u3002\uff01\uff0e\u0964\u06d4 ")
     bare = bare if final.tentative else _NO_NOT().sub("", bare)
     if final.spoken and name == "number or amount":
@@ -230,8 +117,8 @@ def _verdict(final: Final, gold: Gold) -> Verdict | None:
     if ENDLESS().search(bare):
         return None if final.tentative else Verdict(False, final.text, final.how, name, "too long")
     if final.spoken and not final.tentative:
-        bare = _trimmed(bare, final.how.startswith("the "))
-    denied = _denied(bare, gold)
+        bare = trimmed(bare, final.how.startswith("the "))
+    denied = without_denial(bare, gold)
     if denied is not None and final.tentative:
         return None
     if denied is not None:
@@ -252,107 +139,10 @@ def _same_refusal(bare: str, gold: Gold) -> bool:
     return bool(REFUSAL().search(gold.bare.lower())) and bool(REFUSAL().search(bare.lower()))
 
 
-_SO = pattern(
-    r":\s*(?=[^:]{1,40}$)|[,;]?\s+(?:so|hence|thus|therefore|leaving|which leaves|that leaves)\s+",
-    re.I,
-)
-_BUT_IT = pattern(
-    r"[,;:]\s+(?!which|as|since|because|for|though|although|who|that)(?=[^,]{0,80}?(?<!\w)(?:is|are"
-    r"|equals|must be|=)(?!\w))"
-)
 _COLON = pattern(r":\s*(?=[^:]{1,40}$)")
 _NO_NOT = pattern(r"^\W*(?:no|nope|nein|non|нет)[,.:;!]\s+(?=(?:not|nicht|pas|non|ne|не)\s)", re.I)
 """`No, not 45, but 54`: said twice."""
 _IT_S = pattern(r"(?<!\w)(it|that|there|this)'s(?!\w)", re.I)
-_UNEQUAL = pattern(r"^\s*(?:\u2260|!=)")
-
-
-def _denied(bare: str, gold: Gold) -> str | None:
-    """What is left when a denial is taken off: the answer instead, "" for none; None: no denial."""
-    lower = bare.lower()
-    taken = stance(lower)
-    if taken is not None and not stance(gold.bare.lower()):
-        instead = next(
-            filter(None, (p().search(bare, taken.end()) for p in (INSTEAD, _SO, _BUT_IT))), None
-        )
-        if instead is None and gold.kind.name in ("number or amount", "choice"):
-            kept = [c for c in _SENTENCE_PART().split(bare) if not stance(c.lower())]
-            return "; ".join(kept) if len(kept) == 1 and len(kept[0]) > 1 else ""
-        return bare[instead.end() :].strip() if instead else ""
-    if gold.kind.name in ("yes or no", "interval"):
-        return None
-    lower = affirmed(lower)
-    if gold.kind.name in ("text", "set, list or tuple") and NEGATION().match(gold.bare.lower()):
-        return None
-    match = NEGATION().match(lower) or _UNEQUAL().match(lower)
-    if match is None:
-        if gold.kind.name == "text":
-            return _denied_text(bare, gold)
-        first = lower.partition(";")[0] if gold.kind.name == "choice" else lower
-        behind = NEGATED_AFTER().search(first)
-        if behind is None:
-            if gold.kind.name == "number or amount" and _ENDS_DENIED().search(lower):
-                return _not_called_wrong(bare)
-            return "" if gold.kind.name != "choice" and negates_value(lower) else None
-        instead = INSTEAD().search(bare, behind.end()) or (
-            (_BUT_IT().search(bare, behind.end()) or _SO().search(bare, behind.end()))
-            if gold.kind.name != "choice"
-            else None
-        )
-        if instead is None and gold.kind.name == "choice":
-            return _not_turned_down(bare)
-        if instead is None and gold.kind.name == "number or amount":
-            return _not_called_wrong(bare)
-        return bare[instead.end() :].strip() if instead else ""
-    instead = INSTEAD().search(bare, match.end()) or _SO().search(bare, match.end())
-    if instead is None and gold.kind.name == "number or amount":
-        plainly = _AND_THEN_VALUE().search(bare, match.end())
-        return plainly["value"] if plainly else ""
-    if instead is None and gold.kind.name == "choice":
-        return _not_turned_down(bare)
-    return bare[instead.end() :].strip() if instead else ""
-
-
-_AND_THEN_VALUE = pattern(r"\d,\s+(?P<value>[$]?-?\d[\d.,/]*\d?)[\s.!]*$")
-"""`Not 47, 12.`"""
-_SENTENCE_PART = pattern(r";\s+")
-_ENDS_DENIED = pattern(
-    r"(?<!\w)(?:does not|doesn't|do not|don't|cannot|can't|is not|isn't|would not|wouldn't)[\s.!]*$"
-)
-
-
-def _not_called_wrong(bare: str) -> str:
-    """The clauses with a number that call none wrong: `12 fits; 47 is too small`."""
-    kept = [
-        c
-        for c in _CLAUSE_END().split(bare)
-        if not NEGATED_AFTER().search(c.lower()) and not _ENDS_DENIED().search(c.lower())
-    ]
-    left = ", ".join(kept)
-    return left if any(map(str.isdigit, left)) else ""
-
-
-_CLAUSE_END = pattern(r"[,;.]\s+(?:(?:and|so|but|hence|thus|therefore|while|whereas)\s+)*")
-_LETTER = pattern(r"(?<![A-Za-z])[A-J](?![A-Za-z])")
-
-
-def _not_turned_down(bare: str) -> str:
-    """The clauses of a sentence about options that turn no letter down: `B fails, C holds`."""
-    kept = [
-        c
-        for c in _CLAUSE_END().split(bare)
-        if not (NEGATED_AFTER().search(c.lower()) or NEGATION().match(c.lower()))
-    ]
-    left = ", ".join(kept)
-    return left if _LETTER().search(left) else ""
-
-
-def _denied_text(bare: str, gold: Gold) -> str | None:
-    """A text that says of gold that it is not the answer; words elsewhere may deny anything."""
-    at = bare.lower().find(gold.bare.lower())
-    if at < 0:
-        return None
-    return "" if denied_after(bare[at + len(gold.bare) :].lower()) else None
 
 
 def _by_kind(bare: str, final: Final, gold: Gold) -> Verdict | None:
@@ -431,57 +221,6 @@ def _concludes(bare: str) -> bool:
         or bool(STATES().search(lower))
         or bool(_COLON().search(lower))
     )
-
-
-_CONCLUDED = pattern(r";\s+(?=[^;]{0,160}?(?<!\w)(?:so|hence|thus|therefore)(?!\w))", re.I)
-"""Where a sentence goes on behind a reason to its conclusion."""
-_IF_NOT = pattern(r"[\s,;]*(?:if not|or else|failing that)(?!\w)", re.I)
-"""What opens another case, and no condition."""
-_REASON_FIRST = pattern(
-    r"(?:(?<!\w)(?:and|but),?|;)\s+(?:since|because|as|given that)\s[^,;]{1,80},\s+\S", re.I
-)
-"""A reason that stands before its conclusion: `and since t is negative, t = -3`."""
-_COMPARED = pattern(
-    r"(?<=[\w%$)}]),\s+(?:just |only |about )?[$\u20ac\u00a3]?\d[\d.,]*(?:%"
-    r"| %)?(?: [^\W\d]+)? (?:more|less|fewer"
-    r"|higher|lower|better|longer|shorter|older|younger|bigger|larger|smaller|above|below|ahead"
-    r"|behind)(?: [^\W\d]+)? (?:than|of)(?!\w).*$",
-    re.I,
-)
-"""A comparison behind an answer: `26, 4 more than yesterday`."""
-
-
-_SPREAD = pattern(
-    r"(?<=[\w%$)}]),\s+[$]?\d[\d.,]*(?: [^\W\d]+)? (?:in|on|at|for|per|to) (?:each|every|a"
-    r"|one)(?!\w).*$",
-    re.I,
-)
-"""How an answer is spread: `84 tulips, 7 in each row`."""
-_WHOLE_OF_IT = pattern(r"(?<!\w)(?:in all|in total|altogether)(?!\w)")
-_OPEN_OR = pattern(r"(?<!\w)(?:or|oder|ou|или)\s*$", re.I)
-_NOT_THAT = pattern(
-    r"(?<=[\w%$)}]),\s+(?:und |et |y |e |а |aber )?(?:nicht|pas|non|no|não|не)\s+[$]?\d[^,;]*$",
-    re.I,
-)
-"""What the answer is not, behind it: `41, nicht 14`."""
-
-
-def _trimmed(bare: str, sentence: bool) -> str:
-    """A spoken answer without the explanation behind it and the verb that ends it."""
-    for behind in (REASON if sentence else TRAILING, _COMPARED, _SPREAD, _NOT_THAT):
-        match = behind().search(bare)
-        if match and (_IF_NOT().match(bare, match.start()) or beside_each(bare)):
-            continue
-        if match and "i.e" in match.group():
-            before, after = bare[: match.start()], bare[match.end() :]
-            if not any(map(str.isdigit, before)) or _WHOLE_OF_IT().search(after):
-                continue
-        if match and _OPEN_OR().search(bare, 0, match.start()):
-            continue
-        if match and match.start() > 0 and not _REASON_FIRST().search(bare, match.start() - 5):
-            more = _CONCLUDED().search(bare, match.end())
-            bare = bare[: match.start()] + (bare[more.start() :] if more else "")
-    return ENDINGS().sub("", bare).strip() or bare
 
 
 _FIRST_WORD = pattern(r"[^\W\d_]+")
