@@ -17,6 +17,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from derl_primitives.arrays import arrow
@@ -92,13 +93,17 @@ def regex_problem(pattern: str) -> str | None:
 
 
 def parsed(pattern: str) -> Any:
-    """The structure of a pattern, as Python's parser has it; raises what that raises."""
-    # Python's own reader; it is private, stable since 3.11, and only used to look.
-    from re import _parser
-
+    """The structure of a pattern of RE2's, with stand-ins for what Python does not know."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _parser.parse("".join(_stand_in(element) for element, _ in _elements(pattern)))
+        return structure("".join(_stand_in(element) for element, _ in _elements(pattern)))
+
+
+@lru_cache(maxsize=256)
+def structure(pattern: str) -> Any:
+    """The structure of a pattern, as Python's parser has it; raises what that raises."""
+    # Private, stable since 3.11, and only used to look.
+    return import_module("re._parser").parse(pattern)
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ ROOMS = {
     "derl_dsl": "derl_dsl",
     "trainers": "derl_trainers",
 }
-MOST_LATE = 120
+MOST_LATE = 118
 START = "start-up: `derl-dsl check` starts in under 0.3 s and does without"
 # What may be imported inside a function, by how its name begins, and why not at the top.
 LATE = {
@@ -33,7 +33,6 @@ LATE = {
     "torch": "seconds; mistakes in settings are reported before it is loaded",
     "reasoning_gym": "seconds; only the embedded tasks need it",
     "ray": "an extra, and seconds; only inner runs on a cluster need it",
-    "re": "the parser of patterns warns where it lies; only patterns need it",
     # Extras that not everyone has
     "accelerate": "comes with training only",
     "alfworld": "an extra, and seconds; only its games need it",

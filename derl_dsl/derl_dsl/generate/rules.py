@@ -17,6 +17,7 @@ from typing import Any
 
 from derl_grammar.parser import tokens
 from derl_grammar.records import record
+from derl_primitives.regex import structure
 
 
 @record
@@ -29,7 +30,7 @@ class Terminal:
     @property
     def longest(self) -> int:
         """The characters of its longest text."""
-        return int(_regex(self.pattern).getwidth()[1])
+        return int(structure(self.pattern).getwidth()[1])
 
 
 @record
@@ -141,7 +142,7 @@ class Grammar:
                 chosen = rng.choices(productions, [p.weight for p in productions])[0]
                 stack += reversed(chosen.symbols)
             elif isinstance(symbol, Terminal):
-                out.append(_sampled(_regex(symbol.pattern), rng))
+                out.append(_sampled(structure(symbol.pattern), rng))
             else:
                 out.append(symbol)
         return "".join(out)
@@ -176,14 +177,6 @@ def _count(text: str) -> int:
 def own_size(symbols: tuple[Symbol, ...], nodes: int) -> Size:
     """The size of a production without that of the rules it names."""
     return _own_size(symbols, nodes, lambda _: Size())
-
-
-@cache
-def _regex(pattern: str) -> Any:
-    # Python's own reader; it is private, stable since 3.11, and only used to look.
-    from re import _parser
-
-    return _parser.parse(pattern)
 
 
 def _sampled(tree: Any, rng: random.Random) -> str:
