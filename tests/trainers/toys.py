@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from io import StringIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+import derl_dsl
 from derl_trainers.inner.outcome import exactly
 from derl_trainers.outer.evaluate import Evaluation
 from derl_trainers.outer.run import Run
@@ -82,3 +84,20 @@ def greedy_share(model: Any, tokenizer: Any, examples: Any, given: Training) -> 
     """pass@1 as the inner loop scores it."""
     right = greedy_right(model, tokenizer, examples, exactly, given).tolist()
     return float(sum(right) / len(right))
+
+
+def math_reward(text: str) -> Any:
+    """A reward over the paper's primitives and lengths."""
+    return derl_dsl.compile(text, suite="derl-math+length")
+
+
+def rows(path: Path, count: int, start: int = 0, **more: Any) -> str:
+    """A file of `count` sums, `more` beside each; its path."""
+    span = range(start, start + count)
+    lines = ({"prompt": f"{i}+1=?", "answer": str(i + 1), **more} for i in span)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+GROUP = training(steps=2, prompts=2, num_generations=4, updates=2, max_completion_length=12)
+"""A short training, of two groups of four."""
