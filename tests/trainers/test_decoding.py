@@ -341,6 +341,28 @@ def test_free_rows_are_as_in_trl_and_masked_ones_are_not(
     assert any(free != sorted(free) for free in groups)
 
 
+def test_masks_follow_their_rows_where_the_prompt_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def check(trainer: GRPOTrainer, inputs: dict[str, Any]) -> None:
+        wide = {name: inputs[name].repeat(1, 12) for name in ("prompt_ids", "prompt_mask")}
+        theirs = logs_of(trainer, {**inputs, **wide})
+        counted = trainer.model.get_input_embeddings().register_forward_pre_hook(
+            lambda _, given: seen.append(len(given[0]))
+        )
+        with monkeypatch.context() as large:
+            large.setattr("derl_trainers.outer.trainer.LARGE", 1)
+            ours = logs_of(trainer, {**inputs, **wide})
+        counted.remove()
+        for mine, its in zip(ours, theirs, strict=True):
+            assert torch.allclose(mine, its, atol=1e-4)
+
+    trained(replace(SMALL, decoding="mixed"), tmp_path, monkeypatch, check, longer)
+    assert seen[:5] == [1, 2, 2, 2, 2]  # the prompt, and eight formulas by their lengths
+
+
 def test_micro_batches_keep_their_own_masks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

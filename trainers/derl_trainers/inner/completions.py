@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from trl import GRPOTrainer
 
-# From logits (rows, tokens, vocabulary) and tokens (rows, tokens) of a slice of the rows: their
+from derl_trainers.inner.prefixes import passes
+
+# From logits (rows, tokens, vocabulary) and tokens (rows, tokens) of some of the rows: their
 # log-probabilities, and entropies where these are asked for, (rows, tokens).
-OfLogits = Callable[[Tensor, Tensor, slice], tuple[Tensor, Tensor | None]]
+OfLogits = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
 @contextmanager
@@ -30,29 +33,45 @@ def log_probs(
     model: Any,
     input_ids: Tensor,
     attention_mask: Tensor,
-    logits_to_keep: int,
+    tokens: int,
     rows: int | None,
     of: OfLogits,
+    shared: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """Log-probabilities and entropies of completions, (B, tokens), so many rows at once.
 
-    As in TRL, padding counts nothing, and logits are those at the trainer's temperature.
+    As in TRL, padding counts nothing, and logits are those at the trainer's temperature. With
+    `shared` a prompt is read once for all its completions, where that saves something and the
+    model can; where it trains with dropout, what is dropped of the prompt is shared too.
     """
-    logs, entropies = [], []
-    rows = rows or len(input_ids)
-    for start in range(0, len(input_ids), rows):
-        part = slice(start, start + rows)
-        with trainer.accelerator.autocast():
-            logits = model(
-                input_ids=input_ids[part],
-                attention_mask=attention_mask[part],
-                logits_to_keep=logits_to_keep + 1,
-                use_cache=False,
-            ).logits[:, -(logits_to_keep + 1) : -1]  # all of them, from some models
-        tokens = input_ids[part, -logits_to_keep:]
-        padding = attention_mask[part, -logits_to_keep:] == 0
-        chosen, entropy = of(logits.float() / trainer.temperature, tokens, part)
-        logs.append(chosen.masked_fill(padding, 0))
-        if entropy is not None:
-            entropies.append(entropy.masked_fill(padding, 0))
-    return torch.cat(logs), torch.cat(entropies) if entropies else None
+    size = rows or len(input_ids)
+    logs, entropies, order = [], [], []
+    with trainer.accelerator.autocast():
+        found = passes(model, input_ids, attention_mask, tokens, size) if shared else None
+        for part, logits in found or _plain(model, input_ids, attention_mask, tokens, size):
+            length = logits.shape[1]
+            start = input_ids.shape[1] - tokens
+            padding = attention_mask[part, start : start + length] == 0
+            written = input_ids[part, start : start + length]
+            with torch.autocast(logits.device.type, enabled=False):
+                values = of(logits.float() / trainer.temperature, written, part)
+            order.append(part)
+            for kept, value in zip((logs, entropies), values, strict=True):
+                if value is not None:
+                    kept.append(pad(value.masked_fill(padding, 0), (0, tokens - length)))
+    back = torch.cat(order).argsort()
+    return torch.cat(logs)[back], torch.cat(entropies)[back] if entropies else None
+
+
+def _plain(
+    model: Any, input_ids: Tensor, attention_mask: Tensor, tokens: int, size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows, in their order, and the logits of their completions."""
+    for part in torch.arange(len(input_ids), device=input_ids.device).split(size):
+        logits = model(
+            input_ids=input_ids[part],
+            attention_mask=attention_mask[part],
+            logits_to_keep=tokens + 1,
+            use_cache=False,
+        ).logits
+        yield part, logits[:, -(tokens + 1) : -1]  # all of them, from some models

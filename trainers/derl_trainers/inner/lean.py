@@ -1,9 +1,10 @@
-"""GRPO's update of a language model on a CPU: no work for rows that move nothing, a plain head.
+"""GRPO's update of a language model on a CPU: no work that moves nothing, a plain head.
 
 TRL takes log-probabilities by a fused head that saves memory and takes longer. And a group whose
 rewards are equal has advantages of 0: without a KL term its tokens have no gradient and need no
-pass through the model. Sparse rewards leave most groups so. Where either does not hold, and with a
-small vocabulary, TRL's own way is taken. `benchmarks/updates.py` measures both.
+pass through the model. Sparse rewards leave most groups so. And what a group shares of its prompt is
+read once (`prefixes.py`). Where none of this holds, and with a small vocabulary, TRL's own way is
+taken. `benchmarks/updates.py` measures both.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class LeanTrainer(CheckedTrainer):
                 compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, **kwargs,
             )  # fmt: skip
 
-        def plain(logits: Tensor, tokens: Tensor, part: slice) -> tuple[Tensor, Tensor | None]:
+        def plain(logits: Tensor, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
             each = logits.log_softmax(-1)
             chosen = each.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
             if not compute_entropy:
@@ -94,7 +95,7 @@ class LeanTrainer(CheckedTrainer):
                 return chosen, torch.stack([-(row.exp() * row).sum(-1) for row in each])
 
         return *log_probs(
-            self, model, input_ids, attention_mask, logits_to_keep, batch_size, plain
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, plain, True
         ), None
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
-from transformers.cache_utils import DynamicLayer
+
+from derl_trainers.inner.prefixes import by_rows, distinct, picked
 
 
 def generate(
@@ -24,20 +25,17 @@ def generate(
 ) -> Tensor:
     """As `model.generate`: prompts of (rows, tokens), and what follows them.
 
-    Neighbours of one prompt share its pass where the model's cache can be handed on by rows; where
+    Rows of one prompt share its pass where the model's cache can be handed on by rows; where
     a model trains with dropout, what is dropped of the prompt too.
     """
     write = type(model).generate
     asked = {"input_ids": input_ids, "attention_mask": attention_mask, **named}
-    first = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
-    other = (input_ids[1:] != input_ids[:-1]) | (attention_mask[1:] != attention_mask[:-1])
-    first[1:] = other.any(-1)
+    ids, mask, which = distinct(input_ids, attention_mask)
     plain = _plain(generation_config) and _plain(model.generation_config) and not named
-    if plain and input_ids.shape[1] > 1 and not bool(first.all()):
-        cache = _read(model, input_ids[first], attention_mask[first])
+    if plain and input_ids.shape[1] > 1 and len(ids) < len(input_ids):
+        cache = _read(model, ids, mask)
         if cache is not None:
-            cache.batch_select_indices(first.cumsum(0) - 1)
-            asked["past_key_values"] = cache
+            asked["past_key_values"] = picked(cache, which)
     tokens: Tensor = write(model, **asked, generation_config=generation_config)
     return tokens
 
@@ -60,13 +58,10 @@ def _read(model: Any, input_ids: Tensor, attention_mask: Tensor) -> DynamicCache
         .generate(model, input_ids=input_ids, attention_mask=attention_mask, generation_config=one)
         .past_key_values
     )
-    layers = kept.layers if type(kept) is DynamicCache else [None]
-    if any(type(layer) is not DynamicLayer for layer in layers):
-        return None
-    if kept.get_seq_length() != input_ids.shape[1]:  # of a model that does not use its cache
-        return None
-    kept.crop(-1)
-    return kept
+    cache = by_rows(kept, input_ids.shape[1])
+    if cache is not None:
+        cache.crop(-1)
+    return cache
 
 
 class Half:

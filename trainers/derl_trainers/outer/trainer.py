@@ -20,6 +20,7 @@ from trl import GRPOConfig, GRPOTrainer
 from derl_trainers.inner.completions import log_probs, writing
 from derl_trainers.inner.diverged import CheckedTrainer
 from derl_trainers.inner.grpo import grpo_config
+from derl_trainers.inner.lean import LARGE
 from derl_trainers.outer.decoding import (
     FormulaMasks,
     FormulaProcessor,
@@ -28,6 +29,7 @@ from derl_trainers.outer.decoding import (
 )
 from derl_trainers.outer.optimizer import MetaOptimizer, meta_peft_config
 from derl_trainers.outer.prompts import Prompt
+from derl_trainers.policy.loading import vocabulary
 from derl_trainers.policy.lora import merged
 from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig
 
@@ -168,10 +170,12 @@ class MetaTrainer(CheckedTrainer):
                 batch_size=batch_size, compute_entropy=compute_entropy, **kwargs,
             )  # fmt: skip
         bits = self._bits
+        shared = self.accelerator.device.type == "cpu" and vocabulary(self.model) >= LARGE
 
-        def masked(logits: Tensor, tokens: Tensor, part: slice) -> tuple[Tensor, Tensor | None]:
-            return masked_log_probs(logits, tokens, bits[part], compute_entropy)
+        def masked(logits: Tensor, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+            own = bits[rows, : tokens.shape[1]]
+            return masked_log_probs(logits, tokens, own, compute_entropy)
 
         return *log_probs(
-            self, model, input_ids, attention_mask, logits_to_keep, batch_size, masked
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, masked, shared
         ), None
