@@ -45,7 +45,9 @@ def log_probs(
     model can; where it trains with dropout, what is dropped of the prompt is shared too.
     """
     size = rows or len(input_ids)
-    logs, entropies, order = [], [], []
+    logs: list[Tensor] = []
+    entropies: list[Tensor] = []
+    order: list[Tensor] = []
     with trainer.accelerator.autocast():
         found = passes(model, input_ids, attention_mask, tokens, size) if shared else None
         for part, logits in found or _plain(model, input_ids, attention_mask, tokens, size):
@@ -67,7 +69,7 @@ def _plain(
     model: Any, input_ids: Tensor, attention_mask: Tensor, tokens: int, size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows, in their order, and the logits of their completions."""
-    for part in torch.arange(len(input_ids), device=input_ids.device).split(size):
+    for part in torch.split(torch.arange(len(input_ids), device=input_ids.device), size):
         logits = model(
             input_ids=input_ids[part],
             attention_mask=attention_mask[part],

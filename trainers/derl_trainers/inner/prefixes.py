@@ -55,7 +55,7 @@ def passes(
     places = torch.arange(1, tokens + 1, device=input_ids.device)
     lengths = (attention_mask[:, asked:] * places).amax(1).clamp(min=1)
     order = lengths.argsort(descending=True, stable=True)
-    parts = order.split(min(rows, -(-len(order) // PARTS)))
+    parts = torch.split(order, min(rows, -(-len(order) // PARTS)))
     paid = len(ids) * asked + sum(len(part) * int(lengths[part[0]]) for part in parts)
     if asked < 2 or paid > WORTH * input_ids.numel():
         return None
