@@ -2,8 +2,8 @@
 
 TRL takes log-probabilities by a fused head that saves memory and takes longer. And a group whose
 rewards are equal has advantages of 0: without a KL term its tokens have no gradient and need no
-pass through the model. Sparse rewards leave most groups so. And what a group shares of its prompt is
-read once (`prefixes.py`). Where none of this holds, and with a small vocabulary, TRL's own way is
+pass through the model. Sparse rewards leave most groups so. And a prompt is read once for all its
+completions (`prefixes.py`). Where none of this holds, and with a small vocabulary, TRL's own way is
 taken. `benchmarks/updates.py` measures both.
 """
 
