@@ -354,6 +354,7 @@ def test_masks_follow_their_rows_where_the_prompt_is_read_once(
         )
         with monkeypatch.context() as large:
             large.setattr("derl_trainers.outer.trainer.LARGE", 1)
+            large.setattr("derl_trainers.inner.prefixes.LEAST", 1)
             ours = logs_of(trainer, {**inputs, **wide})
         counted.remove()
         for mine, its in zip(ours, theirs, strict=True):

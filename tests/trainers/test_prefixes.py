@@ -16,6 +16,7 @@ from transformers import (
     OPTForCausalLM,
 )
 
+from derl_trainers.inner import prefixes
 from derl_trainers.inner.completions import log_probs
 from derl_trainers.inner.prefixes import distinct, passes
 from derl_trainers.policy.loading import fixed_tokenizer
@@ -101,6 +102,18 @@ def taken(build, shared, given, half=False, size=None):
     (logs * weights).sum().backward()
     gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     return logs.detach(), entropies.detach(), gradients, seen
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A part is worth a product whatever its size."""
+    monkeypatch.setattr(prefixes, "LEAST", 1)
+
+
+def test_few_tokens_are_one_part(monkeypatch):
+    monkeypatch.undo()
+    *_, seen = taken(llama, True, rows())
+    assert [count for count, _ in seen] == [PROMPTS, PROMPTS * GROUP]
 
 
 @pytest.mark.parametrize("size", [None, 5, 2])

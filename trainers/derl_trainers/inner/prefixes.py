@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-PARTS = 4  # of the completions, by length
+PARTS, LEAST = 4, 512  # of the completions, by length, and tokens of a part worth a product
 WORTH = 0.8  # of the tokens, above which one pass over all is left as it is
 
 
@@ -39,7 +39,9 @@ def by_rows(kept: Any, tokens: int) -> DynamicCache | None:
 
 def picked(kept: DynamicCache, rows: Tensor) -> DynamicCache:
     """The cache of some rows, through which gradients reach the whole."""
-    return DynamicCache([(layer.keys[rows], layer.values[rows]) for layer in kept.layers])
+    # Of what plain indexing does the gradient takes several times as long.
+    both = ((layer.keys, layer.values) for layer in kept.layers)
+    return DynamicCache([(k.index_select(0, rows), v.index_select(0, rows)) for k, v in both])
 
 
 def passes(
@@ -55,7 +57,8 @@ def passes(
     places = torch.arange(1, tokens + 1, device=input_ids.device)
     lengths = (attention_mask[:, asked:] * places).amax(1).clamp(min=1)
     order = lengths.argsort(descending=True, stable=True)
-    parts = torch.split(order, min(rows, -(-len(order) // PARTS)))
+    count = max(1, min(PARTS, int(lengths.sum()) // LEAST))
+    parts = torch.split(order, min(rows, -(-len(order) // count)))
     paid = len(ids) * asked + sum(len(part) * int(lengths[part[0]]) for part in parts)
     if asked < 2 or paid > WORTH * input_ids.numel():
         return None
