@@ -44,6 +44,16 @@ def picked(kept: DynamicCache, rows: Tensor) -> DynamicCache:
     return DynamicCache([(k.index_select(0, rows), v.index_select(0, rows)) for k, v in both])
 
 
+def _kept(model: Any) -> bool:
+    """Whether layers keep all that they read; not where a loss counts what routers saw of it."""
+    recomputed = model.training and any(
+        getattr(module, "gradient_checkpointing", False) for module in model.modules()
+    )
+    routed = getattr(model.config.get_text_config(), "output_router_logits", False)
+    windows = by_rows(DynamicCache(config=model.config), 0) is None  # or states
+    return not (recomputed or routed or windows)
+
+
 def passes(
     model: Any, input_ids: Tensor, attention_mask: Tensor, tokens: int, rows: int
 ) -> Iterator[tuple[Tensor, Tensor]] | None:
@@ -60,9 +70,7 @@ def passes(
     count = max(1, min(PARTS, int(lengths.sum()) // LEAST))
     parts = torch.split(order, min(rows, -(-len(order) // count)))
     paid = len(ids) * asked + sum(len(part) * int(lengths[part[0]]) for part in parts)
-    if asked < 2 or paid > WORTH * input_ids.numel():
-        return None
-    if by_rows(DynamicCache(config=model.config), 0) is None:  # of windows, or of states
+    if asked < 2 or len(ids) > rows or paid > WORTH * input_ids.numel() or not _kept(model):
         return None
     read = model(
         input_ids=ids[:, :-1], attention_mask=mask[:, :-1], use_cache=True, logits_to_keep=1

@@ -170,7 +170,8 @@ class MetaTrainer(CheckedTrainer):
                 batch_size=batch_size, compute_entropy=compute_entropy, **kwargs,
             )  # fmt: skip
         bits = self._bits
-        shared = self.accelerator.device.type == "cpu" and vocabulary(self.model) >= LARGE
+        alone = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
+        shared = alone and vocabulary(self.model) >= LARGE
 
         def masked(logits: Tensor, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
             own = bits[rows, : tokens.shape[1]]
