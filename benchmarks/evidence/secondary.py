@@ -309,7 +309,8 @@ def language_rows(found: Mapping[str, Any], level: float = 0.95) -> list[str]:
     parts = {k: v for k, v in _PARTS.items() if any(k in s for r in runs for s in r["history"])}
     lines += [
         "",
-        "Means of the first and of the last third of a run's steps, of what the reward is made of:",
+        "Means of the first and of the last third of a run's steps, of what the reward is made of;",
+        "minutes are since a run last went on, where it had been interrupted:",
         "",
         f"| reward | seed | steps | tokens | minutes | {' | '.join(parts.values())} |",
         "|---|" + "---:|" * (4 + len(parts)),
