@@ -16,13 +16,15 @@ TASKS = tuple(sorted(path.stem for path in HERE.glob("*.toml")))
 ARMS = ("grpo", "frozen", "frozen+masked", "grpo+masked")
 OTHERS = ("evolution", "graph-rl", "graph-fit")  # proposers beside those of the headlines
 GRID, SIGNS, LATER = "grid", "signs", "later"
+EVERY = (*ARMS, *OTHERS, GRID, SIGNS, LATER)
 AT_RATE, _TUNED = ", long, rate x", ", long, tuned"
 TRIED, TUNED = f"{OUTCOME_ONLY}{AT_RATE}", f"{OUTCOME_ONLY}{_TUNED}"
 FOUND, FOUND_TUNED = "best formula", f"best formula{_TUNED}"
-FIRST, LAST, SIGNS_AFTER = 100, 131, 101
+FIRST, LAST = 100, 131
+SIGNED = 101  # of arithmetic, where 100 ran under another MKL; of the others the first
 PAIRS_FIRST = 113  # from here on the pairs of trained and frozen come first
 OTHER_STARTS = range(100, 108)  # of every task but arithmetic
-OTHERS_STARTS = range(101, 109)  # of the other proposers
+OTHERS_STARTS = range(101, 109)  # of the other proposers on arithmetic
 LONG, CURVE = 5, 20  # how many times an inner run the outcome's own is, and steps between points
 RATES = (0.3, 1.0, 3.0)  # learning rates the outcome alone is tried with, times the task's
 
@@ -59,14 +61,16 @@ class Row:
 def blocks(task: str) -> Iterator[Block]:
     """All blocks of a task, in the order in which they are run."""
     if task != "arithmetic":
-        for arms in (("grpo", "frozen"), (GRID,), (LATER,), ("frozen+masked", "grpo+masked")):
+        for arms in (("grpo", "frozen"), (GRID,), (LATER,)):
             yield from (Block(task, seed, arm) for seed in OTHER_STARTS for arm in arms)
-        yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)
+        yield Block(task, FIRST, SIGNS)
+        for arm in ("frozen+masked", "grpo+masked", *OTHERS):
+            yield from (Block(task, seed, arm) for seed in OTHER_STARTS)
         return
     for seed in range(FIRST, PAIRS_FIRST):
         yield from (Block(task, seed, arm) for arm in (GRID, *ARMS, LATER))
-        if seed == SIGNS_AFTER:
-            yield Block(task, FIRST, SIGNS)
+        if seed == SIGNED:
+            yield Block(task, seed, SIGNS)
     for arms in (("grpo", "frozen"), (GRID,), ("frozen+masked", "grpo+masked", LATER)):
         yield from (Block(task, seed, arm) for seed in range(PAIRS_FIRST, LAST + 1) for arm in arms)
     yield from (Block(task, seed, arm) for arm in OTHERS for seed in OTHERS_STARTS)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.evidence.run --task arithmetic --hours 8
     python -m benchmarks.evidence.run --start 104 --start 105 --work other   # beside the first
+    python -m benchmarks.evidence.run --arm grpo --arm frozen                # some arms of all
     python -m benchmarks.evidence.run --collect      # the stores as Parquet, nothing is run
 
 Every block is a run folder with a store. Blocks of a task share start policies, cold starts and
@@ -25,6 +26,7 @@ from rich.console import Console
 
 from benchmarks.evidence.collect import RESULTS, best_formulas, collect, finished
 from benchmarks.evidence.plan import (
+    EVERY,
     FOUND,
     GRID,
     HERE,
@@ -177,13 +179,16 @@ def found(block: Block, work: Path) -> str | None:
     return best_formulas(RESULTS).get((block.task, block.arm, block.seed))
 
 
-def _run_all(tasks: Sequence[str], starts: Sequence[int], work: Path, until: float) -> None:
+def _run_all(
+    tasks: Sequence[str], starts: Sequence[int], arms: Sequence[str], work: Path, until: float
+) -> None:
     known = finished(RESULTS)
     for task in tasks:
         for block in blocks(task):
             if time.time() >= until:
                 return
-            if (task, block.arm, block.seed) in known or (starts and block.seed not in starts):
+            asked = block.seed in (starts or (block.seed,)) and block.arm in (arms or (block.arm,))
+            if not asked or (task, block.arm, block.seed) in known:
                 continue
             began = time.time()
             done = run_block(block, work, until)
@@ -196,13 +201,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS, action="append", help="all by default")
     parser.add_argument("--start", type=int, action="append", help="start policy; all by default")
+    parser.add_argument("--arm", choices=EVERY, action="append", help="all by default")
     parser.add_argument("--hours", type=float, default=24.0, help="when to end")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the runs")
     parser.add_argument("--collect", action="store_true", help="write the Parquet files alone")
     given = parser.parse_args()
     until = time.time() + 3600 * given.hours
     if not given.collect:
-        _run_all(given.task or TASKS, given.start or (), given.work, until)
+        _run_all(given.task or TASKS, given.start or (), given.arm or (), given.work, until)
     for path in collect(given.work, RESULTS):
         print(path)
 
