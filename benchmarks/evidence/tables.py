@@ -323,7 +323,8 @@ def paid(jobs: Rows) -> list[Paid]:
 def cost_rows(evidence: Evidence) -> list[str]:
     """What each search cost, the best score on the way, and what it paid to lead its baselines."""
     ledgers = {
-        arm: {seed: paid(evidence.of(arm, seed)) for seed in evidence.seeds(arm)} for arm in ARMS
+        arm: {seed: paid(evidence.of(arm, seed)) for seed in evidence.seeds(arm)}
+        for arm in (*ARMS, *OTHERS)
     }
     every = [points for each in ledgers.values() for points in each.values()]
     if not every:
@@ -366,8 +367,8 @@ def _yard(jobs: Rows) -> float:
 
 
 def sign_rows(evidence: Evidence) -> list[str]:
-    """All sign vectors of the first start policy, and what a random one is worth."""
-    lines = []
+    """All sign vectors of a start policy, and what each search falls short of the best of them."""
+    lines: list[str] = []
     for seed in evidence.seeds(SIGNS):
         jobs = [j for j in evidence.of(SIGNS, seed) if j["kind"] == "search" and _is_done(j)]
         ranked = sorted(jobs, key=lambda j: -j["pass_at_1"])
@@ -377,7 +378,20 @@ def sign_rows(evidence: Evidence) -> list[str]:
         lines += [
             f"Start policy {seed}: {len(jobs)} sign vectors, the best {best}; "
             f"{len(better) / len(jobs):.0%} are more than .05 above the outcome alone.",
+            "",
+            "| search | its best formula on validation | less the best sign vector |",
+            "|---|---:|---:|",
         ]
+        for arm in (*ARMS, *OTHERS):
+            scores = [
+                j["pass_at_1"]
+                for j in evidence.of(arm, seed)
+                if j["kind"] == "search" and j["label"] != CONFIRMATION and _is_done(j)
+            ]
+            if scores:
+                regret = max(scores) - ranked[0]["pass_at_1"]
+                lines.append(f"| {arm} | {max(scores):.3f} | {regret:+.3f} |")
+        lines.append("")
     return lines
 
 
@@ -448,7 +462,9 @@ def page(results: Path, figures: Path = FIGURES) -> str:
             "",
         ]
         signs = sign_rows(evidence)
-        lines += ["**Ceiling**", "", *signs, ""] if signs else []
+        lines += (
+            ["**Ceiling**: every weight in −1, 0, 1, by validation", "", *signs] if signs else []
+        )
     told = language(results)
     lines += [*told, *(picture(figures, "gsm8k", "rises") if told else [])]
     lines += [*transfer(results), *racing(results), *families(results), *section(results)]

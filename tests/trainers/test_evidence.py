@@ -184,12 +184,30 @@ def test_another_proposer_is_reported_once_it_has_three() -> None:
     ]
 
 
+def test_the_ceiling_says_what_each_search_falls_short_of() -> None:
+    found = evidence([(0.7, 0.6)])
+    assert tables.sign_rows(found) == []
+    found.runs.append({"task": "t", "arm": SIGNS, "seed": 0, "versions": "{}"})
+    (job,) = (j for j in jobs_of(SIGNS, 0, 0.5) if j["kind"] == "search")
+    for formula, score in (("g1", 0.4), ("g1 + g3", 0.62), ("- g1", 0.1), ("g1 - g2", 0.44)):
+        found.jobs.append({**job, "formula": formula, "pass_at_1": score})
+    confirmed = {**job, "arm": "frozen", "label": tables.CONFIRMATION, "pass_at_1": 0.9}
+    found.jobs.append(confirmed)  # what was chosen, under another seed
+    first, *rows = tables.sign_rows(found)
+    assert "4 sign vectors, the best `g1 + g3` 0.620, `g1 - g2` 0.440" in first
+    assert first.endswith("25% are more than .05 above the outcome alone.")
+    assert rows[3:] == ["| grpo | 0.500 | -0.120 |", "| frozen | 0.500 | -0.120 |", ""]
+
+
 def test_the_plan_has_every_block_once_and_signs_are_all() -> None:
     every = list(blocks("arithmetic"))
     assert len(every) == len(set(every)) == 32 * 6 + 1 + 3 * 8
     assert [b.name for b in every[-24::8]] == [f"{arm}-101" for arm in OTHERS]
     assert [b.name for b in every[:6]] == [f"{arm}-100" for arm in (GRID, *ARMS, LATER)]
-    assert every[12] == Block("arithmetic", 100, SIGNS)
+    assert every[12] == Block("arithmetic", 101, SIGNS)
+    second = list(blocks("equations"))
+    assert len(second) == len(set(second)) == 8 * 9 + 1
+    assert Block("equations", 100, SIGNS) in second
     assert len({row.formula for row in signs("derl-math")}) == 80
 
 
