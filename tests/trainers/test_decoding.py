@@ -18,6 +18,7 @@ pytest.importorskip("llguidance")
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 from transformers import (  # noqa: E402
     LogitsProcessorList,
+    MixtralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -47,6 +48,7 @@ from derl_trainers.outer.trainer import MetaTrainer, meta_trainer  # noqa: E402
 from derl_trainers.policy.loading import load_model, small_llama  # noqa: E402
 from derl_trainers.policy.quiet import quiet  # noqa: E402
 from derl_trainers.settings.run import ConfigError, MetaSection, RunConfig  # noqa: E402
+from tests.trainers.test_prefixes import mixtral  # noqa: E402
 
 SUITE = "derl-math"
 TEMPERATURE = 0.7
@@ -248,12 +250,14 @@ def trained(
     monkeypatch: pytest.MonkeyPatch,
     check: Callable[[GRPOTrainer, dict[str, Any]], None],
     reward: Callable[..., list[float]],
+    build: Callable[[PreTrainedTokenizerBase], PreTrainedModel] | None = None,
     **settings: Any,
 ) -> GRPOTrainer:
     """Two groups, each used twice; `check` sees the trainer and what each update gets."""
     with quiet():
         cold_start(build_meta_optimizer(config, SUITE, 0), config, SUITE, 0, folder / "cold")
         meta = load_meta_optimizer(config, SUITE, folder / "cold")
+        meta = replace(meta, model=build(meta.tokenizer)) if build else meta
         args = grpo_config(
             folder, 0, log_every=1, trl={},
             **{"max_steps": 4, "per_device_train_batch_size": 8, "num_generations": 8,
@@ -339,6 +343,34 @@ def test_free_rows_are_as_in_trl_and_masked_ones_are_not(
 
     trained(replace(SMALL, decoding="mixed"), tmp_path, monkeypatch, check, reward)
     assert any(free != sorted(free) for free in groups)
+
+
+def test_experts_are_balanced_under_masks_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[float]] = []
+
+    def check(trainer: GRPOTrainer, inputs: dict[str, Any]) -> None:
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
+        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
+        bits, losses = trainer._bits, []
+        for trainer._bits in (bits, None):  # ours, then TRL's
+            with torch.no_grad():
+                *_, loss = trainer._get_per_token_logps_and_entropies(
+                    trainer.model, ids, mask, inputs["completion_ids"].shape[1],
+                    batch_size=4, compute_aux_loss=True,
+                )  # fmt: skip
+            losses.append(float(loss))
+        seen.append(losses)
+
+    def build(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+        mixtral(tokenizer, max_position_embeddings=512).save_pretrained(tmp_path / "experts")
+        return MixtralForCausalLM.from_pretrained(tmp_path / "experts")  # as TRL does once more
+
+    trainer = trained(SMALL, tmp_path, monkeypatch, check, longer, build)
+    assert trainer.aux_loss_enabled
+    assert [ours for ours, _ in seen] == pytest.approx([theirs for _, theirs in seen])
+    assert all("aux_loss" in log for log in trainer.state.log_history if "loss" in log)
 
 
 def test_masks_follow_their_rows_where_the_prompt_is_read_once(

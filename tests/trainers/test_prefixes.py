@@ -44,8 +44,8 @@ def windowed(tokenizer):
 
 
 def mixtral(tokenizer, **more):
-    more |= {"num_local_experts": 4, "num_experts_per_tok": 2}
-    return MixtralForCausalLM(MixtralConfig(vocab_size=len(tokenizer), **SIZES, **more))
+    sizes = {**SIZES, "num_local_experts": 4, "num_experts_per_tok": 2, **more}
+    return MixtralForCausalLM(MixtralConfig(vocab_size=len(tokenizer), **sizes))
 
 
 def opt(tokenizer):
@@ -97,7 +97,7 @@ def taken(build, shared, given, half=False, size=None):
         chosen = each.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
         return chosen, -(each.exp() * each).sum(-1)
 
-    logs, entropies = log_probs(trainer, model, *given, WRITTEN, size, of, shared)
+    logs, entropies, _ = log_probs(trainer, model, *given, WRITTEN, size, of, shared)
     weights = torch.randn(logs.shape, generator=torch.Generator().manual_seed(2))
     (logs * weights).sum().backward()
     gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])

@@ -36,9 +36,12 @@ def log_probs(
     tokens: int,
     rows: int | None,
     of: OfLogits,
-    shared: bool,
-) -> tuple[Tensor, Tensor | None]:
+    shared: bool = False,
+    routed: bool = False,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Log-probabilities and entropies of completions, (B, tokens), so many rows at once.
+
+    Third, where experts are `routed`, the model's loss that balances them, the mean of its passes.
 
     As in TRL, padding counts nothing, and logits are those at the trainer's temperature. With
     `shared` a prompt is read once for all its completions, where that saves something and the
@@ -48,9 +51,12 @@ def log_probs(
     logs: list[Tensor] = []
     entropies: list[Tensor] = []
     order: list[Tensor] = []
+    balance: list[Tensor] | None = [] if routed else None
     with trainer.accelerator.autocast():
-        found = passes(model, input_ids, attention_mask, tokens, size) if shared else None
-        for part, logits in found or _plain(model, input_ids, attention_mask, tokens, size):
+        once = shared and not routed  # routers are to see each prompt with its completion
+        found = passes(model, input_ids, attention_mask, tokens, size) if once else None
+        found = found or _plain(model, input_ids, attention_mask, tokens, size, balance)
+        for part, logits in found:
             length = logits.shape[1]
             start = input_ids.shape[1] - tokens
             padding = attention_mask[part, start : start + length] == 0
@@ -62,18 +68,31 @@ def log_probs(
                 if value is not None:
                     kept.append(pad(value.masked_fill(padding, 0), (0, tokens - length)))
     back = torch.cat(order).argsort()
-    return torch.cat(logs)[back], torch.cat(entropies)[back] if entropies else None
+    return (
+        torch.cat(logs)[back],
+        torch.cat(entropies)[back] if entropies else None,
+        torch.stack(balance).mean() if balance else None,
+    )
 
 
 def _plain(
-    model: Any, input_ids: Tensor, attention_mask: Tensor, tokens: int, size: int
+    model: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    tokens: int,
+    size: int,
+    balance: list[Tensor] | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows, in their order, and the logits of their completions."""
+    """Rows, in their order, and logits of their completions; `balance` takes routers' losses."""
+    more = {} if balance is None else {"output_router_logits": True}
     for part in torch.split(torch.arange(len(input_ids), device=input_ids.device), size):
-        logits = model(
+        found = model(
             input_ids=input_ids[part],
             attention_mask=attention_mask[part],
             logits_to_keep=tokens + 1,
             use_cache=False,
-        ).logits
-        yield part, logits[:, -(tokens + 1) : -1]  # all of them, from some models
+            **more,
+        )
+        if balance is not None:
+            balance.append(found.aux_loss)
+        yield part, found.logits[:, -(tokens + 1) : -1]  # all of them, from some models

@@ -94,9 +94,9 @@ class LeanTrainer(CheckedTrainer):
             with torch.no_grad():
                 return chosen, torch.stack([-(row.exp() * row).sum(-1) for row in each])
 
-        return *log_probs(
-            self, model, input_ids, attention_mask, logits_to_keep, batch_size, plain, True
-        ), None
+        return log_probs(
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, plain, shared=True
+        )
 
 
 def moving(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -162,12 +162,14 @@ class MetaTrainer(CheckedTrainer):
         logits_to_keep: int,
         batch_size: int | None = None,
         compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         if self._bits is None:
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep,
-                batch_size=batch_size, compute_entropy=compute_entropy, **kwargs,
+                batch_size=batch_size, compute_entropy=compute_entropy,
+                compute_aux_loss=compute_aux_loss, **kwargs,
             )  # fmt: skip
         bits = self._bits
         alone = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
@@ -177,6 +179,7 @@ class MetaTrainer(CheckedTrainer):
             own = bits[rows, : tokens.shape[1]]
             return masked_log_probs(logits, tokens, own, compute_entropy)
 
-        return *log_probs(
-            self, model, input_ids, attention_mask, logits_to_keep, batch_size, masked, shared
-        ), None
+        return log_probs(
+            self, model, input_ids, attention_mask, logits_to_keep, batch_size, masked,
+            shared=shared, routed=compute_aux_loss,
+        )  # fmt: skip
