@@ -81,6 +81,16 @@ def test_a_length_is_no_less_than_what_else_a_batch_differs_by() -> None:
     assert narrowed((0.0, 2.0), 0.3, 0.1 + 0.2) == (0.0, 2.0)
 
 
+@pytest.mark.parametrize("text", ["-g1", "0.5 * g2 - g3", "g1 + g2", "0.2 - g2 / 0.175"])
+def test_a_batch_that_all_reaches_an_end_of_what_is_proven_is_one_score(text: str) -> None:
+    reward = derl_dsl.compile(text, suite="derl-math")
+    for end in (reward.certificate.lo, reward.certificate.hi):
+        timed = TimedReward(lambda end=end, **_: [end] * 4, unit_of(reward))
+        found = timed(completions=["a"] * 4, completion_ids=[[1]] * 4)
+        assert len(set(found)) == 1
+        assert found[0] == pytest.approx(float(end > reward.certificate.lo))
+
+
 SHARED = ["g1 - group_mean(g1)", "g1 + 5000 * group_mean(g2)", "0.3 * g1 - 900 * progress"]
 
 

@@ -66,7 +66,8 @@ def narrowed(
     """
     lo, spread = unit
     width = most - least
-    noise = _ROUNDING * min(most - lo, lo + spread - least)
+    # Rounding can put the end of what is proven below the score that reaches it.
+    noise = _ROUNDING * max(0.0, min(most - lo, lo + spread - least))
     return (least, width) if noise < width < spread / wide else unit
 
 
